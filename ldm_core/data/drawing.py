@@ -7,7 +7,7 @@ import random
 import numpy as np
 
 from .canvas import Canvas, Colour
-from .world import GROUND_KINDS, LAND_KINDS, PLACES, Scene, Thing
+from .world import COLOURED_KINDS, GROUND_KINDS, LAND_KINDS, PLACES, Scene, Thing
 
 PAINT: dict[str, Colour] = {
     "red": (214, 40, 40), "orange": (242, 125, 22), "yellow": (250, 212, 46), "green": (40, 158, 72),
@@ -32,38 +32,45 @@ LIGHT: dict[str, tuple[float, float, float]] = {
     "day": (1.0, 1.0, 1.0), "dawn": (0.98, 0.93, 0.95), "sunset": (0.95, 0.80, 0.76),
     "night": (0.50, 0.52, 0.66), "storm": (0.72, 0.74, 0.78),
 }  # fmt: skip
+PUFFS = ((-0.075, 0.012, 0.036), (-0.028, -0.014, 0.048), (0.03, -0.006, 0.044), (0.076, 0.014, 0.034))  # x, y, radius
 COLUMN = {"left": 0.19, "center": 0.5, "right": 0.81}
 
 
 def draw(scene: Scene, size: int = 128) -> np.ndarray:
     """The scene as a picture: uint8 (size, size, 3). The scene must be complete, as random_scene makes them.
 
-    The layout seed decides positions and sizes as fractions of the picture, so a scene is the same at every size.
+    The layout seed decides positions and sizes as fractions of the picture, so a scene is the same at every size. Each
+    part varies by itself: a scene with one thing more, less or in another colour keeps all the rest as it was.
     """
     _check_complete(scene)
-    canvas, rng = Canvas(size), random.Random(scene.layout)
-    horizon = 0.56 + 0.08 * rng.random()
+    canvas = Canvas(size)
+    horizon = 0.56 + 0.08 * _variation(scene, "horizon").random()
     canvas.gradient(SKY[scene.sky], 0.0, min(1.0, horizon + 0.06))
     if scene.sky == "night":
-        _stars(canvas, rng, horizon)
+        _stars(canvas, _variation(scene, "stars"), horizon)
     for thing in scene.things:
         if thing.kind in ("sun", "moon"):
-            _sun_or_moon(canvas, rng, thing, scene.sky)
+            _sun_or_moon(canvas, _variation(scene, thing.place + thing.kind), thing, scene.sky)
     if scene.clouds:
-        _clouds(canvas, rng, scene)
+        _clouds(canvas, _variation(scene, "clouds"), scene)
     if scene.mountains:
-        _mountains(canvas, rng, scene.sky, horizon)
-    _ground(canvas, rng, scene, horizon)
+        _mountains(canvas, _variation(scene, "mountains"), scene.sky, horizon)
+    _ground(canvas, _variation(scene, "ground"), scene, horizon)
     for thing in scene.things:
         if thing.kind not in ("sun", "moon"):
+            rng = _variation(scene, thing.place + thing.kind)
             _PAINTERS[thing.kind](canvas, rng, thing, scene.sky, COLUMN[thing.place] + 0.05 * (rng.random() - 0.5))
     return canvas.to_uint8()
+
+
+def _variation(scene: Scene, part: str) -> random.Random:
+    return random.Random(f"{scene.layout} {part}")  # text seeds go through SHA-512: the same in every Python
 
 
 def _check_complete(scene: Scene) -> None:
     missing = [name for name in ("sky", "ground") if getattr(scene, name) is None]
     missing += [f"the place of the {thing.kind}" for thing in scene.things if thing.place is None]
-    missing += [f"the colour of the {t.kind}" for t in scene.things if t.colour is None and t.kind in ("house", "boat", "balloon")]
+    missing += [f"the colour of the {t.kind}" for t in scene.things if t.colour is None and t.kind in COLOURED_KINDS]
     if missing:
         raise ValueError(f"scene must be complete to be drawn; it does not say {', '.join(missing)}")
 
@@ -99,7 +106,7 @@ def _clouds(canvas: Canvas, rng: random.Random, scene: Scene) -> None:
     free = [place for place in PLACES if place not in taken]
     for place in free[: 1 + int(2 * rng.random())]:
         x, y, s = COLUMN[place] + 0.06 * (rng.random() - 0.5), 0.12 + 0.1 * rng.random(), 0.85 + 0.3 * rng.random()
-        for dx, dy, r in ((-0.075, 0.012, 0.036), (-0.028, -0.014, 0.048), (0.03, -0.006, 0.044), (0.076, 0.014, 0.034)):
+        for dx, dy, r in PUFFS:
             canvas.ellipse(x + dx * s, y + dy * s, r * s, r * s * 0.86, colour)
         canvas.rectangle(x - 0.075 * s, y + 0.01 * s, x + 0.076 * s, y + 0.042 * s, colour)
 
@@ -118,7 +125,8 @@ def _mountains(canvas: Canvas, rng: random.Random, sky: str, horizon: float) -> 
         canvas.polygon([(x, peak), (x + width, line), (x - width, line)], snow)
         for tip in (-0.62, 0.02, 0.64):  # the ragged lower edge
             side = shade if tip > 0.3 else rock
-            canvas.polygon([(x + (tip - 0.3) * width, line + 0.002), (x + tip * width, line - 0.026), (x + (tip + 0.3) * width, line + 0.002)], side)
+            from_x, to_x = x + (tip - 0.3) * width, x + (tip + 0.3) * width
+            canvas.polygon([(from_x, line + 0.002), (x + tip * width, line - 0.026), (to_x, line + 0.002)], side)
 
 
 def _ground(canvas: Canvas, rng: random.Random, scene: Scene, horizon: float) -> None:
@@ -157,7 +165,8 @@ def _house(canvas: Canvas, rng: random.Random, thing: Thing, sky: str, x: float)
     eave, top = base - tall, base - tall - 0.10
     canvas.rectangle(x + 0.45 * half, top + 0.005, x + 0.68 * half, eave, lit((150, 96, 80), sky, 0.8))
     canvas.rectangle(x - half, eave, x + half, base, wall)
-    canvas.polygon([(x - 1.22 * half, eave), (x - 0.5 * half, top), (x + 0.5 * half, top), (x + 1.22 * half, eave)], roof)
+    ridge, overhang = 0.5 * half, 1.22 * half
+    canvas.polygon([(x - overhang, eave), (x - ridge, top), (x + ridge, top), (x + overhang, eave)], roof)
     pane = (255, 226, 120) if sky in ("night", "storm", "sunset") else (190, 222, 240)
     if sky == "night":
         canvas.glow(x, base - 0.5 * tall, 0.17, (255, 214, 120), 0.22)
@@ -197,20 +206,26 @@ def _boat(canvas: Canvas, rng: random.Random, thing: Thing, sky: str, x: float) 
     water, s = 0.755 + 0.03 * rng.random(), 0.95 + 0.15 * rng.random()
     sail, hull = lit(PAINT[thing.colour], sky, 0.7), lit((122, 74, 42), sky, 0.8)
     top = water - 0.265 * s
-    canvas.polygon([(x - 0.115 * s, water), (x + 0.115 * s, water), (x + 0.07 * s, water + 0.052), (x - 0.075 * s, water + 0.052)], hull)
+    deck, keel = water, water + 0.052
+    canvas.polygon([(x - 0.115 * s, deck), (x + 0.115 * s, deck), (x + 0.07 * s, keel), (x - 0.075 * s, keel)], hull)
     canvas.rectangle(x - 0.007, top, x + 0.007, water, lit((84, 56, 36), sky))
-    canvas.polygon([(x + 0.012, top + 0.012), (x + 0.108 * s, water - 0.028), (x + 0.012, water - 0.028)], sail)
-    canvas.polygon([(x - 0.012, top + 0.05), (x - 0.012, water - 0.028), (x - 0.084 * s, water - 0.028)], tuple(0.9 * v for v in sail))
+    boom, jib = water - 0.028, tuple(0.9 * value for value in sail)
+    canvas.polygon([(x + 0.012, top + 0.012), (x + 0.108 * s, boom), (x + 0.012, boom)], sail)
+    canvas.polygon([(x - 0.012, top + 0.05), (x - 0.012, boom), (x - 0.084 * s, boom)], jib)
 
 
 def _balloon(canvas: Canvas, rng: random.Random, thing: Thing, sky: str, x: float) -> None:
     y, s = 0.17 + 0.05 * rng.random(), 0.95 + 0.15 * rng.random()
     paint = lit(PAINT[thing.colour], sky, 0.55)
-    stripe = tuple(0.62 * value + 0.38 * 255 * (thing.colour != "white") + 0.24 * 255 * (thing.colour == "white") for value in paint)
+    towards = 218 if thing.colour == "white" else 255  # a stripe must differ from its balloon
+    stripe = tuple(0.62 * value + 0.38 * towards for value in paint)
+    shoulder, neck = y + 0.058 * s, y + 0.122 * s
     for side in (-1, 1):
-        canvas.polygon([(x + side * 0.052 * s, y + 0.066 * s), (x + side * 0.06 * s, y + 0.066 * s), (x + side * 0.02 * s, y + 0.148 * s)], (90, 70, 56))
+        rope = [(x + side * 0.052 * s, shoulder), (x + side * 0.06 * s, shoulder), (x + side * 0.02 * s, neck + 0.026 * s)]
+        canvas.polygon(rope, (90, 70, 56))
     canvas.ellipse(x, y, 0.088 * s, 0.1 * s, paint)
-    canvas.polygon([(x - 0.07 * s, y + 0.058 * s), (x + 0.07 * s, y + 0.058 * s), (x + 0.022 * s, y + 0.122 * s), (x - 0.022 * s, y + 0.122 * s)], paint)
+    envelope = [(x - 0.07 * s, shoulder), (x + 0.07 * s, shoulder), (x + 0.022 * s, neck), (x - 0.022 * s, neck)]
+    canvas.polygon(envelope, paint)
     canvas.ellipse(x, y, 0.03 * s, 0.098 * s, stripe, 0.55)
     canvas.rectangle(x - 0.024 * s, y + 0.138 * s, x + 0.024 * s, y + 0.172 * s, lit((124, 82, 48), sky))
 

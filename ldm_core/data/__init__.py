@@ -1,0 +1,1 @@
+"""Training data: the drawn world, without end, and Fashion-MNIST."""

@@ -1,0 +1,1 @@
+"""Training, in two stages: the autoencoder first, then the denoiser and its text encoder on cached latents."""

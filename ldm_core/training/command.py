@@ -1,0 +1,36 @@
+"""What the two training commands share: their options, and errors in one line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+
+def add_run_options(parser: argparse.ArgumentParser, recipes: Mapping[str, object]) -> None:
+    """The recipe, the folder of the run, the device and the data."""
+    parser.add_argument("recipe", choices=sorted(recipes), help="named recipe of ldm_core/training/config.py")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the run; the same one resumes")
+    parser.add_argument("--device", default=None, help="cuda, mps or cpu; default: the best this machine has")
+    parser.add_argument("--data", type=Path, default=None, metavar="FOLDER", help="folder of the Fashion-MNIST files")
+
+
+def device_of(name: str | None) -> str:
+    """The device asked for, or the best at hand."""
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"--device {name!r} cannot be used here: {str(error).splitlines()[0]}") from None
+    return name
+
+
+def run_command(parser: argparse.ArgumentParser, train: Callable[[], bool]) -> int:
+    """Run a training; what the user can mend is one line and exit 2, Ctrl-C is 130."""
+    try:
+        return 0 if train() else 130
+    except (ValueError, OSError) as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")

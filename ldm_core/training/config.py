@@ -1,0 +1,95 @@
+"""The named training recipes: everything that decides a trained model, and nothing else.
+
+`scenes-cpu` is what two cores manage in an hour or so; `scenes-gpu` is the same model, wider and longer;
+`fashion` is the small build for one free GPU: f=4 latents, 12 000 steps, AdamW at 1e-4, EMA 0.995, cosine schedule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """Stage 1: a KL autoencoder (Rombach et al. 2022, section 3.1)."""
+
+    data: str = "scenes"  # scenes | fashion
+    image_size: int = 128  # pixels
+    channels: tuple[int, ...] = (16, 32, 64, 128)  # one entry per resolution: f = 2 ** (len - 1)
+    layers_per_block: int = 1
+    latent_channels: int = 4
+    norm_groups: int = 8
+    pool: int = 12_000  # training images kept in memory
+    crop_size: int = 64  # pixels; most steps see crops, the last ones whole images
+    crop_steps: int = 1_500
+    crop_batch: int = 32
+    whole_steps: int = 400
+    whole_batch: int = 10
+    learning_rate: float = 2e-3  # peak; 5 % linear warm-up, then a cosine to zero
+    weight_decay: float = 0.0
+    kl_weight: float = 1e-6  # on the sum over latent values: keeps z near N(0, 1) at little cost in detail
+    gradient_weight: float = 0.5  # on the L1 distance between image gradients: keeps edges crisp
+    ema_decay: float = 0.995
+    seed: int = 0
+
+    @property
+    def steps(self) -> int:
+        return self.crop_steps + self.whole_steps
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    """Stage 2: a text-conditioned U-Net on latents, trained with its own small CLIP text encoder."""
+
+    data: str = "scenes"
+    image_size: int = 128
+    channels: tuple[int, ...] = (96, 160, 224)
+    attention: tuple[bool, ...] = (False, True, True)  # per resolution; 8x8 and 4x4 see the text
+    heads: tuple[int, ...] = (3, 5, 7)  # 32 wide each: narrower heads are slow
+    layers_per_block: int = 1
+    text_width: int = 128
+    text_layers: int = 3
+    text_tokens: int = 64  # longest prompt, start and end included
+    pool: int = 24_000  # latents kept in memory; each is seen with many captions
+    batch: int = 64
+    steps: int = 2_000
+    learning_rate: float = 6e-4  # peak; linear warm-up, then a cosine to zero
+    warmup_steps: int = 100
+    weight_decay: float = 0.01
+    caption_dropout: float = 0.10  # share of captions replaced by "": what classifier-free guidance needs
+    prediction_type: str = "v_prediction"  # v_prediction (Salimans & Ho 2022) | epsilon (Ho et al. 2020)
+    beta_schedule: str = "squaredcos_cap_v2"  # the cosine schedule of Nichol & Dhariwal 2021
+    ema_decay: float = 0.999
+    seed: int = 0
+
+
+AUTOENCODERS = {
+    "scenes-cpu": AutoencoderConfig(),
+    "scenes-gpu": AutoencoderConfig(
+        channels=(32, 64, 128, 192), layers_per_block=2, pool=60_000, crop_steps=20_000, whole_steps=10_000,
+        crop_batch=128, whole_batch=64, learning_rate=1e-3, ema_decay=0.999,
+    ),
+    "fashion": AutoencoderConfig(
+        data="fashion", image_size=32, channels=(32, 64, 96), pool=60_000, crop_size=32, crop_steps=0,
+        whole_steps=4_000, whole_batch=128, learning_rate=1e-3,
+    ),
+    "tiny": AutoencoderConfig(
+        channels=(8, 8, 8, 8), pool=64, crop_steps=4, crop_batch=4, whole_steps=2, whole_batch=2,
+    ),
+}  # fmt: skip
+DENOISERS = {
+    "scenes-cpu": DenoiserConfig(),
+    "scenes-gpu": DenoiserConfig(
+        channels=(192, 320, 448), heads=(6, 10, 14), attention=(True, True, True), layers_per_block=2,
+        pool=200_000, batch=512, steps=40_000, learning_rate=3e-4, warmup_steps=1_000, ema_decay=0.9995,
+    ),
+    "fashion": DenoiserConfig(
+        data="fashion", image_size=32, channels=(64, 128, 192), heads=(2, 4, 6), attention=(False, True, True),
+        text_tokens=24, pool=60_000, batch=128, steps=12_000, learning_rate=1e-4, warmup_steps=0,
+        ema_decay=0.995, prediction_type="epsilon",
+    ),
+    "tiny": DenoiserConfig(
+        channels=(32, 32), heads=(1, 1), attention=(False, True), text_width=32, text_layers=1, pool=32, batch=4,
+        steps=4, warmup_steps=1,
+    ),
+}  # fmt: skip

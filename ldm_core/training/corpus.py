@@ -1,0 +1,48 @@
+"""Training pictures by name, each with captions: the drawn world, or Fashion-MNIST."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ..data import scenes
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """images is uint8 (N, H, W, 3); caption(i, k) is the k-th way to say picture i; words are all that captions hold."""
+
+    images: np.ndarray
+    caption: Callable[[int, int], str]
+    words: list[str]
+
+
+def load_corpus(name: str, count: int, size: int, folder: Path | None = None) -> Corpus:
+    """The first `count` training pictures of scenes or fashion, at size x size pixels."""
+    if name == "scenes":
+        return _scenes(count, size)
+    if name == "fashion":
+        return _fashion(count, size, folder)
+    raise ValueError(f"data must be scenes or fashion, got {name!r}")
+
+
+def _scenes(count: int, size: int) -> Corpus:
+    pictured = [scenes.random_scene(seed) for seed in scenes.TRAINING_SEEDS[:count]]
+    images = np.empty((count, size, size, 3), dtype=np.uint8)
+    for index, scene in enumerate(tqdm(pictured, desc="drawing", unit="scene", mininterval=2)):
+        images[index] = scenes.draw(scene, size)
+    return Corpus(images, lambda i, k: scenes.caption(pictured[i], i * 1009 + k), scenes.known_words())
+
+
+def _fashion(count: int, size: int, folder: Path | None) -> Corpus:
+    from ..data import fashion_mnist
+
+    images, labels = fashion_mnist.load("train", folder)
+    images, labels = fashion_mnist.pad(images, size)[:count], labels[:count]
+    words = {word for label in range(10) for k in range(200) for word in fashion_mnist.caption(label, k).split()}
+    coloured = np.repeat(images[..., None], 3, axis=3)
+    return Corpus(coloured, lambda i, k: fashion_mnist.caption(int(labels[i]), i * 1009 + k), sorted(words))

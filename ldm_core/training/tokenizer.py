@@ -1,0 +1,29 @@
+"""A CLIP tokenizer that holds every word of a training corpus as one token, and spells all other text in bytes."""
+
+from __future__ import annotations
+
+import json
+
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import CLIPTokenizer
+
+START, END, SUFFIX = "<|startoftext|>", "<|endoftext|>", "</w>"
+
+
+def build_tokenizer(words: list[str], max_length: int) -> CLIPTokenizer:
+    """The tokenizer for a corpus' words, for prompts of up to max_length tokens, start and end included."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    learner = Tokenizer(models.BPE(end_of_word_suffix=SUFFIX))
+    learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    # Merging goes on until no pair is left, so that each word ends as a single token.
+    learner.train_from_iterator(
+        words, trainers.BpeTrainer(vocab_size=100_000, min_frequency=1, end_of_word_suffix=SUFFIX, show_progress=False)
+    )
+    merges = _merges(learner)
+    tokens = [*alphabet, *(letter + SUFFIX for letter in alphabet), *(a + b for a, b in merges), START, END]
+    vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=max_length)
+
+
+def _merges(learner: Tokenizer) -> list[tuple[str, str]]:
+    return [tuple(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]

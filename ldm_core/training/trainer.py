@@ -1,0 +1,128 @@
+"""The one training loop: optimiser, averaged weights, checkpoints, progress and a clean stop.
+
+A run lives in a folder: `config.json` (what is being trained), `checkpoint.pt` (weights, averages, optimiser, step),
+`log.csv` (a line each report) and `samples/`. The same command goes on where the folder stands; Ctrl-C saves first.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from .losses import update_ema
+
+
+class Trainer:
+    """Trains a module with AdamW and keeps an exponential moving average of its weights."""
+
+    def __init__(self, module: nn.Module, config: object, folder: Path, warmup_steps: int, device: str):
+        self.module, self.config, self.folder = module.to(device), config, folder
+        self.warmup_steps, self.device, self.step, self.seconds = warmup_steps, device, 0, 0.0
+        self.average = {name: value.detach().clone().float() for name, value in module.state_dict().items()}
+        self.optimizer = torch.optim.AdamW(
+            module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99), fused=True
+        )
+        self._open()
+
+    def _open(self) -> None:
+        """Start the folder, or take up what it holds; a folder of another recipe is refused."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        recipe = json.loads(json.dumps(dataclasses.asdict(self.config)))
+        known = self.folder / "config.json"
+        if known.exists() and (before := json.loads(known.read_text())) != recipe:
+            changed = sorted(key for key in recipe if before.get(key) != recipe[key])
+            raise ValueError(f"--out {self.folder} holds a run with other settings ({', '.join(changed)}); choose a new folder")
+        known.write_text(json.dumps(recipe, indent=1))
+        checkpoint = self.folder / "checkpoint.pt"
+        if checkpoint.exists():
+            self._load(torch.load(checkpoint, map_location=self.device, weights_only=True))
+
+    def _load(self, state: dict) -> None:
+        self.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average, self.step, self.seconds = state["average"], state["step"], state["seconds"]
+
+    def save(self) -> None:
+        """Write the checkpoint beside the old one, then put it in its place: a kill at any moment loses nothing."""
+        state = {
+            "module": self.module.state_dict(), "optimizer": self.optimizer.state_dict(), "average": self.average,
+            "step": self.step, "seconds": self.seconds,
+        }  # fmt: skip
+        partial = self.folder / "checkpoint.pt.partial"
+        torch.save(state, partial)
+        os.replace(partial, self.folder / "checkpoint.pt")
+
+    def learning_rate(self) -> float:
+        """Linear warm-up, then half a cosine down to zero (Loshchilov & Hutter 2017)."""
+        if self.step < self.warmup_steps:
+            return self.config.learning_rate * (self.step + 1) / self.warmup_steps
+        done = (self.step - self.warmup_steps) / max(1, self.config.steps - self.warmup_steps)
+        return self.config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+    def run(self, loss_of: Callable[[int], Tensor], sample: Callable[[Path], None], every: int = 250) -> bool:
+        """Train to the last step; loss_of(step) computes a fresh batch's loss. False where Ctrl-C stopped it."""
+        bar = tqdm(total=self.config.steps, initial=self.step, unit="step", dynamic_ncols=True, mininterval=2)
+        try:
+            while self.step < self.config.steps:
+                began = time.perf_counter()
+                loss = self._take_step(loss_of(self.step))
+                self.seconds += time.perf_counter() - began
+                bar.update()
+                bar.set_postfix(loss=f"{loss:.4f}")
+                if self.step % every == 0 or self.step == self.config.steps:
+                    self._report(loss, sample)
+        except KeyboardInterrupt:
+            self.save()
+            tqdm.write(f"Stopped at step {self.step}, saved. The same command goes on from here.")
+            return False
+        finally:
+            bar.close()
+        return True
+
+    def _take_step(self, loss: Tensor) -> float:
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss.item()} at step {self.step}; try a lower learning rate")
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        update_ema(self.average, self.module.state_dict(), self.config.ema_decay, self.step)
+        self.step += 1
+        return loss.item()
+
+    def _report(self, loss: float, sample: Callable[[Path], None]) -> None:
+        self.save()
+        with (self.folder / "log.csv").open("a", newline="") as file:
+            csv.writer(file).writerow([self.step, f"{loss:.5f}", f"{self.seconds:.0f}"])
+        (self.folder / "samples").mkdir(exist_ok=True)
+        with averaged(self):
+            sample(self.folder / "samples" / f"{self.step:06d}.png")
+
+
+class averaged:
+    """Within the block, the trainer's module carries its averaged weights, in evaluation mode."""
+
+    def __init__(self, trainer: Trainer):
+        self.trainer = trainer
+
+    def __enter__(self) -> nn.Module:
+        module = self.trainer.module
+        self.weights = {name: value.clone() for name, value in module.state_dict().items()}
+        module.load_state_dict(self.trainer.average)
+        return module.eval()
+
+    def __exit__(self, *_: object) -> None:
+        self.trainer.module.load_state_dict(self.weights)
+        self.trainer.module.train()
