@@ -21,12 +21,13 @@ class AutoencoderConfig:
     norm_groups: int = 8
     pool: int = 12_000  # training images kept in memory
     crop_size: int = 64  # pixels; most steps see crops, the last ones whole images
-    crop_steps: int = 1_500
+    crop_steps: int = 2_600
     crop_batch: int = 32
     whole_steps: int = 400
     whole_batch: int = 10
     learning_rate: float = 2e-3  # peak; 5 % linear warm-up, then a cosine to zero
     weight_decay: float = 0.0
+    mse_weight: float = 6.0  # beside L1: large errors, such as a lost colour, count most
     kl_weight: float = 1e-6  # on the sum over latent values: keeps z near N(0, 1) at little cost in detail
     gradient_weight: float = 0.5  # on the L1 distance between image gradients: keeps edges crisp
     ema_decay: float = 0.995
@@ -51,8 +52,8 @@ class DenoiserConfig:
     text_layers: int = 3
     text_tokens: int = 64  # longest prompt, start and end included
     pool: int = 24_000  # latents kept in memory; each is seen with many captions
-    batch: int = 64
-    steps: int = 2_000
+    batch: int = 40
+    steps: int = 3_000
     learning_rate: float = 6e-4  # peak; linear warm-up, then a cosine to zero
     warmup_steps: int = 100
     weight_decay: float = 0.01

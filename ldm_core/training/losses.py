@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 
 
-def reconstruction(decoded: Tensor, image: Tensor, gradient_weight: float) -> Tensor:
-    """L1 + 2 MSE + weighted L1 of image gradients, of images (B, 3, H, W) in [-1, 1]."""
+def reconstruction(decoded: Tensor, image: Tensor, mse_weight: float, gradient_weight: float) -> Tensor:
+    """L1 + weighted MSE + weighted L1 of image gradients, of images (B, 3, H, W) in [-1, 1]."""
     error = decoded - image
     across = error[..., :, 1:] - error[..., :, :-1]
     down = error[..., 1:, :] - error[..., :-1, :]
-    return error.abs().mean() + 2 * error.square().mean() + gradient_weight * (across.abs().mean() + down.abs().mean())
+    edges = across.abs().mean() + down.abs().mean()
+    return error.abs().mean() + mse_weight * error.square().mean() + gradient_weight * edges
 
 
 def kl_divergence(mean: Tensor, logvar: Tensor) -> Tensor:

@@ -46,7 +46,8 @@ def train(config: AutoencoderConfig, folder: Path, device: str, data_folder: Pat
             posterior = trainer.module.encode(image).latent_dist
             decoded = trainer.module.decode(posterior.sample()).sample
         kl = losses.kl_divergence(posterior.mean.float(), posterior.logvar.float())
-        return losses.reconstruction(decoded.float(), image, config.gradient_weight) + config.kl_weight * kl
+        fit = losses.reconstruction(decoded.float(), image, config.mse_weight, config.gradient_weight)
+        return fit + config.kl_weight * kl
 
     finished = trainer.run(loss_of, lambda path: save_pairs(trainer.module, images[:8], path, device))
     if finished:

@@ -1,0 +1,25 @@
+"""Latent diffusion: prompts in, pictures out, every step in between to be seen.
+
+    model = ldm_core.load("scenes")
+    images = model.sample(["a red house at night"], seeds=[7], guidance_scale=4.0)
+
+Importing this package imports no torch; loading a model does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .registry import MODELS, ModelSpec
+
+if TYPE_CHECKING:
+    from .pipeline import LatentDiffusion
+
+__all__ = ["MODELS", "ModelSpec", "load"]
+
+
+def load(name: str, device: str | None = None, dtype: str | None = None, vae: str | None = None) -> LatentDiffusion:
+    """A model by registry name, diffusers folder or hub id; see ldm_core.loading.load."""
+    from .loading import load as load_model  # torch and diffusers take seconds to import: only who loads pays
+
+    return load_model(name, device=device, dtype=dtype, vae=vae)

@@ -1,0 +1,106 @@
+"""Between images and latents. scaling_factor and shift_factor live here and nowhere else.
+
+A latent z outside this file is always scaled: z = (posterior - shift) * scaling, near unit variance.
+Images are (B, 3, H, W) in [0, 1]. Always float32: fp16 decoders overflow, and the time is small beside the denoiser's.
+Each image is encoded and decoded by itself, so its bytes do not depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .images import from_model, to_model
+
+TILE = 1024  # pixels: larger images are worked in overlapping tiles, to bound the memory
+OVERLAP = 0.25  # of a tile
+
+
+class Autoencoder:
+    """A diffusers AutoencoderKL or AutoencoderTiny with one convention for ranges and scales."""
+
+    def __init__(self, vae: torch.nn.Module):
+        self.vae = vae.float().eval()
+        self.latent_channels: int = vae.config.latent_channels
+        self.scaling: float = getattr(vae.config, "scaling_factor", None) or 1.0
+        self.shift: float = getattr(vae.config, "shift_factor", None) or 0.0
+        blocks = getattr(vae.config, "block_out_channels", None) or vae.config.encoder_block_out_channels
+        self.factor: int = 2 ** (len(blocks) - 1)  # pixels per latent value along a side
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.vae.parameters()).device
+
+    @torch.inference_mode()
+    def encode(self, images: Tensor, sample: bool = False, generator: torch.Generator | None = None) -> Tensor:
+        """Images (B, 3, H, W) in [0, 1] -> latents (B, C, H/f, W/f): the posterior's mean, or a sample of it."""
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise ValueError(f"images must be (B, 3, H, W), got {tuple(images.shape)}")
+        if images.shape[2] % self.factor or images.shape[3] % self.factor:
+            raise ValueError(f"images must have sides that are multiples of {self.factor}, got {tuple(images.shape[2:])}")
+
+        def encode_one(image: Tensor) -> Tensor:
+            encoded = self.vae.encode(to_model(image))
+            if not hasattr(encoded, "latent_dist"):
+                return encoded.latents
+            return encoded.latent_dist.sample(generator) if sample else encoded.latent_dist.mode()
+
+        raw = [tiled(encode_one, image[None], TILE, 1 / self.factor) for image in images.float().to(self.device)]
+        return (torch.cat(raw) - self.shift) * self.scaling
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents (B, C, h, w) -> images (B, 3, h f, w f) in [0, 1], on the CPU."""
+        if latents.ndim != 4 or latents.shape[1] != self.latent_channels:
+            raise ValueError(f"latents must be (B, {self.latent_channels}, h, w), got {tuple(latents.shape)}")
+        raw = latents.float().to(self.device) / self.scaling + self.shift
+        tile = TILE // self.factor
+        decoded = torch.cat([tiled(lambda z: self.vae.decode(z).sample, z[None], tile, self.factor).cpu() for z in raw])
+        if not torch.isfinite(decoded).all():
+            raise FloatingPointError("the decoded images are not finite: the latents or the weights are damaged")
+        return from_model(decoded)
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """decode(encode(images)): what the autoencoder keeps of them, (B, 3, H, W) in [0, 1]."""
+        return self.decode(self.encode(images))
+
+
+def tiled(work: Callable[[Tensor], Tensor], values: Tensor, tile: int, ratio: float) -> Tensor:
+    """work(values) for (1, C, H, W), in overlapping square tiles where a side exceeds `tile`, blended linearly.
+
+    The result's sides are `ratio` times the input's.
+    """
+    height, width = values.shape[2:]
+    if max(height, width) <= tile:
+        return work(values)
+    step = int(tile * (1 - OVERLAP))
+    total, weights = None, None
+    for top in _starts(height, tile, step):
+        for left in _starts(width, tile, step):
+            part = work(values[:, :, top : top + tile, left : left + tile])
+            if total is None:
+                total = part.new_zeros(1, part.shape[1], round(height * ratio), round(width * ratio))
+                weights = torch.zeros_like(total[:, :1])
+            blend = _ramp(part.shape[2])[:, None] * _ramp(part.shape[3])[None, :]
+            blend = blend.to(part.device)
+            y, x = round(top * ratio), round(left * ratio)
+            area = (..., slice(y, y + part.shape[2]), slice(x, x + part.shape[3]))
+            total[area] += part * blend
+            weights[area] += blend
+    return total / weights
+
+
+def _starts(length: int, tile: int, step: int) -> list[int]:
+    """Where tiles begin so that they cover the length; the last ends with it."""
+    if length <= tile:
+        return [0]
+    return [*range(0, length - tile, step), length - tile]
+
+
+def _ramp(length: int) -> Tensor:
+    """A tile's weight along a side: rising over the overlap, never zero, so that corners are divided by something."""
+    edge = max(1, int(length * OVERLAP))
+    distance = torch.arange(length, dtype=torch.float32)
+    return ((torch.minimum(distance, distance.flip(0)) + 1) / edge).clamp(max=1)

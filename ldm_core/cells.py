@@ -1,0 +1,70 @@
+"""The cells of a picture grid (one image each), and the network rows that a step of all of them needs.
+
+Cells that have had the same inputs so far hold the same latent: all scales of a prompt before the first step, all
+prompts at w = 0, all scales outside a guidance interval. Such cells share their rows, which is exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from . import guidance
+from .denoisers import UnetDenoiser
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One image to make."""
+
+    prompt: str
+    negative_prompt: str
+    seed: int
+    guidance_scale: float
+
+
+class GuidedCells:
+    """Predicts for all cells at once: `predict` is what the denoising loop calls."""
+
+    def __init__(self, cells: list[Cell], texts: dict[str, Tensor], denoiser: UnetDenoiser, rows_per_call: int,
+                 schedule: str, interval: tuple[float, float] | None, rescale: float):  # fmt: skip
+        self.cells, self.texts, self.denoiser, self.rows_per_call = cells, texts, denoiser, rows_per_call
+        self.schedule, self.interval, self.rescale = schedule, interval, rescale
+        self.history: list[tuple] = [(cell.seed,) for cell in cells]  # equal histories mean equal latents
+
+    def predict(self, latents: Tensor, timestep: Tensor, t: float) -> Tensor:
+        """The guided predictions (B, C, h, w) for the cells' latents at time t."""
+        weights = [guidance.weight(cell.guidance_scale, t, self.schedule, self.interval) for cell in self.cells]
+        needs = [self._texts_needed(cell, w) for cell, w in zip(self.cells, weights)]
+        rows: dict[tuple, int] = {}  # (history, text) -> row
+        origin: list[int] = []  # the cell whose latent a row takes
+        for index, (history, needed) in enumerate(zip(self.history, needs)):
+            for text in needed:
+                if rows.setdefault((history, text), len(rows)) == len(origin):
+                    origin.append(index)
+        text = torch.stack([self.texts[text] for _, text in rows])
+        predictions = self.denoiser(latents[origin], timestep, text, self.rows_per_call)
+        cond, uncond = (predictions[[rows[h, n[side]] for h, n in zip(self.history, needs)]] for side in (0, -1))
+        self._remember(needs, weights)
+        return self._combine(cond, uncond, torch.tensor(weights, device=cond.device))
+
+    def _texts_needed(self, cell: Cell, w: float) -> tuple[str, ...]:
+        """Conditional first, unconditional last; one text where the other would be multiplied by zero."""
+        if w == 1:
+            return (cell.prompt,)
+        return (cell.negative_prompt,) if w == 0 else (cell.prompt, cell.negative_prompt)
+
+    def _combine(self, cond: Tensor, uncond: Tensor, w: Tensor) -> Tensor:
+        guided = guidance.combine(cond, uncond, w)
+        if self.rescale == 0:
+            return guided
+        pushed = ((w != 0) & (w != 1)).view(-1, 1, 1, 1)
+        return torch.where(pushed, guidance.rescale(guided, cond, self.rescale), guided)
+
+    def _remember(self, needs: list[tuple[str, ...]], weights: list[float]) -> None:
+        """Number the distinct (history, inputs of this step): short labels in place of growing histories."""
+        labels: dict[tuple, int] = {}
+        keys = [(history, needed, w) for history, needed, w in zip(self.history, needs, weights)]
+        self.history = [(cell.seed, labels.setdefault(key, len(labels))) for cell, key in zip(self.cells, keys)]

@@ -1,0 +1,70 @@
+"""Every change of an image's range and layout.
+
+An image here is (B, 3, H, W) float32 in [0, 1]. At the boundary to files and detectors it is uint8, rounded once;
+diffusers' autoencoders work in [-1, 1].
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, PngImagePlugin
+from torch import Tensor
+
+
+def to_uint8(images: Tensor) -> np.ndarray:
+    """Images (B, 3, H, W) in [0, 1] -> uint8 (B, H, W, 3), rounded to nearest: truncation would darken by half a level."""
+    return (images.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+def from_uint8(pixels: np.ndarray) -> Tensor:
+    """uint8 (B, H, W, 3) -> images (B, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """One image (3, H, W) in [0, 1] as a PIL picture."""
+    return Image.fromarray(to_uint8(image[None])[0])
+
+
+def from_pil(picture: Image.Image) -> Tensor:
+    """A PIL picture of any mode -> one image (3, H, W) in [0, 1]; transparency shows white behind it."""
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture)
+    return from_uint8(np.asarray(picture.convert("RGB"))[None])[0]
+
+
+def to_model(images: Tensor) -> Tensor:
+    """[0, 1] -> [-1, 1]."""
+    return images * 2 - 1
+
+
+def from_model(images: Tensor) -> Tensor:
+    """[-1, 1] -> [0, 1], clamped."""
+    return ((images + 1) / 2).clamp(0, 1)
+
+
+def png_text(text: dict[str, str]) -> PngImagePlugin.PngInfo:
+    """Key and value pairs as PNG text chunks; UTF-8 where Latin-1 does not hold them."""
+    chunks = PngImagePlugin.PngInfo()
+    for key, value in text.items():
+        chunks.add_text(key, value) if value.isascii() else chunks.add_itxt(key, value)
+    return chunks
+
+
+def save_png(path: Path, pixels: np.ndarray, text: dict[str, str] | None = None) -> None:
+    """Write uint8 (H, W, 3) as PNG, beside its place first, so that a kill never leaves half a file there."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    Image.fromarray(pixels).save(partial, format="PNG", pnginfo=png_text(text or {}))
+    os.replace(partial, path)
+
+
+def load_png(path: Path) -> np.ndarray:
+    """uint8 (H, W, 3) of a whole picture file; OSError where it is damaged or cut short."""
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))

@@ -1,0 +1,138 @@
+"""From a name, a folder or a hub id to a loaded model, with every failure in one line that says what would do."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import warnings
+from pathlib import Path
+
+import diffusers
+import torch
+import transformers
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from huggingface_hub import errors, snapshot_download
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from . import registry
+from .autoencoder import Autoencoder
+from .conditioning import ClipConditioner, load_words
+from .denoisers import UnetDenoiser
+from .pipeline import LatentDiffusion
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+SHORT = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+FILES = ["model_index.json", "scheduler/*.json", "tokenizer/*", "text_encoder/*.json", "unet/*.json", "vae/*.json",
+         "text_encoder/model*.safetensors", "unet/diffusion_pytorch_model*.safetensors",
+         "vae/diffusion_pytorch_model*.safetensors"]  # fmt: skip
+AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny}
+
+
+def load(name: str, device: str | None = None, dtype: str | torch.dtype | None = None,
+         vae: str | None = None) -> LatentDiffusion:  # fmt: skip
+    """A model by registry name, diffusers folder or hub id; `vae` swaps its autoencoder for another folder's.
+
+    device None is CUDA, else Apple's, else the CPU. dtype (of the denoiser; all else stays float32) None is bfloat16
+    on CUDA and on CPUs with AMX, else float32. ValueError says in one line what was wrong and what would do.
+    """
+    quiet()
+    device = choose_device(device)
+    dtype = choose_dtype(dtype, device)
+    spec = registry.find(name)
+    folder = local_folder(spec)
+    parts = folder / "model_index.json"
+    if not parts.exists():
+        raise ValueError(f"model {name!r} is no diffusers checkpoint: {folder} has no model_index.json")
+    pipeline_class = json.loads(parts.read_text())["_class_name"]
+    if pipeline_class != "StableDiffusionPipeline":
+        raise ValueError(f"model {name!r} is a {pipeline_class}; this version runs StableDiffusionPipeline folders")
+    unet = component(UNet2DConditionModel, folder / "unet", dtype).to(device)
+    text_encoder = component(CLIPTextModel, folder / "text_encoder", torch.float32).to(device)
+    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
+    autoencoder = load_autoencoder(Path(vae) if vae else folder / "vae", device)
+    check_latents(unet, autoencoder, vae)
+    if name not in registry.MODELS:  # a stranger's native size is in its own config
+        side = unet.config.sample_size * autoencoder.factor
+        spec = dataclasses.replace(spec, height=side, width=side)
+    conditioner = ClipConditioner(tokenizer, text_encoder, load_words(folder / "tokenizer"))
+    scheduler_config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
+    return LatentDiffusion(spec, conditioner, UnetDenoiser(unet), autoencoder, scheduler_config)
+
+
+def quiet() -> None:
+    """Keep the libraries' progress bars and advice off the user's screen; errors still come through."""
+    diffusers.utils.logging.set_verbosity_error()
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="diffusers|transformers|huggingface_hub")
+
+
+def choose_device(device: str | None) -> str:
+    """The device asked for, if it is there; else the best one."""
+    if device is None:
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from None
+    return device
+
+
+def choose_dtype(dtype: str | torch.dtype | None, device: str) -> torch.dtype:
+    """The denoiser's precision: as asked for, else bfloat16 where it is known to be faster."""
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    if dtype is None:
+        fast = device.startswith("cuda") or (device == "cpu" and torch.cpu._is_amx_tile_supported())
+        return torch.bfloat16 if fast else torch.float32
+    known = SHORT.get(dtype, dtype)
+    if known not in DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join([*SHORT, *DTYPES])}, got {dtype!r}")
+    return DTYPES[known]
+
+
+def local_folder(spec: registry.ModelSpec) -> Path:
+    """The folder of a model, downloaded first where it lives on the hub."""
+    if Path(spec.source).is_dir():
+        return Path(spec.source)
+    if spec.embedded:
+        raise ValueError(f"model {spec.name!r} should be at {spec.source}, which is missing: is the clone complete?")
+    try:
+        return Path(snapshot_download(spec.source, revision=spec.revision, allow_patterns=FILES))
+    except errors.GatedRepoError:
+        raise ValueError(f"{spec.source} is gated: accept its licence on huggingface.co, then run `hf auth login`") from None
+    except errors.RepositoryNotFoundError:
+        raise ValueError(f"no model {spec.source!r} on the hub (or it is private: run `hf auth login`)") from None
+    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError) as error:
+        raise ValueError(
+            f"{spec.source} is not in the local cache and the hub cannot be reached ({type(error).__name__}); "
+            "go online, or give a folder, or use the embedded model 'scenes'"
+        ) from None
+
+
+def component(kind: type, folder: Path, dtype: torch.dtype) -> torch.nn.Module:
+    """One part of a checkpoint, in the precision asked for."""
+    try:
+        return kind.from_pretrained(folder, torch_dtype=dtype, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"cannot load {folder}: {str(error).strip().splitlines()[0]}") from None
+
+
+def load_autoencoder(folder: Path, device: str = "cpu") -> Autoencoder:
+    """The autoencoder of a folder: its own, or the `vae` part of a whole checkpoint."""
+    folder = folder / "vae" if (folder / "vae" / "config.json").exists() else folder
+    if not (folder / "config.json").exists():
+        raise ValueError(f"vae {str(folder)!r} is no autoencoder folder: it has no config.json")
+    class_name = json.loads((folder / "config.json").read_text()).get("_class_name")
+    if class_name not in AUTOENCODERS:
+        raise ValueError(f"vae {str(folder)!r} is a {class_name}; this version takes {', '.join(AUTOENCODERS)}")
+    return Autoencoder(component(AUTOENCODERS[class_name], folder, torch.float32).to(device))
+
+
+def check_latents(unet: UNet2DConditionModel, autoencoder: Autoencoder, vae: str | None) -> None:
+    """A swapped autoencoder must speak the denoiser's latents."""
+    if unet.config.in_channels != autoencoder.latent_channels:
+        raise ValueError(
+            f"vae {vae!r} has {autoencoder.latent_channels} latent channels, the denoiser takes {unet.config.in_channels}"
+        )

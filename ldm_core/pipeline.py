@@ -1,0 +1,140 @@
+"""A latent diffusion model: encode, decode, denoise, sample, sweep (Rombach et al. 2022).
+
+Each is a few lines over the files beside this one; the data goes
+prompt -> conditioning -> noise -> (denoiser, guidance, scheduler step)* -> latent -> autoencoder -> image.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from . import arguments
+from .autoencoder import Autoencoder
+from .cells import Cell, GuidedCells
+from .conditioning import ClipConditioner
+from .denoisers import UnetDenoiser
+from .registry import ModelSpec
+from .sampling import State, denoise, image_generators, initial_noise, make_scheduler, scheduler_name
+
+ROWS_PER_CALL = {"cpu": 8, "cuda": 32}  # at most; enough to fill the device, see `python -m evaluation.benchmark`
+
+
+class LatentDiffusion:
+    """A loaded model. `ldm_core.load` makes it."""
+
+    def __init__(self, spec: ModelSpec, conditioner: ClipConditioner, denoiser: UnetDenoiser, autoencoder: Autoencoder,
+                 scheduler_config: dict):  # fmt: skip
+        self.spec, self.conditioner, self.denoiser, self.autoencoder = spec, conditioner, denoiser, autoencoder
+        self.scheduler_config = scheduler_config
+        self.device, self.dtype = denoiser.device, denoiser.dtype
+        self.height, self.width = spec.height, spec.width
+
+    @property
+    def size_multiple(self) -> int:
+        """Sides must be multiples of this: the autoencoder's factor times the halvings inside the denoiser."""
+        return self.autoencoder.factor * 2 ** (len(self.denoiser.unet.config.block_out_channels) - 1)
+
+    @property
+    def scheduler(self) -> str:
+        """The name of the checkpoint's own scheduler."""
+        return scheduler_name(make_scheduler(self.scheduler_config))
+
+    def unseen_words(self, prompts: Sequence[str]) -> Counter[str]:
+        """Words the model was never told, with how many prompts hold each; empty where that is not known."""
+        return self.conditioner.unseen_words(list(prompts))
+
+    def encode(self, images: Tensor, sample: bool = False) -> Tensor:
+        """Images (B, 3, H, W) in [0, 1] -> latents (B, C, H/f, W/f): posterior means, or samples."""
+        return self.autoencoder.encode(images, sample)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents (B, C, h, w) -> images (B, 3, h f, w f) in [0, 1]."""
+        return self.autoencoder.decode(latents)
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """What the autoencoder keeps of images (B, 3, H, W) in [0, 1]."""
+        return self.autoencoder.reconstruct(images)
+
+    def sample(self, prompts: str | Sequence[str], seeds: int | Sequence[int] | None = None,
+               guidance_scale: float | Sequence[float] | None = None, **settings: object) -> Tensor:  # fmt: skip
+        """One image per prompt: (B, 3, H, W) in [0, 1]. The settings are those of `denoise`."""
+        *_, last = self.denoise(prompts, seeds, guidance_scale, **settings)
+        return self.decode(last.latent)
+
+    def sweep(self, prompts: str | Sequence[str], seeds: int | Sequence[int] | None = None,
+              guidance_scales: Sequence[float] = (1, 2, 4, 8), **settings: object) -> Tensor:  # fmt: skip
+        """All scales of all prompts: (S, B, 3, H, W) in [0, 1], each prompt's noise the same at every scale.
+
+        All cells denoise together; text encoding, noise and every network row that cells have in common (the whole
+        first step) are computed once.
+        """
+        listed, seeds = arguments.pair(arguments.check_prompts(prompts), seeds)
+        scales = list(guidance_scales)
+        if not scales:
+            raise ValueError("guidance_scales must hold at least one scale, got none")
+        negative = settings.pop("negative_prompt", None)
+        negatives = _one_each("negative_prompt", "" if negative is None else negative, len(listed)) * len(scales)
+        each = [scale for scale in scales for _ in listed]
+        images = self.sample(listed * len(scales), seeds * len(scales), each, negative_prompt=negatives, **settings)
+        return images.unflatten(0, (len(scales), len(listed)))
+
+    def denoise(self, prompts: str | Sequence[str], seeds: int | Sequence[int] | None = None,
+                guidance_scale: float | Sequence[float] | None = None, *, steps: int | None = None,
+                scheduler: str | None = None, negative_prompt: str | Sequence[str] | None = None,
+                height: int | None = None, width: int | None = None, guidance_schedule: str = "constant",
+                guidance_interval: tuple[float, float] | None = None, guidance_rescale: float = 0.0,
+                rows_per_call: int | None = None) -> Iterator[State]:  # fmt: skip
+        """The denoising loop: a State (step, t, latent, clean) after each step; the last latent is the result.
+
+        prompts             a text or several; a single prompt or seed serves all of the other
+        seeds               one per prompt, 0 <= seed < 2**32: the whole of an image's randomness
+        guidance_scale      w, one or one per prompt: uncond + w (cond - uncond); None is the model's default
+        steps               None is the model's default
+        scheduler           a name of ldm_core.sampling.SCHEDULERS; None is the checkpoint's own
+        negative_prompt     takes the place of the empty unconditional prompt; one or one per prompt
+        height, width       pixels; None is the model's native size
+        guidance_schedule   constant, linear or cosine over time; each averages w
+        guidance_interval   (t_low, t_high): guide only there, 1 = noise, 0 = clean
+        guidance_rescale    0 to 1: bring the prediction's spread back after guidance
+        rows_per_call       rows of every network call; None: enough for all cells, within what fills the device
+        """
+        listed, seeds = arguments.pair(arguments.check_prompts(prompts), seeds)
+        scale = self.spec.guidance_scale if guidance_scale is None else guidance_scale
+        scales = [arguments.check_scale(w) for w in _one_each("guidance_scale", scale, len(listed))]
+        negatives = _one_each("negative_prompt", "" if negative_prompt is None else negative_prompt, len(listed))
+        steps = arguments.check_steps(self.spec.steps if steps is None else steps)
+        height, width = self.height if height is None else height, self.width if width is None else width
+        arguments.check_size(height, width, self.size_multiple)
+        arguments.check_guidance(guidance_schedule, guidance_interval, guidance_rescale)
+        arguments.check_scheduler(scheduler)
+        arguments.check_rows(rows_per_call)
+        cells = [Cell(*parts) for parts in zip(listed, negatives, seeds, scales)]
+        shape = (self.autoencoder.latent_channels, height // self.autoencoder.factor, width // self.autoencoder.factor)
+        guided = GuidedCells(cells, self._encode_texts(cells), self.denoiser, rows_per_call or self.rows_for(cells),
+                             guidance_schedule, guidance_interval, guidance_rescale)  # fmt: skip
+        generators = image_generators(seeds)
+        noise = initial_noise(generators, shape).to(self.device)
+        return denoise(guided.predict, make_scheduler(self.scheduler_config, scheduler), noise, generators, steps)
+
+    def rows_for(self, cells: Sequence[Cell]) -> int:
+        """Rows per call by default: what the cells need at most, within what fills the device."""
+        needed = sum(1 if cell.guidance_scale in (0, 1) else 2 for cell in cells)
+        return min(needed, ROWS_PER_CALL.get(self.device.type, 8))
+
+    def _encode_texts(self, cells: Sequence[Cell]) -> dict[str, Tensor]:
+        texts = dict.fromkeys(text for cell in cells for text in (cell.prompt, cell.negative_prompt))
+        return {text: self.conditioner.encode(text) for text in texts}
+
+
+def _one_each(name: str, value: object, count: int) -> list:
+    """A value for each of `count` cells; one serves all."""
+    if isinstance(value, str | int | float) or value is None:
+        return [value] * count
+    values = list(value)
+    if len(values) != count:
+        raise ValueError(f"{name} must be one value or one per prompt: got {len(values)} for {count} prompts")
+    return values
