@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import warnings
 from pathlib import Path
@@ -56,7 +57,17 @@ def load(name: str, device: str | None = None, dtype: str | torch.dtype | None =
         spec = dataclasses.replace(spec, height=side, width=side)
     conditioner = ClipConditioner(tokenizer, text_encoder, load_words(folder / "tokenizer"))
     scheduler_config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
-    return LatentDiffusion(spec, conditioner, UnetDenoiser(unet), autoencoder, scheduler_config)
+    return LatentDiffusion(spec, conditioner, UnetDenoiser(unet), autoencoder, scheduler_config, weights_hash(folder, vae))
+
+
+def weights_hash(folder: Path, vae: str | None = None) -> str:
+    """SHA-256 over all weight files of a checkpoint and a swapped autoencoder: what a picture was really made by."""
+    digest = hashlib.sha256()
+    for root in [folder, *([Path(vae)] if vae else [])]:
+        for path in sorted(root.rglob("*.safetensors")):
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def quiet() -> None:

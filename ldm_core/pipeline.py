@@ -27,9 +27,9 @@ class LatentDiffusion:
     """A loaded model. `ldm_core.load` makes it."""
 
     def __init__(self, spec: ModelSpec, conditioner: ClipConditioner, denoiser: UnetDenoiser, autoencoder: Autoencoder,
-                 scheduler_config: dict):  # fmt: skip
+                 scheduler_config: dict, weights: str):  # fmt: skip
         self.spec, self.conditioner, self.denoiser, self.autoencoder = spec, conditioner, denoiser, autoencoder
-        self.scheduler_config = scheduler_config
+        self.scheduler_config, self.weights = scheduler_config, weights  # weights: their SHA-256
         self.device, self.dtype = denoiser.device, denoiser.dtype
         self.height, self.width = spec.height, spec.width
 

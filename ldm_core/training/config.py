@@ -51,9 +51,9 @@ class DenoiserConfig:
     text_width: int = 128
     text_layers: int = 3
     text_tokens: int = 64  # longest prompt, start and end included
-    pool: int = 24_000  # latents kept in memory; each is seen with many captions
+    pool: int = 20_000  # latents kept in memory; each is seen with many captions
     batch: int = 40
-    steps: int = 3_000
+    steps: int = 2_600
     learning_rate: float = 6e-4  # peak; linear warm-up, then a cosine to zero
     warmup_steps: int = 100
     weight_decay: float = 0.01

@@ -1,0 +1,1 @@
+"""Many prompts in, one report out. `python -m evaluation.run --help`."""

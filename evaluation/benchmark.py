@@ -1,0 +1,135 @@
+"""Speed of the core on the embedded model, against diffusers' own pipeline on the same folder, in one process.
+
+    python -m evaluation.benchmark --suite core
+
+One image, and an 8-scale sweep against eight pipeline calls; cold start, warm times at 1 and 16 images, peak memory.
+Seconds depend on the machine; the ratios are what to compare.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from diffusers import StableDiffusionPipeline
+
+import ldm_core
+from ldm_core.loading import quiet
+from ldm_core.pipeline import LatentDiffusion
+
+from .generate import peak_memory_gb
+
+SCALES = (1.5, 2, 3, 4, 5, 6, 7, 8)
+PROMPT, SEED = "a red house on the left and a pine tree on the right, mountains, in a snowy field at night", 7
+
+
+def seconds(work: Callable[[], object], repeats: int) -> float:
+    """The median of several runs, after one that warms up."""
+    work()
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def alternating(ours: Callable[[], object], theirs: Callable[[], object], repeats: int) -> tuple[float, float]:
+    """Medians of both, run turn by turn, so that a slow moment of the machine meets both."""
+    ours(), theirs()
+    pairs = [(seconds_once(ours), seconds_once(theirs)) for _ in range(repeats)]
+    return tuple(statistics.median(times) for times in zip(*pairs))
+
+
+def seconds_once(work: Callable[[], object]) -> float:
+    """One run."""
+    began = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def diffusers_pipeline(model: LatentDiffusion) -> StableDiffusionPipeline:
+    """diffusers' pipeline on the model's folder, its denoiser in the same precision, everything else in float32."""
+    pipeline = StableDiffusionPipeline.from_pretrained(model.spec.source, torch_dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(model.device, model.dtype)
+
+
+def core_suite(name: str, device: str | None, repeats: int) -> list[tuple[str, str]]:
+    """All rows of the table."""
+    rows = [("cold start: import, load, first image", f"{cold_start(name, device):.1f} s")]
+    for dtype in ("float32", "bfloat16"):
+        rows += precision_rows(ldm_core.load(name, device, dtype), dtype, repeats)
+    return [*rows, ("peak memory of this process", f"{peak_memory_gb():.2f} GB")]
+
+
+def precision_rows(model: LatentDiffusion, dtype: str, repeats: int) -> list[tuple[str, str]]:
+    """Ours against diffusers' in one precision."""
+    pipeline, steps, w = diffusers_pipeline(model), model.spec.steps, model.spec.guidance_scale
+
+    def theirs(scale: float) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(SEED)
+        return pipeline(PROMPT, generator=generator, guidance_scale=scale, num_inference_steps=steps, height=model.height,
+                        width=model.width, output_type="pt").images.float().cpu()  # fmt: skip
+
+    one, one_theirs = alternating(lambda: model.sample(PROMPT, SEED, w), lambda: theirs(w), repeats)
+    sweep, eight = alternating(lambda: model.sweep(PROMPT, SEED, SCALES), lambda: [theirs(scale) for scale in SCALES], 3)
+    apart = (model.sweep(PROMPT, SEED, SCALES)[:, 0] - torch.cat([theirs(scale) for scale in SCALES])).abs()
+    sixteen = seconds(lambda: model.sample(PROMPT, list(range(16)), w), 3)
+    return [
+        (f"{dtype}: one image, ours / diffusers", f"{one:.2f} s / {one_theirs:.2f} s = {one / one_theirs:.2f}"),
+        (f"{dtype}: 8-scale sweep / eight pipeline calls", f"{sweep:.2f} s / {eight:.2f} s = {sweep / eight:.2f}"),
+        (f"{dtype}: largest and mean difference of their images", f"{255 * apart.max():.3f}/255, {255 * apart.mean():.4f}/255"),
+        (f"{dtype}: 16 images", f"{sixteen:.2f} s = {sixteen / 16:.3f} s an image"),
+    ]
+
+
+def cold_start(name: str, device: str | None) -> float:
+    """Seconds from nothing to the first image, in a fresh Python."""
+    code = f"import ldm_core; ldm_core.load({name!r}, {device!r}).sample('a house', 1)"
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return time.perf_counter() - began
+
+
+def processor() -> str:
+    """The processor's name, as far as the system tells."""
+    try:
+        lines = open("/proc/cpuinfo", encoding="utf-8").read().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m evaluation.benchmark", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("--suite", choices=["core"], default="core")
+    parser.add_argument("--model", default="scenes", help="registry name or folder (default: %(default)s)")
+    parser.add_argument("--device", default=None)
+    parser.add_argument("--repeats", type=int, default=5)
+    arguments = parser.parse_args(argv)
+    quiet()
+    try:
+        rows = core_suite(arguments.model, arguments.device, arguments.repeats)
+    except ValueError as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    print(f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}, model {arguments.model}\n")
+    print("| what | measured |\n| --- | --- |")
+    for what, measured in rows:
+        print(f"| {what} | {measured} |")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

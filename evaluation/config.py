@@ -1,0 +1,74 @@
+"""What an evaluation run is told: one frozen dataclass, its defaults read by the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ldm_core.registry import MODELS, find
+
+METRICS = ("fd_scenes", "kd_scenes", "clip_scenes", "scene_accuracy", "vae_psnr")
+LATER = ("fid", "kid", "clip_score", "fd_dinov2", "cmmd", "vae_ssim", "rfid")
+SCHEDULES = ("constant", "linear", "cosine")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """The command line of `python -m evaluation.run`."""
+
+    prompts: Path
+    model: str | None = None  # None: the best this machine can really run
+    vae: str | None = None
+    guidance_scales: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
+    guidance_schedule: str = "constant"
+    guidance_interval: tuple[float, float] | None = None
+    guidance_rescale: float = 0.0
+    negative_prompt: str = ""
+    steps: int | None = None  # None: the model's default
+    scheduler: str | None = None
+    limit: int | None = None
+    images_per_prompt: int = 1
+    seed: int = 0
+    batch_size: int = 16  # images denoised together
+    device: str | None = None
+    dtype: str | None = None
+    height: int | None = None
+    width: int | None = None
+    metrics: tuple[str, ...] | None = None  # None: all that can run
+    reference: Path | None = None  # a folder of images for the distances; None: the embedded drawings
+    out: Path | None = None  # None: runs/<model>-<prompt file's stem>
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what needs no model; the rest is checked when the model is loaded, before the first picture."""
+        for name in ("limit", "images_per_prompt", "batch_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+        if self.steps is not None and not 1 <= self.steps <= 1000:
+            raise ValueError(f"--steps must be from 1 to 1000, got {self.steps}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"--seed must be from 0 to {2**32 - 1}, got {self.seed}")
+        if self.reference is not None and not self.reference.is_dir():
+            raise ValueError(f"--reference {self.reference} is no folder")
+        for name in self.metrics or ():
+            if name in LATER:
+                raise ValueError(f"--metrics {name} is not in this version; known: {', '.join(METRICS)}")
+            if name not in METRICS:
+                raise ValueError(f"--metrics {name!r} is unknown; known: {', '.join(METRICS)}")
+
+
+def choose_model(name: str | None, device: str | None) -> tuple[str, str]:
+    """The model to run, and why: the one asked for, else the best this machine can really run."""
+    if name is not None:
+        find(name)
+        return name, "asked for"
+    import torch
+    from huggingface_hub import try_to_load_from_cache
+
+    if device == "cpu" or not torch.cuda.is_available():
+        return "scenes", "embedded: no CUDA device"
+    spec = MODELS["sd1.5"]
+    if isinstance(try_to_load_from_cache(spec.source, "model_index.json"), str):
+        return spec.name, "a CUDA device and its weights are here"
+    return "scenes", "embedded: the weights of sd1.5 are not in the local cache (--model sd1.5 downloads 4.3 GB)"

@@ -1,0 +1,1 @@
+"""Detectors and the numbers made from what they see."""

@@ -1,0 +1,103 @@
+"""Evaluate a model over a prompt set at several guidance scales, on shared seeds, into tables and a report.
+
+    python -m evaluation.run --prompts prompts/scenes.txt --limit 8
+    python -m evaluation.run --prompts prompts/coco.txt --guidance-scales "1-8(1)"
+
+The same command resumes a stopped run; more scales, prompts or metrics extend it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+from pathlib import Path
+
+from .config import METRICS, SCHEDULES, RunConfig
+from .prompts import load_prompts
+from .scales import parse_scales
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options, their defaults read from RunConfig."""
+    made = argparse.ArgumentParser(prog="python -m evaluation.run", description=__doc__,
+                                   formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    default = {field.name: field.default for field in dataclasses.fields(RunConfig)}
+
+    def add(flag: str, kind: type, metavar: str, words: str) -> None:
+        value = default[flag.replace("-", "_")]
+        shown = f" (default: {value})" if value not in (None, "") else ""
+        made.add_argument(f"--{flag}", type=kind, metavar=metavar, default=value, help=words + shown)
+
+    made.add_argument("--prompts", type=Path, metavar="FILE", required=True, help=".txt, .csv, .tsv or .jsonl")
+    add("model", str, "NAME|FOLDER|HUB_ID", "default: the best this machine can really run")
+    add("vae", str, "FOLDER", "another autoencoder in place of the model's own")
+    made.add_argument("--guidance-scales", metavar="LIST", default="1,2,4,8",
+                      help='"1,2,4,8", "1-8(1)" by step or "1-8[4]" by count (default: %(default)s)')  # fmt: skip
+    made.add_argument("--guidance-schedule", choices=SCHEDULES, default=default["guidance_schedule"],
+                      help="w over time; each averages w (default: %(default)s)")  # fmt: skip
+    made.add_argument("--guidance-interval", metavar="LOW,HIGH", default=None,
+                      help="guide only while LOW <= t <= HIGH, t from 1 (noise) to 0 (clean)")  # fmt: skip
+    add("guidance-rescale", float, "X", "0 to 1: bring the prediction's spread back after guidance")
+    add("negative-prompt", str, "TEXT", "what takes the unconditional place (default: the empty prompt)")
+    add("steps", int, "N", "default: the model's")
+    add("scheduler", str, "NAME", "ddim, ddpm, euler, euler-ancestral, dpm++2m, pndm, unipc; default: the model's own")
+    add("limit", int, "N", "only the first N prompts")
+    add("images-per-prompt", int, "K", "seeds per prompt")
+    add("seed", int, "N", "the run's seed, from which every image's follows")
+    add("batch-size", int, "N", "images denoised together")
+    add("device", str, "D", "cuda, mps or cpu; default: the best there is")
+    add("dtype", str, "T", "fp32, bf16 or fp16, of the denoiser; default: what is fast here")
+    add("height", int, "H", "pixels; default: the model's")
+    add("width", int, "W", "pixels; default: the model's")
+    made.add_argument("--metrics", metavar="LIST", default=None, help=f"default: all of {','.join(METRICS)}")
+    add("reference", Path, "FOLDER", "images to measure distances to; default: the embedded drawings")
+    add("out", Path, "FOLDER", "default: runs/<model>-<prompt file's stem>")
+    made.add_argument("--dry-run", action="store_true", help="say what would be made, write nothing")
+    return made
+
+
+def config_of(arguments: argparse.Namespace) -> RunConfig:
+    """The parsed command line as a checked RunConfig."""
+    values = vars(arguments) | {"guidance_scales": parse_scales(arguments.guidance_scales)}
+    if arguments.guidance_interval is not None:
+        values["guidance_interval"] = _interval(arguments.guidance_interval)
+    if arguments.metrics is not None:
+        values["metrics"] = tuple(name.strip() for name in arguments.metrics.split(","))
+    return RunConfig(**values)
+
+
+def _interval(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"--guidance-interval must be LOW,HIGH, two numbers from 0 to 1; got {text!r}") from None
+    return low, high
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0 when done, 2 when the command cannot be carried out as given, 130 when stopped by Ctrl-C."""
+    command = parser()
+    arguments = command.parse_args(argv)
+    try:
+        config = config_of(arguments)
+        prompts = load_prompts(config.prompts, config.limit)
+        from .runner import Run  # torch takes seconds to import: only who got this far waits
+
+        run = Run(config, prompts)
+        if config.dry_run:
+            run.describe()
+            return 0
+        run.carry_out()
+    except KeyboardInterrupt:
+        print("\nStopped. Every finished image is kept; the same command goes on from here.", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, FloatingPointError) as error:
+        command.exit(2, f"{command.prog}: error: {' '.join(str(error).split())}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    raise SystemExit(main())

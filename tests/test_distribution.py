@@ -1,0 +1,75 @@
+"""Frechet and kernel distances against values worked out by hand and published laws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from evaluation.metrics.distribution import FrechetReference, KernelReference, Moments
+
+
+def test_equal_covariances_leave_the_squared_shift_of_the_means():
+    d = 512
+    assert FrechetReference(np.zeros(d), np.eye(d)).distance(np.ones(d), np.eye(d)) == pytest.approx(d, rel=1e-12)
+
+
+def test_matrices_that_do_not_commute_give_the_value_worked_out_by_hand():
+    first = FrechetReference(np.array([2.0, 3]), np.array([[1.0, 0], [0, 4]]))
+    # 41 - 2 sqrt(tr(AB) + 2 sqrt(det AB)), tr = 35, det = 80
+    expected = 41 - 2 * np.sqrt(35 + 2 * np.sqrt(80))
+    assert first.distance(np.array([5.0, 7]), np.array([[3.0, 2], [2, 8]])) == pytest.approx(expected, rel=1e-12)
+    assert expected == pytest.approx(26.455097962516447)
+
+
+def test_diagonal_covariances_compare_their_roots():
+    first = FrechetReference(np.zeros(3), np.diag([1.0, 4, 9]))
+    assert first.distance(np.ones(3), np.diag([4.0, 4, 1])) == pytest.approx(8.0)
+
+
+def test_few_samples_in_many_dimensions_stay_finite_and_right():
+    a, b = np.random.RandomState(0).randn(50, 64), np.random.RandomState(1).randn(50, 64) * 1.2 + 0.1
+    moments = Moments.of(a)
+    distance = FrechetReference(moments.mean, moments.covariance).distance(Moments.of(b).mean, Moments.of(b).covariance)
+    assert distance == pytest.approx(55.60994, abs=1e-4)
+
+
+@pytest.mark.parametrize(("n", "d", "value"), [(500, 16, 1.3173763818), (1000, 64, 6.0903294083), (300, 64, 12.2046833541)])
+def test_golden_values_hold_to_eight_digits(n, d, value):
+    a, b = Moments.of(np.random.RandomState(0).randn(n, d)), Moments.of(np.random.RandomState(1).randn(n, d) * 1.2 + 0.1)
+    assert FrechetReference(a.mean, a.covariance).distance(b.mean, b.covariance) == pytest.approx(value, abs=1e-8)
+
+
+def test_the_bias_of_small_samples_follows_its_law():
+    d, exact = 64, FrechetReference(np.zeros(64), np.eye(64))
+    for n in (200, 800):
+        draws = [Moments.of(np.random.RandomState(seed).randn(n, d)) for seed in range(20)]
+        bias = np.mean([exact.distance(draw.mean, draw.covariance) for draw in draws])
+        assert bias == pytest.approx(d / n + d * (d + 1) / (4 * (n - 1)), rel=0.06)
+
+
+def test_a_distance_to_oneself_is_nothing_and_rotation_changes_nothing():
+    x = np.random.RandomState(0).randn(200, 8) @ np.diag(np.arange(1.0, 9))
+    y, turn = x[:100] + 0.3, np.linalg.qr(np.random.RandomState(2).randn(8, 8))[0]
+    moments, other = Moments.of(x), Moments.of(y)
+    assert FrechetReference(moments.mean, moments.covariance).distance(moments.mean, moments.covariance) < 1e-9
+    turned, other_turned = Moments.of(x @ turn), Moments.of(y @ turn)
+    straight = FrechetReference(moments.mean, moments.covariance).distance(other.mean, other.covariance)
+    rotated = FrechetReference(turned.mean, turned.covariance).distance(other_turned.mean, other_turned.covariance)
+    assert straight == pytest.approx(rotated, rel=1e-9)
+
+
+def test_moments_of_parts_add_up_and_leave_out():
+    x = np.random.RandomState(0).randn(90, 5)
+    whole, parts = Moments.of(x), Moments.of(x[:30]) + Moments.of(x[30:])
+    np.testing.assert_allclose(parts.covariance, np.cov(x.T), rtol=1e-10)
+    np.testing.assert_allclose((whole - Moments.of(x[:30])).covariance, np.cov(x[30:].T), rtol=1e-10)
+
+
+def test_the_kernel_distance_of_two_pairs_of_numbers_is_19_halves():
+    assert KernelReference(np.array([[1.0], [2.0]])).distance(np.array([[0.0], [1.0]])) == pytest.approx(9.5)
+
+
+@pytest.mark.parametrize(("n", "d", "value"), [(500, 16, 0.091637458026), (1000, 64, 0.045923380371), (50, 64, 0.138858491961)])
+def test_kernel_golden_values_hold(n, d, value):
+    a, b = np.random.RandomState(0).randn(n, d), np.random.RandomState(1).randn(n, d) * 1.2 + 0.1
+    assert KernelReference(a).distance(b) == pytest.approx(value, abs=1e-9)

@@ -1,0 +1,81 @@
+"""Prompt files, scales and the job list."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from evaluation.jobs import list_jobs
+from evaluation.prompts import Prompt, load_prompts
+from evaluation.scales import parse_scales
+
+
+@pytest.mark.parametrize(
+    ("text", "scales"),
+    [("1,2,4,8", (1, 2, 4, 8)), ("1-3(1)", (1, 2, 3)), ("1-2(0.5), 7.5", (1, 1.5, 2, 7.5)), ("1-8[4]", (1, 3.333333, 5.666667, 8)),
+     (" 0 , 0.5 ", (0, 0.5)), ("4,4,1", (4, 1))],
+)  # fmt: skip
+def test_scales_are_read_as_people_write_them(text, scales):
+    assert parse_scales(text) == pytest.approx(scales)
+
+
+@pytest.mark.parametrize("text", ["", "a", "1,,2", "-1", "nan", "inf", "5-1(1)", "1-8(0)", "1-8[1]", "1-1000(1)", "1;2"])
+def test_other_scales_are_refused_with_an_example(text):
+    with pytest.raises(ValueError, match="1-8\\(1\\)|1 to 64"):
+        parse_scales(text)
+
+
+def write(tmp_path, name, data):
+    (tmp_path / name).write_bytes(data if isinstance(data, bytes) else data.encode())
+    return tmp_path / name
+
+
+def test_a_text_file_keeps_order_repeats_and_categories(tmp_path):
+    path = write(tmp_path, "p.txt", "\ufeff# a comment\r\na cat\r\n\r\n# category: sea\r\na boat\r\n  a cat  \r\n")
+    assert load_prompts(path) == [Prompt(0, "a cat"), Prompt(1, "a boat", "sea"), Prompt(2, "a cat", "sea")]
+    assert len(load_prompts(path, limit=2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("p.csv", 'Prompt,category,seed\n"a cat, asleep",pets,5\n'), ("p.tsv", "prompt\tcategory\tseed\na cat, asleep\tpets\t5\n"),
+     ("p.jsonl", '{"prompt": "a cat, asleep", "category": "pets", "seed": 5}\n\n')],
+)  # fmt: skip
+def test_tables_keep_category_and_seed(tmp_path, name, text):
+    assert load_prompts(write(tmp_path, name, text)) == [Prompt(0, "a cat, asleep", "pets", 5)]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("p.txt", b"a cat\n\xff\xfe\n", "line 2: not UTF-8"),
+        ("p.txt", b"# nothing\n\n", "holds no prompt"),
+        ("p.csv", b"text\na cat\n", "no column 'prompt' among text"),
+        ("p.csv", b"prompt,seed\na cat,x\n", "line 2: seed 'x'"),
+        ("p.jsonl", b'{"prompt": "a"}\n{oops\n', "line 2: no JSON"),
+        ("p.jsonl", b'{"text": "a"}\n', "line 1: no text 'prompt'"),
+        ("p.tsv", b"prompt\tseed\na\t4294967296\n", "line 2: seed 4294967296"),
+        ("p.yaml", b"a", "must end in"),
+    ],
+)  # fmt: skip
+def test_bad_files_are_named_with_their_line(tmp_path, name, data, message):
+    with pytest.raises(ValueError, match=message):
+        load_prompts(write(tmp_path, name, data))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ValueError, match="none.txt cannot be read"):
+        load_prompts(tmp_path / "none.txt")
+
+
+def test_a_prompt_keeps_its_seed_at_every_scale_and_repeats_get_others():
+    jobs = list_jobs([Prompt(0, "a cat"), Prompt(1, "a dog"), Prompt(2, "a cat")], [1, 8], 2, run_seed=0)
+    seeds = {(job.prompt.id, job.seed) for job in jobs}
+    assert len(jobs) == 12 and len(seeds) == 6 and len({seed for _, seed in seeds}) == 6
+    assert jobs[0].seed == jobs[1].seed == int.from_bytes(hashlib.sha256(b"0\na cat\n0").digest()[:4], "big")
+    assert len({job.file for job in jobs}) == 12
+
+
+def test_a_seed_given_outright_is_the_images_seed():
+    assert [job.seed for job in list_jobs([Prompt(0, "a cat", seed=5)], [1, 2], 1, run_seed=9)] == [5, 5]
