@@ -52,12 +52,12 @@ class Run:
         """Everything but prompt, seed and scale that changes a pixel; checked on the way."""
         config, model = self.config, self.model
         height, width = config.height or model.height, config.width or model.width
-        arguments.check_size(height, width, model.size_multiple)
+        arguments.check_size(height, width, model.factor)
         arguments.check_scheduler(config.scheduler)
         arguments.check_guidance(config.guidance_schedule, config.guidance_interval, config.guidance_rescale)
         return {
             "weights": model.weights, "steps": config.steps or model.spec.steps,
-            "scheduler": config.scheduler or model.scheduler, "height": height, "width": width,
+            "scheduler": config.scheduler or model.scheduler_name, "height": height, "width": width,
             "dtype": str(model.dtype).removeprefix("torch."), "guidance_schedule": config.guidance_schedule,
             "guidance_interval": list(config.guidance_interval) if config.guidance_interval else None,
             "guidance_rescale": config.guidance_rescale, "negative_prompt": config.negative_prompt,

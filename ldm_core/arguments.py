@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral  # numpy's integers too
 
 from . import guidance
 from .sampling import SCHEDULERS, image_seed
@@ -11,22 +12,22 @@ from .sampling import SCHEDULERS, image_seed
 MAX_SEED = 2**32 - 1
 
 
-def check_prompts(prompts: str | Sequence[str]) -> list[str]:
-    """A prompt or several, as a list."""
+def check_prompts(name: str, prompts: str | Sequence[str]) -> list[str]:
+    """A prompt or several, as a list; `name` is the argument's."""
     listed = [prompts] if isinstance(prompts, str) else list(prompts)
     if not listed:
-        raise ValueError("prompts must hold at least one prompt, got none")
+        raise ValueError(f"{name} must hold at least one prompt, got none")
     for prompt in listed:
         if not isinstance(prompt, str):
-            raise ValueError(f"prompts must be text, got {prompt!r}")
+            raise ValueError(f"{name} must be text, got {prompt!r}")
     return listed
 
 
 def check_seed(seed: object) -> int:
     """An image's seed: an integer from 0 to 2**32 - 1."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MAX_SEED:
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED:
         raise ValueError(f"seed must be an integer from 0 to {MAX_SEED}, got {seed!r}")
-    return seed
+    return int(seed)
 
 
 def pair(prompts: list[str], seeds: int | Sequence[int] | None) -> tuple[list[str], list[int]]:
@@ -36,7 +37,7 @@ def pair(prompts: list[str], seeds: int | Sequence[int] | None) -> tuple[list[st
     """
     if seeds is None:
         return prompts, [image_seed(0, prompt, prompts[:index].count(prompt)) for index, prompt in enumerate(prompts)]
-    listed = [check_seed(seed) for seed in ([seeds] if isinstance(seeds, int) else seeds)]
+    listed = [check_seed(seed) for seed in ([seeds] if isinstance(seeds, Integral) else seeds)]
     if len(prompts) == 1 and listed:
         return prompts * len(listed), listed
     if len(listed) == 1:

@@ -21,8 +21,8 @@ OVERLAP = 0.25  # of a tile
 class Autoencoder:
     """A diffusers AutoencoderKL or AutoencoderTiny with one convention for ranges and scales."""
 
-    def __init__(self, vae: torch.nn.Module):
-        self.vae = vae.float().eval()
+    def __init__(self, vae: torch.nn.Module, tile: int = TILE):
+        self.vae, self.tile = vae.float().eval(), tile
         self.latent_channels: int = vae.config.latent_channels
         self.scaling: float = getattr(vae.config, "scaling_factor", None) or 1.0
         self.shift: float = getattr(vae.config, "shift_factor", None) or 0.0
@@ -47,7 +47,8 @@ class Autoencoder:
                 return encoded.latents
             return encoded.latent_dist.sample(generator) if sample else encoded.latent_dist.mode()
 
-        raw = [tiled(encode_one, image[None], TILE, 1 / self.factor) for image in images.float().to(self.device)]
+        with torch.autocast(self.device.type, enabled=False):
+            raw = [tiled(encode_one, image[None], self.tile, 1 / self.factor) for image in images.float().to(self.device)]
         return (torch.cat(raw) - self.shift) * self.scaling
 
     @torch.inference_mode()
@@ -56,8 +57,10 @@ class Autoencoder:
         if latents.ndim != 4 or latents.shape[1] != self.latent_channels:
             raise ValueError(f"latents must be (B, {self.latent_channels}, h, w), got {tuple(latents.shape)}")
         raw = latents.float().to(self.device) / self.scaling + self.shift
-        tile = TILE // self.factor
-        decoded = torch.cat([tiled(lambda z: self.vae.decode(z).sample, z[None], tile, self.factor).cpu() for z in raw])
+        tile = self.tile // self.factor
+        with torch.autocast(self.device.type, enabled=False):
+            parts = [tiled(lambda z: self.vae.decode(z).sample, z[None], tile, self.factor).cpu() for z in raw]
+        decoded = torch.cat(parts)
         if not torch.isfinite(decoded).all():
             raise FloatingPointError("the decoded images are not finite: the latents or the weights are damaged")
         return from_model(decoded)
@@ -83,8 +86,7 @@ def tiled(work: Callable[[Tensor], Tensor], values: Tensor, tile: int, ratio: fl
             if total is None:
                 total = part.new_zeros(1, part.shape[1], round(height * ratio), round(width * ratio))
                 weights = torch.zeros_like(total[:, :1])
-            blend = _ramp(part.shape[2])[:, None] * _ramp(part.shape[3])[None, :]
-            blend = blend.to(part.device)
+            blend = (_ramp(part.shape[2])[:, None] * _ramp(part.shape[3])[None, :]).to(part.device)
             y, x = round(top * ratio), round(left * ratio)
             area = (..., slice(y, y + part.shape[2]), slice(x, x + part.shape[3]))
             total[area] += part * blend

@@ -60,8 +60,11 @@ def png_text(text: dict[str, str]) -> PngImagePlugin.PngInfo:
 def save_png(path: Path, pixels: np.ndarray, text: dict[str, str] | None = None) -> None:
     """Write uint8 (H, W, 3) as PNG, beside its place first, so that a kill never leaves half a file there."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    Image.fromarray(pixels).save(partial, format="PNG", pnginfo=png_text(text or {}))
-    os.replace(partial, path)
+    try:
+        Image.fromarray(pixels).save(partial, format="PNG", pnginfo=png_text(text or {}))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)  # there only if writing failed
 
 
 def load_png(path: Path) -> np.ndarray:

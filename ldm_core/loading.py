@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import warnings
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 import transformers
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from huggingface_hub import errors, snapshot_download
+from safetensors import SafetensorError
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from . import registry
@@ -25,13 +25,15 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 SHORT = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 FILES = ["model_index.json", "scheduler/*.json", "tokenizer/*", "text_encoder/*.json", "unet/*.json", "vae/*.json",
          "text_encoder/model*.safetensors", "unet/diffusion_pytorch_model*.safetensors",
-         "vae/diffusion_pytorch_model*.safetensors"]  # fmt: skip
+         "vae/diffusion_pytorch_model*.safetensors",
+         "config.json", "diffusion_pytorch_model*.safetensors"]  # fmt: skip  # the last two: an autoencoder alone
+NOT_FILES = ["*.fp16*", "*non_ema*"]  # the same weights once more
 AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny}
 
 
 def load(name: str, device: str | None = None, dtype: str | torch.dtype | None = None,
          vae: str | None = None) -> LatentDiffusion:  # fmt: skip
-    """A model by registry name, diffusers folder or hub id; `vae` swaps its autoencoder for another folder's.
+    """A model by registry name, diffusers folder or hub id; `vae` swaps its autoencoder for another's.
 
     device None is CUDA, else Apple's, else the CPU. dtype (of the denoiser; all else stays float32) None is bfloat16
     on CUDA and on CPUs with AMX, else float32. ValueError says in one line what was wrong and what would do.
@@ -41,33 +43,24 @@ def load(name: str, device: str | None = None, dtype: str | torch.dtype | None =
     dtype = choose_dtype(dtype, device)
     spec = registry.find(name)
     folder = local_folder(spec)
-    parts = folder / "model_index.json"
-    if not parts.exists():
+    if not (folder / "model_index.json").exists():
         raise ValueError(f"model {name!r} is no diffusers checkpoint: {folder} has no model_index.json")
-    pipeline_class = json.loads(parts.read_text())["_class_name"]
+    pipeline_class = read_json(folder / "model_index.json").get("_class_name")
     if pipeline_class != "StableDiffusionPipeline":
         raise ValueError(f"model {name!r} is a {pipeline_class}; this version runs StableDiffusionPipeline folders")
-    unet = component(UNet2DConditionModel, folder / "unet", dtype).to(device)
-    text_encoder = component(CLIPTextModel, folder / "text_encoder", torch.float32).to(device)
-    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-    autoencoder = load_autoencoder(Path(vae) if vae else folder / "vae", device)
+    vae_folder = autoencoder_folder(vae) if vae else folder / "vae"
+    autoencoder = load_autoencoder(vae_folder, device)
+    unet = component(UNet2DConditionModel, folder / "unet", torch_dtype=dtype).to(device)
+    text_encoder = component(CLIPTextModel, folder / "text_encoder", torch_dtype=torch.float32).to(device)
+    tokenizer = component(CLIPTokenizer, folder / "tokenizer")
     check_latents(unet, autoencoder, vae)
     if name not in registry.MODELS:  # a stranger's native size is in its own config
         side = unet.config.sample_size * autoencoder.factor
         spec = dataclasses.replace(spec, height=side, width=side)
     conditioner = ClipConditioner(tokenizer, text_encoder, load_words(folder / "tokenizer"))
-    scheduler_config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
-    return LatentDiffusion(spec, conditioner, UnetDenoiser(unet), autoencoder, scheduler_config, weights_hash(folder, vae))
-
-
-def weights_hash(folder: Path, vae: str | None = None) -> str:
-    """SHA-256 over all weight files of a checkpoint and a swapped autoencoder: what a picture was really made by."""
-    digest = hashlib.sha256()
-    for root in [folder, *([Path(vae)] if vae else [])]:
-        for path in sorted(root.rglob("*.safetensors")):
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+    scheduler_config = read_json(folder / "scheduler" / "scheduler_config.json")
+    folders = (folder, vae_folder) if vae else (folder,)
+    return LatentDiffusion(spec, conditioner, UnetDenoiser(unet), autoencoder, scheduler_config, folders, vae)
 
 
 def quiet() -> None:
@@ -110,7 +103,7 @@ def local_folder(spec: registry.ModelSpec) -> Path:
     if spec.embedded:
         raise ValueError(f"model {spec.name!r} should be at {spec.source}, which is missing: is the clone complete?")
     try:
-        return Path(snapshot_download(spec.source, revision=spec.revision, allow_patterns=FILES))
+        return Path(snapshot_download(spec.source, revision=spec.revision, allow_patterns=FILES, ignore_patterns=NOT_FILES))
     except errors.GatedRepoError:
         raise ValueError(f"{spec.source} is gated: accept its licence on huggingface.co, then run `hf auth login`") from None
     except errors.RepositoryNotFoundError:
@@ -122,23 +115,41 @@ def local_folder(spec: registry.ModelSpec) -> Path:
         ) from None
 
 
-def component(kind: type, folder: Path, dtype: torch.dtype) -> torch.nn.Module:
-    """One part of a checkpoint, in the precision asked for."""
+def component(kind: type, folder: Path, **options: torch.dtype) -> object:
+    """One part of a checkpoint, from its own folder."""
+    if not folder.is_dir():
+        raise ValueError(f"the checkpoint is not whole: {folder} is missing")
     try:
-        return kind.from_pretrained(folder, torch_dtype=dtype, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"cannot load {folder}: {str(error).strip().splitlines()[0]}") from None
+        return kind.from_pretrained(folder, local_files_only=True, **options)
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:  # each means damage here
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f"cannot load {folder}: {reason}") from None
+
+
+def read_json(path: Path) -> dict:
+    """A checkpoint's own config file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise ValueError(f"the checkpoint is not whole: {path} is missing") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
+
+
+def autoencoder_folder(name: str) -> Path:
+    """The folder of an autoencoder by a model's registry name, a folder or a hub id: its own, or its `vae` part."""
+    folder = local_folder(registry.find(name))
+    return folder / "vae" if (folder / "vae").is_dir() else folder
 
 
 def load_autoencoder(folder: Path, device: str = "cpu") -> Autoencoder:
-    """The autoencoder of a folder: its own, or the `vae` part of a whole checkpoint."""
-    folder = folder / "vae" if (folder / "vae" / "config.json").exists() else folder
+    """The autoencoder of a folder, in float32."""
     if not (folder / "config.json").exists():
         raise ValueError(f"vae {str(folder)!r} is no autoencoder folder: it has no config.json")
-    class_name = json.loads((folder / "config.json").read_text()).get("_class_name")
+    class_name = read_json(folder / "config.json").get("_class_name")
     if class_name not in AUTOENCODERS:
         raise ValueError(f"vae {str(folder)!r} is a {class_name}; this version takes {', '.join(AUTOENCODERS)}")
-    return Autoencoder(component(AUTOENCODERS[class_name], folder, torch.float32).to(device))
+    return Autoencoder(component(AUTOENCODERS[class_name], folder, torch_dtype=torch.float32).to(device))
 
 
 def check_latents(unet: UNet2DConditionModel, autoencoder: Autoencoder, vae: str | None) -> None:

@@ -6,10 +6,12 @@ prompt -> conditioning -> noise -> (denoiser, guidance, scheduler step)* -> late
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from . import arguments
@@ -17,31 +19,53 @@ from .autoencoder import Autoencoder
 from .cells import Cell, GuidedCells
 from .conditioning import ClipConditioner
 from .denoisers import UnetDenoiser
+from .recipe import weights_hash
 from .registry import ModelSpec
-from .sampling import State, denoise, image_generators, initial_noise, make_scheduler, scheduler_name
+from .sampling import State, denoise, image_generators, initial_noise, make_scheduler, readable_name
 
-ROWS_PER_CALL = {"cpu": 8, "cuda": 32}  # at most; enough to fill the device, see `python -m evaluation.benchmark`
+ROWS_PER_CALL = {"cpu": 16, "cuda": 32}  # at most; enough to fill the device, see `python -m evaluation.benchmark`
 
 
 class LatentDiffusion:
     """A loaded model. `ldm_core.load` makes it."""
 
     def __init__(self, spec: ModelSpec, conditioner: ClipConditioner, denoiser: UnetDenoiser, autoencoder: Autoencoder,
-                 scheduler_config: dict, weights: str):  # fmt: skip
+                 scheduler_config: dict, folders: tuple[Path, ...], vae: str | None = None):  # fmt: skip
         self.spec, self.conditioner, self.denoiser, self.autoencoder = spec, conditioner, denoiser, autoencoder
-        self.scheduler_config, self.weights = scheduler_config, weights  # weights: their SHA-256
+        self.scheduler_config = scheduler_config
+        self.folders, self.vae = folders, vae  # where the weights lie; the autoencoder's name where it was swapped
         self.device, self.dtype = denoiser.device, denoiser.dtype
         self.height, self.width = spec.height, spec.width
 
     @property
-    def size_multiple(self) -> int:
-        """Sides must be multiples of this: the autoencoder's factor times the halvings inside the denoiser."""
-        return self.autoencoder.factor * 2 ** (len(self.denoiser.unet.config.block_out_channels) - 1)
+    def factor(self) -> int:
+        """Pixels per latent value along a side; images' sides are multiples of it."""
+        return self.autoencoder.factor
 
     @property
-    def scheduler(self) -> str:
+    def latent_channels(self) -> int:
+        """C of a latent (B, C, h, w)."""
+        return self.autoencoder.latent_channels
+
+    @property
+    def network_calls(self) -> int:
+        """Calls of the denoiser since loading."""
+        return self.denoiser.calls
+
+    @property
+    def network_rows(self) -> int:
+        """Rows that those calls were asked for; what fills up a last call is not counted."""
+        return self.denoiser.rows
+
+    @cached_property
+    def weights(self) -> str:
+        """SHA-256 of the weights' files: what a picture was really made by."""
+        return weights_hash(self.folders)
+
+    @property
+    def scheduler_name(self) -> str:
         """The name of the checkpoint's own scheduler."""
-        return scheduler_name(make_scheduler(self.scheduler_config))
+        return readable_name(make_scheduler(self.scheduler_config))
 
     def unseen_words(self, prompts: Sequence[str]) -> Counter[str]:
         """Words the model was never told, with how many prompts hold each; empty where that is not known."""
@@ -72,7 +96,7 @@ class LatentDiffusion:
         All cells denoise together; text encoding, noise and every network row that cells have in common (the whole
         first step) are computed once.
         """
-        listed, seeds = arguments.pair(arguments.check_prompts(prompts), seeds)
+        listed, seeds = arguments.pair(arguments.check_prompts("prompts", prompts), seeds)
         scales = list(guidance_scales)
         if not scales:
             raise ValueError("guidance_scales must hold at least one scale, got none")
@@ -102,18 +126,19 @@ class LatentDiffusion:
         guidance_rescale    0 to 1: bring the prediction's spread back after guidance
         rows_per_call       rows of every network call; None: enough for all cells, within what fills the device
         """
-        listed, seeds = arguments.pair(arguments.check_prompts(prompts), seeds)
+        listed, seeds = arguments.pair(arguments.check_prompts("prompts", prompts), seeds)
         scale = self.spec.guidance_scale if guidance_scale is None else guidance_scale
         scales = [arguments.check_scale(w) for w in _one_each("guidance_scale", scale, len(listed))]
-        negatives = _one_each("negative_prompt", "" if negative_prompt is None else negative_prompt, len(listed))
+        negative = _one_each("negative_prompt", "" if negative_prompt is None else negative_prompt, len(listed))
+        negatives = arguments.check_prompts("negative_prompt", negative)
         steps = arguments.check_steps(self.spec.steps if steps is None else steps)
         height, width = self.height if height is None else height, self.width if width is None else width
-        arguments.check_size(height, width, self.size_multiple)
+        arguments.check_size(height, width, self.factor)
         arguments.check_guidance(guidance_schedule, guidance_interval, guidance_rescale)
         arguments.check_scheduler(scheduler)
         arguments.check_rows(rows_per_call)
         cells = [Cell(*parts) for parts in zip(listed, negatives, seeds, scales)]
-        shape = (self.autoencoder.latent_channels, height // self.autoencoder.factor, width // self.autoencoder.factor)
+        shape = (self.latent_channels, height // self.factor, width // self.factor)
         guided = GuidedCells(cells, self._encode_texts(cells), self.denoiser, rows_per_call or self.rows_for(cells),
                              guidance_schedule, guidance_interval, guidance_rescale)  # fmt: skip
         generators = image_generators(seeds)
@@ -121,9 +146,10 @@ class LatentDiffusion:
         return denoise(guided.predict, make_scheduler(self.scheduler_config, scheduler), noise, generators, steps)
 
     def rows_for(self, cells: Sequence[Cell]) -> int:
-        """Rows per call by default: what the cells need at most, within what fills the device."""
+        """Rows per call by default: a step's rows in the fewest calls that fill the device, all of them even."""
         needed = sum(1 if cell.guidance_scale in (0, 1) else 2 for cell in cells)
-        return min(needed, ROWS_PER_CALL.get(self.device.type, 8))
+        calls = math.ceil(needed / ROWS_PER_CALL.get(self.device.type, 16))
+        return math.ceil(needed / calls)
 
     def _encode_texts(self, cells: Sequence[Cell]) -> dict[str, Tensor]:
         texts = dict.fromkeys(text for cell in cells for text in (cell.prompt, cell.negative_prompt))

@@ -31,6 +31,12 @@ class ModelSpec:
         """Whether it ships with this repository."""
         return Path(self.source).is_relative_to(WEIGHTS)
 
+    @property
+    def reference(self) -> str:
+        """What to give ldm_core.load for this model: its registry name, else its folder or hub id."""
+        known = MODELS.get(self.name)
+        return self.name if known is not None and known.source == self.source else self.source
+
 
 MODELS: dict[str, ModelSpec] = {
     spec.name: spec

@@ -58,7 +58,7 @@ def make_scheduler(config: dict, name: str | None = None) -> object:
     return getattr(diffusers, class_name).from_config({k: v for k, v in config.items() if k != "_class_name"})
 
 
-def scheduler_name(scheduler: object) -> str:
+def readable_name(scheduler: object) -> str:
     """The readable name of a scheduler, or its class name where the table has none."""
     return next((name for name, class_name in SCHEDULERS.items() if class_name == type(scheduler).__name__),
                 type(scheduler).__name__)  # fmt: skip

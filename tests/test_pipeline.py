@@ -120,7 +120,7 @@ def test_flow_matching_lands_on_the_point_that_every_velocity_points_from():
 
 
 def test_other_sizes_than_the_native_one_work(tiny):
-    assert tiny.sample("a house", 3, 2.0, steps=2, height=48, width=24).shape == (1, 3, 48, 24)
+    assert tiny.sample("a house", 3, 2.0, steps=2, height=48, width=26).shape == (1, 3, 48, 26)
 
 
 def test_one_prompt_serves_many_seeds_and_one_seed_many_prompts(tiny):
@@ -144,6 +144,7 @@ def test_a_diverging_network_is_said_in_words(tiny):
     [
         ({"prompts": []}, "at least one prompt"),
         ({"prompts": [3]}, "prompts must be text"),
+        ({"negative_prompt": [1, 2]}, "negative_prompt must be text"),
         ({"seeds": [1, 2, 3]}, "3 seeds for 2 prompts"),
         ({"seeds": [-1, 1]}, "seed must be an integer"),
         ({"seeds": 2**32}, "seed must be an integer"),
@@ -151,7 +152,7 @@ def test_a_diverging_network_is_said_in_words(tiny):
         ({"steps": 0}, "steps must be"),
         ({"guidance_scale": float("nan")}, "guidance_scale must be a finite"),
         ({"guidance_scale": [1, 2, 3]}, "3 for 2 prompts"),
-        ({"height": 30}, "height must be a positive multiple of 4"),
+        ({"height": 31}, "height must be a positive multiple of 2"),
         ({"scheduler": "heun"}, "scheduler must be one of ddim"),
         ({"guidance_schedule": "square"}, "guidance_schedule must be one of constant"),
         ({"guidance_interval": (0.5, 0.2)}, "0 <= low < high <= 1"),

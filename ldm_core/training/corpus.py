@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..data import scenes
+from ..data import fashion_mnist, scenes
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,6 @@ def _scenes(count: int, size: int) -> Corpus:
 
 
 def _fashion(count: int, size: int, folder: Path | None) -> Corpus:
-    from ..data import fashion_mnist
-
     images, labels = fashion_mnist.load("train", folder)
     images, labels = fashion_mnist.pad(images, size)[:count], labels[:count]
     words = {word for label in range(10) for k in range(200) for word in fashion_mnist.caption(label, k).split()}
