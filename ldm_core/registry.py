@@ -57,7 +57,7 @@ def find(name: str) -> ModelSpec:
     """The spec of a registry name, a folder or a hub id; ValueError with a suggestion for anything else."""
     if name in MODELS:
         return MODELS[name]
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():  # Path("") would be the working folder
         return ModelSpec(Path(name).resolve().name, str(Path(name)), steps=20, guidance_scale=4.0)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")) and all(name.split("/")):
         return ModelSpec(name.split("/")[1], name)
