@@ -20,6 +20,7 @@ from .autoencoder import Autoencoder
 from .conditioning import ClipConditioner, load_words
 from .denoisers import UnetDenoiser
 from .pipeline import LatentDiffusion
+from .sampling import make_scheduler
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SHORT = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
@@ -50,15 +51,16 @@ def load(name: str, device: str | None = None, dtype: str | torch.dtype | None =
         raise ValueError(f"model {name!r} is a {pipeline_class}; this version runs StableDiffusionPipeline folders")
     vae_folder = autoencoder_folder(vae) if vae else folder / "vae"
     autoencoder = load_autoencoder(vae_folder, device)
-    unet = component(UNet2DConditionModel, folder / "unet", torch_dtype=dtype).to(device)
-    text_encoder = component(CLIPTextModel, folder / "text_encoder", torch_dtype=torch.float32).to(device)
-    tokenizer = component(CLIPTokenizer, folder / "tokenizer")
+    unet = network(UNet2DConditionModel, folder / "unet", dtype).to(device)
+    text_encoder = network(CLIPTextModel, folder / "text_encoder", torch.float32).to(device)
+    tokenizer = load_tokenizer(folder / "tokenizer")
     check_latents(unet, autoencoder, vae)
     if name not in registry.MODELS:  # a stranger's native size is in its own config
         side = unet.config.sample_size * autoencoder.factor
         spec = dataclasses.replace(spec, height=side, width=side)
     conditioner = ClipConditioner(tokenizer, text_encoder, load_words(folder / "tokenizer"))
     scheduler_config = read_json(folder / "scheduler" / "scheduler_config.json")
+    make_scheduler(scheduler_config)
     folders = (folder, vae_folder) if vae else (folder,)
     return LatentDiffusion(spec, conditioner, UnetDenoiser(unet), autoencoder, scheduler_config, folders, vae)
 
@@ -115,15 +117,27 @@ def local_folder(spec: registry.ModelSpec) -> Path:
         ) from None
 
 
-def component(kind: type, folder: Path, **options: torch.dtype) -> object:
-    """One part of a checkpoint, from its own folder."""
+def network(kind: type, folder: Path, dtype: torch.dtype) -> torch.nn.Module:
+    """One network of a checkpoint in the precision asked for, with every one of its weights."""
     if not folder.is_dir():
         raise ValueError(f"the checkpoint is not whole: {folder} is missing")
     try:
-        return kind.from_pretrained(folder, local_files_only=True, **options)
+        module, found = kind.from_pretrained(folder, torch_dtype=dtype, local_files_only=True, output_loading_info=True)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:  # each means damage here
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"cannot load {folder}: {reason}") from None
+    if found["missing_keys"]:  # the libraries would fill them at random
+        missing = sorted(found["missing_keys"])
+        raise ValueError(f"cannot load {folder}: {len(missing)} weights are missing, {missing[0]} among them")
+    return module
+
+
+def load_tokenizer(folder: Path) -> CLIPTokenizer:
+    """A checkpoint's tokenizer; without its files the library would make an empty one."""
+    for names in (("tokenizer_config.json",), ("vocab.json", "tokenizer.json")):
+        if not any((folder / name).exists() for name in names):
+            raise ValueError(f"the checkpoint is not whole: {folder / names[0]} is missing")
+    return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
 
 
 def read_json(path: Path) -> dict:
@@ -149,7 +163,7 @@ def load_autoencoder(folder: Path, device: str = "cpu") -> Autoencoder:
     class_name = read_json(folder / "config.json").get("_class_name")
     if class_name not in AUTOENCODERS:
         raise ValueError(f"vae {str(folder)!r} is a {class_name}; this version takes {', '.join(AUTOENCODERS)}")
-    return Autoencoder(component(AUTOENCODERS[class_name], folder, torch_dtype=torch.float32).to(device))
+    return Autoencoder(network(AUTOENCODERS[class_name], folder, torch.float32).to(device))
 
 
 def check_latents(unet: UNet2DConditionModel, autoencoder: Autoencoder, vae: str | None) -> None:

