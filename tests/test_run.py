@@ -1,0 +1,142 @@
+"""The evaluation command end to end, on a tiny checkpoint of the real classes."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from evaluation.run import main
+
+PROMPTS = "a red house on the left\ntwo zebras\na boat on a lake at night\nclouds over mountains\n"
+TABLES = ("summary.csv", "images.csv", "differences.csv")
+
+
+@pytest.fixture
+def folder(tmp_path, tiny_folder):
+    (tmp_path / "p.txt").write_text(PROMPTS)
+    arguments = ["--model", str(tiny_folder), "--prompts", str(tmp_path / "p.txt"), "--steps", "2", "--device", "cpu",
+                 "--dtype", "fp32", "--out", str(tmp_path / "run"), "--metrics", "fd_scenes,clip_scenes,scene_accuracy"]  # fmt: skip
+
+    def run(*more: str) -> int:
+        return main([*arguments, *more])
+
+    return run, tmp_path / "run"
+
+
+def pictures(out):
+    return {path.name: path.stat().st_mtime_ns for path in out.glob("images/*/*.png")}
+
+
+def contents(out):
+    return {name: (out / name).read_bytes() for name in TABLES}
+
+
+def test_a_run_leaves_every_table_and_a_report(folder, capsys):
+    run, out = folder
+    assert run("--guidance-scales", "0,1,3") == 0
+    assert len(pictures(out)) == 12
+    summary, images = pd.read_csv(out / "summary.csv"), pd.read_csv(out / "images.csv")
+    assert list(summary.columns[:7]) == ["model", "prompts", "category", "guidance_schedule", "guidance_scale", "metric", "value"]
+    assert set(summary["metric"]) == {"fd_scenes", "clip_scenes", "scene_accuracy", "scene_accuracy_ceiling"}
+    assert set(summary[summary["metric"] == "scene_accuracy"]["n"]) == {3}  # the zebras are no part of the drawn world
+    assert all((out / file).exists() for file in images["file"])
+    same_seed = images.groupby("prompt_id")["seed"].nunique()
+    assert (same_seed == 1).all() and images["seed"].nunique() == 4
+    assert images["clip_scenes"].between(0, 100).all() and images["scene_accuracy"].dropna().between(0, 1).all()
+    differences = pd.read_csv(out / "differences.csv")
+    assert len(differences[differences["metric"] == "clip_scenes"]) == 3
+    cost = pd.read_csv(out / "cost.csv").set_index("guidance_scale")
+    assert cost["network_calls_per_image"].to_dict() == {0.0: 2, 1.0: 2, 3.0: 4} and (cost["images"] == 4).all()
+    facts = json.loads((out / "run.json").read_text())
+    assert facts["unseen_words"]["zebras"] == 1 and facts["prompts_with_unseen_words"] >= 1 and facts["versions"]["torch"]
+    page = (out / "report.html").read_text()
+    assert page.count("data:image/webp") == 12 and "<svg" in page and "src=\"http" not in page
+    assert "zebras" in capsys.readouterr().out
+
+
+def test_the_same_command_makes_nothing_again_and_more_scales_only_what_is_new(folder):
+    run, out = folder
+    run("--guidance-scales", "1,3")
+    before, tables = pictures(out), contents(out)
+    run("--guidance-scales", "1,3")
+    assert pictures(out) == before and contents(out) == tables
+    run("--guidance-scales", "1,2,3")
+    after = pictures(out)
+    assert len(after) == 12 and {name: after[name] for name in before} == before
+
+
+def test_a_run_cut_short_ends_with_the_same_bytes(folder):
+    run, out = folder
+    run("--guidance-scales", "1,3")
+    tables = contents(out)
+    files = sorted(out.glob("images/*/*.png"))
+    pixels = {path.name: Image.open(path).tobytes() for path in files}
+    files[0].unlink()
+    files[3].write_bytes(files[3].read_bytes()[:100])
+    for name in TABLES:
+        (out / name).unlink()
+    run("--guidance-scales", "1,3")
+    assert contents(out) == tables
+    assert {path.name: Image.open(path).tobytes() for path in files} == pixels
+
+
+def test_another_protocol_in_the_same_folder_is_refused(folder, capsys):
+    run, out = folder
+    run("--guidance-scales", "1")
+    with pytest.raises(SystemExit) as stopped:
+        run("--guidance-scales", "1", "--steps", "3")
+    assert stopped.value.code == 2 and "steps: 2 there, 3 now" in capsys.readouterr().err
+
+
+def test_a_dry_run_writes_nothing(folder, capsys):
+    run, out = folder
+    assert run("--dry-run") == 0
+    assert not out.exists() and "16 images, 0 present, 16 to make" in capsys.readouterr().out
+
+
+def test_fewer_prompts_than_a_distance_needs_are_said_not_computed(folder):
+    run, out = folder
+    run("--guidance-scales", "1,2", "--limit", "1")
+    summary = pd.read_csv(out / "summary.csv")
+    distance = summary[summary["metric"] == "fd_scenes"]
+    assert distance["value"].isna().all() and distance["note"].str.startswith("not computed").all()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--steps", "0"], "--steps must be from 1"),
+        (["--guidance-scales", "nan"], "guidance scales must look like"),
+        (["--height", "31"], "height must be a positive multiple of 2"),
+        (["--scheduler", "heun"], "scheduler must be one of"),
+        (["--metrics", "fid"], "not in this version"),
+        (["--metrics", "beauty"], "unknown; known: fd_scenes"),
+        (["--model", "scens"], "did you mean 'scenes'"),
+        (["--prompts", "/nowhere/p.txt"], "cannot be read"),
+        (["--seed", "-1"], "--seed must be from 0"),
+        (["--limit", "0"], "--limit must be at least 1"),
+        (["--guidance-interval", "0.9,0.1"], "guidance_interval"),
+        (["--guidance-interval", "often"], "two numbers"),
+        (["--out", "/dev/null/run"], "cannot be written"),
+        (["--device", "moon"], "device 'moon'"),
+        (["--reference", "/nowhere"], "--reference /nowhere is no folder"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_is_one_line_exit_2_and_nothing_written(folder, capsys, more, message):
+    run, out = folder
+    with pytest.raises(SystemExit) as stopped:
+        run(*more)
+    error = capsys.readouterr().err.strip()
+    assert stopped.value.code == 2 and message in error and error.count("\n") == 0
+    assert not out.exists()
+
+
+def test_an_empty_prompt_file_is_one_line(folder, tmp_path, capsys):
+    run, out = folder
+    (tmp_path / "p.txt").write_text("# nothing here\n")
+    with pytest.raises(SystemExit) as stopped:
+        run()
+    assert stopped.value.code == 2 and "holds no prompt" in capsys.readouterr().err and not out.exists()
