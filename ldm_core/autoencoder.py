@@ -39,7 +39,8 @@ class Autoencoder:
         if images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"images must be (B, 3, H, W), got {tuple(images.shape)}")
         if images.shape[2] % self.factor or images.shape[3] % self.factor:
-            raise ValueError(f"images must have sides that are multiples of {self.factor}, got {tuple(images.shape[2:])}")
+            sides = tuple(images.shape[2:])
+            raise ValueError(f"images must have sides that are multiples of {self.factor}, got {sides}")
 
         def encode_one(image: Tensor) -> Tensor:
             encoded = self.vae.encode(to_model(image))
@@ -48,7 +49,8 @@ class Autoencoder:
             return encoded.latent_dist.sample(generator) if sample else encoded.latent_dist.mode()
 
         with torch.autocast(self.device.type, enabled=False):
-            raw = [tiled(encode_one, image[None], self.tile, 1 / self.factor) for image in images.float().to(self.device)]
+            inputs = images.float().to(self.device)
+            raw = [tiled(encode_one, image[None], self.tile, 1 / self.factor) for image in inputs]
         return (torch.cat(raw) - self.shift) * self.scaling
 
     @torch.inference_mode()

@@ -15,7 +15,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 
 class ClipConditioner:
-    """Stable Diffusion 1 and 2, and the embedded models: the hidden states of a CLIP text encoder (Radford et al. 2021)."""
+    """Stable Diffusion 1, 2 and the embedded models: hidden states of a CLIP text encoder (Radford et al. 2021)."""
 
     def __init__(self, tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, words: frozenset[str] | None = None):
         self.tokenizer, self.text_encoder = tokenizer, text_encoder.eval()
@@ -25,8 +25,9 @@ class ClipConditioner:
     def encode(self, prompt: str) -> Tensor:
         """A prompt -> (tokens, width), padded to the tokenizer's length; what is too long loses its end."""
         tokens = self.tokenizer(
-            prompt, padding="max_length", max_length=self.tokenizer.model_max_length, truncation=True, return_tensors="pt"
-        )
+            prompt, padding="max_length", max_length=self.tokenizer.model_max_length, truncation=True,
+            return_tensors="pt",
+        )  # fmt: skip
         device = next(self.text_encoder.parameters()).device
         # Encoders that were trained with a mask say so in their config (diffusers reads the same flag).
         uses_mask = getattr(self.text_encoder.config, "use_attention_mask", False)

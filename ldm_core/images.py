@@ -16,7 +16,7 @@ from torch import Tensor
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
-    """Images (B, 3, H, W) in [0, 1] -> uint8 (B, H, W, 3), rounded to nearest: truncation would darken by half a level."""
+    """Images (B, 3, H, W) in [0, 1] -> uint8 (B, H, W, 3), to nearest: truncation would darken by half a level."""
     return (images.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 

@@ -27,7 +27,7 @@ def statistics(latents: Tensor) -> dict[str, Tensor]:
 
 
 def fit_preview(latents: Tensor, images: Tensor) -> Tensor:
-    """The linear map from latent to colour that fits best, (C + 1, 3): images (B, 3, h f, w f) in [0, 1], least squares."""
+    """The linear map from latent to colour, (C + 1, 3), least squares over images (B, 3, h f, w f) in [0, 1]."""
     small = torch.nn.functional.adaptive_avg_pool2d(images, latents.shape[-2:])
     inputs = latents.movedim(1, -1).flatten(0, -2)
     inputs = torch.cat([inputs, torch.ones_like(inputs[:, :1])], dim=1)

@@ -105,9 +105,12 @@ def local_folder(spec: registry.ModelSpec) -> Path:
     if spec.embedded:
         raise ValueError(f"model {spec.name!r} should be at {spec.source}, which is missing: is the clone complete?")
     try:
-        return Path(snapshot_download(spec.source, revision=spec.revision, allow_patterns=FILES, ignore_patterns=NOT_FILES))
+        wanted = {"allow_patterns": FILES, "ignore_patterns": NOT_FILES}
+        return Path(snapshot_download(spec.source, revision=spec.revision, **wanted))
     except errors.GatedRepoError:
-        raise ValueError(f"{spec.source} is gated: accept its licence on huggingface.co, then run `hf auth login`") from None
+        raise ValueError(
+            f"{spec.source} is gated: accept its licence on huggingface.co, then run `hf auth login`"
+        ) from None
     except errors.RepositoryNotFoundError:
         raise ValueError(f"no model {spec.source!r} on the hub (or it is private: run `hf auth login`)") from None
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError) as error:
@@ -170,5 +173,6 @@ def check_latents(unet: UNet2DConditionModel, autoencoder: Autoencoder, vae: str
     """A swapped autoencoder must speak the denoiser's latents."""
     if unet.config.in_channels != autoencoder.latent_channels:
         raise ValueError(
-            f"vae {vae!r} has {autoencoder.latent_channels} latent channels, the denoiser takes {unet.config.in_channels}"
+            f"vae {vae!r} has {autoencoder.latent_channels} latent channels, "
+            f"the denoiser takes {unet.config.in_channels}"
         )

@@ -69,8 +69,9 @@ class Recipe:
     def _parameters(self) -> str:
         negative = f"Negative prompt: {self.negative_prompt}\n" if self.negative_prompt else ""
         return (
-            f"{self.prompt}\n{negative}Steps: {self.steps}, Sampler: {self.scheduler}, CFG scale: {self.guidance_scale:g}, "
-            f"Seed: {self.seed}, Size: {self.width}x{self.height}, Model hash: {self.weights[:10]}, Model: {self.model}"
+            f"{self.prompt}\n{negative}"
+            f"Steps: {self.steps}, Sampler: {self.scheduler}, CFG scale: {self.guidance_scale:g}, Seed: {self.seed}, "
+            f"Size: {self.width}x{self.height}, Model hash: {self.weights[:10]}, Model: {self.model}"
         )
 
 

@@ -65,5 +65,6 @@ def find(name: str) -> ModelSpec:
     close = difflib.get_close_matches(name.lower(), MODELS, n=1, cutoff=0.4)
     hint = f"did you mean {close[0]!r}? " if close else ""
     raise ValueError(
-        f"unknown model {name!r}; {hint}known: {', '.join(MODELS)}; or give a diffusers folder or a hub id like owner/name"
+        f"unknown model {name!r}; {hint}known: {', '.join(MODELS)}; "
+        "or give a diffusers folder or a hub id like owner/name"
     )

@@ -58,7 +58,7 @@ def make_scheduler(config: dict, name: str | None = None) -> object:
     if not hasattr(diffusers, class_name):
         raise ValueError(f"the checkpoint's scheduler {own!r} is unknown; scheduler may be {', '.join(SCHEDULERS)}")
     if own and own.startswith("FlowMatch") != class_name.startswith("FlowMatch"):
-        raise ValueError(f"scheduler {name!r} does not fit a model trained for {own}: only one of them is flow matching")
+        raise ValueError(f"scheduler {name!r} does not fit a model trained for {own}: one of them is flow matching")
     # The name chooses the class, never the noise schedule that the model was trained with. PNDM's Runge-Kutta warm-up
     # costs eight more network calls; Stable Diffusion's own configs skip it, and so does here any that does not say.
     values = {"skip_prk_steps": True} if class_name == "PNDMScheduler" else {}

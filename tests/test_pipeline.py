@@ -16,10 +16,12 @@ SEEDS = [7, 8, 2**32 - 1]
 def diffusers_images(folder, scheduler, steps, **arguments):
     pipeline = StableDiffusionPipeline.from_pretrained(folder)
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.scheduler = make_scheduler(dict(pipeline.scheduler.config) | {"_class_name": type(pipeline.scheduler).__name__},
-                                        scheduler)  # fmt: skip
+    config = dict(pipeline.scheduler.config) | {"_class_name": type(pipeline.scheduler).__name__}
+    pipeline.scheduler = make_scheduler(config, scheduler)
     generators = [torch.Generator().manual_seed(seed) for seed in SEEDS]
-    return pipeline(PROMPTS, generator=generators, num_inference_steps=steps, output_type="pt", height=32, width=32, **arguments).images
+    return pipeline(
+        PROMPTS, generator=generators, num_inference_steps=steps, output_type="pt", height=32, width=32, **arguments
+    ).images
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])

@@ -34,7 +34,8 @@ def test_defaults_are_written_out(tiny, tiny_folder):
 
 
 def test_json_gives_back_every_field(tiny):
-    recipe = recipe_for(tiny, "a boat", 2**32 - 1, 0.5, guidance_schedule="cosine", guidance_rescale=0.7, rows_per_call=4)
+    settings = {"guidance_schedule": "cosine", "guidance_rescale": 0.7, "rows_per_call": 4, "guidance_interval": (0, 1)}
+    recipe = recipe_for(tiny, "a boat", 2**32 - 1, 0.5, **settings)
     assert Recipe.from_json(recipe.to_json()) == recipe
 
 
