@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -29,7 +30,11 @@ def device_of(name: str | None) -> str:
 
 
 def run_command(parser: argparse.ArgumentParser, train: Callable[[], bool]) -> int:
-    """Run a training; what the user can mend is one line and exit 2, Ctrl-C is 130."""
+    """Run a training; what the user can mend is one line and exit 2, Ctrl-C is 130.
+
+    A plain `kill` is taken as Ctrl-C: in the background a shell makes its jobs deaf to Ctrl-C itself.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return 0 if train() else 130
     except (ValueError, OSError) as error:

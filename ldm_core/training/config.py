@@ -53,7 +53,7 @@ class DenoiserConfig:
     text_tokens: int = 64  # longest prompt, start and end included
     pool: int = 20_000  # latents kept in memory; each is seen with many captions
     batch: int = 40
-    steps: int = 1_650
+    steps: int = 1_700
     learning_rate: float = 6e-4  # peak; linear warm-up, then a cosine to zero
     warmup_steps: int = 100
     weight_decay: float = 0.01

@@ -1,0 +1,1 @@
+"""A window on the core: `python -m demo.app`."""

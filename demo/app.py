@@ -1,0 +1,62 @@
+"""The demo page.
+
+    python -m demo.app        or        python demo/app.py
+
+Sends nothing anywhere: no analytics, no outside requests, no prompt is logged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+
+import gradio as gr
+
+if __package__ in (None, ""):  # python demo/app.py: the repository is not on the path yet
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from demo.session import Session
+from demo.tabs import generate
+
+TABS = {"Text to image": generate.build}
+WAITING = 12  # visitors in the queue; the next is told that the page is busy
+STYLE = "#picture img{image-rendering:auto;width:100%;object-fit:contain} footer{opacity:.6}"
+
+
+def build(session: Session) -> gr.Blocks:
+    """The page, a tab each."""
+    spec = session.model.spec
+    with gr.Blocks(title="Latent diffusion", analytics_enabled=False, delete_cache=(600, 1800)) as page:
+        gr.Markdown(f"# Latent diffusion\nModel `{spec.name}`: {spec.description or spec.source}, "
+                    f"{session.model.width} x {session.model.height} pixels, on {session.model.device}.")  # fmt: skip
+        with gr.Tabs():
+            for name, tab in TABS.items():
+                with gr.Tab(name):
+                    tab(session)
+    # Without api_open=False a script could pass by the queue, its limits and the validator.
+    return page.queue(max_size=WAITING, default_concurrency_limit=1, api_open=False)
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m demo.app", description="Open the demo page.")
+    parser.add_argument("--model", default=os.environ.get("LDM_MODEL", "scenes"), help="registry name, folder or hub id")
+    parser.add_argument("--host", default=os.environ.get("LDM_HOST", "127.0.0.1"), help="0.0.0.0 to serve a network")
+    parser.add_argument("--port", type=int, default=int(os.environ.get("LDM_PORT", "7860")))
+    arguments = parser.parse_args(argv)
+    try:
+        session = Session.load(arguments.model)
+    except ValueError as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    build(session).launch(
+        server_name=arguments.host, server_port=arguments.port, theme=gr.themes.Soft(), css=STYLE, ssr_mode=False,
+        show_error=False, max_file_size="10mb", enable_monitoring=False, state_session_capacity=200, strict_cors=True,
+        footer_links=["api"],
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

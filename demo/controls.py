@@ -1,0 +1,55 @@
+"""Inputs that tabs share; their defaults come from the model."""
+
+from __future__ import annotations
+
+import random
+
+import gradio as gr
+
+from ldm_core.sampling import SCHEDULERS
+
+from .session import Session
+
+EXAMPLES = {
+    "scenes": [
+        "a red house on the left and a pine tree on the right, mountains, in a snowy field at night",
+        "night sky over a little yellow house by the lake",
+        "a purple hot air balloon in the center and clouds, in a desert on a sunny day",
+        "a boat with a yellow sail in the center and the sun on the right, on a lake at sunset",
+        "a palm tree on the left and an orange house on the right, in a desert at dawn",
+    ]
+}
+WHAT_IT_DRAWS = {
+    "scenes": (
+        "This small model was trained on drawn landscapes alone. It knows skies (day, dawn, sunset, night, storm), grounds "
+        "(field, snow, desert, lake), houses, pines, palms, boats, balloons, sun, moon, clouds and mountains, eight colours, "
+        "and left, center, right. Other words leave it guessing."
+    )
+}
+
+
+def prompt_box(session: Session) -> gr.Textbox:
+    """The prompt, an example already in it."""
+    examples = EXAMPLES.get(session.model.spec.name, ["a lighthouse on a cliff at dawn"])
+    return gr.Textbox(examples[0], label="Prompt", lines=2, max_length=session.limits.prompt_characters)
+
+
+def seed_row(session: Session) -> gr.Number:
+    """The seed with a dice beside it."""
+    with gr.Row(equal_height=True):
+        seed = gr.Number(7, label="Seed", precision=0, minimum=0, maximum=session.limits.largest_seed, scale=3)
+        dice = gr.Button("New seed", size="sm", scale=1, min_width=96)
+    dice.click(lambda: random.randrange(2**32), None, seed, queue=False, api_visibility="private")
+    return seed
+
+
+def advanced(session: Session) -> tuple[gr.Slider, gr.Slider, gr.Textbox, gr.Dropdown]:
+    """Guidance scale in the open; steps, negative prompt and scheduler under a fold."""
+    spec, limits = session.model.spec, session.limits
+    scale = gr.Slider(0, limits.guidance_scale, spec.guidance_scale, step=0.5, label="Guidance scale w",
+                      info="0 ignores the prompt, 1 is no guidance, more follows it harder")  # fmt: skip
+    with gr.Accordion("Advanced", open=False):
+        steps = gr.Slider(1, limits.steps, spec.steps, step=1, label="Steps")
+        negative = gr.Textbox("", label="Negative prompt", max_length=limits.prompt_characters)
+        scheduler = gr.Dropdown(list(SCHEDULERS)[:-1], value=session.model.scheduler_name, label="Scheduler")
+    return scale, steps, negative, scheduler
