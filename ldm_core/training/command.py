@@ -38,4 +38,4 @@ def run_command(parser: argparse.ArgumentParser, train: Callable[[], bool]) -> i
     try:
         return 0 if train() else 130
     except (ValueError, OSError) as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
+        parser.exit(2, f"{parser.prog}: error: {' '.join(str(error).split())}\n")

@@ -44,23 +44,23 @@ class DenoiserConfig:
 
     data: str = "scenes"
     image_size: int = 128
-    channels: tuple[int, ...] = (96, 160, 224)
-    attention: tuple[bool, ...] = (False, True, True)  # per resolution; 8x8 and 4x4 see the text
-    heads: tuple[int, ...] = (3, 5, 7)  # 32 wide each: narrower heads are slow
+    channels: tuple[int, ...] = (96, 160, 128)
+    attention: tuple[bool, ...] = (False, True, False)  # per resolution; the middle block at 4x4 attends always
+    heads: tuple[int, ...] = (3, 5, 4)  # 32 wide each: narrower heads are slow
     layers_per_block: int = 1
     text_width: int = 128
     text_layers: int = 3
     text_tokens: int = 64  # longest prompt, start and end included
     pool: int = 20_000  # latents kept in memory; each is seen with many captions
-    batch: int = 40
-    steps: int = 1_700
-    learning_rate: float = 6e-4  # peak; linear warm-up, then a cosine to zero
+    batch: int = 32
+    steps: int = 2_200
+    learning_rate: float = 8e-4  # peak; linear warm-up, then a cosine to zero
     warmup_steps: int = 100
     weight_decay: float = 0.01
     caption_dropout: float = 0.10  # share of captions replaced by "": what classifier-free guidance needs
     prediction_type: str = "v_prediction"  # v_prediction (Salimans & Ho 2022) | epsilon (Ho et al. 2020)
     beta_schedule: str = "squaredcos_cap_v2"  # the cosine schedule of Nichol & Dhariwal 2021
-    ema_decay: float = 0.999
+    ema_decay: float = 0.998
     seed: int = 0
 
 

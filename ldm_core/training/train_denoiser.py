@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from ..loading import load
+from ..loading import load, load_autoencoder
 from . import losses
 from .command import add_run_options, device_of, run_command
 from .config import DENOISERS, DenoiserConfig
@@ -61,7 +61,7 @@ def build(config: DenoiserConfig, latent_channels: int, tokenizer: CLIPTokenizer
 def train(config: DenoiserConfig, autoencoder: Path, folder: Path, device: str, data_folder: Path | None = None) -> bool:
     """Train to the end (True) or to Ctrl-C (False); folder/model holds the averaged weights."""
     torch.manual_seed(config.seed)
-    vae = AutoencoderKL.from_pretrained(autoencoder).float().eval()
+    vae = load_autoencoder(autoencoder).vae
     corpus = load_corpus(config.data, config.pool, config.image_size, data_folder)
     tokenizer = build_tokenizer(corpus.words, config.text_tokens)
     scheduler = noise_schedule(config)
@@ -157,7 +157,7 @@ MODEL_INDEX = {
 
 def save_sheet(folder: Path, prompts: tuple[str, ...], path: Path, device: str) -> None:
     """A column per prompt; guidance scales 1 and 4 below each other."""
-    model = load(folder, device=device)
+    model = load(str(folder), device=device)
     cells = model.sweep(list(prompts), seeds=list(range(len(prompts))), guidance_scales=[1, 4], steps=20)
     rows = (cells * 255).round().byte().permute(0, 3, 1, 4, 2).flatten(2, 3)  # (scales, H, prompts * W, 3)
     Image.fromarray(rows.flatten(0, 1).numpy()).save(path)

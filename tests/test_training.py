@@ -1,0 +1,114 @@
+"""Training at tiny size: losses in closed form, resuming, stopping, and folders that load."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+import ldm_core
+from ldm_core.data import scenes
+from ldm_core.training import losses, train_autoencoder, train_denoiser
+from ldm_core.training.config import AUTOENCODERS, DENOISERS
+from ldm_core.training.tokenizer import build_tokenizer
+
+
+def test_the_noisy_latent_and_its_targets_give_back_the_clean_one():
+    clean, noise, alpha_bar = torch.randn(3, 4, 2, 2), torch.randn(3, 4, 2, 2), torch.tensor([0.9, 0.5, 0.01])
+    scheduler = DDIMScheduler()
+    for kind in ("epsilon", "v_prediction"):
+        noisy, target = losses.diffusion_target(clean, noise, alpha_bar, kind)
+        a, s = alpha_bar.sqrt().view(-1, 1, 1, 1), (1 - alpha_bar).sqrt().view(-1, 1, 1, 1)
+        rebuilt = (noisy - s * target) / a if kind == "epsilon" else a * noisy - s * target
+        torch.testing.assert_close(rebuilt, clean, atol=1e-4, rtol=0)
+    t = torch.tensor([10, 500, 900])
+    noisy, target = losses.diffusion_target(clean, noise, scheduler.alphas_cumprod[t], "v_prediction")
+    torch.testing.assert_close(noisy, scheduler.add_noise(clean, noise, t))
+    torch.testing.assert_close(target, scheduler.get_velocity(clean, noise, t))
+
+
+def test_the_kl_divergence_equals_torchs():
+    mean, logvar = torch.randn(2, 4, 3, 3), torch.randn(2, 4, 3, 3)
+    posterior = torch.distributions.Normal(mean, (logvar / 2).exp())
+    expected = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0)).sum((1, 2, 3)).mean()
+    torch.testing.assert_close(losses.kl_divergence(mean, logvar), expected)
+
+
+def test_a_perfect_reconstruction_costs_nothing_and_a_constant_error_only_itself():
+    image = torch.rand(1, 3, 8, 8)
+    assert losses.reconstruction(image, image, 6.0, 0.5) == 0
+    torch.testing.assert_close(losses.reconstruction(image + 0.1, image, 6.0, 0.5), torch.tensor(0.1 + 6 * 0.01))
+
+
+def test_the_average_follows_its_weights_at_the_stated_rate():
+    average, weights = {"w": torch.zeros(1)}, {"w": torch.ones(1)}
+    losses.update_ema(average, weights, 0.9, step=10**6)
+    assert average["w"].item() == pytest.approx(0.1)
+
+
+def test_every_word_of_the_corpus_is_one_token_and_any_text_survives():
+    tokenizer = build_tokenizer(scenes.known_words(), 16)
+    assert all(len(tokenizer(word).input_ids) == 3 for word in scenes.known_words())
+    assert tokenizer.decode(tokenizer("a zebra, ünï ☃").input_ids, skip_special_tokens=True) == "a zebra , ünï ☃"
+
+
+@pytest.fixture(scope="module")
+def autoencoder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stage1")
+    assert train_autoencoder.train(AUTOENCODERS["tiny"], folder, "cpu")
+    return folder
+
+
+def test_a_finished_autoencoder_scales_its_latents_to_unit_spread(autoencoder):
+    from ldm_core.loading import load_autoencoder
+
+    coder = load_autoencoder(autoencoder / "vae")
+    drawn = torch.stack([torch.from_numpy(scenes.draw(scenes.random_scene(seed))).permute(2, 0, 1) for seed in range(8)])
+    assert coder.factor == 8 and coder.encode(drawn.float() / 255).std() == pytest.approx(1, rel=0.15)
+
+
+def test_the_trained_folder_runs_here_and_in_diffusers(autoencoder, tmp_path):
+    assert train_denoiser.train(DENOISERS["tiny"], autoencoder / "vae", tmp_path, "cpu")
+    model = ldm_core.load(str(tmp_path / "model"), device="cpu", dtype="fp32")
+    ours = model.sample("a red house", 3, 2.0, steps=2)
+    pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "model", torch_dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    theirs = pipeline("a red house", generator=torch.Generator().manual_seed(3), guidance_scale=2.0, num_inference_steps=2,
+                      output_type="pt").images  # fmt: skip
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+    assert list((tmp_path / "samples").glob("*.png")) and (tmp_path / "log.csv").exists()
+    assert all(path.stat().st_size < 9_500_000 for path in tmp_path.glob("model/**/*.safetensors"))
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path, monkeypatch):
+    config = AUTOENCODERS["tiny"]
+    assert train_autoencoder.train(config, tmp_path / "whole", "cpu")
+    batch_of = train_autoencoder.batch_of
+
+    def stop_at_three(images, config, step):
+        if step == 3:
+            raise KeyboardInterrupt
+        return batch_of(images, config, step)
+
+    monkeypatch.setattr(train_autoencoder, "batch_of", stop_at_three)
+    assert not train_autoencoder.train(config, tmp_path / "parts", "cpu")
+    monkeypatch.setattr(train_autoencoder, "batch_of", batch_of)
+    assert train_autoencoder.train(config, tmp_path / "parts", "cpu")
+    steps = [torch.load(tmp_path / name / "checkpoint.pt", weights_only=True)["step"] for name in ("whole", "parts")]
+    assert steps == [config.steps, config.steps]
+
+
+def test_a_folder_of_another_recipe_is_refused(autoencoder, capsys):
+    recipe = json.loads((autoencoder / "config.json").read_text())
+    assert recipe["crop_size"] == 64
+    with pytest.raises(SystemExit) as stopped:
+        train_autoencoder.main(["scenes-cpu", "--out", str(autoencoder), "--device", "cpu"])
+    assert stopped.value.code == 2 and "other settings" in capsys.readouterr().err
+
+
+def test_a_missing_autoencoder_is_one_line(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        train_denoiser.main(["tiny", "--autoencoder", str(tmp_path / "none"), "--out", str(tmp_path / "out"), "--device", "cpu"])
+    assert stopped.value.code == 2 and capsys.readouterr().err.count("\n") == 1
