@@ -43,7 +43,9 @@ def build(session: Session) -> gr.Blocks:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m demo.app", description="Open the demo page.")
-    parser.add_argument("--model", default=os.environ.get("LDM_MODEL", "scenes"), help="registry name, folder or hub id")
+    parser.add_argument(
+        "--model", default=os.environ.get("LDM_MODEL", "scenes"), help="registry name, folder or hub id"
+    )
     parser.add_argument("--host", default=os.environ.get("LDM_HOST", "127.0.0.1"), help="0.0.0.0 to serve a network")
     parser.add_argument("--port", type=int, default=int(os.environ.get("LDM_PORT", "7860")))
     arguments = parser.parse_args(argv)

@@ -83,13 +83,18 @@ def precision_rows(model: LatentDiffusion, dtype: str, repeats: int) -> list[tup
                         width=model.width, output_type="pt").images.float().cpu()  # fmt: skip
 
     one, one_theirs = alternating(lambda: model.sample(PROMPT, SEED, w), lambda: theirs(w), repeats)
-    sweep, eight = alternating(lambda: model.sweep(PROMPT, SEED, SCALES), lambda: [theirs(scale) for scale in SCALES], 3)
+    sweep, eight = alternating(
+        lambda: model.sweep(PROMPT, SEED, SCALES), lambda: [theirs(scale) for scale in SCALES], 3
+    )
     apart = (model.sweep(PROMPT, SEED, SCALES)[:, 0] - torch.cat([theirs(scale) for scale in SCALES])).abs()
     sixteen = seconds(lambda: model.sample(PROMPT, list(range(16)), w), 3)
     return [
         (f"{dtype}: one image, ours / diffusers", f"{one:.2f} s / {one_theirs:.2f} s = {one / one_theirs:.2f}"),
         (f"{dtype}: 8-scale sweep / eight pipeline calls", f"{sweep:.2f} s / {eight:.2f} s = {sweep / eight:.2f}"),
-        (f"{dtype}: largest and mean difference of their images", f"{255 * apart.max():.3f}/255, {255 * apart.mean():.4f}/255"),
+        (
+            f"{dtype}: largest and mean difference of their images",
+            f"{255 * apart.max():.3f}/255, {255 * apart.mean():.4f}/255",
+        ),
         (f"{dtype}: 16 images", f"{sixteen:.2f} s = {sixteen / 16:.3f} s an image"),
     ]
 

@@ -37,10 +37,16 @@ def chart(rows: pd.DataFrame, metric: str, higher_is_better: bool, line: float |
     parts.append(f'<polyline points="{points}" class="curve"/>')
     for index, (scale, value, bottom, top) in enumerate(zip(scales, rows["value"], rows["low"], rows["high"])):
         if pd.notna(bottom):
-            parts.append(f'<line x1="{x(index):.1f}" x2="{x(index):.1f}" y1="{y(bottom):.1f}" y2="{y(top):.1f}" class="bar"/>')
-        parts.append(f'<circle cx="{x(index):.1f}" cy="{y(value):.1f}" r="3.5"><title>w = {scale:g}: {value:.4g}</title></circle>')
+            parts.append(
+                f'<line x1="{x(index):.1f}" x2="{x(index):.1f}" y1="{y(bottom):.1f}" y2="{y(top):.1f}" class="bar"/>'
+            )
+        parts.append(
+            f'<circle cx="{x(index):.1f}" cy="{y(value):.1f}" r="3.5"><title>w = {scale:g}: {value:.4g}</title></circle>'
+        )
         parts.append(f'<text x="{x(index):.1f}" y="{HEIGHT - 20}" text-anchor="middle">{scale:g}</text>')
-    parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle" class="quiet">guidance scale w</text>')
+    parts.append(
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle" class="quiet">guidance scale w</text>'
+    )
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(metric)} against guidance scale">{"".join(parts)}</svg>'
 
 

@@ -41,7 +41,9 @@ def folder_features(detector: ScenesDetector, folder: Path) -> np.ndarray:
     """Features of every picture of a folder, in the order of their names."""
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
     if len(files) < 2:
-        raise ValueError(f"--reference {folder} holds {len(files)} pictures ({', '.join(PICTURES)}); at least 2 are needed")
+        raise ValueError(
+            f"--reference {folder} holds {len(files)} pictures ({', '.join(PICTURES)}); at least 2 are needed"
+        )
     features = []
     for path in files:
         try:

@@ -43,7 +43,9 @@ def summary_table(rows: list[dict], model: str, prompts: str, schedule: str) -> 
 def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
     """Metrics down, guidance scales across, as text with standard errors; what depends on no scale in `all`."""
     whole = summary[(summary["category"] == "") & summary["value"].notna()]
-    text = whole.apply(lambda row: f"{row['value']:.4g}" + (f" ± {row['se']:.2g}" if pd.notna(row["se"]) else ""), axis=1)
+    text = whole.apply(
+        lambda row: f"{row['value']:.4g}" + (f" ± {row['se']:.2g}" if pd.notna(row["se"]) else ""), axis=1
+    )
     across = whole["guidance_scale"].map(lambda scale: "all" if pd.isna(scale) else f"w = {scale:g}")
     order = [name for name in across.drop_duplicates() if name != "all"] + ["all"] * ("all" in set(across))
     table = pd.DataFrame({"metric": whole["metric"], "across": across, "text": text})
@@ -98,7 +100,9 @@ def remarks(summary: pd.DataFrame, facts: dict) -> list[str]:
         notes.append(f"{facts['prompts_with_unseen_words']} of {facts['prompt_count']} prompts hold words the model has never "
                      f"seen ({len(facts['unseen_words'])} words, most often: {most}).")  # fmt: skip
     if facts["truncated_prompts"]:
-        notes.append(f"{facts['truncated_prompts']} prompts are longer than the text encoder reads; their ends were cut off.")
+        notes.append(
+            f"{facts['truncated_prompts']} prompts are longer than the text encoder reads; their ends were cut off."
+        )
     told = summary[summary["note"] != ""].drop_duplicates(["metric", "note"])
     return notes + [f"{row.metric}: {row.note}" for row in told.itertuples()]
 
@@ -150,7 +154,9 @@ def _summary_html(summary: pd.DataFrame) -> str:
     head = "".join(f"<th>{html.escape(name)}</th>" for name in ["", *table.columns])
     body = "".join(
         f"<tr><td>{html.escape(metric)}</td>"
-        + "".join(f"<td{' class=best' if best.get(metric) == name else ''}>{html.escape(cells[name])}</td>" for name in table)
+        + "".join(
+            f"<td{' class=best' if best.get(metric) == name else ''}>{html.escape(cells[name])}</td>" for name in table
+        )
         + "</tr>"
         for metric, cells in table.iterrows()
     )
@@ -171,10 +177,16 @@ def _picture_grid(out: Path, images: pd.DataFrame) -> str:
     files = first.set_index(["prompt_id", "guidance_scale"])
     rows = []
     for prompt_id in ids[:SHOWN_PROMPTS]:
-        cells = "".join(_picture(out / files.loc[(prompt_id, scale), "file"], files.loc[(prompt_id, scale)]) for scale in scales)
+        cells = "".join(
+            _picture(out / files.loc[(prompt_id, scale), "file"], files.loc[(prompt_id, scale)]) for scale in scales
+        )
         rows.append(f"<tr><td>{html.escape(files.loc[(prompt_id, scales[0]), 'prompt'])}</td>{cells}</tr>")
     head = "<th></th>" + "".join(f"<th>w = {scale:g}</th>" for scale in scales)
-    more = f'<p class="quiet">and {len(ids) - SHOWN_PROMPTS} more prompts, see images.csv</p>' if len(ids) > SHOWN_PROMPTS else ""
+    more = (
+        f'<p class="quiet">and {len(ids) - SHOWN_PROMPTS} more prompts, see images.csv</p>'
+        if len(ids) > SHOWN_PROMPTS
+        else ""
+    )
     return f'<div class="scroll"><table class="grid"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>{more}'
 
 

@@ -14,8 +14,10 @@ import os
 import sys
 from pathlib import Path
 
+from ldm_core.recipe import Recipe, read_png
+
 from .config import METRICS, SCHEDULES, RunConfig
-from .prompts import load_prompts
+from .prompts import Prompt, load_prompts
 from .scales import parse_scales
 
 
@@ -30,11 +32,14 @@ def parser() -> argparse.ArgumentParser:
         shown = f" (default: {value})" if value not in (None, "") else ""
         made.add_argument(f"--{flag}", type=kind, metavar=metavar, default=value, help=words + shown)
 
-    made.add_argument("--prompts", type=Path, metavar="FILE", required=True, help=".txt, .csv, .tsv or .jsonl")
+    made.add_argument("--prompts", type=Path, metavar="FILE", help=".txt, .csv, .tsv or .jsonl")
+    made.add_argument(
+        "--recipe", type=Path, metavar="FILE", help="in place of --prompts: one picture again, from its JSON or its PNG"
+    )
     add("model", str, "NAME|FOLDER|HUB_ID", "default: the best this machine can really run")
     add("vae", str, "FOLDER", "another autoencoder in place of the model's own")
-    made.add_argument("--guidance-scales", metavar="LIST", default="1,2,4,8",
-                      help='"1,2,4,8", "1-8(1)" by step or "1-8[4]" by count (default: %(default)s)')  # fmt: skip
+    made.add_argument("--guidance-scales", metavar="LIST", default=None,
+                      help='"1,2,4,8", "1-8(1)" by step or "1-8[4]" by count (default: 1,2,4,8)')  # fmt: skip
     made.add_argument("--guidance-schedule", choices=SCHEDULES, default=default["guidance_schedule"],
                       help="w over time; each averages w (default: %(default)s)")  # fmt: skip
     made.add_argument("--guidance-interval", metavar="LOW,HIGH", default=None,
@@ -60,12 +65,47 @@ def parser() -> argparse.ArgumentParser:
 
 def config_of(arguments: argparse.Namespace) -> RunConfig:
     """The parsed command line as a checked RunConfig."""
-    values = vars(arguments) | {"guidance_scales": parse_scales(arguments.guidance_scales)}
+    if (arguments.prompts is None) == (arguments.recipe is None):
+        raise ValueError("give --prompts FILE or --recipe FILE, one of the two")
+    values = {name: value for name, value in vars(arguments).items() if name not in ("recipe", "guidance_scales")}
+    if arguments.recipe is not None:
+        values |= _recipe_settings(arguments.recipe)
+    if arguments.guidance_scales is not None:
+        values["guidance_scales"] = parse_scales(arguments.guidance_scales)
     if arguments.guidance_interval is not None:
         values["guidance_interval"] = _interval(arguments.guidance_interval)
     if arguments.metrics is not None:
         values["metrics"] = tuple(name.strip() for name in arguments.metrics.split(","))
     return RunConfig(**values)
+
+
+def _recipe_settings(path: Path) -> dict:
+    """What a recipe decides of a RunConfig."""
+    recipe = read_recipe(path)
+    names = (
+        "model", "vae", "steps", "scheduler", "height", "width", "negative_prompt", "guidance_schedule",
+        "guidance_interval", "guidance_rescale", "dtype",
+    )  # fmt: skip
+    return {name: getattr(recipe, name) for name in names} | {
+        "prompts": path,
+        "guidance_scales": (recipe.guidance_scale,),
+    }
+
+
+def read_recipe(path: Path) -> Recipe:
+    """A recipe from its JSON, or from the PNG that carries it."""
+    try:
+        return read_png(path) if path.suffix.lower() == ".png" else Recipe.from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"--recipe {path} cannot be read: {error.strerror or error}") from None
+
+
+def prompts_of(arguments: argparse.Namespace, config: RunConfig) -> list[Prompt]:
+    """The prompt set, or the one prompt of a recipe with its seed."""
+    if arguments.recipe is None:
+        return load_prompts(config.prompts, config.limit)
+    recipe = read_recipe(arguments.recipe)
+    return [Prompt(0, recipe.prompt, seed=recipe.seed)]
 
 
 def _interval(text: str) -> tuple[float, float]:
@@ -82,7 +122,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = command.parse_args(argv)
     try:
         config = config_of(arguments)
-        prompts = load_prompts(config.prompts, config.limit)
+        prompts = prompts_of(arguments, config)
         from .runner import Run  # torch takes seconds to import: only who got this far waits
 
         run = Run(config, prompts)

@@ -72,7 +72,9 @@ class Run:
             changed = [f"{key}: {before.get(key)} there, {value} now" for key, value in self.protocol.items()
                        if before.get(key) != value]  # fmt: skip
             if changed:
-                raise ValueError(f"--out {self.out} holds a run with another protocol ({'; '.join(changed)}); choose another folder")
+                raise ValueError(
+                    f"--out {self.out} holds a run with another protocol ({'; '.join(changed)}); choose another folder"
+                )
         parent = next(folder for folder in [self.out, *self.out.absolute().parents] if folder.exists())
         if not parent.is_dir() or not os.access(parent, os.W_OK):
             raise ValueError(f"--out {self.out} cannot be written: {parent} is no folder that is open to writing")
@@ -111,7 +113,9 @@ class Run:
         table, features = score.look(self.jobs, self.images, cache, self.detector)
         distances = score.measure_distances(table, features, self.reference, self.metrics)
         rows = [row for metric in self.metrics for row in self._rows(metric, table, distances)]
-        summary = report.summary_table(rows, self.model.spec.name, self.config.prompts.name, self.config.guidance_schedule)
+        summary = report.summary_table(
+            rows, self.model.spec.name, self.config.prompts.name, self.config.guidance_schedule
+        )
         compared = [metric for metric in self.metrics if metric != "vae_psnr"]
         differences, cost = score.differences(table, distances, compared), self._cost()
         tables = {"summary": summary, "images": table, "differences": differences, "cost": cost}

@@ -28,7 +28,13 @@ BLOCKS = 20  # of the jackknife, at most
 PER_IMAGE = ("clip_scenes", "scene_accuracy")
 DISTANCES = ("fd_scenes", "kd_scenes")
 HELD_OUT = 64  # drawings for vae_psnr
-HIGHER_IS_BETTER = {"fd_scenes": False, "kd_scenes": False, "clip_scenes": True, "scene_accuracy": True, "vae_psnr": True}
+HIGHER_IS_BETTER = {
+    "fd_scenes": False,
+    "kd_scenes": False,
+    "clip_scenes": True,
+    "scene_accuracy": True,
+    "vae_psnr": True,
+}
 
 
 @torch.inference_mode()
@@ -67,7 +73,9 @@ def _read_cache(path: Path, detector: str) -> dict[str, tuple[np.ndarray, float,
     with np.load(path) as stored:
         if str(stored["detector"]) != detector:
             return {}
-        return dict(zip(stored["files"].tolist(), zip(stored["features"], stored["clip"].tolist(), stored["accuracy"].tolist())))
+        return dict(
+            zip(stored["files"].tolist(), zip(stored["features"], stored["clip"].tolist(), stored["accuracy"].tolist()))
+        )
 
 
 def _write_cache(path: Path, detector: str, known: dict[str, tuple[np.ndarray, float, float]]) -> None:
@@ -76,7 +84,9 @@ def _write_cache(path: Path, detector: str, known: dict[str, tuple[np.ndarray, f
     files = sorted(known)
     features, clip, accuracy = zip(*(known[file] for file in files))
     with partial.open("wb") as file:
-        np.savez(file, files=np.array(files), features=np.stack(features), clip=clip, accuracy=accuracy, detector=detector)
+        np.savez(
+            file, files=np.array(files), features=np.stack(features), clip=clip, accuracy=accuracy, detector=detector
+        )
     os.replace(partial, path)
 
 
@@ -215,7 +225,9 @@ def _mean_difference(table: pd.DataFrame, metric: str, a: float, b: float) -> di
         return None
     change = (wide[b] - wide[a]).dropna()
     prompts = change.index.get_level_values("prompt_id")
-    return _pair(metric, a, b, statistics.mean(change, prompts), len(set(prompts)) - 1) if len(set(prompts)) > 1 else None
+    return (
+        _pair(metric, a, b, statistics.mean(change, prompts), len(set(prompts)) - 1) if len(set(prompts)) > 1 else None
+    )
 
 
 def _pair(metric: str, a: float, b: float, difference: Estimate, freedom: int) -> dict:

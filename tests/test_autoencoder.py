@@ -37,7 +37,9 @@ def test_tiles_of_a_pointwise_map_blend_without_a_seam():
     values = torch.rand(1, 2, 70, 100)
     for ratio in (1, 2):
         whole = torch.nn.functional.interpolate(values, scale_factor=ratio)
-        tiled = autoencoder.tiled(lambda part: torch.nn.functional.interpolate(part, scale_factor=ratio), values, 32, ratio)
+        tiled = autoencoder.tiled(
+            lambda part: torch.nn.functional.interpolate(part, scale_factor=ratio), values, 32, ratio
+        )
         torch.testing.assert_close(tiled, whole)
 
 

@@ -33,9 +33,14 @@ def test_few_samples_in_many_dimensions_stay_finite_and_right():
     assert distance == pytest.approx(55.60994, abs=1e-4)
 
 
-@pytest.mark.parametrize(("n", "d", "value"), [(500, 16, 1.3173763818), (1000, 64, 6.0903294083), (300, 64, 12.2046833541)])
+@pytest.mark.parametrize(
+    ("n", "d", "value"), [(500, 16, 1.3173763818), (1000, 64, 6.0903294083), (300, 64, 12.2046833541)]
+)
 def test_golden_values_hold_to_eight_digits(n, d, value):
-    a, b = Moments.of(np.random.RandomState(0).randn(n, d)), Moments.of(np.random.RandomState(1).randn(n, d) * 1.2 + 0.1)
+    a, b = (
+        Moments.of(np.random.RandomState(0).randn(n, d)),
+        Moments.of(np.random.RandomState(1).randn(n, d) * 1.2 + 0.1),
+    )
     assert FrechetReference(a.mean, a.covariance).distance(b.mean, b.covariance) == pytest.approx(value, abs=1e-8)
 
 
@@ -69,7 +74,9 @@ def test_the_kernel_distance_of_two_pairs_of_numbers_is_19_halves():
     assert KernelReference(np.array([[1.0], [2.0]])).distance(np.array([[0.0], [1.0]])) == pytest.approx(9.5)
 
 
-@pytest.mark.parametrize(("n", "d", "value"), [(500, 16, 0.091637458026), (1000, 64, 0.045923380371), (50, 64, 0.138858491961)])
+@pytest.mark.parametrize(
+    ("n", "d", "value"), [(500, 16, 0.091637458026), (1000, 64, 0.045923380371), (50, 64, 0.138858491961)]
+)
 def test_kernel_golden_values_hold(n, d, value):
     a, b = np.random.RandomState(0).randn(n, d), np.random.RandomState(1).randn(n, d) * 1.2 + 0.1
     assert KernelReference(a).distance(b) == pytest.approx(value, abs=1e-9)

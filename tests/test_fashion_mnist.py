@@ -21,7 +21,9 @@ def test_an_idx_file_is_read_back_exactly():
     np.testing.assert_array_equal(fashion_mnist.read_idx(idx(array)), array)
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data[:6], lambda data: b"\x01" + data[1:], lambda data: b""])
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-1], lambda data: data[:6], lambda data: b"\x01" + data[1:], lambda data: b""]
+)
 def test_a_damaged_idx_file_is_said(damage):
     with pytest.raises(ValueError, match="IDX file"):
         fashion_mnist.read_idx(damage(idx(np.zeros((2, 3), np.uint8))))

@@ -18,7 +18,9 @@ def test_every_schedule_averages_w_over_time(schedule, w):
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
 def test_rising_schedules_start_without_guidance_and_end_at_twice(schedule):
-    assert guidance.weight(4, 1.0, schedule) == pytest.approx(1) and guidance.weight(4, 0.0, schedule) == pytest.approx(7)
+    assert guidance.weight(4, 1.0, schedule) == pytest.approx(1) and guidance.weight(4, 0.0, schedule) == pytest.approx(
+        7
+    )
 
 
 def test_an_interval_turns_guidance_off_outside_it():
@@ -26,7 +28,9 @@ def test_an_interval_turns_guidance_off_outside_it():
 
 
 def test_the_unconditional_scale_stays_unconditional_everywhere():
-    assert {guidance.weight(0, t, schedule, (0.2, 0.8)) for t in (0, 0.5, 1) for schedule in guidance.SCHEDULES} == {0.0}
+    assert {guidance.weight(0, t, schedule, (0.2, 0.8)) for t in (0, 0.5, 1) for schedule in guidance.SCHEDULES} == {
+        0.0
+    }
 
 
 def test_rows_are_combined_each_with_its_own_weight():

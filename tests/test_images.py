@@ -14,7 +14,11 @@ def test_rounding_is_to_nearest_and_has_no_bias():
     values = torch.rand(1, 3, 256, 256)
     pixels = images.to_uint8(values)
     assert abs(pixels.astype(float).mean() - 255 * values.mean().item()) < 0.01
-    assert images.to_uint8(torch.tensor([0.0, 127.5 / 255 + 1e-4, 1.0]).view(1, 3, 1, 1)).ravel().tolist() == [0, 128, 255]
+    assert images.to_uint8(torch.tensor([0.0, 127.5 / 255 + 1e-4, 1.0]).view(1, 3, 1, 1)).ravel().tolist() == [
+        0,
+        128,
+        255,
+    ]
 
 
 def test_every_level_survives_the_round_trip():

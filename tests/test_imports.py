@@ -23,7 +23,11 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            base = ".".join([*package[: -node.level], *([node.module] if node.module else [])]) if node.level else node.module
+            base = (
+                ".".join([*package[: -node.level], *([node.module] if node.module else [])])
+                if node.level
+                else node.module
+            )
             names |= {f"{base}.{alias.name}" for alias in node.names}
     return {name for name in names if name.split(".")[0] in ALLOWED}
 

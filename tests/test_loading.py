@@ -104,7 +104,9 @@ def test_devices_and_precisions_are_checked(tiny_folder):
         ldm_core.load(str(tiny_folder), device="moon")
     with pytest.raises(ValueError, match="dtype must be one of fp32"):
         ldm_core.load(str(tiny_folder), dtype="int3")
-    assert loading.choose_dtype("bf16", "cpu") is torch.bfloat16 and loading.choose_dtype(None, "cuda:0") is torch.bfloat16
+    assert (
+        loading.choose_dtype("bf16", "cpu") is torch.bfloat16 and loading.choose_dtype(None, "cuda:0") is torch.bfloat16
+    )
 
 
 def test_bfloat16_stays_close_to_float32(tiny, tiny_folder):
@@ -132,7 +134,9 @@ def test_long_prompts_are_noticed(tiny):
 
 def test_a_swapped_autoencoder_may_be_a_registry_name(tiny, tiny_folder, tiny_v_folder, monkeypatch):
     monkeypatch.setitem(registry.MODELS, "other", registry.ModelSpec("other", str(tiny_v_folder)))
-    by_name, by_folder = (ldm_core.load(str(tiny_folder), device="cpu", vae=vae) for vae in ("other", str(tiny_v_folder / "vae")))
+    by_name, by_folder = (
+        ldm_core.load(str(tiny_folder), device="cpu", vae=vae) for vae in ("other", str(tiny_v_folder / "vae"))
+    )
     assert by_name.vae == "other" and torch.equal(by_name.decode(z := torch.randn(1, 4, 8, 8)), by_folder.decode(z))
     assert not torch.equal(by_name.decode(z), tiny.decode(z))
 

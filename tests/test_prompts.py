@@ -20,7 +20,9 @@ def test_scales_are_read_as_people_write_them(text, scales):
     assert parse_scales(text) == pytest.approx(scales)
 
 
-@pytest.mark.parametrize("text", ["", "a", "1,,2", "-1", "nan", "inf", "5-1(1)", "1-8(0)", "1-8[1]", "1-1000(1)", "1;2"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "1,,2", "-1", "nan", "inf", "5-1(1)", "1-8(0)", "1-8[1]", "1-1000(1)", "1;2"]
+)
 def test_other_scales_are_refused_with_an_example(text):
     with pytest.raises(ValueError, match="1-8\\(1\\)|1 to 64"):
         parse_scales(text)

@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from evaluation.run import main
+from ldm_core.images import load_png, to_uint8
+from ldm_core.recipe import recipe_for
 
 PROMPTS = "a red house on the left\ntwo zebras\na boat on a lake at night\nclouds over mountains\n"
 TABLES = ("summary.csv", "images.csv", "differences.csv")
@@ -39,7 +41,15 @@ def test_a_run_leaves_every_table_and_a_report(folder, capsys):
     assert run("--guidance-scales", "0,1,3") == 0
     assert len(pictures(out)) == 12
     summary, images = pd.read_csv(out / "summary.csv"), pd.read_csv(out / "images.csv")
-    assert list(summary.columns[:7]) == ["model", "prompts", "category", "guidance_schedule", "guidance_scale", "metric", "value"]
+    assert list(summary.columns[:7]) == [
+        "model",
+        "prompts",
+        "category",
+        "guidance_schedule",
+        "guidance_scale",
+        "metric",
+        "value",
+    ]
     assert set(summary["metric"]) == {"fd_scenes", "clip_scenes", "scene_accuracy", "scene_accuracy_ceiling"}
     assert set(summary[summary["metric"] == "scene_accuracy"]["n"]) == {3}  # the zebras are no part of the drawn world
     assert all((out / file).exists() for file in images["file"])
@@ -51,9 +61,11 @@ def test_a_run_leaves_every_table_and_a_report(folder, capsys):
     cost = pd.read_csv(out / "cost.csv").set_index("guidance_scale")
     assert cost["network_calls_per_image"].to_dict() == {0.0: 2, 1.0: 2, 3.0: 4} and (cost["images"] == 4).all()
     facts = json.loads((out / "run.json").read_text())
-    assert facts["unseen_words"]["zebras"] == 1 and facts["prompts_with_unseen_words"] >= 1 and facts["versions"]["torch"]
+    assert (
+        facts["unseen_words"]["zebras"] == 1 and facts["prompts_with_unseen_words"] >= 1 and facts["versions"]["torch"]
+    )
     page = (out / "report.html").read_text()
-    assert page.count("data:image/webp") == 12 and "<svg" in page and "src=\"http" not in page
+    assert page.count("data:image/webp") == 12 and "<svg" in page and 'src="http' not in page
     assert "zebras" in capsys.readouterr().out
 
 
@@ -123,6 +135,7 @@ def test_fewer_prompts_than_a_distance_needs_are_said_not_computed(folder):
         (["--out", "/dev/null/run"], "cannot be written"),
         (["--device", "moon"], "device 'moon'"),
         (["--reference", "/nowhere"], "--reference /nowhere is no folder"),
+        (["--recipe", "/nowhere/r.json"], "one of the two"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_one_line_exit_2_and_nothing_written(folder, capsys, more, message):
@@ -132,6 +145,16 @@ def test_what_cannot_be_done_is_one_line_exit_2_and_nothing_written(folder, caps
     error = capsys.readouterr().err.strip()
     assert stopped.value.code == 2 and message in error and error.count("\n") == 0
     assert not out.exists()
+
+
+def test_a_recipe_makes_its_picture_again(tmp_path, tiny, tiny_folder):
+    recipe = recipe_for(tiny, "a red house", 7, 3.0, steps=2)
+    made = tiny.sample(**recipe.sample_settings())
+    (tmp_path / "r.json").write_text(recipe.to_json())
+    assert main(["--recipe", str(tmp_path / "r.json"), "--out", str(tmp_path / "run"), "--metrics", "clip_scenes"]) == 0
+    (path,) = (tmp_path / "run").glob("images/*/*.png")
+    assert path.name == "00000_0000000007_w3.png"
+    assert abs(load_png(path).astype(int) - to_uint8(made)[0]).max() <= 1
 
 
 def test_an_empty_prompt_file_is_one_line(folder, tmp_path, capsys):

@@ -49,7 +49,9 @@ def test_drawings_have_the_same_bytes_on_every_machine():
 
 def test_captions_are_the_same_on_every_machine():
     text = "\n".join(caption(random_scene(seed), seed) for seed in range(500))
-    assert hashlib.sha256(text.encode()).hexdigest() == "9e8d3f0c1e828590cb839e295d7bd4695d7f629565a560053005dbaeaa9b798f"
+    assert (
+        hashlib.sha256(text.encode()).hexdigest() == "9e8d3f0c1e828590cb839e295d7bd4695d7f629565a560053005dbaeaa9b798f"
+    )
 
 
 @pytest.mark.parametrize("size", [64, 128, 512])
@@ -101,7 +103,10 @@ def test_every_caption_is_understood_and_says_only_what_is_there():
         assert asked is not None and asked.sky in (None, scene.sky) and asked.ground in (None, scene.ground)
         assert scene.mountains >= asked.mountains and scene.clouds >= asked.clouds
         for thing in asked.things:
-            assert any((thing.kind, thing.colour) == (t.kind, t.colour) and thing.place in (None, t.place) for t in scene.things)
+            assert any(
+                (thing.kind, thing.colour) == (t.kind, t.colour) and thing.place in (None, t.place)
+                for t in scene.things
+            )
 
 
 def test_most_captions_say_everything():
@@ -139,7 +144,11 @@ def test_the_seed_ranges_are_disjoint():
 
 
 def test_known_words_are_all_that_captions_hold():
-    said = {word for seed in range(3000) for word in caption(random_scene(seed), seed).replace(",", "").replace("-", " ").split()}
+    said = {
+        word
+        for seed in range(3000)
+        for word in caption(random_scene(seed), seed).replace(",", "").replace("-", " ").split()
+    }
     assert said <= set(scenes.known_words())
 
 

@@ -65,7 +65,9 @@ def test_a_finished_autoencoder_scales_its_latents_to_unit_spread(autoencoder):
     from ldm_core.loading import load_autoencoder
 
     coder = load_autoencoder(autoencoder / "vae")
-    drawn = torch.stack([torch.from_numpy(scenes.draw(scenes.random_scene(seed))).permute(2, 0, 1) for seed in range(8)])
+    drawn = torch.stack(
+        [torch.from_numpy(scenes.draw(scenes.random_scene(seed))).permute(2, 0, 1) for seed in range(8)]
+    )
     assert coder.factor == 8 and coder.encode(drawn.float() / 255).std() == pytest.approx(1, rel=0.15)
 
 
@@ -110,5 +112,7 @@ def test_a_folder_of_another_recipe_is_refused(autoencoder, capsys):
 
 def test_a_missing_autoencoder_is_one_line(tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
-        train_denoiser.main(["tiny", "--autoencoder", str(tmp_path / "none"), "--out", str(tmp_path / "out"), "--device", "cpu"])
+        train_denoiser.main(
+            ["tiny", "--autoencoder", str(tmp_path / "none"), "--out", str(tmp_path / "out"), "--device", "cpu"]
+        )
     assert stopped.value.code == 2 and capsys.readouterr().err.count("\n") == 1

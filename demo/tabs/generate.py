@@ -33,13 +33,20 @@ def build(session: Session) -> None:
                                height=SHOWN + 40, elem_id="picture", alt_text="The generated picture")  # fmt: skip
             status = gr.Markdown(controls.WHAT_IT_DRAWS.get(session.model.spec.name, ""), elem_id="status")
     inputs = [prompt, negative, seed, steps, scale, scheduler]
-    shared = {"concurrency_id": "device", "concurrency_limit": 1, "show_progress": "minimal", "show_progress_on": [status]}
+    shared = {
+        "concurrency_id": "device",
+        "concurrency_limit": 1,
+        "show_progress": "minimal",
+        "show_progress_on": [status],
+    }
     drawing = [
         trigger(handler(session), inputs, [picture, status], api_name="generate" if trigger == go.click else None,
                 api_visibility="public" if trigger == go.click else "private", validator=validator(session), **shared)
         for trigger in (go.click, prompt.submit)
     ]  # fmt: skip
-    stop.click(lambda: "Stopped; the last preview stays.", None, status, cancels=drawing, api_visibility="private", queue=False)
+    stop.click(
+        lambda: "Stopped; the last preview stays.", None, status, cancels=drawing, api_visibility="private", queue=False
+    )
 
 
 def validator(session: Session) -> Callable[..., list]:
@@ -57,14 +64,18 @@ def handler(session: Session) -> Callable[..., Iterator]:
 
     def generate(prompt: str, negative_prompt: str = "", seed: int = 7, steps: int = 20, guidance_scale: float = 4.0,
                  scheduler: str = "ddim") -> Iterator[tuple[Image.Image, str]]:  # fmt: skip
-        problems = [text for text in session.problems(prompt, negative_prompt, seed, steps, guidance_scale, scheduler) if text]
+        problems = [
+            text for text in session.problems(prompt, negative_prompt, seed, steps, guidance_scale, scheduler) if text
+        ]
         if problems:
             raise gr.Error(" ".join(problems), title="Not drawn")
         if session.lane.locked():
             yield gr.skip(), "Another picture is being drawn; yours is next."
         with session.lane:
             try:
-                yield from draw(session, prompt, negative_prompt, int(seed), int(steps), float(guidance_scale), scheduler)
+                yield from draw(
+                    session, prompt, negative_prompt, int(seed), int(steps), float(guidance_scale), scheduler
+                )
             except (ValueError, FloatingPointError) as error:
                 raise gr.Error(str(error), title="Not drawn") from None
 

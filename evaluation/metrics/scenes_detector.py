@@ -63,7 +63,9 @@ class ScenesDetector(nn.Module):
         self.words = {word: index for index, word in enumerate(known_words(), start=2)}  # 0 pads, 1 is any other word
         self.embed = nn.Embedding(len(self.words) + 2, 96, padding_idx=0)
         self.position = nn.Parameter(0.02 * torch.randn(MAX_WORDS, 96))
-        layer = nn.TransformerEncoderLayer(96, 3, 192, dropout=0.0, activation="gelu", batch_first=True, norm_first=True)
+        layer = nn.TransformerEncoderLayer(
+            96, 3, 192, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+        )
         self.reader = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
         self.project_text = nn.Linear(96, FEATURES)
         self.log_scale = nn.Parameter(torch.tensor(2.3))  # of the cosines, learned with the rest
@@ -80,7 +82,9 @@ class ScenesDetector(nn.Module):
         return self.project_text(hidden.masked_fill(absent[..., None], 0).sum(1) / (~absent).sum(1, keepdim=True))
 
     def _tokens(self, texts: list[str]) -> Tensor:
-        rows = [[self.words.get(w, 1) for w in re.findall(r"[^\W\d_]+", text.lower())][:MAX_WORDS] or [1] for text in texts]
+        rows = [
+            [self.words.get(w, 1) for w in re.findall(r"[^\W\d_]+", text.lower())][:MAX_WORDS] or [1] for text in texts
+        ]
         longest = max(len(row) for row in rows)
         return torch.tensor([row + [0] * (longest - len(row)) for row in rows])
 
@@ -125,7 +129,9 @@ def scene_accuracy(shown: Scene, asked: Scene) -> float:
     Items: the sky, the ground, mountains, clouds, and each thing: right only if kind, colour and place (as far as
     asked) are found together in one thing. What the text does not say counts neither way.
     """
-    items = [getattr(shown, name) == getattr(asked, name) for name in ("sky", "ground") if getattr(asked, name) is not None]
+    items = [
+        getattr(shown, name) == getattr(asked, name) for name in ("sky", "ground") if getattr(asked, name) is not None
+    ]
     items += [getattr(shown, name) for name in ("mountains", "clouds") if getattr(asked, name)]
     items += [any(_fits(found, thing) for found in shown.things) for thing in asked.things]
     if not items:
@@ -141,7 +147,9 @@ def _fits(found: Thing, asked: Thing) -> bool:
 def load_scenes_detector() -> ScenesDetector:
     """The trained detector: float32, on the CPU, ready to use; `.sha256` names its weights."""
     if not WEIGHTS.exists():
-        raise FileNotFoundError(f"no detector weights at {WEIGHTS}; make them: python -m evaluation.metrics.train_scenes_detector")
+        raise FileNotFoundError(
+            f"no detector weights at {WEIGHTS}; make them: python -m evaluation.metrics.train_scenes_detector"
+        )
     detector = ScenesDetector()
     detector.load_state_dict({name: value.float() for name, value in load_file(WEIGHTS).items()})
     detector.sha256 = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()

@@ -1,7 +1,7 @@
 """Train the detector of the drawn world on drawings, and measure it on drawings it has never seen.
 
-    python -m evaluation.metrics.train_scenes_detector                trains, saves, measures
-    python -m evaluation.metrics.train_scenes_detector --measure      measures what is saved
+python -m evaluation.metrics.train_scenes_detector                trains, saves, measures
+python -m evaluation.metrics.train_scenes_detector --measure      measures what is saved
 """
 
 from __future__ import annotations

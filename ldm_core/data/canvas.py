@@ -55,7 +55,9 @@ class Canvas:
         if inside is not None:
             self._paint(rows, columns, inside + 0.5, colour, alpha)
 
-    def rectangle(self, left: float, top: float, right: float, bottom: float, colour: Colour, alpha: float = 1.0) -> None:
+    def rectangle(
+        self, left: float, top: float, right: float, bottom: float, colour: Colour, alpha: float = 1.0
+    ) -> None:
         """Paint an upright rectangle; its coverage is the product of the coverages of its two sides."""
         rows, columns = self._box([(left, top), (right, bottom)])
         x, y = self.centres[columns], self.centres[rows]

@@ -46,7 +46,13 @@ PLACE_PHRASES = {
     "center": ("in the center", "in the middle", "in the center", "at the center"),
     "right": ("on the right", "on the right", "to the right", "on the right side"),
 }
-MOUNTAIN_PHRASES = ("mountains", "mountains in the background", "mountains behind", "snow-capped mountains", "tall peaks")
+MOUNTAIN_PHRASES = (
+    "mountains",
+    "mountains in the background",
+    "mountains behind",
+    "snow-capped mountains",
+    "tall peaks",
+)
 CLOUD_PHRASES = ("clouds", "some clouds", "clouds in the sky", "white clouds")
 OPENINGS = ("", "", "", "", "", "a picture of ", "a drawing of ", "a view of ", "there is ", "a landscape with ")
 

@@ -221,7 +221,11 @@ def _balloon(canvas: Canvas, rng: random.Random, thing: Thing, sky: str, x: floa
     stripe = tuple(0.62 * value + 0.38 * towards for value in paint)
     shoulder, neck = y + 0.058 * s, y + 0.122 * s
     for side in (-1, 1):
-        rope = [(x + side * 0.052 * s, shoulder), (x + side * 0.06 * s, shoulder), (x + side * 0.02 * s, neck + 0.026 * s)]
+        rope = [
+            (x + side * 0.052 * s, shoulder),
+            (x + side * 0.06 * s, shoulder),
+            (x + side * 0.02 * s, neck + 0.026 * s),
+        ]
         canvas.polygon(rope, (90, 70, 56))
     canvas.ellipse(x, y, 0.088 * s, 0.1 * s, paint)
     envelope = [(x - 0.07 * s, shoulder), (x + 0.07 * s, shoulder), (x + 0.022 * s, neck), (x - 0.022 * s, neck)]

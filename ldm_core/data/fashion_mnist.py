@@ -39,7 +39,9 @@ def load(split: str, folder: Path | None = None) -> tuple[np.ndarray, np.ndarray
         raise ValueError(f"split must be train or test, got {split!r}")
     images, labels = (read_idx(_file(split, part, folder)) for part in ("images", "labels"))
     if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
-        raise ValueError(f"Fashion-MNIST {split}: images {images.shape} and labels {labels.shape} do not belong together")
+        raise ValueError(
+            f"Fashion-MNIST {split}: images {images.shape} and labels {labels.shape} do not belong together"
+        )
     return images, labels
 
 
@@ -75,7 +77,9 @@ def _download(name: str, path: Path) -> None:
         with urllib.request.urlopen(URL + name, timeout=60) as response:
             partial.write_bytes(response.read())
     except (urllib.error.URLError, TimeoutError) as error:
-        raise ValueError(f"{name} cannot be downloaded ({error}); give the folder of the four files with --data") from None
+        raise ValueError(
+            f"{name} cannot be downloaded ({error}); give the folder of the four files with --data"
+        ) from None
     os.replace(partial, path)
 
 

@@ -13,7 +13,9 @@ import torch
 def add_run_options(parser: argparse.ArgumentParser, recipes: Mapping[str, object]) -> None:
     """The recipe, the folder of the run, the device and the data."""
     parser.add_argument("recipe", choices=sorted(recipes), help="named recipe of ldm_core/training/config.py")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the run; the same one resumes")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="folder of the run; the same one resumes"
+    )
     parser.add_argument("--device", default=None, help="cuda, mps or cpu; default: the best this machine has")
     parser.add_argument("--data", type=Path, default=None, metavar="FOLDER", help="folder of the Fashion-MNIST files")
 

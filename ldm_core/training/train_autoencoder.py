@@ -76,7 +76,9 @@ def to_model_range(images: np.ndarray) -> Tensor:
 @torch.inference_mode()
 def latent_spread(vae: AutoencoderKL, images: np.ndarray, device: str) -> float:
     """Standard deviation of posterior means over images; its inverse is the scaling factor (Rombach et al., appendix G)."""
-    means = [vae.encode(to_model_range(images[i : i + 16]).to(device)).latent_dist.mean for i in range(0, len(images), 16)]
+    means = [
+        vae.encode(to_model_range(images[i : i + 16]).to(device)).latent_dist.mean for i in range(0, len(images), 16)
+    ]
     return float(torch.cat(means).std())
 
 
@@ -95,7 +97,8 @@ def main(argv: list[str] | None = None) -> int:
     add_run_options(parser, AUTOENCODERS)
     arguments = parser.parse_args(argv)
     return run_command(
-        parser, lambda: train(AUTOENCODERS[arguments.recipe], arguments.out, device_of(arguments.device), arguments.data)
+        parser,
+        lambda: train(AUTOENCODERS[arguments.recipe], arguments.out, device_of(arguments.device), arguments.data),
     )
 
 

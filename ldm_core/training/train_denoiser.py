@@ -58,7 +58,9 @@ def build(config: DenoiserConfig, latent_channels: int, tokenizer: CLIPTokenizer
     return nn.ModuleDict({"unet": unet, "text_encoder": CLIPTextModel(text)})
 
 
-def train(config: DenoiserConfig, autoencoder: Path, folder: Path, device: str, data_folder: Path | None = None) -> bool:
+def train(
+    config: DenoiserConfig, autoencoder: Path, folder: Path, device: str, data_folder: Path | None = None
+) -> bool:
     """Train to the end (True) or to Ctrl-C (False); folder/model holds the averaged weights."""
     torch.manual_seed(config.seed)
     vae = load_autoencoder(autoencoder).vae
@@ -66,7 +68,9 @@ def train(config: DenoiserConfig, autoencoder: Path, folder: Path, device: str, 
     tokenizer = build_tokenizer(corpus.words, config.text_tokens)
     scheduler = noise_schedule(config)
     size = config.image_size // 2 ** (len(vae.config.block_out_channels) - 1)
-    trainer = Trainer(build(config, vae.config.latent_channels, tokenizer, size), config, folder, config.warmup_steps, device)
+    trainer = Trainer(
+        build(config, vae.config.latent_channels, tokenizer, size), config, folder, config.warmup_steps, device
+    )
     latents = cached_latents(vae, corpus.images, folder / "latents.npy", device)
     alpha_bars = scheduler.alphas_cumprod.to(device)
 

@@ -30,7 +30,11 @@ class Trainer:
         self.warmup_steps, self.device, self.step, self.seconds = warmup_steps, device, 0, 0.0
         self.average = {name: value.detach().clone().float() for name, value in module.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
-            module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99), fused=True
+            module.parameters(),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            betas=(0.9, 0.99),
+            fused=True,
         )
         self._open()
 
@@ -41,7 +45,9 @@ class Trainer:
         known = self.folder / "config.json"
         if known.exists() and (before := json.loads(known.read_text())) != recipe:
             changed = sorted(key for key in recipe if before.get(key) != recipe[key])
-            raise ValueError(f"--out {self.folder} holds a run with other settings ({', '.join(changed)}); choose a new folder")
+            raise ValueError(
+                f"--out {self.folder} holds a run with other settings ({', '.join(changed)}); choose a new folder"
+            )
         known.write_text(json.dumps(recipe, indent=1))
         checkpoint = self.folder / "checkpoint.pt"
         if checkpoint.exists():
