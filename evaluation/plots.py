@@ -47,7 +47,8 @@ def chart(rows: pd.DataFrame, metric: str, higher_is_better: bool, line: float |
     parts.append(
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle" class="quiet">guidance scale w</text>'
     )
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(metric)} against guidance scale">{"".join(parts)}</svg>'
+    label = f'role="img" aria-label="{html.escape(metric)} against guidance scale"'
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" {label}>{"".join(parts)}</svg>'
 
 
 def _ticks(low: float, high: float) -> Sequence[float]:

@@ -33,14 +33,13 @@ def test_an_image_does_not_depend_on_its_neighbours(tiny):
     assert torch.equal(tiny.decode(latents)[1:2], tiny.decode(latents[1:2]))
 
 
-def test_tiles_of_a_pointwise_map_blend_without_a_seam():
+@pytest.mark.parametrize("ratio", [1, 2])
+def test_tiles_of_a_pointwise_map_blend_without_a_seam(ratio):
+    def enlarge(part):
+        return torch.nn.functional.interpolate(part, scale_factor=ratio)
+
     values = torch.rand(1, 2, 70, 100)
-    for ratio in (1, 2):
-        whole = torch.nn.functional.interpolate(values, scale_factor=ratio)
-        tiled = autoencoder.tiled(
-            lambda part: torch.nn.functional.interpolate(part, scale_factor=ratio), values, 32, ratio
-        )
-        torch.testing.assert_close(tiled, whole)
+    torch.testing.assert_close(autoencoder.tiled(enlarge, values, 32, ratio), enlarge(values))
 
 
 def test_a_large_image_in_tiles_is_close_to_the_whole(tiny):
