@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -82,6 +83,18 @@ def test_the_trained_folder_runs_here_and_in_diffusers(autoencoder, tmp_path):
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
     assert list((tmp_path / "samples").glob("*.png")) and (tmp_path / "log.csv").exists()
     assert all(path.stat().st_size < 9_500_000 for path in tmp_path.glob("model/**/*.safetensors"))
+
+
+def test_training_can_start_from_a_finished_model(autoencoder, tmp_path, capsys):
+    config = DENOISERS["tiny"]
+    train_denoiser.train(config, autoencoder / "vae", tmp_path / "first", "cpu")
+    still = dataclasses.replace(config, learning_rate=0.0, weight_decay=0.0)
+    train_denoiser.train(still, autoencoder / "vae", tmp_path / "second", "cpu", init=tmp_path / "first" / "model")
+    first, second = (ldm_core.load(str(tmp_path / name / "model"), dtype="fp32") for name in ("first", "second"))
+    assert torch.equal(first.sample("a house", 3, 2.0, steps=1), second.sample("a house", 3, 2.0, steps=1))
+    wider = dataclasses.replace(config, channels=(32, 64), heads=(1, 2))
+    with pytest.raises(ValueError, match="another shape"):
+        train_denoiser.train(wider, autoencoder / "vae", tmp_path / "third", "cpu", init=tmp_path / "first" / "model")
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path, monkeypatch):

@@ -59,18 +59,23 @@ def build(config: DenoiserConfig, latent_channels: int, tokenizer: CLIPTokenizer
 
 
 def train(
-    config: DenoiserConfig, autoencoder: Path, folder: Path, device: str, data_folder: Path | None = None
-) -> bool:
-    """Train to the end (True) or to Ctrl-C (False); folder/model holds the averaged weights."""
+    config: DenoiserConfig, autoencoder: Path, folder: Path, device: str, data_folder: Path | None = None,
+    init: Path | None = None,
+) -> bool:  # fmt: skip
+    """Train to the end (True) or to Ctrl-C (False); folder/model holds the averaged weights.
+
+    `init` is a model of the same shape to start from in place of random weights.
+    """
     torch.manual_seed(config.seed)
     vae = load_autoencoder(autoencoder).vae
     corpus = load_corpus(config.data, config.pool, config.image_size, data_folder)
     tokenizer = build_tokenizer(corpus.words, config.text_tokens)
     scheduler = noise_schedule(config)
     size = config.image_size // 2 ** (len(vae.config.block_out_channels) - 1)
-    trainer = Trainer(
-        build(config, vae.config.latent_channels, tokenizer, size), config, folder, config.warmup_steps, device
-    )
+    module = build(config, vae.config.latent_channels, tokenizer, size)
+    if init is not None:
+        start_from(module, init)
+    trainer = Trainer(module, config, folder, config.warmup_steps, device)
     latents = cached_latents(vae, corpus.images, folder / "latents.npy", device)
     alpha_bars = scheduler.alphas_cumprod.to(device)
 
@@ -95,6 +100,16 @@ def train(
         with averaged(trainer) as module:
             save_model(folder / "model", module, vae, tokenizer, scheduler, corpus.words)
     return finished
+
+
+def start_from(module: nn.ModuleDict, folder: Path) -> None:
+    """Give the module the weights of a finished model."""
+    model = load(str(folder), device="cpu", dtype="float32")
+    try:
+        module["unet"].load_state_dict(model.denoiser.unet.state_dict())
+        module["text_encoder"].load_state_dict(model.conditioner.text_encoder.state_dict())
+    except RuntimeError:
+        raise ValueError(f"--init {folder} has another shape than this recipe builds") from None
 
 
 def noise_schedule(config: DenoiserConfig) -> DDIMScheduler:
@@ -172,10 +187,14 @@ def main(argv: list[str] | None = None) -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     add_run_options(parser, DENOISERS)
     parser.add_argument("--autoencoder", type=Path, required=True, metavar="FOLDER", help="a finished stage 1, OUT/vae")
+    parser.add_argument(
+        "--init", type=Path, default=None, metavar="FOLDER", help="a model to start from: more steps for it"
+    )
     arguments = parser.parse_args(argv)
     config, device = DENOISERS[arguments.recipe], arguments.device
     return run_command(
-        parser, lambda: train(config, arguments.autoencoder, arguments.out, device_of(device), arguments.data)
+        parser,
+        lambda: train(config, arguments.autoencoder, arguments.out, device_of(device), arguments.data, arguments.init),
     )
 
 
