@@ -59,7 +59,7 @@ def seconds_once(work: Callable[[], object]) -> float:
 
 
 def diffusers_pipeline(model: LatentDiffusion) -> StableDiffusionPipeline:
-    """diffusers' pipeline on the model's folder, its denoiser in the same precision, everything else in float32."""
+    """diffusers' pipeline on the model's folder, all of it in the denoiser's precision, as people run it."""
     pipeline = StableDiffusionPipeline.from_pretrained(model.spec.source, torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(model.device, model.dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,8 +22,12 @@ class Job:
 
     @property
     def file(self) -> str:
-        """Its name, sorted by prompt, then seed, then scale."""
-        return f"{self.prompt.id:05d}_{self.seed:010d}_w{self.guidance_scale:g}.png"
+        """Its name, sorted by prompt, then seed, then scale.
+
+        It carries a hash of the text: an edited prompt that keeps its place and its seed is another image.
+        """
+        text = hashlib.sha256(self.prompt.text.encode()).hexdigest()[:8]
+        return f"{self.prompt.id:05d}_{text}_{self.seed:010d}_w{self.guidance_scale:g}.png"
 
 
 def list_jobs(prompts: Sequence[Prompt], scales: Sequence[float], images_per_prompt: int, run_seed: int) -> list[Job]:

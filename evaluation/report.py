@@ -53,13 +53,6 @@ def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
         list(dict.fromkeys(whole["metric"]))]  # fmt: skip
 
 
-def write_reports(out: Path, summary: pd.DataFrame, images: pd.DataFrame, differences: pd.DataFrame, cost: pd.DataFrame,
-                  facts: dict) -> None:  # fmt: skip
-    """report.html and report.md from the tables of a run folder; facts are what run.json holds."""
-    (out / "report.md").write_text(markdown(summary, differences, cost, facts), encoding="utf-8")
-    (out / "report.html").write_text(page(out, summary, images, differences, cost, facts), encoding="utf-8")
-
-
 def markdown(summary: pd.DataFrame, differences: pd.DataFrame, cost: pd.DataFrame, facts: dict) -> str:
     """The report for a terminal or a pull request."""
     notes = "".join(f"- {note}\n" for note in remarks(summary, facts))

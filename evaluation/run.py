@@ -69,25 +69,29 @@ def config_of(arguments: argparse.Namespace) -> RunConfig:
         raise ValueError("give --prompts FILE or --recipe FILE, one of the two")
     values = {name: value for name, value in vars(arguments).items() if name not in ("recipe", "guidance_scales")}
     if arguments.recipe is not None:
-        values |= _recipe_settings(arguments.recipe)
+        values |= _recipe_settings(arguments)
     if arguments.guidance_scales is not None:
         values["guidance_scales"] = parse_scales(arguments.guidance_scales)
     if arguments.guidance_interval is not None:
         values["guidance_interval"] = _interval(arguments.guidance_interval)
     if arguments.metrics is not None:
-        values["metrics"] = tuple(name.strip() for name in arguments.metrics.split(","))
+        values["metrics"] = tuple(dict.fromkeys(name.strip() for name in arguments.metrics.split(",")))
     return RunConfig(**values)
 
 
-def _recipe_settings(path: Path) -> dict:
-    """What a recipe decides of a RunConfig."""
-    recipe = read_recipe(path)
+def _recipe_settings(arguments: argparse.Namespace) -> dict:
+    """What a recipe decides of a RunConfig; a flag that says the same thing again is refused, not passed over."""
+    recipe = read_recipe(arguments.recipe)
     names = (
         "model", "vae", "steps", "scheduler", "height", "width", "negative_prompt", "guidance_schedule",
         "guidance_interval", "guidance_rescale", "dtype",
     )  # fmt: skip
+    default = {field.name: field.default for field in dataclasses.fields(RunConfig)}
+    for name in names:
+        if getattr(arguments, name) != default[name]:
+            raise ValueError(f"--{name.replace('_', '-')} cannot be given with --recipe, which decides it")
     return {name: getattr(recipe, name) for name in names} | {
-        "prompts": path,
+        "prompts": arguments.recipe,
         "guidance_scales": (recipe.guidance_scale,),
     }
 

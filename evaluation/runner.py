@@ -20,6 +20,7 @@ from ldm_core.sampling import make_scheduler, time_of
 
 from . import report, score
 from .config import METRICS, RunConfig, choose_model
+from .differences import differences
 from .generate import COST_LOG, generate, missing
 from .jobs import list_jobs
 from .metrics.scenes_detector import load_scenes_detector
@@ -46,6 +47,9 @@ class Run:
         fingerprint = hashlib.sha256(json.dumps(self.protocol, sort_keys=True).encode()).hexdigest()[:12]
         self.images = self.out / "images" / fingerprint
         self.jobs = list_jobs(prompts, config.guidance_scales, config.images_per_prompt, config.seed)
+        for metric in config.metrics or ():
+            if why := score.obstacle(metric, self.jobs):
+                raise ValueError(f"--metrics {metric} cannot be computed: {why}")
         self.unseen = self.model.unseen_words([prompt.text for prompt in prompts])
 
     def _protocol(self) -> dict:
@@ -68,7 +72,7 @@ class Run:
         """The folder is new, or holds a run of this protocol; and it can be written."""
         known = self.out / "run.json"
         if known.exists():
-            before = json.loads(known.read_text(encoding="utf-8"))["protocol"]
+            before = _stored_protocol(known)
             changed = [f"{key}: {before.get(key)} there, {value} now" for key, value in self.protocol.items()
                        if before.get(key) != value]  # fmt: skip
             if changed:
@@ -105,6 +109,8 @@ class Run:
             generate(self.model, absent, self.images, self.config.batch_size, settings)
         summary = self.score()
         print("\n" + report.side_by_side(summary).to_string())
+        for metric, note in summary[summary["value"].isna()].groupby("metric", sort=False)["note"].first().items():
+            print(f"{metric}: {note}")
         print(f"\nreport: {self.out / 'report.html'}")
 
     def score(self) -> pd.DataFrame:
@@ -117,11 +123,13 @@ class Run:
             rows, self.model.spec.name, self.config.prompts.name, self.config.guidance_schedule
         )
         compared = [metric for metric in self.metrics if metric != "vae_psnr"]
-        differences, cost = score.differences(table, distances, compared), self._cost()
-        tables = {"summary": summary, "images": table, "differences": differences, "cost": cost}
+        compared_scales, cost = differences(table, distances, compared), self._cost()
+        tables = {"summary": summary, "images": table, "differences": compared_scales, "cost": cost}
         for name, content in tables.items():
             _write(self.out / f"{name}.csv", content.to_csv(index=False, lineterminator="\n"))
-        report.write_reports(self.out, summary, table, differences, cost, self.facts())
+        facts = self.facts()
+        _write(self.out / "report.md", report.markdown(summary, compared_scales, cost, facts))
+        _write(self.out / "report.html", report.page(self.out, summary, table, compared_scales, cost, facts))
         return summary
 
     def _rows(self, metric: str, table: pd.DataFrame, distances: dict) -> list[dict]:
@@ -171,6 +179,14 @@ class Run:
             "python": platform.python_version(), "versions": {name: version(name) for name in PACKAGES},
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }  # fmt: skip
+
+
+def _stored_protocol(path: Path) -> dict:
+    """The protocol of a run.json; ValueError where the file is none of ours."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))["protocol"])
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        raise ValueError(f"--out {path.parent}: its {path.name} was not written by this command") from None
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""From images on disk to rows of numbers: per image first, then per scale, then differences between scales."""
+"""From images on disk to rows of numbers: per image first, then per scale."""
 
 from __future__ import annotations
 
@@ -35,6 +35,18 @@ HIGHER_IS_BETTER = {
     "scene_accuracy": True,
     "vae_psnr": True,
 }
+TOO_FEW = "a distance needs images of three prompts or more"
+NO_SCENE = "no prompt speaks of the drawn world"
+
+
+def obstacle(metric: str, jobs: Sequence[Job]) -> str | None:
+    """Why a metric cannot be computed from these jobs; known before the first picture."""
+    if metric in DISTANCES:
+        prompts = [job.prompt.id for job in jobs if job.guidance_scale == jobs[0].guidance_scale]
+        return None if leave_out(np.array(prompts)) else TOO_FEW
+    if metric == "scene_accuracy" and all(scenes.parse(job.prompt.text) is None for job in jobs):
+        return NO_SCENE
+    return None
 
 
 @torch.inference_mode()
@@ -100,7 +112,7 @@ def score_images(table: pd.DataFrame, metric: str) -> list[dict]:
         if len(part):
             rows.append(row(metric, statistics.mean(part[metric], part["prompt_id"]), scale, category))
     if not rows:
-        rows.append(row(metric, None, None, note="not computed: no prompt speaks of the drawn world"))
+        rows.append(row(metric, None, None, note=f"not computed: {NO_SCENE}"))
     return rows
 
 
@@ -122,16 +134,22 @@ def measure_distances(table: pd.DataFrame, features: np.ndarray, reference: np.n
     for metric, scale in itertools.product(metrics, sorted(table["guidance_scale"].unique())):
         if metric in targets:
             chosen = (table["guidance_scale"] == scale).to_numpy()
-            ranks = np.unique(table["prompt_id"].to_numpy()[chosen], return_inverse=True)[1]
-            found[metric, scale] = _distance(features[chosen], ranks, targets[metric])
+            masks = leave_out(table["prompt_id"].to_numpy()[chosen])
+            found[metric, scale] = _distance(features[chosen], masks, targets[metric])
     return found
 
 
-def _distance(features: np.ndarray, prompts: np.ndarray, target: FrechetReference | KernelReference) -> Distance:
+def leave_out(prompts: np.ndarray) -> list[np.ndarray]:
+    """Masks over images that drop one block of prompts each; none where a mask would keep fewer than two images."""
+    ranks = np.unique(prompts, return_inverse=True)[1]
+    blocks = min(BLOCKS, int(ranks.max()) + 1)
+    keep = [statistics.block_of(ranks, blocks) != index for index in range(blocks)]
+    return keep if min(mask.sum() for mask in keep) >= 2 else []
+
+
+def _distance(features: np.ndarray, keep: list[np.ndarray], target: FrechetReference | KernelReference) -> Distance:
     """Leave-out by blocks of prompts; additive moments make each a subtraction and one small eigenvalue problem."""
-    blocks = min(BLOCKS, int(prompts.max()) + 1)
-    keep = [statistics.block_of(prompts, blocks) != index for index in range(blocks)]
-    if len(features) < 2 or min(mask.sum() for mask in keep) < 2:
+    if not keep:
         return Distance(float("nan"), [], len(features))
     if isinstance(target, KernelReference):
         return Distance(target.distance(features), [target.distance(features[mask]) for mask in keep], len(features))
@@ -146,7 +164,7 @@ def score_distance(found: dict[tuple[str, float], Distance], metric: str) -> lis
     rows = []
     for scale, distance in ((scale, distance) for (name, scale), distance in found.items() if name == metric):
         if not distance.left_out:
-            rows.append(row(metric, None, scale, note="not computed: a distance needs images of three prompts or more"))
+            rows.append(row(metric, None, scale, note=f"not computed: {TOO_FEW}"))
             continue
         plain, corrected = statistics.jackknife(distance.whole, distance.left_out, distance.n)
         few = f"n/d = {distance.n / FEATURES:.1f}: biased upwards, compare at equal n only"
@@ -186,52 +204,4 @@ def row(metric: str, estimate: Estimate | None, scale: float | None, category: s
         "se": found.se, "low": found.low, "high": found.high, "higher_is_better": HIGHER_IS_BETTER[base],
         "detector": "" if base == "vae_psnr" else "scenes_detector", "resize": "" if base == "vae_psnr" else "clean-64",
         "note": note,
-    }  # fmt: skip
-
-
-def differences(table: pd.DataFrame, found: dict[tuple[str, float], Distance], metrics: Sequence[str]) -> pd.DataFrame:
-    """Every pair of scales by every metric: paired by prompt and seed, p adjusted (Holm) within a metric."""
-    scales = sorted(table["guidance_scale"].unique())
-    rows = []
-    for metric in metrics:
-        compare = _distance_difference if metric in DISTANCES else _mean_difference
-        source = found if metric in DISTANCES else table
-        pairs = [pair for a, b in itertools.combinations(scales, 2) if (pair := compare(source, metric, a, b))]
-        for pair, p in zip(pairs, statistics.holm([pair["p"] for pair in pairs])):
-            rows.append(pair | {"p": p, "verdict": _verdict(pair, p)})
-    columns = ["metric", "scale_a", "scale_b", "difference", "se", "low", "high", "p", "verdict"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _verdict(pair: dict, p: float) -> str:
-    if p >= 1 - statistics.CONFIDENCE:
-        return "tied at this n"
-    b_wins = (pair["difference"] > 0) == HIGHER_IS_BETTER[pair["metric"]]
-    return f"w = {pair['scale_b'] if b_wins else pair['scale_a']:g} is better"
-
-
-def _distance_difference(found: dict[tuple[str, float], Distance], metric: str, a: float, b: float) -> dict | None:
-    one, other = found[metric, a], found[metric, b]
-    if not one.left_out or len(one.left_out) != len(other.left_out):
-        return None
-    parts = np.subtract(other.left_out, one.left_out)  # the same prompts left out of both: a paired difference
-    difference, _ = statistics.jackknife(other.whole - one.whole, parts, one.n)
-    return _pair(metric, a, b, difference, len(parts) - 1)
-
-
-def _mean_difference(table: pd.DataFrame, metric: str, a: float, b: float) -> dict | None:
-    wide = table.pivot_table(index=["prompt_id", "seed"], columns="guidance_scale", values=metric)
-    if a not in wide or b not in wide:
-        return None
-    change = (wide[b] - wide[a]).dropna()
-    prompts = change.index.get_level_values("prompt_id")
-    return (
-        _pair(metric, a, b, statistics.mean(change, prompts), len(set(prompts)) - 1) if len(set(prompts)) > 1 else None
-    )
-
-
-def _pair(metric: str, a: float, b: float, difference: Estimate, freedom: int) -> dict:
-    return {
-        "metric": metric, "scale_a": a, "scale_b": b, "difference": difference.value, "se": difference.se,
-        "low": difference.low, "high": difference.high, "p": statistics.p_value(difference.value, difference.se, freedom),
     }  # fmt: skip

@@ -109,12 +109,39 @@ def test_a_dry_run_writes_nothing(folder, capsys):
     assert not out.exists() and "16 images, 0 present, 16 to make" in capsys.readouterr().out
 
 
-def test_fewer_prompts_than_a_distance_needs_are_said_not_computed(folder):
+def test_a_default_metric_that_cannot_run_is_a_row_with_the_reason_and_no_number(tmp_path, tiny_folder, capsys):
+    (tmp_path / "p.txt").write_text("two zebras\n")
+    out = tmp_path / "run"
+    assert main(["--model", str(tiny_folder), "--prompts", str(tmp_path / "p.txt"), "--steps", "1", "--device", "cpu",
+                 "--guidance-scales", "1,2", "--out", str(out)]) == 0  # fmt: skip
+    summary = pd.read_csv(out / "summary.csv").set_index("metric")
+    for metric in ("fd_scenes", "kd_scenes", "scene_accuracy"):
+        rows = summary.loc[[metric]]
+        assert rows["value"].isna().all() and rows["note"].str.startswith("not computed").all()
+    assert summary.loc["vae_psnr", "n"] == 64 and "fd_scenes: not computed" in capsys.readouterr().out
+
+
+def test_an_edited_prompt_with_the_same_seed_is_made_anew(folder, tmp_path):
     run, out = folder
-    run("--guidance-scales", "1,2", "--limit", "1")
-    summary = pd.read_csv(out / "summary.csv")
-    distance = summary[summary["metric"] == "fd_scenes"]
-    assert distance["value"].isna().all() and distance["note"].str.startswith("not computed").all()
+    table = tmp_path / "p.csv"
+    more = ("--prompts", str(table), "--guidance-scales", "2", "--metrics", "clip_scenes")
+    table.write_text("prompt,seed\na red house,7\na boat on a lake,8\n")
+    run(*more)
+    before = pictures(out)
+    table.write_text("prompt,seed\na green palm,7\na boat on a lake,8\n")
+    run(*more)
+    new = set(pictures(out)) - set(before)
+    files = [file.rsplit("/", 1)[1] for file in pd.read_csv(out / "images.csv")["file"]]
+    assert len(new) == 1 and files[0] in new and files[1] in before
+
+
+def test_a_folder_with_a_foreign_run_json_is_refused(folder, capsys):
+    run, out = folder
+    out.mkdir()
+    (out / "run.json").write_text("[]")
+    with pytest.raises(SystemExit) as stopped:
+        run()
+    assert stopped.value.code == 2 and "was not written by this command" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -126,6 +153,7 @@ def test_fewer_prompts_than_a_distance_needs_are_said_not_computed(folder):
         (["--scheduler", "heun"], "scheduler must be one of"),
         (["--metrics", "fid"], "not in this version"),
         (["--metrics", "beauty"], "unknown; known: fd_scenes"),
+        (["--limit", "1"], "--metrics fd_scenes cannot be computed: a distance needs"),
         (["--model", "scens"], "did you mean 'scenes'"),
         (["--prompts", "/nowhere/p.txt"], "cannot be read"),
         (["--seed", "-1"], "--seed must be from 0"),
@@ -153,8 +181,15 @@ def test_a_recipe_makes_its_picture_again(tmp_path, tiny, tiny_folder):
     (tmp_path / "r.json").write_text(recipe.to_json())
     assert main(["--recipe", str(tmp_path / "r.json"), "--out", str(tmp_path / "run"), "--metrics", "clip_scenes"]) == 0
     (path,) = (tmp_path / "run").glob("images/*/*.png")
-    assert path.name == "00000_0000000007_w3.png"
+    assert path.name.startswith("00000_") and path.name.endswith("_0000000007_w3.png")
     assert abs(load_png(path).astype(int) - to_uint8(made)[0]).max() <= 1
+
+
+def test_a_flag_that_a_recipe_decides_is_refused_beside_it(tmp_path, tiny, tiny_folder, capsys):
+    (tmp_path / "r.json").write_text(recipe_for(tiny, "a red house", 7, 3.0, steps=2).to_json())
+    with pytest.raises(SystemExit) as stopped:
+        main(["--recipe", str(tmp_path / "r.json"), "--steps", "3", "--out", str(tmp_path / "run")])
+    assert stopped.value.code == 2 and "--steps cannot be given with --recipe" in capsys.readouterr().err
 
 
 def test_an_empty_prompt_file_is_one_line(folder, tmp_path, capsys):
