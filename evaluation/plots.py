@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+import math
 
 import pandas as pd
 
@@ -51,5 +51,9 @@ def chart(rows: pd.DataFrame, metric: str, higher_is_better: bool, line: float |
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" {label}>{"".join(parts)}</svg>'
 
 
-def _ticks(low: float, high: float) -> Sequence[float]:
-    return [low + (high - low) * share for share in (0.1, 0.5, 0.9)]
+def _ticks(low: float, high: float) -> list[float]:
+    """Three to six round values (1, 2 or 5 times a power of ten apart) within an interval."""
+    rough = (high - low) / 4
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = power * min((1, 2, 5, 10), key=lambda factor: abs(factor * power - rough))
+    return [step * index for index in range(math.ceil(low / step), math.floor(high / step) + 1)]

@@ -14,11 +14,16 @@ from ..data import fashion_mnist, scenes
 
 @dataclass(frozen=True)
 class Corpus:
-    """images is uint8 (N, H, W, 3); caption(i, k) is the k-th way to say picture i; words are all that captions hold."""
+    """images is uint8 (N, H, W, 3); caption(i, k) is the k-th way to say picture i; words are all that captions hold.
+
+    facts are all that a caption can state, facts_of(caption) those that it does.
+    """
 
     images: np.ndarray
     caption: Callable[[int, int], str]
     words: list[str]
+    facts: list[str]
+    facts_of: Callable[[str], set[str]]
 
 
 def load_corpus(name: str, count: int, size: int, folder: Path | None = None) -> Corpus:
@@ -35,7 +40,25 @@ def _scenes(count: int, size: int) -> Corpus:
     images = np.empty((count, size, size, 3), dtype=np.uint8)
     for index, scene in enumerate(tqdm(pictured, desc="drawing", unit="scene", mininterval=2)):
         images[index] = scenes.draw(scene, size)
-    return Corpus(images, lambda i, k: scenes.caption(pictured[i], i * 1009 + k), scenes.known_words())
+    caption = lambda i, k: scenes.caption(pictured[i], i * 1009 + k)  # noqa: E731
+    return Corpus(images, caption, scenes.known_words(), scene_facts(), lambda text: facts_of_scene(scenes.parse(text)))
+
+
+def scene_facts() -> list[str]:
+    """Everything that a caption of the drawn world can state, a thing with its colour and place being one fact."""
+    things = [
+        f"{kind} {colour} {place}"
+        for kind in scenes.KINDS
+        for colour in (scenes.COLOURS if kind in scenes.COLOURED_KINDS else (None,))
+        for place in (*scenes.PLACES, None)
+    ]
+    return [*scenes.SKIES, *scenes.GROUNDS, "mountains", "clouds", *things]
+
+
+def facts_of_scene(scene: scenes.Scene) -> set[str]:
+    """What a scene read from a caption states."""
+    told = {scene.sky, scene.ground, "mountains" if scene.mountains else None, "clouds" if scene.clouds else None}
+    return (told - {None}) | {f"{thing.kind} {thing.colour} {thing.place}" for thing in scene.things}
 
 
 def _fashion(count: int, size: int, folder: Path | None) -> Corpus:
@@ -43,4 +66,6 @@ def _fashion(count: int, size: int, folder: Path | None) -> Corpus:
     images, labels = fashion_mnist.pad(images, size)[:count], labels[:count]
     words = {word for label in range(10) for k in range(200) for word in fashion_mnist.caption(label, k).split()}
     coloured = np.repeat(images[..., None], 3, axis=3)
-    return Corpus(coloured, lambda i, k: fashion_mnist.caption(int(labels[i]), i * 1009 + k), sorted(words))
+    stated = {fashion_mnist.caption(label, k): str(label) for label in range(10) for k in range(200)}
+    return Corpus(coloured, lambda i, k: fashion_mnist.caption(int(labels[i]), i * 1009 + k), sorted(words),
+                  [str(label) for label in range(10)], lambda text: {stated[text]})  # fmt: skip

@@ -42,9 +42,11 @@ def train(config: AutoencoderConfig, folder: Path, device: str, data_folder: Pat
 
     def loss_of(step: int) -> Tensor:
         image = batch_of(images, config, step).to(device)
+        # Drawn for this step alone, so that a resumed run sees what an unbroken one would have seen.
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
         with torch.autocast(device, torch.bfloat16):
             posterior = trainer.module.encode(image).latent_dist
-            decoded = trainer.module.decode(posterior.sample()).sample
+            decoded = trainer.module.decode(posterior.sample(generator)).sample
         kl = losses.kl_divergence(posterior.mean.float(), posterior.logvar.float())
         fit = losses.reconstruction(decoded.float(), image, config.mse_weight, config.gradient_weight)
         return fit + config.kl_weight * kl
