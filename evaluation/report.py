@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -31,6 +32,13 @@ svg .grid{stroke:var(--line)}svg .ceiling{stroke:var(--quiet);stroke-dasharray:4
 .grid td,.grid th{padding:3px;border:0;text-align:center;vertical-align:top}.grid td:first-child,.grid th:first-child{text-align:left;white-space:normal;width:200px;min-width:140px;padding-right:12px;vertical-align:middle}
 .grid img{width:96px;height:auto;border-radius:6px;display:block}details{margin-top:8px}dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 16px;margin:0}dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}
 """  # noqa: E501
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
 
 
 def summary_table(rows: list[dict], model: str, prompts: str, schedule: str) -> pd.DataFrame:

@@ -101,7 +101,7 @@ class Run:
         self.describe()
         absent = missing(self.jobs, self.images)
         self.images.mkdir(parents=True, exist_ok=True)
-        _write(self.out / "run.json", json.dumps(self.facts(), indent=1))
+        report.write_whole(self.out / "run.json", json.dumps(self.facts(), indent=1))
         keys = ("steps", "height", "width", "guidance_schedule", "guidance_rescale", "negative_prompt", "rows_per_call")
         settings = {key: self.protocol[key] for key in keys}
         settings |= {"scheduler": self.config.scheduler, "guidance_interval": self.config.guidance_interval}
@@ -126,10 +126,12 @@ class Run:
         compared_scales, cost = differences(table, distances, compared), self._cost()
         tables = {"summary": summary, "images": table, "differences": compared_scales, "cost": cost}
         for name, content in tables.items():
-            _write(self.out / f"{name}.csv", content.to_csv(index=False, lineterminator="\n"))
+            report.write_whole(self.out / f"{name}.csv", content.to_csv(index=False, lineterminator="\n"))
         facts = self.facts()
-        _write(self.out / "report.md", report.markdown(summary, compared_scales, cost, facts))
-        _write(self.out / "report.html", report.page(self.out, summary, table, compared_scales, cost, facts))
+        report.write_whole(self.out / "report.md", report.markdown(summary, compared_scales, cost, facts))
+        report.write_whole(
+            self.out / "report.html", report.page(self.out, summary, table, compared_scales, cost, facts)
+        )
         return summary
 
     def _rows(self, metric: str, table: pd.DataFrame, distances: dict) -> list[dict]:
@@ -187,10 +189,3 @@ def _stored_protocol(path: Path) -> dict:
         return dict(json.loads(path.read_text(encoding="utf-8"))["protocol"])
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
         raise ValueError(f"--out {path.parent}: its {path.name} was not written by this command") from None
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

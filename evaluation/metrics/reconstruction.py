@@ -1,9 +1,11 @@
-"""How much of an image an autoencoder keeps."""
+"""How much of an image an autoencoder keeps, and what plain shrinking would keep at the same cost."""
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 
 def psnr(images: Tensor, others: Tensor, data_range: float = 1.0) -> Tensor:
@@ -12,3 +14,18 @@ def psnr(images: Tensor, others: Tensor, data_range: float = 1.0) -> Tensor:
         raise ValueError(f"images and others must have one shape, got {tuple(images.shape)} and {tuple(others.shape)}")
     error = (images.double() - others.double()).square().flatten(1).mean(1)
     return 10 * torch.log10(data_range**2 / error)
+
+
+def ssim(images: Tensor, others: Tensor) -> Tensor:
+    """Structural similarity per image (Wang et al. 2004: Gaussian window of 11, sigma 1.5), of (B, 3, H, W) in [0, 1]."""
+    return structural_similarity_index_measure(others, images, data_range=1.0, reduction="none").reshape(-1)
+
+
+def bicubic(images: Tensor, values: int) -> Tensor:
+    """Images (B, 3, H, W) in [0, 1], shrunk to about `values` numbers each and enlarged again, bicubic with antialias:
+    the baseline that a latent of as many numbers has to beat."""
+    height, width = images.shape[2:]
+    ratio = (values / (3 * height * width)) ** 0.5
+    small = (max(1, round(height * ratio)), max(1, round(width * ratio)))
+    shrunk = F.interpolate(images, small, mode="bicubic", antialias=True)
+    return F.interpolate(shrunk, (height, width), mode="bicubic").clamp(0, 1)

@@ -17,7 +17,9 @@ def add_run_options(parser: argparse.ArgumentParser, recipes: Mapping[str, objec
         "--out", type=Path, required=True, metavar="FOLDER", help="folder of the run; the same one resumes"
     )
     parser.add_argument("--device", default=None, help="cuda, mps or cpu; default: the best this machine has")
-    parser.add_argument("--data", type=Path, default=None, metavar="FOLDER", help="folder of the Fashion-MNIST files")
+    parser.add_argument(
+        "--data", type=Path, default=None, metavar="FOLDER", help="folder of the Fashion-MNIST files, or of photographs"
+    )
 
 
 def device_of(name: str | None) -> str:

@@ -2,6 +2,7 @@
 
 `scenes-cpu` is what two cores manage in an hour or so; `scenes-gpu` is the same model, wider and longer;
 `fashion` is the small build for one free GPU: f=4 latents, 12 000 steps, AdamW at 1e-4, EMA 0.995, cosine schedule.
+`photo-f4`, `photo-f8`, `photo-f16` are autoencoders for a folder of photographs, each keeping fewer values.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 class AutoencoderConfig:
     """Stage 1: a KL autoencoder (Rombach et al. 2022, section 3.1)."""
 
-    data: str = "scenes"  # scenes | fashion
+    data: str = "scenes"  # scenes | fashion | photos
     image_size: int = 128  # pixels
     channels: tuple[int, ...] = (16, 32, 64, 128)  # one entry per resolution: f = 2 ** (len - 1)
     layers_per_block: int = 1
@@ -71,6 +72,11 @@ class DenoiserConfig:
     seed: int = 0
 
 
+# Photographs are judged by PSNR, so the squared error weighs most.
+PHOTOS = dict(
+    data="photos", image_size=176, pool=4_000, crop_steps=3_000, crop_batch=16, whole_steps=0, learning_rate=1.5e-3,
+    mse_weight=30.0, gradient_weight=0.0,
+)  # fmt: skip
 AUTOENCODERS = {
     "scenes-cpu": AutoencoderConfig(),
     "scenes-gpu": AutoencoderConfig(
@@ -81,6 +87,9 @@ AUTOENCODERS = {
         data="fashion", image_size=32, channels=(32, 64, 96), pool=60_000, crop_size=32, crop_steps=0,
         whole_steps=4_000, whole_batch=128, learning_rate=1e-3,
     ),
+    "photo-f4": AutoencoderConfig(channels=(32, 64, 96), latent_channels=3, **PHOTOS),
+    "photo-f8": AutoencoderConfig(channels=(24, 48, 96, 128), latent_channels=4, **PHOTOS),
+    "photo-f16": AutoencoderConfig(channels=(16, 32, 64, 96, 128), latent_channels=8, **PHOTOS),
     "tiny": AutoencoderConfig(
         channels=(8, 8, 8, 8), pool=64, crop_steps=4, crop_batch=4, whole_steps=2, whole_batch=2,
     ),

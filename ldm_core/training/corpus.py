@@ -1,4 +1,4 @@
-"""Training pictures by name, each with captions: the drawn world, or Fashion-MNIST."""
+"""Training pictures by name: the drawn world and Fashion-MNIST, each with captions, or a folder of photographs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..data import fashion_mnist, scenes
+from ..data import fashion_mnist, photos, scenes
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,14 @@ class Corpus:
 
 
 def load_corpus(name: str, count: int, size: int, folder: Path | None = None) -> Corpus:
-    """The first `count` training pictures of scenes or fashion, at size x size pixels."""
+    """The first `count` training pictures of scenes, fashion or a folder of photos, at size x size pixels."""
     if name == "scenes":
         return _scenes(count, size)
     if name == "fashion":
         return _fashion(count, size, folder)
-    raise ValueError(f"data must be scenes or fashion, got {name!r}")
+    if name == "photos":
+        return _photos(count, size, folder)
+    raise ValueError(f"data must be scenes, fashion or photos, got {name!r}")
 
 
 def _scenes(count: int, size: int) -> Corpus:
@@ -59,6 +61,15 @@ def facts_of_scene(scene: scenes.Scene) -> set[str]:
     """What a scene read from a caption states."""
     told = {scene.sky, scene.ground, "mountains" if scene.mountains else None, "clouds" if scene.clouds else None}
     return (told - {None}) | {f"{thing.kind} {thing.colour} {thing.place}" for thing in scene.things}
+
+
+def _photos(count: int, size: int, folder: Path | None) -> Corpus:
+    if folder is None:
+        raise ValueError("--data must name a folder of photographs for this recipe")
+    images = list(tqdm(photos.squares(folder, count, size), desc="reading", unit="photo", mininterval=2))
+    if not images:
+        raise ValueError(f"--data {folder} holds no photograph of at least {size} x {size} pixels")
+    return Corpus(np.stack(images), lambda i, k: "", [], [], lambda text: set())
 
 
 def _fashion(count: int, size: int, folder: Path | None) -> Corpus:

@@ -1,0 +1,144 @@
+"""Autoencoders side by side over a folder of photographs.
+
+    python -m evaluation.autoencoders --images FOLDER --models scenes,FOLDER,... --out runs/autoencoders
+
+Each image is cropped (never squeezed) to sides that every model can take, encoded to the posterior mean, decoded and
+rounded to 8 bits. Writes images.csv (a row per image and model), summary.csv and report.html.
+"""
+
+from __future__ import annotations
+
+import argparse
+import html
+import math
+import time
+from pathlib import Path
+
+import pandas as pd
+from torch import Tensor
+from tqdm import tqdm
+
+from ldm_core.autoencoder import Autoencoder
+from ldm_core.data.photos import open_photo, photo_files
+from ldm_core.images import from_pil
+from ldm_core.loading import autoencoder_folder, choose_device, load_autoencoder, quiet
+
+from . import statistics
+from .metrics.reconstruction import bicubic, psnr, ssim
+from .report import STYLE, write_whole
+
+
+def crop(image: Tensor, multiple: int) -> Tensor:
+    """The middle of an image (3, H, W) whose sides are multiples of a number."""
+    height, width = (side // multiple * multiple for side in image.shape[1:])
+    top, left = (image.shape[1] - height) // 2, (image.shape[2] - width) // 2
+    return image[:, top : top + height, left : left + width]
+
+
+def rounded(images: Tensor) -> Tensor:
+    """Images in [0, 1] as 8 bits hold them."""
+    return (images * 255).round() / 255
+
+
+def compare(image: Tensor, autoencoder: Autoencoder) -> dict[str, float]:
+    """One image (3, H, W) through one autoencoder: PSNR in dB, SSIM, the bicubic baseline's PSNR, and seconds."""
+    began = time.perf_counter()
+    latent = autoencoder.encode(image[None])
+    encoded = time.perf_counter()
+    rebuilt = rounded(autoencoder.decode(latent))
+    decoded = time.perf_counter()
+    plain = rounded(bicubic(image[None], latent.numel()))
+    return {
+        "psnr": float(psnr(image[None], rebuilt)), "ssim": float(ssim(image[None], rebuilt)),
+        "psnr_bicubic": float(psnr(image[None], plain)), "values_saved": image.numel() / latent.numel(),
+        "encode_seconds": encoded - began, "decode_seconds": decoded - encoded,
+    }  # fmt: skip
+
+
+def measure(files: list[Path], models: dict[str, Autoencoder]) -> pd.DataFrame:
+    """A row per image and model."""
+    multiple = math.lcm(*(model.factor for model in models.values()))
+    rows = []
+    for path in tqdm(files, desc="images", unit="image", mininterval=2):
+        image = crop(from_pil(open_photo(path)), multiple)
+        if not image.numel():
+            raise ValueError(f"{path} is smaller than {multiple} pixels along a side, which these models need")
+        for name, model in models.items():
+            size = {"image": path.name, "width": image.shape[2], "height": image.shape[1]}
+            latent = {"model": name, "factor": model.factor, "latent_channels": model.latent_channels}
+            rows.append(size | latent | compare(image, model))
+    return pd.DataFrame(rows)
+
+
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """A row per model: means over images with standard errors, and the gain over bicubic, paired."""
+    rows = []
+    for name, part in table.groupby("model", sort=False):
+        quality = statistics.mean(part["psnr"])
+        gain = statistics.mean(part["psnr"] - part["psnr_bicubic"])
+        rows.append({
+            "model": name, "factor": part["factor"].iloc[0], "latent_channels": part["latent_channels"].iloc[0],
+            "values_saved": part["values_saved"].mean(), "n": len(part), "psnr": quality.value, "psnr_se": quality.se,
+            "ssim": part["ssim"].mean(), "psnr_bicubic": part["psnr_bicubic"].mean(), "gain": gain.value,
+            "gain_se": gain.se, "encode_seconds": part["encode_seconds"].median(),
+            "decode_seconds": part["decode_seconds"].median(),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _with_errors(values: pd.Series, errors: pd.Series, form: str) -> list[str]:
+    return [f"{value:{form}}" + (f" ± {error:.2f}" if pd.notna(error) else "") for value, error in zip(values, errors)]
+
+
+def page(summary: pd.DataFrame, folder: Path) -> str:
+    """The summary as one self-contained HTML file."""
+    shown = pd.DataFrame({
+        "model": summary["model"], "f": summary["factor"], "channels": summary["latent_channels"],
+        "values saved": [f"{saved:.0f}x" for saved in summary["values_saved"]],
+        "PSNR, dB": _with_errors(summary["psnr"], summary["psnr_se"], ".2f"),
+        "SSIM": [f"{value:.3f}" for value in summary["ssim"]],
+        "bicubic, as many values, dB": [f"{value:.2f}" for value in summary["psnr_bicubic"]],
+        "gain, dB": _with_errors(summary["gain"], summary["gain_se"], "+.2f"),
+        "encode": [f"{1000 * value:.0f} ms" for value in summary["encode_seconds"]],
+        "decode": [f"{1000 * value:.0f} ms" for value in summary["decode_seconds"]],
+    })  # fmt: skip
+    count, name = int(summary["n"].max()), html.escape(folder.name)
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>Autoencoders on {name}</title><style>{STYLE}</style></head><body><main><h1>Autoencoders on {name}</h1>"
+        f'<p class="lead">{count} images; posterior mean, decoded, rounded to 8 bits; PSNR per image, then averaged; '
+        f"± is one standard error.</p>"
+        f'<div class="scroll">{shown.to_html(index=False, border=0)}</div></main></body></html>'
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m evaluation.autoencoders", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("--images", type=Path, required=True, metavar="FOLDER", help="photographs, searched below too")
+    parser.add_argument("--models", default="scenes", help="names, folders or hub ids, with commas between")
+    parser.add_argument("--limit", type=int, default=None, metavar="N", help="only the first N images")
+    parser.add_argument("--device", default=None)
+    parser.add_argument("--out", type=Path, default=None, help="default: runs/autoencoders-<folder>")
+    arguments = parser.parse_args(argv)
+    quiet()
+    out = arguments.out or Path("runs") / f"autoencoders-{arguments.images.resolve().name}"
+    try:
+        files = photo_files(arguments.images)[: arguments.limit]
+        device = choose_device(arguments.device)
+        names = list(dict.fromkeys(name.strip() for name in arguments.models.split(",")))
+        table = measure(files, {name: load_autoencoder(autoencoder_folder(name), device) for name in names})
+        out.mkdir(parents=True, exist_ok=True)
+    except (ValueError, OSError) as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    summary = summarise(table)
+    for name, content in (("images", table), ("summary", summary)):
+        write_whole(out / f"{name}.csv", content.to_csv(index=False, lineterminator="\n"))
+    write_whole(out / "report.html", page(summary, arguments.images))
+    print(summary.round(3).to_string(index=False))
+    print(f"\nreport: {out / 'report.html'}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

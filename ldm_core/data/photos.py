@@ -1,0 +1,49 @@
+"""A folder of photographs, as training pictures of one size or as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+
+
+def photo_files(folder: Path) -> list[Path]:
+    """The image files of a folder and all folders below it, in the order of their paths."""
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder of photographs")
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise ValueError(f"{folder} holds no photograph ({', '.join(sorted(SUFFIXES))})")
+    return files
+
+
+def open_photo(path: Path) -> Image.Image:
+    """A photograph in RGB, turned as its EXIF data say; ValueError names a file that cannot be read."""
+    try:
+        with Image.open(path) as picture:
+            return ImageOps.exif_transpose(picture).convert("RGB")
+    except (OSError, UnidentifiedImageError) as error:
+        raise ValueError(f"{path} cannot be read as a photograph: {error}") from None
+
+
+def squares(folder: Path, count: int, size: int) -> Iterator[np.ndarray]:
+    """The middles of `count` photographs as uint8 (size, size, 3), spread evenly over the folder's files.
+
+    A large photograph is first made smaller, to a shorter side of twice the size, so that the square shows more than
+    a patch of wall. One smaller than the size is passed over: enlarging would teach a model to blur.
+    """
+    files = photo_files(folder)
+    chosen = [files[index] for index in np.linspace(0, len(files) - 1, min(count, len(files))).round().astype(int)]
+    for path in chosen:
+        picture = open_photo(path)
+        shrink = min(1.0, 2 * size / min(picture.size))
+        if shrink < 1:
+            sides = (round(picture.width * shrink), round(picture.height * shrink))
+            picture = picture.resize(sides, Image.Resampling.LANCZOS)
+        left, top = (picture.width - size) // 2, (picture.height - size) // 2
+        if min(left, top) >= 0:
+            yield np.asarray(picture.crop((left, top, left + size, top + size)))

@@ -1,0 +1,67 @@
+"""`python -m evaluation.autoencoders`: the same numbers as by hand, in a table and a page; bad input in one line."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from evaluation import autoencoders
+from evaluation.metrics.reconstruction import bicubic, ssim
+from ldm_core.data import scenes
+from ldm_core.loading import autoencoder_folder, load_autoencoder
+
+
+@pytest.fixture
+def drawings(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for seed in range(2):
+        picture = scenes.draw(scenes.random_scene(seed), 100)
+        Image.fromarray(picture).save(folder / f"{seed}.png")
+    return folder
+
+
+def test_a_folder_becomes_a_table_of_every_image_and_model(drawings, tmp_path, capsys):
+    assert autoencoders.main(["--images", str(drawings), "--models", "scenes", "--out", str(tmp_path / "out")]) == 0
+    table, summary = (pd.read_csv(tmp_path / "out" / f"{name}.csv") for name in ("images", "summary"))
+    assert table[["width", "height"]].to_numpy().tolist() == [[96, 96]] * 2, "cropped to a multiple of eight"
+    image = torch.from_numpy(scenes.draw(scenes.random_scene(0), 100)).permute(2, 0, 1).float() / 255
+    image = image[None, :, 2:98, 2:98]
+    rebuilt = (load_autoencoder(autoencoder_folder("scenes")).reconstruct(image) * 255).round() / 255
+    expected = 10 * np.log10(1 / float((image - rebuilt).square().mean()))
+    assert table["psnr"][0] == pytest.approx(expected, abs=1e-3)
+    assert summary["psnr"][0] == pytest.approx(table["psnr"].mean()) and summary["values_saved"][0] == 48
+    assert summary["gain"][0] > 2, "a trained autoencoder beats plain shrinking on what it was trained for"
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "48x" in page and f"{summary['psnr'][0]:.2f}" in page
+    assert not list((tmp_path / "out").glob("*.partial"))
+
+
+def test_the_bicubic_baseline_keeps_what_as_many_values_can():
+    flat = torch.full((1, 3, 32, 48), 0.25)
+    torch.testing.assert_close(bicubic(flat, 96), flat)
+    ramp = torch.linspace(0, 1, 48).expand(1, 3, 32, 48)
+    assert (bicubic(ramp, 3 * 32 * 48) - ramp).abs().max() < 1e-5, "all values kept: nothing lost"
+    noise = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    errors = [float((bicubic(noise, values) - noise).square().mean()) for values in (4000, 1000, 200)]
+    assert errors[0] < errors[1] < errors[2]
+
+
+def test_structural_similarity_is_one_for_the_same_and_less_for_noise():
+    image = torch.rand(2, 3, 24, 24)
+    torch.testing.assert_close(ssim(image, image), torch.ones(2))
+    assert (ssim(image, torch.rand(2, 3, 24, 24)) < 0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("images", "models", "message"),
+    [("none", "scenes", "is no folder"), (".", "scens", "did you mean 'scenes'"), (".", "", "unknown model")],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(drawings, tmp_path, capsys, images, models, message):
+    with pytest.raises(SystemExit) as stopped:
+        autoencoders.main(["--images", str(drawings / images), "--models", models, "--out", str(tmp_path / "out")])
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2 and error.count("\n") == 1 and message in error and not (tmp_path / "out").exists()
