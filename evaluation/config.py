@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ldm_core.registry import MODELS, find
 
-METRICS = ("fd_scenes", "kd_scenes", "clip_scenes", "scene_accuracy", "vae_psnr")
-LATER = ("fid", "kid", "clip_score", "fd_dinov2", "cmmd", "vae_ssim", "rfid")
+from .metrics.catalogue import check
+
 SCHEDULES = ("constant", "linear", "cosine")
 
 
@@ -34,8 +34,8 @@ class RunConfig:
     dtype: str | None = None
     height: int | None = None
     width: int | None = None
-    metrics: tuple[str, ...] | None = None  # None: all that can run
-    reference: Path | None = None  # a folder of images for the distances; None: the embedded drawings
+    metrics: tuple[str, ...] | None = None  # None: those of the model's world, as far as they can run
+    reference: Path | None = None  # a folder of images for the distances; None: what ships with the detector
     out: Path | None = None  # None: runs/<model>-<prompt file's stem>
     dry_run: bool = False
 
@@ -51,11 +51,7 @@ class RunConfig:
             raise ValueError(f"--seed must be from 0 to {2**32 - 1}, got {self.seed}")
         if self.reference is not None and not self.reference.is_dir():
             raise ValueError(f"--reference {self.reference} is no folder")
-        for name in self.metrics or ():
-            if name in LATER:
-                raise ValueError(f"--metrics {name} is not in this version; known: {', '.join(METRICS)}")
-            if name not in METRICS:
-                raise ValueError(f"--metrics {name!r} is unknown; known: {', '.join(METRICS)}")
+        check(self.metrics or ())
 
 
 def choose_model(name: str | None, device: str | None) -> tuple[str, str]:

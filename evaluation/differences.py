@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from . import statistics
-from .score import DISTANCES, HIGHER_IS_BETTER, Distance
+from .metrics.catalogue import DISTANCE, METRICS
+from .score import Distance
 from .statistics import Estimate
 
 
@@ -18,8 +19,8 @@ def differences(table: pd.DataFrame, found: dict[tuple[str, float], Distance], m
     scales = sorted(table["guidance_scale"].unique())
     rows = []
     for metric in metrics:
-        compare = _distance_difference if metric in DISTANCES else _mean_difference
-        source = found if metric in DISTANCES else table
+        compare = _distance_difference if METRICS[metric].kind == DISTANCE else _mean_difference
+        source = found if METRICS[metric].kind == DISTANCE else table
         pairs = [pair for a, b in itertools.combinations(scales, 2) if (pair := compare(source, metric, a, b))]
         for pair, p in zip(pairs, statistics.holm([pair["p"] for pair in pairs])):
             rows.append(pair | {"p": p, "verdict": _verdict(pair, p)})
@@ -30,7 +31,7 @@ def differences(table: pd.DataFrame, found: dict[tuple[str, float], Distance], m
 def _verdict(pair: dict, p: float) -> str:
     if p >= 1 - statistics.CONFIDENCE:
         return "tied at this n"
-    b_wins = (pair["difference"] > 0) == HIGHER_IS_BETTER[pair["metric"]]
+    b_wins = (pair["difference"] > 0) == METRICS[pair["metric"]].higher_is_better
     return f"w = {pair['scale_b'] if b_wins else pair['scale_a']:g} is better"
 
 

@@ -1,9 +1,9 @@
-"""Reference features for the distances of the drawn world.
+"""Reference features for distances: what ships with each detector, or a folder of images.
 
-    python -m evaluation.reference      makes them anew after the detector or the drawing program has changed
+    python -m evaluation.reference      makes the drawn world's anew after its detector or drawing program has changed
 
-They ship with the detector: float32 features of drawings whose seeds nothing was ever trained on, stamped with the
-hash of the detector that made them, and refused where that is another.
+A shipped reference is stamped with the hash of the detector that made it, and refused where that is another. The drawn
+world's are drawings whose seeds nothing was ever trained on; Fashion-MNIST's are test images.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from tqdm import tqdm
 from ldm_core.data import scenes
 from ldm_core.images import from_pil, from_uint8
 
-from .metrics.scenes_detector import WEIGHTS, ScenesDetector, load_scenes_detector
+from .metrics.detectors import Detector, load_detector
 
-FILE = WEIGHTS.parent / "reference.npz"
 COUNT = 2000
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
-def load_reference(detector: ScenesDetector, folder: Path | None = None) -> np.ndarray:
-    """Features (N, 64) of the reference: the shipped drawings', or those of a folder of images."""
+def load_reference(detector: Detector, folder: Path | None = None) -> np.ndarray:
+    """Features (N, d) of the reference, float32: those that ship with the detector, or of a folder of images."""
     if folder is not None:
         return folder_features(detector, folder)
-    if not FILE.exists():
-        raise ValueError(f"no reference at {FILE}; make it: python -m evaluation.reference")
-    with np.load(FILE) as stored:
+    file = detector.weights.parent / "reference.npz"
+    if not file.exists():
+        raise ValueError(f"no reference at {file}; make it: python -m evaluation.reference")
+    with np.load(file) as stored:
         if str(stored["detector"]) != detector.sha256:
-            raise ValueError(f"{FILE.name} was made by another detector; make it anew: python -m evaluation.reference")
-        return stored["features"]
+            raise ValueError(f"{file} was made by another detector; make it anew: python -m evaluation.reference")
+        return stored["features"].astype(np.float32)
 
 
-def folder_features(detector: ScenesDetector, folder: Path) -> np.ndarray:
+def folder_features(detector: Detector, folder: Path) -> np.ndarray:
     """Features of every picture of a folder, in the order of their names."""
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
     if len(files) < 2:
@@ -56,14 +56,15 @@ def folder_features(detector: ScenesDetector, folder: Path) -> np.ndarray:
 
 def make_reference(count: int = COUNT) -> None:
     """Draw, look, and write the features beside the detector's weights."""
-    detector = load_scenes_detector()
+    detector = load_detector("scenes")
     features = []
     for seed in tqdm(scenes.REFERENCE_SEEDS[:count], desc="reference", unit="drawing", mininterval=2):
         features.append(detector.image_features(from_uint8(scenes.draw(scenes.random_scene(seed))[None])).numpy())
-    partial = FILE.with_suffix(".partial")
-    with partial.open("wb") as file:
-        np.savez(file, features=np.concatenate(features), detector=detector.sha256)
-    os.replace(partial, FILE)
+    file = detector.weights.parent / "reference.npz"
+    partial = file.with_suffix(".partial")
+    with partial.open("wb") as stream:
+        np.savez(stream, features=np.concatenate(features), detector=detector.sha256)
+    os.replace(partial, file)
 
 
 if __name__ == "__main__":

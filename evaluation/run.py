@@ -16,7 +16,8 @@ from pathlib import Path
 
 from ldm_core.recipe import Recipe, read_png
 
-from .config import METRICS, SCHEDULES, RunConfig
+from .config import SCHEDULES, RunConfig
+from .metrics.catalogue import METRICS
 from .prompts import Prompt, load_prompts
 from .scales import parse_scales
 
@@ -56,7 +57,9 @@ def parser() -> argparse.ArgumentParser:
     add("dtype", str, "T", "fp32, bf16 or fp16, of the denoiser; default: what is fast here")
     add("height", int, "H", "pixels; default: the model's")
     add("width", int, "W", "pixels; default: the model's")
-    made.add_argument("--metrics", metavar="LIST", default=None, help=f"default: all of {','.join(METRICS)}")
+    made.add_argument(
+        "--metrics", metavar="LIST", default=None, help=f"of {', '.join(METRICS)}; default: what suits the model"
+    )
     add("reference", Path, "FOLDER", "images to measure distances to; default: the embedded drawings")
     add("out", Path, "FOLDER", "default: runs/<model>-<prompt file's stem>")
     made.add_argument("--dry-run", action="store_true", help="say what would be made, write nothing")

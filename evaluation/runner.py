@@ -19,11 +19,13 @@ from ldm_core import arguments, guidance
 from ldm_core.sampling import make_scheduler, time_of
 
 from . import report, score
-from .config import METRICS, RunConfig, choose_model
+from .config import RunConfig, choose_model
 from .differences import differences
 from .generate import COST_LOG, generate, missing
 from .jobs import list_jobs
-from .metrics.scenes_detector import load_scenes_detector
+from .look import job_table, look
+from .metrics.catalogue import AUTOENCODER, DEFAULTS, DISTANCE, METRICS
+from .metrics.detectors import load_detector
 from .prompts import Prompt
 from .reference import load_reference
 
@@ -35,15 +37,19 @@ class Run:
 
     def __init__(self, config: RunConfig, prompts: Sequence[Prompt]):
         self.config, self.prompts = config, prompts
-        self.metrics = config.metrics or METRICS
         name, why = choose_model(config.model, config.device)
         print(f"model: {name} ({why})", flush=True)
         self.model = ldm_core.load(name, config.device, config.dtype, config.vae)
+        self.metrics = config.metrics or DEFAULTS[self.model.spec.world or "scenes"]
         self.protocol = self._protocol()
         self.out = config.out or Path("runs") / f"{self.model.spec.name}-{config.prompts.stem}"
         self._check_folder()
-        self.detector = load_scenes_detector()
-        self.reference = load_reference(self.detector, config.reference)
+        needed = dict.fromkeys(METRICS[metric].detector for metric in self.metrics if METRICS[metric].detector)
+        self.detectors = {name: load_detector(name) for name in needed}
+        measured = dict.fromkeys(
+            METRICS[metric].detector for metric in self.metrics if METRICS[metric].kind == DISTANCE
+        )
+        self.references = {name: load_reference(self.detectors[name], config.reference) for name in measured}
         fingerprint = hashlib.sha256(json.dumps(self.protocol, sort_keys=True).encode()).hexdigest()[:12]
         self.images = self.out / "images" / fingerprint
         self.jobs = list_jobs(prompts, config.guidance_scales, config.images_per_prompt, config.seed)
@@ -115,14 +121,21 @@ class Run:
 
     def score(self) -> pd.DataFrame:
         """Write every table and report from the images on disk; returns the summary."""
-        cache = self.out / "features" / f"{self.images.name}-{self.detector.sha256[:12]}.npz"
-        table, features = score.look(self.jobs, self.images, cache, self.detector)
-        distances = score.measure_distances(table, features, self.reference, self.metrics)
+        table, features = job_table(self.jobs, self.images), {}
+        for name, detector in self.detectors.items():
+            cache = self.out / "features" / f"{self.images.name}-{name}-{detector.sha256[:12]}.npz"
+            features[name], scores = look(self.jobs, self.images, cache, detector)
+            table = table.join(scores)
+        distances = score.measure_distances(table, features, self.references, self.metrics)
         rows = [row for metric in self.metrics for row in self._rows(metric, table, distances)]
+        rows += score.score_ceilings(self.detectors, self.metrics)
+        for row in rows:
+            detector = self.detectors.get(row["detector"])
+            row |= {"detector": detector.name, "resize": detector.resize} if detector else {"resize": ""}
         summary = report.summary_table(
             rows, self.model.spec.name, self.config.prompts.name, self.config.guidance_schedule
         )
-        compared = [metric for metric in self.metrics if metric != "vae_psnr"]
+        compared = [metric for metric in self.metrics if METRICS[metric].kind != AUTOENCODER]
         compared_scales, cost = differences(table, distances, compared), self._cost()
         tables = {"summary": summary, "images": table, "differences": compared_scales, "cost": cost}
         for name, content in tables.items():
@@ -135,12 +148,12 @@ class Run:
         return summary
 
     def _rows(self, metric: str, table: pd.DataFrame, distances: dict) -> list[dict]:
-        if metric == "vae_psnr":
+        kind = METRICS[metric].kind
+        if kind == AUTOENCODER:
             return [score.score_autoencoder(self.model)]
-        if metric in score.DISTANCES:
-            return score.score_distance(distances, metric)
-        rows = score.score_images(table, metric)
-        return [*rows, score.ceiling(self.detector)] if metric == "scene_accuracy" else rows
+        if kind == DISTANCE:
+            return score.score_distance(distances, metric, self.detectors[METRICS[metric].detector].dimension)
+        return score.score_images(table, metric)
 
     def _cost(self) -> pd.DataFrame:
         """What the images of each scale cost, over all sessions of this run."""
@@ -173,8 +186,9 @@ class Run:
             "prompts_sha256": hashlib.sha256(config.prompts.read_bytes()).hexdigest(), "prompt_count": len(self.prompts),
             "image_count": len(self.jobs), "guidance_scales": list(config.guidance_scales), "protocol": self.protocol,
             "images_per_prompt": config.images_per_prompt, "batch_size": config.batch_size, "metrics": list(self.metrics),
-            "detectors": {"scenes_detector": self.detector.sha256},
-            "reference": str(config.reference) if config.reference else f"{len(self.reference)} embedded drawings",
+            "detectors": {detector.name: detector.sha256 for detector in self.detectors.values()},
+            "references": {name: f"{config.reference or 'embedded'}, {len(features)} images"
+                           for name, features in self.references.items()},
             "unseen_words": dict(self.unseen.most_common()), "prompts_with_unseen_words": self._prompts_with_unseen(),
             "truncated_prompts": sum(model.conditioner.is_truncated(prompt.text) for prompt in self.prompts),
             "device": str(model.device), "threads": torch.get_num_threads(), "machine": platform.processor() or platform.machine(),

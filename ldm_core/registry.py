@@ -26,6 +26,7 @@ class ModelSpec:
     gated: bool = False  # the hub asks for an accepted licence and a token
     download_gb: float = 0.0
     description: str = ""
+    world: str = ""  # scenes | fashion: what it was made to draw, where that is one of the repository's own worlds
 
     @property
     def embedded(self) -> bool:
@@ -44,7 +45,7 @@ MODELS: dict[str, ModelSpec] = {
     for spec in (
         ModelSpec(
             "scenes", str(WEIGHTS / "scenes"), height=128, width=128, steps=20, guidance_scale=4.0, licence="MIT",
-            description="little landscapes: sky, ground, houses, trees, boats, balloons in eight colours",
+            description="little landscapes: sky, ground, houses, trees, boats, balloons in eight colours", world="scenes",
         ),
         ModelSpec(
             "sd1.5", "stable-diffusion-v1-5/stable-diffusion-v1-5", steps=50, guidance_scale=7.5,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evaluation.metrics.distribution import FrechetReference, KernelReference, Moments
+from evaluation.metrics.distribution import FrechetReference, KernelReference, Moments, NeighbourReference
 
 
 def test_equal_covariances_leave_the_squared_shift_of_the_means():
@@ -80,3 +80,30 @@ def test_the_kernel_distance_of_two_pairs_of_numbers_is_19_halves():
 def test_kernel_golden_values_hold(n, d, value):
     a, b = np.random.RandomState(0).randn(n, d), np.random.RandomState(1).randn(n, d) * 1.2 + 0.1
     assert KernelReference(a).distance(b) == pytest.approx(value, abs=1e-9)
+
+
+def balls(statistic, reference, features):
+    return NeighbourReference(np.array(reference, float), statistic, neighbours=1).distance(np.array(features, float))
+
+
+def test_neighbour_statistics_have_their_closed_forms_on_a_line():
+    real, fake = [[0.0], [1.0], [10.0], [11.0]], [[0.5], [0.6], [30.0], [32.0]]
+    # Real balls reach 1 to both sides: two of the four generated lie in the first two, none near 10.
+    assert balls("precision", real, fake) == 0.5
+    assert balls("density", real, fake) == pytest.approx((2 + 2) / 4)
+    assert balls("coverage", real, fake) == 0.5
+    # Generated balls: radius 0.1 around 0.5 and 0.6, 2 around 30 and 32: no real point lies in any.
+    assert balls("recall", real, fake) == 0
+    assert balls("recall", real, [[0.2], [1.4], [50], [60]]) == 0.5, "balls of 1.2 hold 0 and 1"
+
+
+def test_a_sample_against_itself_is_precise_and_covers_everything():
+    sample = np.random.default_rng(0).normal(size=(50, 3))
+    for statistic in ("precision", "recall", "coverage"):
+        assert NeighbourReference(sample, statistic).distance(sample) == 1
+    # Each point lies in its own ball and, on average, in five others (Naeem et al. 2020): (k + 1) / k.
+    assert NeighbourReference(sample, "density").distance(sample) == pytest.approx(6 / 5)
+
+
+def test_recall_says_nothing_of_too_few_images():
+    assert np.isnan(NeighbourReference(np.eye(8), "recall").distance(np.eye(8)[:3]))

@@ -51,6 +51,14 @@ def test_every_label_is_said_in_several_ways():
         assert len(said) >= 6 and any(name.split()[-1] in text for text in said)
 
 
+def test_every_caption_is_read_back_and_free_wording_too():
+    for label in range(10):
+        assert all(fashion_mnist.parse(fashion_mnist.caption(label, seed)) == label for seed in range(60))
+    assert fashion_mnist.parse("A grey T shirt, please") == 0 and fashion_mnist.parse("two running shoes") == 7
+    assert fashion_mnist.parse("a leather handbag") == 8 and fashion_mnist.parse("a house") is None
+    assert fashion_mnist.parse("a coat and a bag") is None, "two things: no single label is right"
+
+
 @pytest.mark.skipif("LDM_TEST_DATA" not in os.environ, reason="LDM_TEST_DATA is not set")
 def test_the_official_files_load():
     images, labels = fashion_mnist.load("test", Path(os.environ["LDM_TEST_DATA"]) / "fashion_mnist")

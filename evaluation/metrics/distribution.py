@@ -1,4 +1,4 @@
-"""Distances between two sets of features: Frechet and kernel. Float64 throughout."""
+"""How far two sets of features are apart: Frechet and kernel distance; fidelity and diversity by neighbours. Float64."""
 
 from __future__ import annotations
 
@@ -81,3 +81,39 @@ def _mean_of_pairs(x: np.ndarray) -> float:
     """The mean kernel over all pairs of different rows."""
     values = _kernel(x, x)
     return (values.sum() - np.trace(values)) / (len(x) * (len(x) - 1))
+
+
+class NeighbourReference:
+    """A reference sample (m, d) with balls to each point's k-th neighbour, and one of four statistics of a sample:
+
+    precision, recall   the share of one sample inside the other's balls (Kynkaanniemi et al. 2019)
+    density, coverage   the same, robust to outliers among the generated (Naeem et al. 2020, eqs. 4 and 5)
+    """
+
+    def __init__(self, features: np.ndarray, statistic: str, neighbours: int = 5):
+        self.features, self.statistic, self.neighbours = np.asarray(features, np.float64), statistic, neighbours
+        self.radii = _radii(self.features, neighbours)
+
+    def distance(self, features: np.ndarray) -> float:
+        """The statistic of features (n, d); NaN with too few of them for their own balls."""
+        features = np.asarray(features, np.float64)
+        apart = _distances(self.features, features)  # (m, n)
+        if self.statistic == "precision":
+            return float((apart <= self.radii[:, None]).any(0).mean())
+        if self.statistic == "density":
+            return float((apart <= self.radii[:, None]).sum(0).mean() / self.neighbours)
+        if self.statistic == "coverage":
+            return float((apart.min(1) <= self.radii).mean())
+        if len(features) <= self.neighbours:
+            return float("nan")
+        return float((apart <= _radii(features, self.neighbours)[None, :]).any(1).mean())
+
+
+def _distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    squares = np.square(x).sum(1)[:, None] + np.square(y).sum(1)[None, :] - 2 * x @ y.T
+    return np.sqrt(squares.clip(0))
+
+
+def _radii(features: np.ndarray, neighbours: int) -> np.ndarray:
+    """Distance of each point to its k-th nearest other point."""
+    return np.partition(_distances(features, features), neighbours, axis=1)[:, neighbours]

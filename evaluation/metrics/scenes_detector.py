@@ -13,8 +13,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
@@ -25,18 +27,27 @@ from ldm_core.data.scenes import (
     COLOURS,
     GROUND_KINDS,
     GROUNDS,
+    HELD_OUT_SEEDS,
     PLACES,
     SKIES,
     SKY_KINDS,
     Scene,
     Thing,
+    caption,
+    draw,
     known_words,
+    parse,
+    random_scene,
 )
+from ldm_core.images import from_uint8
+
+from ..statistics import Estimate, mean
 
 WEIGHTS = Path(__file__).parent / "weights" / "scenes_detector" / "model.safetensors"
 FEATURES = 64
 INPUT_SIZE = 64  # pixels; any image is resized to this, bicubic with antialias
 MAX_WORDS = 64
+CEILING_COUNT = 400  # drawings
 NONE = "none"
 _LOWER, _UPPER = (NONE, *GROUND_KINDS), (NONE, *SKY_KINDS)
 # One head an attribute: its name and the answers it chooses from.
@@ -49,6 +60,8 @@ HEADS: dict[str, tuple[str, ...]] = {
 
 class ScenesDetector(nn.Module):
     """Images (B, 3, H, W) in [0, 1] and texts, into one 64-dimensional space; attributes from images."""
+
+    name, dimension, resize, weights = "scenes_detector", FEATURES, f"clean-{INPUT_SIZE}", WEIGHTS
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,6 +113,25 @@ class ScenesDetector(nn.Module):
         answers = [{name: HEADS[name][indices[row]] for name, indices in chosen.items()} for row in range(len(images))]
         return [_scene(answer) for answer in answers]
 
+    @torch.inference_mode()
+    def look(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
+        """Features (B, 64); clip_scenes, 100 times the clamped cosine; scene_accuracy, NaN where a prompt names nothing."""
+        features, shown, asked = self.image_features(images), self.read(images), [parse(prompt) for prompt in prompts]
+        cosines = 100 * F.cosine_similarity(features, self.text_features(list(prompts))).clamp(min=0)
+        accuracy = [np.nan if wanted is None else scene_accuracy(found, wanted) for found, wanted in zip(shown, asked)]
+        return features.numpy(), {"clip_scenes": cosines.tolist(), "scene_accuracy": accuracy}
+
+    def ceilings(self) -> dict[str, tuple[Estimate, str]]:
+        """scene_accuracy of real drawings against their own captions: the most that any model can score."""
+        scores = []
+        for start in range(0, CEILING_COUNT, 50):
+            pictured = [random_scene(seed) for seed in HELD_OUT_SEEDS[start : start + 50]]
+            captions = [caption(scene, start + index) for index, scene in enumerate(pictured)]
+            scores += self.look(from_uint8(np.stack([draw(scene) for scene in pictured])), captions)[1][
+                "scene_accuracy"
+            ]
+        return {"scene_accuracy": (mean(scores), "real drawings against their own captions")}
+
 
 def _block(channels_in: int, channels: int, stride: int = 1) -> list[nn.Module]:
     return [nn.Conv2d(channels_in, channels, 3, stride, 1), nn.GroupNorm(8, channels), nn.SiLU()]
@@ -147,7 +179,7 @@ def _fits(found: Thing, asked: Thing) -> bool:
 def load_scenes_detector() -> ScenesDetector:
     """The trained detector: float32, on the CPU, ready to use; `.sha256` names its weights."""
     if not WEIGHTS.exists():
-        raise FileNotFoundError(
+        raise ValueError(
             f"no detector weights at {WEIGHTS}; make them: python -m evaluation.metrics.train_scenes_detector"
         )
     detector = ScenesDetector()

@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import os
 import random
+import re
 import struct
 import urllib.error
 import urllib.request
@@ -21,6 +22,12 @@ _SYNONYMS = (
     ("a t-shirt", "a top", "a tee"), ("trousers", "a pair of trousers", "pants"), ("a pullover", "a sweater", "a jumper"),
     ("a dress", "a gown"), ("a coat", "a jacket"), ("a sandal", "a summer sandal"), ("a shirt", "a blouse"),
     ("a sneaker", "a trainer", "a running shoe"), ("a bag", "a handbag"), ("an ankle boot", "a boot"),
+)  # fmt: skip
+_NAMES = (
+    ("t-shirt", "t-shirts", "top", "tee"), ("trouser", "trousers", "pants"),
+    ("pullover", "pullovers", "sweater", "jumper"), ("dress", "dresses", "gown"), ("coat", "coats", "jacket"),
+    ("sandal", "sandals"), ("shirt", "shirts", "blouse"), ("sneaker", "sneakers", "trainer", "trainers", "running shoe", "running shoes"),
+    ("bag", "bags", "handbag", "handbags"), ("boot", "boots"),
 )  # fmt: skip
 _FRAMES = ("a photo of {}", "a photo of {}", "a picture of {}", "{}")
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
@@ -96,3 +103,10 @@ def caption(label: int, seed: int) -> str:
     rng = random.Random(seed)
     frame, words = _FRAMES[int(rng.random() * len(_FRAMES))], _SYNONYMS[label]
     return frame.format(words[int(rng.random() * len(words))])
+
+
+def parse(text: str) -> int | None:
+    """The label that a text names, in the words of the captions or close to them; None where it names none, or two."""
+    plain = f" {' '.join(re.findall(r'[a-z-]+', text.lower().replace('t shirt', 't-shirt').replace('tee shirt', 't-shirt')))} "
+    named = {label for label, words in enumerate(_NAMES) if any(f" {word} " in plain for word in words)}
+    return named.pop() if len(named) == 1 else None
