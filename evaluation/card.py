@@ -1,9 +1,10 @@
-"""The figures of an embedded model's card, computed anew on held-out scenes.
+"""The figures of an embedded model's card, computed anew on what it has never seen.
 
     python -m evaluation.card scenes --count 1000
+    python -m evaluation.card fashion --data FOLDER      the folder of the official Fashion-MNIST files
 
-Makes the captions of held-out scenes into pictures at every guidance scale (resumable: runs/card-NAME), and prints
-scene_accuracy, fd_scenes and clip_scenes against w, the autoencoder's PSNR, and the ceilings.
+Makes held-out captions into pictures at every guidance scale (resumable: runs/card-NAME), and prints every metric
+against w, the autoencoder's PSNR, and the ceilings. An autoencoder alone has `python -m evaluation.autoencoders`.
 """
 
 from __future__ import annotations
@@ -18,59 +19,93 @@ import torch
 from torch import Tensor
 
 import ldm_core
-from ldm_core.data import scenes
+from ldm_core.data import fashion_mnist, scenes
 from ldm_core.images import from_uint8
 from ldm_core.pipeline import LatentDiffusion
 
 from . import run, statistics
+from .metrics.detectors import load_detector
 from .metrics.reconstruction import psnr
-from .metrics.scenes_detector import load_scenes_detector, scene_accuracy
+
+BATCH = 50
+METRICS = {
+    "scenes": "fd_scenes,coverage_scenes,clip_scenes,scene_accuracy",
+    "fashion": "fd_fashion,coverage_fashion,fashion_accuracy",
+}
+ACCURACY = {"scenes": "scene_accuracy", "fashion": "fashion_accuracy"}
+Held = tuple[list[str], Tensor]  # captions, and images (B, 3, H, W) in [0, 1]
 
 
-def write_prompts(path: Path, count: int) -> None:
-    """Captions of the first held-out scenes, as a prompt file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [{"prompt": scenes.caption(scenes.random_scene(seed), seed)} for seed in scenes.HELD_OUT_SEEDS[:count]]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+def held_out_scenes(count: int, size: int) -> Iterator[Held]:
+    """Captions of held-out scenes, and their drawings."""
+    for start in range(0, count, BATCH):
+        seeds = scenes.HELD_OUT_SEEDS[start : min(start + BATCH, count)]
+        pictured = [scenes.random_scene(seed) for seed in seeds]
+        captions = [scenes.caption(scene, seed) for scene, seed in zip(pictured, seeds)]
+        yield captions, from_uint8(np.stack([scenes.draw(scene, size) for scene in pictured]))
 
 
-def held_out(count: int, size: int) -> Iterator[tuple[list[scenes.Scene], Tensor]]:
-    """Held-out scenes and their drawings (B, 3, size, size), 50 at a time."""
-    for start in range(0, count, 50):
-        pictured = [scenes.random_scene(seed) for seed in scenes.HELD_OUT_SEEDS[start : min(start + 50, count)]]
-        yield pictured, from_uint8(np.stack([scenes.draw(scene, size) for scene in pictured]))
+def held_out_fashion(count: int, size: int, folder: Path | None) -> Iterator[Held]:
+    """Fashion-MNIST's test images with a caption each."""
+    images, labels = (part[:count] for part in fashion_mnist.load("test", folder))
+    images = fashion_mnist.pad(images, size)
+    for start in range(0, len(images), BATCH):
+        part = slice(start, start + BATCH)
+        named = [fashion_mnist.caption(int(label), start + index) for index, label in enumerate(labels[part])]
+        yield named, from_uint8(np.repeat(images[part, ..., None], 3, axis=3))
+
+
+def captions(world: str, count: int) -> Iterator[str]:
+    """Prompts that nothing was trained on: of held-out scenes, or of the ten labels in turn."""
+    if world == "scenes":
+        yield from (scenes.caption(scenes.random_scene(seed), seed) for seed in scenes.HELD_OUT_SEEDS[:count])
+    else:
+        yield from (fashion_mnist.caption(index % len(fashion_mnist.LABELS), index) for index in range(count))
 
 
 @torch.inference_mode()
-def autoencoder_figures(model: LatentDiffusion, count: int) -> tuple[statistics.Estimate, statistics.Estimate]:
-    """PSNR of reconstructions in dB, and how much of a scene the probe still reads in them."""
-    detector, values, read = load_scenes_detector(), [], []
-    for pictured, images in held_out(count, model.height):
+def autoencoder_figures(
+    model: LatentDiffusion, held: Iterator[Held]
+) -> tuple[statistics.Estimate, statistics.Estimate]:
+    """PSNR of 8-bit reconstructions in dB, and how much of the captions the detector still reads in them."""
+    detector, metric = load_detector(model.spec.world), ACCURACY[model.spec.world]
+    values, read = [], []
+    for texts, images in held:
         rebuilt = (model.reconstruct(images) * 255).round() / 255
         values += psnr(images, rebuilt).tolist()
-        read += [scene_accuracy(shown, scene) for shown, scene in zip(detector.read(rebuilt), pictured)]
+        read += detector.look(rebuilt, texts)[1][metric]
     return statistics.mean(values), statistics.mean(read)
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m evaluation.card", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("model", help="a model of the drawn world: a registry name or a folder")
-    parser.add_argument("--count", type=int, default=1000, help="held-out scenes (default: %(default)s)")
+    parser.add_argument("model", help="a model of one of the repository's worlds, by its registry name")
+    parser.add_argument("--count", type=int, default=1000, help="held-out pictures and prompts (default: %(default)s)")
     parser.add_argument("--guidance-scales", default="0,1,2,4,8")
+    parser.add_argument("--data", type=Path, default=None, metavar="FOLDER", help="the Fashion-MNIST files")
     parser.add_argument("--out", type=Path, default=None, help="default: runs/card-<model>")
     arguments = parser.parse_args(argv)
     try:
         model = ldm_core.load(arguments.model)
+        world = model.spec.world
+        if world not in METRICS:
+            raise ValueError(f"model {arguments.model!r} is of no world of this repository; use evaluation.run")
+        scene = world == "scenes"
+        size = (arguments.count, model.height)
+        held = held_out_scenes(*size) if scene else held_out_fashion(*size, arguments.data)
+        quality, readable = autoencoder_figures(model, held)
     except ValueError as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
+    print(f"autoencoder on {quality.n} held-out images: {quality.value:.2f} dB PSNR (± {quality.se:.2f}); "
+          f"the detector finds {readable.value:.4f} (± {readable.se:.4f}) of their captions in its reconstructions",
+          flush=True)  # fmt: skip
     out = arguments.out or Path("runs") / f"card-{model.spec.name}"
-    quality, readable = autoencoder_figures(model, arguments.count)
-    print(f"autoencoder on {quality.n} held-out drawings: {quality.value:.2f} dB PSNR (± {quality.se:.2f}); "
-          f"the probe reads {readable.value:.4f} of the scenes in its reconstructions", flush=True)  # fmt: skip
-    write_prompts(out / "held-out.jsonl", arguments.count)
-    return run.main(["--model", arguments.model, "--prompts", str(out / "held-out.jsonl"), "--out", str(out / "run"),
-                     "--guidance-scales", arguments.guidance_scales, "--metrics", "fd_scenes,clip_scenes,scene_accuracy"])  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    prompts = out / "held-out.jsonl"
+    prompts.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in captions(world, arguments.count)))
+    return run.main(["--model", arguments.model, "--prompts", str(prompts), "--out", str(out / "run"),
+                     "--guidance-scales", arguments.guidance_scales, "--metrics", METRICS[world]])  # fmt: skip
 
 
 if __name__ == "__main__":
