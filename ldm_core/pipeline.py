@@ -6,9 +6,10 @@ prompt -> conditioning -> noise -> (denoiser, guidance, scheduler step)* -> late
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -19,7 +20,6 @@ from .autoencoder import Autoencoder
 from .cells import Cell, GuidedCells
 from .conditioning import ClipConditioner
 from .denoisers import UnetDenoiser
-from .recipe import weights_hash
 from .registry import ModelSpec
 from .sampling import State, denoise, image_generators, initial_noise, make_scheduler, readable_name
 
@@ -165,3 +165,12 @@ def _one_each(name: str, value: object, count: int) -> list:
     if len(values) != count:
         raise ValueError(f"{name} must be one value or one per prompt: got {len(values)} for {count} prompts")
     return values
+
+
+def weights_hash(folders: Iterable[Path]) -> str:
+    """SHA-256 over the weight files of a checkpoint and of a swapped autoencoder."""
+    digest = hashlib.sha256()
+    for path in [path for folder in folders for path in sorted(folder.rglob("*.safetensors"))]:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

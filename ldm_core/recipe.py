@@ -7,10 +7,8 @@ Stable Diffusion programs show. Imports no torch.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import platform
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -101,15 +99,6 @@ def read_png(path: Path) -> Recipe:
 def versions() -> dict[str, str]:
     """Of Python and of the packages that a picture's numbers pass through."""
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
-
-
-def weights_hash(folders: Iterable[Path]) -> str:
-    """SHA-256 over the weight files of a checkpoint and of a swapped autoencoder."""
-    digest = hashlib.sha256()
-    for path in [path for folder in folders for path in sorted(folder.rglob("*.safetensors"))]:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
 
 
 def _object(text: str) -> dict:

@@ -11,7 +11,8 @@ import torch
 
 import ldm_core
 from ldm_core.images import save_png, to_uint8
-from ldm_core.recipe import Recipe, read_png, recipe_for, weights_hash
+from ldm_core.pipeline import weights_hash
+from ldm_core.recipe import Recipe, read_png, recipe_for
 
 SETTINGS = {"steps": 3, "scheduler": "euler-ancestral", "negative_prompt": "schnee ❄", "guidance_interval": (0.1, 0.9)}
 

@@ -7,8 +7,6 @@ import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import torch
-
 
 def add_run_options(parser: argparse.ArgumentParser, recipes: Mapping[str, object]) -> None:
     """The recipe, the folder of the run, the device and the data."""
@@ -20,17 +18,6 @@ def add_run_options(parser: argparse.ArgumentParser, recipes: Mapping[str, objec
     parser.add_argument(
         "--data", type=Path, default=None, metavar="FOLDER", help="folder of the Fashion-MNIST files, or of photographs"
     )
-
-
-def device_of(name: str | None) -> str:
-    """The device asked for, or the best at hand."""
-    if name is None:
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"--device {name!r} cannot be used here: {str(error).splitlines()[0]}") from None
-    return name
 
 
 def run_command(parser: argparse.ArgumentParser, train: Callable[[], bool]) -> int:

@@ -16,8 +16,9 @@ from diffusers import AutoencoderKL
 from PIL import Image
 from torch import Tensor
 
+from ..loading import choose_device
 from . import losses
-from .command import add_run_options, device_of, run_command
+from .command import add_run_options, run_command
 from .config import AUTOENCODERS, AutoencoderConfig
 from .corpus import load_corpus
 from .trainer import Trainer, averaged
@@ -100,7 +101,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     return run_command(
         parser,
-        lambda: train(AUTOENCODERS[arguments.recipe], arguments.out, device_of(arguments.device), arguments.data),
+        lambda: train(AUTOENCODERS[arguments.recipe], arguments.out, choose_device(arguments.device), arguments.data),
     )
 
 

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from ..loading import load, load_autoencoder
+from ..loading import choose_device, load, load_autoencoder
 from . import losses
-from .command import add_run_options, device_of, run_command
+from .command import add_run_options, run_command
 from .config import DENOISERS, DenoiserConfig
 from .corpus import Corpus, load_corpus
 from .reading import learn_to_read
@@ -213,7 +213,9 @@ def main(argv: list[str] | None = None) -> int:
     config, device = DENOISERS[arguments.recipe], arguments.device
     return run_command(
         parser,
-        lambda: train(config, arguments.autoencoder, arguments.out, device_of(device), arguments.data, arguments.init),
+        lambda: train(
+            config, arguments.autoencoder, arguments.out, choose_device(device), arguments.data, arguments.init
+        ),
     )
 
 
