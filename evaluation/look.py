@@ -19,14 +19,19 @@ Seen = tuple[np.ndarray, dict[str, float]]  # of one image: its features and its
 
 
 def job_table(jobs: Sequence[Job], images: Path) -> pd.DataFrame:
-    """The rows of images.csv, before any score."""
-    return pd.DataFrame(
+    """The rows of images.csv, before any score; `challenge` and `reference` only where the prompt file has them."""
+    table = pd.DataFrame(
         {
             "prompt_id": job.prompt.id, "prompt": job.prompt.text, "category": job.prompt.category, "seed": job.seed,
             "guidance_scale": job.guidance_scale, "file": f"{images.parent.name}/{images.name}/{job.file}",
         }
         for job in jobs
     )  # fmt: skip
+    for name in ("challenge", "reference"):
+        values = [getattr(job.prompt, name) for job in jobs]
+        if any(values):
+            table[name] = values
+    return table
 
 
 def look(jobs: Sequence[Job], images: Path, cache: Path, detector: Detector) -> tuple[np.ndarray, pd.DataFrame]:

@@ -1,18 +1,27 @@
-"""Prompt sets from files: .txt (a prompt a line), .csv, .tsv and .jsonl (a column `prompt`; `category`, `seed` if there).
+"""Prompt sets from files, known by their names' endings:
 
-In a .txt, `#` opens a comment and `# category: NAME` a category. Blank lines are passed over, repeats kept (each gets
-a seed of its own), a byte-order mark and Windows line ends understood. Errors name the file and the line.
+    .txt            a prompt a line; `#` opens a comment, `# category: NAME` a category
+    .csv .jsonl     a column `prompt` (or `caption`); `category`, `challenge`, `seed` where they are there
+    .tsv            the same with tabs, where quotes are plain letters: PartiPrompts ships so
+    .json           COCO captions as COCO ships them: one caption an image, see `coco_caption`; file names are kept
+
+GenEval's `tag` is a category. Blank lines are passed over, repeats kept (each gets a seed of its own), a byte-order mark
+and Windows line ends understood. Errors name the file and the line.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+TEXT_COLUMNS, CATEGORY_COLUMNS = ("prompt", "caption"), ("category", "tag")
 
 
 @dataclass(frozen=True)
@@ -23,17 +32,19 @@ class Prompt:
     text: str
     category: str = ""
     seed: int | None = None  # an image seed given outright
+    challenge: str = ""  # PartiPrompts' second grouping
+    reference: str = ""  # the file name of the picture that it describes
 
 
 def load_prompts(path: Path, limit: int | None = None) -> list[Prompt]:
     """The prompts of a file, the first `limit` of them."""
-    readers = {".txt": _from_txt, ".csv": _from_csv, ".tsv": _from_tsv, ".jsonl": _from_jsonl}
+    readers = {".txt": _from_txt, ".csv": _from_csv, ".tsv": _from_tsv, ".jsonl": _from_jsonl, ".json": _from_coco}
     if path.suffix.lower() not in readers:
         raise ValueError(f"--prompts {path}: the name must end in {', '.join(readers)}")
-    rows = list(readers[path.suffix.lower()](path, _text(path)))
+    rows = [row for row in readers[path.suffix.lower()](path, _text(path)) if row["text"]]
     if not rows:
         raise ValueError(f"--prompts {path} holds no prompt")
-    return [Prompt(index, *row) for index, row in enumerate(rows[:limit])]
+    return [Prompt(index, **row) for index, row in enumerate(rows[:limit])]
 
 
 def _text(path: Path) -> str:
@@ -48,29 +59,29 @@ def _text(path: Path) -> str:
         raise ValueError(f"--prompts {path}, line {line}: not UTF-8") from None
 
 
-def _from_txt(path: Path, text: str) -> Iterator[tuple[str, str, None]]:
+def _from_txt(path: Path, text: str) -> Iterator[dict]:
     category = ""
     for line in text.splitlines():
         if named := re.fullmatch(r"#\s*category:\s*(.*)", line.strip(), re.IGNORECASE):
             category = named[1].strip()
         elif line.strip() and not line.lstrip().startswith("#"):
-            yield line.strip(), category, None
+            yield {"text": line.strip(), "category": category}
 
 
-def _from_csv(path: Path, text: str, dialect: str = "excel") -> Iterator[tuple[str, str, int | None]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), dialect=dialect)
+def _from_csv(path: Path, text: str, **form: object) -> Iterator[dict]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), **form)
     columns = {name.lower(): name for name in reader.fieldnames or []}
-    if "prompt" not in columns:
+    if not set(TEXT_COLUMNS) & set(columns):
         raise ValueError(f"--prompts {path}, line 1: no column 'prompt' among {', '.join(columns) or 'none'}")
     for row in reader:
-        yield from _row(path, reader.line_num, {name: row[column] for name, column in columns.items()})
+        yield _row(path, reader.line_num, {name: row[column] for name, column in columns.items()})
 
 
-def _from_tsv(path: Path, text: str) -> Iterator[tuple[str, str, int | None]]:
-    yield from _from_csv(path, text, "excel-tab")
+def _from_tsv(path: Path, text: str) -> Iterator[dict]:
+    yield from _from_csv(path, text, delimiter="\t", quoting=csv.QUOTE_NONE)
 
 
-def _from_jsonl(path: Path, text: str) -> Iterator[tuple[str, str, int | None]]:
+def _from_jsonl(path: Path, text: str) -> Iterator[dict]:
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
@@ -78,19 +89,53 @@ def _from_jsonl(path: Path, text: str) -> Iterator[tuple[str, str, int | None]]:
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise ValueError(f"--prompts {path}, line {number}: no JSON ({error.msg})") from None
-        if not isinstance(row, dict) or not isinstance(row.get("prompt"), str):
+        if not isinstance(row, dict) or not isinstance(_first(row, TEXT_COLUMNS), str):
             raise ValueError(f"--prompts {path}, line {number}: no text 'prompt'")
-        yield from _row(path, number, row)
+        yield _row(path, number, row)
 
 
-def _row(path: Path, line: int, row: dict) -> Iterator[tuple[str, str, int | None]]:
-    prompt, seed = (row.get("prompt") or "").strip(), row.get("seed")
-    if not prompt:
-        return
+def _row(path: Path, line: int, row: dict) -> dict:
+    """What a table's row says, its seed checked."""
+    seed = row.get("seed")
     try:
         seed = None if seed in (None, "") else int(seed)
     except (TypeError, ValueError):
         raise ValueError(f"--prompts {path}, line {line}: seed {seed!r} is no integer") from None
     if seed is not None and not 0 <= seed < 2**32:
         raise ValueError(f"--prompts {path}, line {line}: seed {seed} is not from 0 to {2**32 - 1}")
-    yield prompt, str(row.get("category") or ""), seed
+    return {
+        "text": (_first(row, TEXT_COLUMNS) or "").strip(), "category": str(_first(row, CATEGORY_COLUMNS) or ""),
+        "seed": seed, "challenge": str(row.get("challenge") or ""),
+    }  # fmt: skip
+
+
+def _first(row: dict, names: tuple[str, ...]) -> object:
+    return next((row[name] for name in names if row.get(name) is not None), None)
+
+
+def _from_coco(path: Path, text: str) -> Iterator[dict]:
+    try:
+        content = json.loads(text)
+        files = {image["id"]: image["file_name"] for image in content["images"]}
+        said: defaultdict[int, dict[int, str]] = defaultdict(dict)
+        for annotation in content["annotations"]:
+            said[annotation["image_id"]][annotation["id"]] = str(annotation["caption"])
+    except json.JSONDecodeError as error:
+        raise ValueError(f"--prompts {path}, line {error.lineno}: no JSON ({error.msg})") from None
+    except (KeyError, TypeError):
+        raise ValueError(
+            f"--prompts {path}: no COCO captions (it needs images with id and file_name, and annotations with image_id, id "
+            "and caption); one prompt a line goes into a .jsonl"
+        ) from None
+    for image, name in sorted(files.items(), key=lambda pair: pair[1]):
+        if said[image]:
+            yield {"text": " ".join(coco_caption(image, said[image]).split()), "reference": name}
+
+
+def coco_caption(image: int, captions: dict[int, str]) -> str:
+    """One of an image's captions, by rule: in the order of their ids, the one at SHA-256("image id") modulo their number.
+
+    The choice depends on nothing but the image, so every subset of COCO gives the same prompt for it.
+    """
+    digest = int.from_bytes(hashlib.sha256(str(image).encode()).digest()[:4], "big")
+    return captions[sorted(captions)[digest % len(captions)]]

@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
         shown = f" (default: {value})" if value not in (None, "") else ""
         made.add_argument(f"--{flag}", type=kind, metavar=metavar, default=value, help=words + shown)
 
-    made.add_argument("--prompts", type=Path, metavar="FILE", help=".txt, .csv, .tsv or .jsonl")
+    made.add_argument("--prompts", type=Path, metavar="FILE", help=".txt, .csv, .tsv, .jsonl, or COCO's captions .json")
     made.add_argument(
         "--recipe", type=Path, metavar="FILE", help="in place of --prompts: one picture again, from its JSON or its PNG"
     )
