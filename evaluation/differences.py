@@ -1,4 +1,4 @@
-"""Guidance scales against each other: paired differences, each with its error, p value and verdict."""
+"""Paired differences, each with its error, p value and verdict: guidance scales against each other, or two runs."""
 
 from __future__ import annotations
 
@@ -13,50 +13,62 @@ from .metrics.catalogue import DISTANCE, METRICS
 from .score import Distance
 from .statistics import Estimate
 
+PAIR = ["prompt_id", "seed"]  # what one image shares with its twin
+COLUMNS = ["difference", "se", "low", "high", "p", "verdict"]
+
 
 def differences(table: pd.DataFrame, found: dict[tuple[str, float], Distance], metrics: Sequence[str]) -> pd.DataFrame:
     """Every pair of scales by every metric: paired by prompt and seed, p adjusted (Holm) within a metric."""
     scales = sorted(table["guidance_scale"].unique())
+    by_scale = {scale: part.set_index(PAIR) for scale, part in table.groupby("guidance_scale")}
     rows = []
     for metric in metrics:
-        compare = _distance_difference if METRICS[metric].kind == DISTANCE else _mean_difference
-        source = found if METRICS[metric].kind == DISTANCE else table
-        pairs = [pair for a, b in itertools.combinations(scales, 2) if (pair := compare(source, metric, a, b))]
-        for pair, p in zip(pairs, statistics.holm([pair["p"] for pair in pairs])):
-            rows.append(pair | {"p": p, "verdict": _verdict(pair, p)})
-    columns = ["metric", "scale_a", "scale_b", "difference", "se", "low", "high", "p", "verdict"]
-    return pd.DataFrame(rows, columns=columns)
+        pairs = []
+        for a, b in itertools.combinations(scales, 2):
+            if METRICS[metric].kind == DISTANCE:
+                difference = of_distances(found[metric, a], found[metric, b])
+            else:
+                difference = of_means(by_scale[a][metric], by_scale[b][metric])
+            if difference is not None:
+                pairs.append({"metric": metric, "scale_a": a, "scale_b": b} | difference)
+        names = [(f"w = {pair['scale_a']:g}", f"w = {pair['scale_b']:g}") for pair in pairs]
+        rows += with_verdicts(pairs, metric, names)
+    return pd.DataFrame(rows, columns=["metric", "scale_a", "scale_b", *COLUMNS])
 
 
-def _verdict(pair: dict, p: float) -> str:
+def of_means(first: pd.Series, second: pd.Series) -> dict | None:
+    """second - first of per-image scores indexed by prompt and seed; images of one prompt are not independent."""
+    change = (second - first).dropna()
+    prompts = change.index.get_level_values("prompt_id")
+    if len(set(prompts)) < 2:
+        return None
+    return _with_p(statistics.mean(change, prompts), len(set(prompts)) - 1)
+
+
+def of_distances(first: Distance, second: Distance) -> dict | None:
+    """second - first of distances to one reference: the same prompts are left out of both in turn."""
+    if not first.left_out or len(first.left_out) != len(second.left_out):
+        return None
+    parts = np.subtract(second.left_out, first.left_out)
+    difference, _ = statistics.jackknife(second.whole - first.whole, parts, first.n)
+    return _with_p(difference, len(parts) - 1)
+
+
+def _with_p(difference: Estimate, freedom: int) -> dict:
+    p = statistics.p_value(difference.value, difference.se, freedom)
+    return {"difference": difference.value, "se": difference.se, "low": difference.low, "high": difference.high, "p": p}
+
+
+def with_verdicts(pairs: list[dict], metric: str, names: Sequence[tuple[str, str]]) -> list[dict]:
+    """The pairs with p adjusted for their number (Holm), and in words which of the two named is better."""
+    adjusted = statistics.holm([pair["p"] for pair in pairs])
+    return [
+        pair | {"p": p, "verdict": _verdict(pair["difference"], p, METRICS[metric].higher_is_better, *two)}
+        for pair, p, two in zip(pairs, adjusted, names)
+    ]
+
+
+def _verdict(difference: float, p: float, higher_is_better: bool, first: str, second: str) -> str:
     if p >= 1 - statistics.CONFIDENCE:
         return "tied at this n"
-    b_wins = (pair["difference"] > 0) == METRICS[pair["metric"]].higher_is_better
-    return f"w = {pair['scale_b'] if b_wins else pair['scale_a']:g} is better"
-
-
-def _distance_difference(found: dict[tuple[str, float], Distance], metric: str, a: float, b: float) -> dict | None:
-    one, other = found[metric, a], found[metric, b]
-    if not one.left_out or len(one.left_out) != len(other.left_out):
-        return None
-    parts = np.subtract(other.left_out, one.left_out)  # the same prompts left out of both: a paired difference
-    difference, _ = statistics.jackknife(other.whole - one.whole, parts, one.n)
-    return _pair(metric, a, b, difference, len(parts) - 1)
-
-
-def _mean_difference(table: pd.DataFrame, metric: str, a: float, b: float) -> dict | None:
-    wide = table.pivot_table(index=["prompt_id", "seed"], columns="guidance_scale", values=metric)
-    if a not in wide or b not in wide:
-        return None
-    change = (wide[b] - wide[a]).dropna()
-    prompts = change.index.get_level_values("prompt_id")
-    return (
-        _pair(metric, a, b, statistics.mean(change, prompts), len(set(prompts)) - 1) if len(set(prompts)) > 1 else None
-    )
-
-
-def _pair(metric: str, a: float, b: float, difference: Estimate, freedom: int) -> dict:
-    return {
-        "metric": metric, "scale_a": a, "scale_b": b, "difference": difference.value, "se": difference.se,
-        "low": difference.low, "high": difference.high, "p": statistics.p_value(difference.value, difference.se, freedom),
-    }  # fmt: skip
+    return f"{second if (difference > 0) == higher_is_better else first} is better"
