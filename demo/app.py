@@ -20,11 +20,16 @@ if __package__ in (None, ""):  # python demo/app.py: the repository is not on th
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from demo.session import Session
-from demo.tabs import generate
+from demo.tabs import generate, guidance
 
-TABS = {"Text to image": generate.build}
+TABS = {"Text to image": generate.build, "Guidance sweep": guidance.build}
 WAITING = 12  # visitors in the queue; the next is told that the page is busy
-STYLE = "#picture img{image-rendering:auto;width:100%;object-fit:contain} footer{opacity:.6}"
+STYLE = """
+#picture img{image-rendering:auto;width:100%;object-fit:contain} footer{opacity:.6}
+.sweep{overflow-x:auto} .sweep table{border-collapse:collapse} .sweep th{font-weight:600;padding:4px 8px;white-space:nowrap}
+.sweep td{padding:3px;vertical-align:top;font-size:.8rem;min-width:128px} .sweep img{width:100%;max-width:256px;border-radius:6px}
+.sweep.empty{padding:3rem 1rem;text-align:center;opacity:.6} .curve{max-width:260px} .curve text{font-size:9px;fill:currentColor}
+"""
 
 
 def build(session: Session) -> gr.Blocks:

@@ -19,6 +19,7 @@ class Limits:
     steps: int = 100
     guidance_scale: float = 20.0
     largest_seed: int = 2**32 - 1
+    cells: int = 32  # pictures of one sweep
 
 
 class Session:
@@ -30,6 +31,7 @@ class Session:
     def __init__(self, model: LatentDiffusion, limits: Limits | None = None):
         self.model, self.limits = model, limits or Limits()
         self.lane = threading.Lock()
+        self.seconds_per_row = 0.0  # of the network, as last measured; 0 before that
 
     @classmethod
     def load(cls, name: str) -> Session:

@@ -1,0 +1,214 @@
+"""Guidance sweep: one prompt at many guidance scales, all cells denoising together."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import gradio as gr
+import pandas as pd
+import torch
+from PIL import Image
+
+from evaluation.metrics.detectors import load_detector
+from evaluation.scales import parse_scales
+from ldm_core import guidance
+from ldm_core.images import from_pil
+from ldm_core.recipe import recipe_for
+
+from .. import controls
+from ..session import Session
+from ..sweep_grid import SweepCell, cells_of, distance, grid_html, saturation, write_zip
+
+PREVIEW_EVERY = 4  # steps
+ALIGNMENT = {"scenes": ("clip_scenes", "scenes"), "fashion": ("fashion_accuracy", "fashion")}  # metric, detector
+
+
+def build(session: Session) -> None:
+    """The tab's inputs, grid and events."""
+    spec = session.model.spec
+    with gr.Row():
+        with gr.Column(scale=4):
+            prompt = controls.prompt_box(session)
+            scales = gr.Textbox("1,2,4,8", label="Guidance scales", max_length=100, info="1,2,4,8 or 1-8(1) or 1-8[4]")
+            seeds = gr.Textbox("7", label="Seeds", max_length=60, info="one or several, with commas between")
+            schedule = gr.Dropdown(list(guidance.SCHEDULES), value="constant", label="Guidance over time")
+            curve = gr.HTML(curve_svg("constant"))
+            with gr.Accordion("Advanced", open=False):
+                steps = gr.Slider(1, session.limits.steps, spec.steps, step=1, label="Steps")
+            cost = gr.Markdown(cost_words(session, "1,2,4,8", "7", spec.steps))
+            with gr.Row():
+                go, stop = gr.Button("Sweep", variant="primary"), gr.Button("Stop")
+        with gr.Column(scale=7):
+            grid = gr.HTML('<div class="sweep empty">The pictures appear here side by side.</div>')
+            status = gr.Markdown()
+            chart = gr.LinePlot(x="guidance scale", y="score", color="seed", height=220, visible=False)
+            keep = gr.DownloadButton("Keep all (zip)", visible=False)
+    for trigger in (scales.change, seeds.change, steps.change):
+        trigger(lambda *values: cost_words(session, *values), [scales, seeds, steps], cost, queue=False,
+                show_progress="hidden", api_visibility="private")  # fmt: skip
+    schedule.change(curve_svg, schedule, curve, queue=False, show_progress="hidden", api_visibility="private")
+    sweeping = go.click(
+        handler(session), [prompt, scales, seeds, schedule, steps], [grid, status, chart, keep], api_name="sweep",
+        validator=validator(session), concurrency_id="device", concurrency_limit=1, show_progress="minimal",
+        show_progress_on=[status],
+    )  # fmt: skip
+    stop.click(
+        lambda: "Stopped; the cells stay as they are.", None, status, cancels=[sweeping], api_visibility="private",
+        queue=False,
+    )  # fmt: skip
+
+
+def problems(
+    session: Session, prompt: object, scales: object, seeds: object, schedule: object, steps: object
+) -> list[str]:
+    """What is wrong with each of a visitor's settings, in their order; empty where nothing is."""
+    found = session.problems(prompt, "", 0, steps, 1.0, "ddim")
+    words = ["", ""]
+    for index, (read, value) in enumerate(((read_scales, scales), (read_seeds, seeds))):
+        try:
+            read(session, value)
+        except ValueError as error:
+            words[index] = str(error)
+    if not any(words) and len(read_scales(session, scales)) * len(read_seeds(session, seeds)) > session.limits.cells:
+        words[0] = f"Scales times seeds may be {session.limits.cells} pictures at the most."
+    known = schedule in guidance.SCHEDULES
+    return [
+        found[0],
+        *words,
+        "" if known else f"The schedule must be one of {', '.join(guidance.SCHEDULES)}.",
+        found[3],
+    ]
+
+
+def read_scales(session: Session, text: object) -> list[float]:
+    """Guidance scales within the page's limit."""
+    if not isinstance(text, str):
+        raise ValueError("The guidance scales must be text like 1,2,4,8.")
+    scales = list(parse_scales(text))
+    if max(scales) > session.limits.guidance_scale:
+        raise ValueError(f"Guidance scales may be {session.limits.guidance_scale:g} at the most.")
+    return scales
+
+
+def read_seeds(session: Session, text: object) -> list[int]:
+    """Seeds with commas between, each once."""
+    if not isinstance(text, str) or not re.fullmatch(r"\s*\d{1,10}(\s*,\s*\d{1,10})*\s*", text):
+        raise ValueError("The seeds must be whole numbers with commas between, like 7 or 7, 8.")
+    seeds = list(dict.fromkeys(int(part) for part in text.split(",")))
+    if max(seeds) > session.limits.largest_seed:
+        raise ValueError(f"A seed may be {session.limits.largest_seed} at the most.")
+    return seeds
+
+
+def validator(session: Session) -> Callable[..., list]:
+    """Runs on the server before the queue, for the page and for scripts alike."""
+    return lambda *values: [gr.validate(not problem, problem) for problem in problems(session, *values)]
+
+
+def cost_words(session: Session, scales: object, seeds: object, steps: object) -> str:
+    """What a sweep will cost, before it starts."""
+    try:
+        chosen, count = read_scales(session, scales), len(read_seeds(session, seeds))
+        rows = sum(1 if scale in (0, 1) else 2 for scale in chosen) * count * int(steps)
+    except (ValueError, TypeError) as error:
+        return str(error)
+    images = len(chosen) * count
+    pictures = f"{images} picture{'s' if images > 1 else ''}"
+    return f"{pictures}, about {rows * session.seconds_per_row:.0f} s" if session.seconds_per_row else pictures
+
+
+def handler(session: Session) -> Callable[..., Iterator]:
+    """The endpoint /sweep."""
+
+    def sweep(prompt: str, guidance_scales: str = "1,2,4,8", seeds: str = "7", guidance_schedule: str = "constant",
+              steps: int = 20) -> Iterator[tuple]:  # fmt: skip
+        wrong = [text for text in problems(session, prompt, guidance_scales, seeds, guidance_schedule, steps) if text]
+        if wrong:
+            raise gr.Error(" ".join(wrong), title="Not drawn")
+        if session.lane.locked():
+            yield gr.skip(), "Another picture is being drawn; yours is next.", gr.skip(), gr.skip()
+        with session.lane:
+            try:
+                places = read_scales(session, guidance_scales), read_seeds(session, seeds)
+                yield from draw(session, prompt, *places, guidance_schedule, int(steps))
+            except (ValueError, FloatingPointError) as error:
+                raise gr.Error(str(error), title="Not drawn") from None
+
+    return sweep
+
+
+def draw(
+    session: Session, prompt: str, scales: list[float], seeds: list[int], schedule: str, steps: int
+) -> Iterator[tuple]:
+    """Previews of all cells together, then the pictures with what is measured of them, and a zip."""
+    model, began, rows = session.model, time.perf_counter(), session.model.network_rows
+    settings = {"steps": steps, "guidance_schedule": schedule}
+    each = [scale for scale in scales for _ in seeds]
+    for state in model.denoise(prompt, seeds * len(scales), each, **settings):
+        left = (time.perf_counter() - began) / (state.step + 1) * (state.steps - state.step - 1)
+        words = f"Step {state.step + 1} of {state.steps}, {left:.1f} s left"
+        if state.step % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:
+            cells = cells_of(model.decode(state.clean), scales, seeds)
+            yield grid_html(cells, prompt), words, gr.skip(), gr.skip()
+        else:
+            yield gr.skip(), words, gr.skip(), gr.skip()
+    session.seconds_per_row = (time.perf_counter() - began) / max(1, model.network_rows - rows)
+    cells = measured(session, prompt, cells_of(model.decode(state.latent), scales, seeds))
+    cells = [
+        dataclasses.replace(cell, recipe=recipe_for(model, prompt, cell.seed, cell.guidance_scale, **settings))
+        for cell in cells
+    ]
+    path = Path(tempfile.mkdtemp(prefix="sweep-")) / "sweep.zip"
+    write_zip(path, cells, prompt)
+    words = f"{len(cells)} pictures, {time.perf_counter() - began:.1f} s. The zip holds each with its recipe, and the scores."
+    yield grid_html(cells, prompt), words, chart_of(session, cells), gr.DownloadButton(value=str(path), visible=True)
+
+
+def measured(session: Session, prompt: str, cells: list[SweepCell]) -> list[SweepCell]:
+    """The cells with their alignment score (where the model's world has one), saturation, and change from the last scale."""
+    scores = alignment(session, prompt, [cell.picture for cell in cells])
+    before: dict[int, Image.Image] = {}
+    done = []
+    for index, cell in enumerate(cells):
+        values = {name: found[index] for name, found in scores.items()} | {"saturation": saturation(cell.picture)}
+        if cell.seed in before:
+            values["change"] = distance(cell.picture, before[cell.seed])
+        before[cell.seed] = cell.picture
+        done.append(dataclasses.replace(cell, scores=values))
+    return done
+
+
+def alignment(session: Session, prompt: str, pictures: list[Image.Image]) -> dict[str, list[float]]:
+    """How well each picture fits the prompt, by the detector of the model's world."""
+    known = ALIGNMENT.get(session.model.spec.world)
+    if known is None or not prompt:
+        return {}
+    metric, detector = known
+    images = torch.stack([from_pil(picture) for picture in pictures])
+    return {metric: load_detector(detector).look(images, [prompt] * len(pictures))[1][metric]}
+
+
+def chart_of(session: Session, cells: list[SweepCell]) -> gr.LinePlot:
+    """Alignment against guidance scale, a line a seed; saturation where there is no alignment score."""
+    name = next(iter(cells[0].scores))
+    table = pd.DataFrame({
+        "guidance scale": [cell.guidance_scale for cell in cells], "score": [cell.scores[name] for cell in cells],
+        "seed": [f"seed {cell.seed}" for cell in cells],
+    })  # fmt: skip
+    return gr.LinePlot(table, visible=len({cell.guidance_scale for cell in cells}) > 1, y_title=name)
+
+
+def curve_svg(schedule: str) -> str:
+    """The weight over time for w = 4, noise at the left, as a small drawing."""
+    points = [(t / 40, guidance.weight(4.0, 1 - t / 40, schedule)) for t in range(41)]
+    line = " ".join(f"{10 + 180 * x:.1f},{62 - 7 * w:.1f}" for x, w in points)
+    return (
+        '<svg class="curve" viewBox="0 0 200 78" role="img" aria-label="guidance weight over time">'
+        f'<polyline points="{line}" fill="none" stroke="currentColor" stroke-width="2"/>'
+        '<text x="10" y="75">noise</text><text x="190" y="75" text-anchor="end">picture</text></svg>'
+    )

@@ -1,0 +1,117 @@
+"""The sweep tab: all cells stream together, are measured, and can be kept; the server refuses what is out of bounds."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import re
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+pytest.importorskip("gradio")
+
+from demo import sweep_grid  # noqa: E402
+from demo.session import Session  # noqa: E402
+from demo.sweep_grid import SweepCell  # noqa: E402
+from demo.tabs import guidance  # noqa: E402
+from ldm_core.images import from_pil  # noqa: E402
+from ldm_core.recipe import Recipe  # noqa: E402
+
+GOOD = {"prompt": "a red house", "guidance_scales": "1,2,4", "seeds": "7, 8", "guidance_schedule": "constant", "steps": 5}
+
+
+@pytest.fixture
+def session(tiny):
+    return Session(tiny)
+
+
+def test_all_cells_stream_together_and_the_last_are_the_models_own(session, tiny):
+    frames = list(guidance.handler(session)(**GOOD))
+    grids = [frame[0] for frame in frames if isinstance(frame[0], str)]
+    assert len(frames) == 6 and len(grids) == 2 and all(grid.count("<img") == 6 for grid in grids)
+    assert grids[-1].index("w = 1<") < grids[-1].index("w = 4<") and grids[-1].count("saturation") == 6
+    assert session.seconds_per_row > 0 and not session.lane.locked()
+    path = frames[-1][3].value["path"] if isinstance(frames[-1][3].value, dict) else frames[-1][3].value
+    expected = tiny.sweep(["a red house"] * 2, [7, 8], [1, 2, 4], steps=5)
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        assert "a-red-house_w4_seed8.png" in names and "contact-sheet.png" in names
+        picture = Image.open(io.BytesIO(archive.read("a-red-house_w4_seed8.png")))
+        table = archive.read("scores.csv").decode().splitlines()
+        recipe = Recipe.from_json(archive.read("a-red-house_w4_seed8.json").decode())
+    torch.testing.assert_close(from_pil(picture), expected[2, 1], atol=0.51 / 255, rtol=0)
+    assert table[0] == "file,guidance_scale,seed,saturation,change" and len(table) == 7
+    assert recipe.seed == 8 and recipe.guidance_scale == 4 and "recipe" in picture.info
+
+
+def test_pictures_of_a_known_world_are_scored_against_the_prompt(session, tiny):
+    cells = [SweepCell(2.0, 7, Image.new("RGB", (32, 32), "red")), SweepCell(4.0, 7, Image.new("RGB", (32, 32), "blue"))]
+    assert set(guidance.measured(session, "a house", cells)[1].scores) == {"saturation", "change"}
+    spec = tiny.spec
+    try:
+        tiny.spec = dataclasses.replace(spec, world="scenes")
+        first, second = guidance.measured(session, "a house", cells)
+    finally:
+        tiny.spec = spec
+    assert list(first.scores) == ["clip_scenes", "saturation"] and list(second.scores)[-1] == "change"
+
+
+def test_saturation_and_distance_have_their_closed_forms():
+    red, grey = Image.new("RGB", (4, 4), (255, 0, 0)), Image.new("RGB", (4, 4), (90, 90, 90))
+    assert sweep_grid.saturation(red) == 1 and sweep_grid.saturation(grey) == 0
+    assert sweep_grid.distance(grey, Image.new("RGB", (4, 4), (93, 90, 90))) == pytest.approx(3**0.5)
+
+
+def test_the_contact_sheet_holds_every_picture_in_its_place():
+    colours = {(1.0, 5): (255, 0, 0), (2.0, 5): (0, 255, 0), (1.0, 6): (0, 0, 255), (2.0, 6): (9, 9, 9)}
+    cells = [SweepCell(scale, seed, Image.new("RGB", (20, 20), colour)) for (scale, seed), colour in colours.items()]
+    sheet = np.asarray(sweep_grid.contact_sheet(cells))
+    for colour in colours.values():
+        assert (sheet == colour).all(-1).sum() == 400
+    rows, columns = np.nonzero((sheet == (0, 0, 255)).all(-1))
+    assert rows.min() > np.nonzero((sheet == (255, 0, 0)).all(-1))[0].max() and columns.min() >= 110
+
+
+def test_a_prompt_cannot_write_into_the_page():
+    cells = [SweepCell(1.0, 5, Image.new("RGB", (4, 4)))]
+    page = sweep_grid.grid_html(cells, '"><script>alert(1)</script>')
+    assert "<script" not in page and "&lt;script" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [("prompt", "x" * 401, "characters"), ("guidance_scales", "1,,2", "1-8\\(1\\)"), ("guidance_scales", "1,99", "at the most"),
+     ("guidance_scales", 3, "must be text"), ("guidance_scales", "0-20[20]", "pictures at the most"), ("seeds", "x", "like 7"),
+     ("seeds", "4294967296", "at the most"), ("seeds", None, "like 7"), ("guidance_schedule", "zigzag", "one of"),
+     ("steps", 0, "Steps must"), ("steps", float("nan"), "Steps must")],
+)  # fmt: skip
+def test_the_server_refuses_what_is_out_of_bounds_before_the_queue(session, name, value, message):
+    found = guidance.problems(session, *(GOOD | {name: value}).values())
+    assert sum(map(bool, found)) == 1 and re.search(message, " ".join(found))
+    with pytest.raises(Exception, match=message):
+        next(guidance.handler(session)(**GOOD | {name: value}))
+
+
+def test_the_cost_is_said_before_the_start(session):
+    assert guidance.cost_words(session, "1,2,4", "7,8", 10) == "6 pictures"
+    session.seconds_per_row = 0.1
+    assert guidance.cost_words(session, "0,1,4", "7", 10) == "3 pictures, about 4 s", "one row at 0 and at 1, two at 4"
+    assert "like 7" in guidance.cost_words(session, "1", "", 10)
+
+
+def test_stopping_gives_the_lane_back(session):
+    sweeping = guidance.handler(session)(**GOOD)
+    next(sweeping)
+    assert session.lane.locked()
+    sweeping.close()
+    assert not session.lane.locked()
+
+
+def test_the_drawn_curve_follows_the_schedule():
+    heights = [[float(point.split(",")[1]) for point in re.search('points="([^"]+)"', guidance.curve_svg(name))[1].split()]
+               for name in ("constant", "linear")]  # fmt: skip
+    assert len(set(heights[0])) == 1 and heights[1] == sorted(heights[1], reverse=True) and heights[1][0] > heights[1][-1]
