@@ -71,7 +71,7 @@ class Run:
             "dtype": str(model.dtype).removeprefix("torch."), "guidance_schedule": config.guidance_schedule,
             "guidance_interval": list(config.guidance_interval) if config.guidance_interval else None,
             "guidance_rescale": config.guidance_rescale, "negative_prompt": config.negative_prompt,
-            "rows_per_call": 2 * config.batch_size if model.device.type == "cuda" else 8, "run_seed": config.seed,
+            "rows_per_call": 2 * config.batch_size if model.device.type == "cuda" else 16, "run_seed": config.seed,
         }  # fmt: skip
 
     def _check_folder(self) -> None:
