@@ -10,6 +10,7 @@ from ldm_core.sampling import SCHEDULERS
 
 from .session import Session
 
+FIRST_SEED = 7
 EXAMPLES = {
     "scenes": [
         "a red house on the left and a pine tree on the right, mountains, in a snowy field at night",
@@ -36,8 +37,8 @@ def prompt_box(session: Session) -> gr.Textbox:
 
 def seed_row(session: Session) -> gr.Number:
     """The seed with a dice beside it."""
-    with gr.Row(equal_height=True):
-        seed = gr.Number(7, label="Seed", precision=0, minimum=0, maximum=session.limits.largest_seed, scale=3)
+    with gr.Row(elem_classes="seed"):
+        seed = gr.Number(FIRST_SEED, label="Seed", precision=0, minimum=0, maximum=session.limits.largest_seed, scale=3)
         dice = gr.Button("New seed", size="sm", scale=1, min_width=96)
     dice.click(lambda: random.randrange(2**32), None, seed, queue=False, api_visibility="private")
     return seed

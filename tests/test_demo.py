@@ -67,3 +67,9 @@ def test_the_page_builds_with_a_named_endpoint_and_no_way_around_the_queue(sessi
     page = app.build(session)
     names = {function.api_name for function in page.fns.values() if function.api_visibility == "public"}
     assert names == {"generate"} and page.api_open is False
+
+
+def test_the_page_opens_with_a_picture_of_the_embedded_model_and_waits_for_others(session):
+    picture = generate.opening(Session.load("scenes"))
+    assert picture.size == (128, 128) and Recipe.from_json(picture.info["recipe"]).seed == 7
+    assert generate.opening(session) is None

@@ -21,7 +21,13 @@ from demo.tabs import guidance  # noqa: E402
 from ldm_core.images import from_pil  # noqa: E402
 from ldm_core.recipe import Recipe  # noqa: E402
 
-GOOD = {"prompt": "a red house", "guidance_scales": "1,2,4", "seeds": "7, 8", "guidance_schedule": "constant", "steps": 5}
+GOOD = {
+    "prompt": "a red house",
+    "guidance_scales": "1,2,4",
+    "seeds": "7, 8",
+    "guidance_schedule": "constant",
+    "steps": 5,
+}
 
 
 @pytest.fixture
@@ -49,7 +55,10 @@ def test_all_cells_stream_together_and_the_last_are_the_models_own(session, tiny
 
 
 def test_pictures_of_a_known_world_are_scored_against_the_prompt(session, tiny):
-    cells = [SweepCell(2.0, 7, Image.new("RGB", (32, 32), "red")), SweepCell(4.0, 7, Image.new("RGB", (32, 32), "blue"))]
+    cells = [
+        SweepCell(2.0, 7, Image.new("RGB", (32, 32), "red")),
+        SweepCell(4.0, 7, Image.new("RGB", (32, 32), "blue")),
+    ]
     assert set(guidance.measured(session, "a house", cells)[1].scores) == {"saturation", "change"}
     spec = tiny.spec
     try:
@@ -114,4 +123,6 @@ def test_stopping_gives_the_lane_back(session):
 def test_the_drawn_curve_follows_the_schedule():
     heights = [[float(point.split(",")[1]) for point in re.search('points="([^"]+)"', guidance.curve_svg(name))[1].split()]
                for name in ("constant", "linear")]  # fmt: skip
-    assert len(set(heights[0])) == 1 and heights[1] == sorted(heights[1], reverse=True) and heights[1][0] > heights[1][-1]
+    assert (
+        len(set(heights[0])) == 1 and heights[1] == sorted(heights[1], reverse=True) and heights[1][0] > heights[1][-1]
+    )

@@ -24,12 +24,12 @@ def build(session: Session) -> None:
         with gr.Column(scale=4):
             prompt = controls.prompt_box(session)
             with gr.Row():
-                go, stop = gr.Button("Draw", variant="primary"), gr.Button("Stop")
+                go, stop = gr.Button("Draw", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
             seed = controls.seed_row(session)
             scale, steps, negative, scheduler = controls.advanced(session)
             gr.Examples(controls.EXAMPLES.get(session.model.spec.name, []), prompt, label="Prompts to try")
         with gr.Column(scale=5):
-            picture = gr.Image(label="Picture", format="png", interactive=False, buttons=["download", "fullscreen"],
+            picture = gr.Image(opening(session), label="Picture", format="png", interactive=False, buttons=["download", "fullscreen"],
                                height=SHOWN + 40, elem_id="picture", alt_text="The generated picture")  # fmt: skip
             status = gr.Markdown(controls.WHAT_IT_DRAWS.get(session.model.spec.name, ""), elem_id="status")
     inputs = [prompt, negative, seed, steps, scale, scheduler]
@@ -49,6 +49,16 @@ def build(session: Session) -> None:
     )
 
 
+def opening(session: Session) -> Image.Image | None:
+    """The picture that is there when the page opens: the first example, drawn by a model that ships and is quick."""
+    model, examples = session.model, controls.EXAMPLES.get(session.model.spec.name)
+    if not model.spec.embedded or not examples:
+        return None
+    *_, (picture, _) = draw(session, examples[0], "", controls.FIRST_SEED, model.spec.steps, model.spec.guidance_scale,
+                            model.scheduler_name)  # fmt: skip
+    return picture
+
+
 def validator(session: Session) -> Callable[..., list]:
     """Runs on the server before the queue, for the page and for scripts alike."""
 
@@ -62,7 +72,7 @@ def validator(session: Session) -> Callable[..., list]:
 def handler(session: Session) -> Callable[..., Iterator]:
     """The endpoint /generate."""
 
-    def generate(prompt: str, negative_prompt: str = "", seed: int = 7, steps: int = 20, guidance_scale: float = 4.0,
+    def generate(prompt: str, negative_prompt: str = "", seed: int = 7, steps: int = 20, guidance_scale: float = 2.0,
                  scheduler: str = "ddim") -> Iterator[tuple[Image.Image, str]]:  # fmt: skip
         problems = [
             text for text in session.problems(prompt, negative_prompt, seed, steps, guidance_scale, scheduler) if text

@@ -36,13 +36,13 @@ def build(session: Session) -> None:
             prompt = controls.prompt_box(session)
             scales = gr.Textbox("1,2,4,8", label="Guidance scales", max_length=100, info="1,2,4,8 or 1-8(1) or 1-8[4]")
             seeds = gr.Textbox("7", label="Seeds", max_length=60, info="one or several, with commas between")
-            schedule = gr.Dropdown(list(guidance.SCHEDULES), value="constant", label="Guidance over time")
-            curve = gr.HTML(curve_svg("constant"))
-            with gr.Accordion("Advanced", open=False):
-                steps = gr.Slider(1, session.limits.steps, spec.steps, step=1, label="Steps")
-            cost = gr.Markdown(cost_words(session, "1,2,4,8", "7", spec.steps))
             with gr.Row():
-                go, stop = gr.Button("Sweep", variant="primary"), gr.Button("Stop")
+                go, stop = gr.Button("Sweep", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
+            cost = gr.Markdown(cost_words(session, "1,2,4,8", "7", spec.steps))
+            with gr.Accordion("Advanced", open=False):
+                schedule = gr.Dropdown(list(guidance.SCHEDULES), value="constant", label="Guidance over time")
+                curve = gr.HTML(curve_svg("constant"))
+                steps = gr.Slider(1, session.limits.steps, spec.steps, step=1, label="Steps")
         with gr.Column(scale=7):
             grid = gr.HTML('<div class="sweep empty">The pictures appear here side by side.</div>')
             status = gr.Markdown()
