@@ -43,8 +43,9 @@ def missing(jobs: Sequence[Job], folder: Path) -> list[Job]:
 def generate(model: LatentDiffusion, jobs: Sequence[Job], folder: Path, batch_size: int, settings: dict) -> None:
     """Make the jobs' images in `folder`; settings are those of LatentDiffusion.denoise, the same for all."""
     folder.mkdir(parents=True, exist_ok=True)
-    bar = tqdm(total=len(jobs), desc="images", unit="image", smoothing=0.1, dynamic_ncols=True, mininterval=0.5,
-               disable=None if sys.stderr.isatty() else False, ascii=not sys.stderr.isatty())  # fmt: skip
+    terminal = sys.stderr.isatty()
+    bar = tqdm(total=len(jobs), desc="images", unit="image", smoothing=0.1, dynamic_ncols=True, ascii=not terminal,
+               mininterval=0.5 if terminal else 15)  # fmt: skip
     with bar, ThreadPoolExecutor(4) as writers:
         for start in range(0, len(jobs), batch_size):
             batch = jobs[start : start + batch_size]

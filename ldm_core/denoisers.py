@@ -16,16 +16,9 @@ class UnetDenoiser:
 
     def __init__(self, unet: UNet2DConditionModel):
         self.unet = unet.eval()
+        self.device, self.dtype = unet.device, unet.dtype  # asked once: the library walks all its modules for each
         self.calls = 0  # network calls so far
         self.rows = 0  # rows that were asked for, filling not counted
-
-    @property
-    def device(self) -> torch.device:
-        return self.unet.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.unet.dtype
 
     @torch.inference_mode()
     def __call__(self, latents: Tensor, timestep: Tensor, text: Tensor, rows_per_call: int) -> Tensor:
@@ -36,7 +29,9 @@ class UnetDenoiser:
 
     def _call(self, latents: Tensor, timestep: Tensor, text: Tensor, rows_per_call: int) -> Tensor:
         self.calls += 1
-        filling = [0] * (rows_per_call - len(latents))
-        rows = [*range(len(latents)), *filling]
-        prediction = self.unet(latents[rows].to(self.dtype), timestep, encoder_hidden_states=text[rows].to(self.dtype))
-        return prediction.sample[: len(latents)].float()
+        count = len(latents)
+        if count < rows_per_call:
+            rows = [*range(count), *[0] * (rows_per_call - count)]
+            latents, text = latents[rows], text[rows]
+        prediction = self.unet(latents.to(self.dtype), timestep, encoder_hidden_states=text.to(self.dtype))
+        return prediction.sample[:count].float()

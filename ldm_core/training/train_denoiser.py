@@ -37,7 +37,7 @@ SHEET_PROMPTS = {
                "a purple hot air balloon in the center and clouds, in a desert on a sunny day",
                "night sky over a little yellow house by the lake",
                "a palm tree on the left and an orange house on the right, in a desert at dawn",
-               "clouds and a green house in the center, in a grassy field in a storm"),
+               "mountains, a blue house in the center and the sun on the left, on a green meadow on a clear day"),
     "fashion": ("a photo of an ankle boot", "a photo of a bag", "a photo of a dress", "a photo of a sneaker"),
 }  # fmt: skip
 
