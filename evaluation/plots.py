@@ -29,7 +29,7 @@ def chart(rows: pd.DataFrame, metric: str, higher_is_better: bool, line: float |
     parts = [f'<text x="{LEFT}" y="16" class="title">{html.escape(metric)} <tspan class="quiet">{arrow}</tspan></text>']
     for value in _ticks(low, high):
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}" class="grid"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.3g}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.4g}</text>')
     if line is not None:
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(line):.1f}" y2="{y(line):.1f}" class="ceiling"/>')
         parts.append(f'<text x="{WIDTH - RIGHT}" y="{y(line) - 4:.1f}" text-anchor="end" class="quiet">ceiling</text>')

@@ -52,13 +52,18 @@ def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
     """Metrics down, guidance scales across, as text with standard errors; what depends on no scale in `all`."""
     whole = summary[(summary["category"] == "") & summary["value"].notna()]
     text = whole.apply(
-        lambda row: f"{row['value']:.4g}" + (f" ± {row['se']:.2g}" if pd.notna(row["se"]) else ""), axis=1
+        lambda row: _digits(row["value"], 4) + (f" ± {_digits(row['se'], 2)}" if pd.notna(row["se"]) else ""), axis=1
     )
     across = whole["guidance_scale"].map(lambda scale: "all" if pd.isna(scale) else f"w = {scale:g}")
     order = [name for name in across.drop_duplicates() if name != "all"] + ["all"] * ("all" in set(across))
     table = pd.DataFrame({"metric": whole["metric"], "across": across, "text": text})
     return table.pivot(index="metric", columns="across", values="text").reindex(columns=order).fillna("").loc[
         list(dict.fromkeys(whole["metric"]))]  # fmt: skip
+
+
+def _digits(value: float, count: int) -> str:
+    """A number with that many digits that count, and never 1.1e+02 for 110."""
+    return f"{value:.0f}" if round(abs(value)) >= 10**count else f"{value:.{count}g}"
 
 
 def markdown(summary: pd.DataFrame, differences: pd.DataFrame, cost: pd.DataFrame, facts: dict) -> str:

@@ -7,7 +7,7 @@ import re
 import pandas as pd
 import pytest
 
-from evaluation import plots
+from evaluation import plots, report
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,11 @@ def test_a_chart_marks_every_scale_and_draws_the_ceiling_above_them():
     assert len(heights) == 2 and ceiling < heights[1] < heights[0], "scales ascend; up the page is larger"
     assert "higher is better" in svg and "<title>w = 4: 0.9</title>" in svg
     assert "ceiling" not in plots.chart(rows, "scene_accuracy", True)
+
+
+@pytest.mark.parametrize(
+    ("value", "count", "text"),
+    [(110, 2, "110"), (99.7, 2, "100"), (9.96, 2, "10"), (0.8958, 4, "0.8958"), (-727.3, 2, "-727")],
+)
+def test_numbers_have_the_digits_that_count_and_no_exponent_for_hundreds(value, count, text):
+    assert report._digits(value, count) == text
