@@ -27,7 +27,8 @@ WAITING = 12  # visitors in the queue; the next is told that the page is busy
 STYLE = """
 #picture img{image-rendering:auto;width:100%;object-fit:contain} footer{opacity:.6}
 .seed{align-items:center}
-.sweep{overflow-x:auto} .sweep table{border-collapse:collapse} .sweep :is(table,th,td,tr){border:0!important} .sweep th{font-weight:600;padding:4px 8px;white-space:nowrap}
+.sweep{overflow-x:auto} .sweep table{border-collapse:collapse} .sweep :is(table,th,td,tr){border:0!important}
+.sweep th{font-weight:600;padding:4px 8px;white-space:nowrap}
 .sweep td{padding:3px;vertical-align:top;font-size:.8rem;min-width:128px} .sweep img{width:100%;max-width:256px;border-radius:6px}
 .sweep.empty{padding:3rem 1rem;text-align:center;opacity:.6} .curve{max-width:260px} .curve text{font-size:9px;fill:currentColor}
 """
