@@ -7,6 +7,8 @@ import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ..loading import quiet
+
 
 def add_run_options(parser: argparse.ArgumentParser, recipes: Mapping[str, object]) -> None:
     """The recipe, the folder of the run, the device and the data."""
@@ -25,6 +27,7 @@ def run_command(parser: argparse.ArgumentParser, train: Callable[[], bool]) -> i
 
     A plain `kill` is taken as Ctrl-C: in the background a shell makes its jobs deaf to Ctrl-C itself.
     """
+    quiet()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return 0 if train() else 130
