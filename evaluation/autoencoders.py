@@ -20,12 +20,12 @@ from tqdm import tqdm
 
 from ldm_core.autoencoder import Autoencoder
 from ldm_core.data.photos import open_photo, photo_files
-from ldm_core.images import from_pil
+from ldm_core.images import from_pil, rounded
 from ldm_core.loading import autoencoder_folder, choose_device, load_autoencoder, quiet
 
 from . import statistics
 from .metrics.reconstruction import bicubic, psnr, ssim
-from .report import STYLE, write_whole
+from .report import document, write_whole
 
 
 def crop(image: Tensor, multiple: int) -> Tensor:
@@ -33,11 +33,6 @@ def crop(image: Tensor, multiple: int) -> Tensor:
     height, width = (side // multiple * multiple for side in image.shape[1:])
     top, left = (image.shape[1] - height) // 2, (image.shape[2] - width) // 2
     return image[:, top : top + height, left : left + width]
-
-
-def rounded(images: Tensor) -> Tensor:
-    """Images in [0, 1] as 8 bits hold them."""
-    return (images * 255).round() / 255
 
 
 def compare(image: Tensor, autoencoder: Autoencoder) -> dict[str, float]:
@@ -103,13 +98,13 @@ def page(summary: pd.DataFrame, folder: Path) -> str:
         "decode": [f"{1000 * value:.0f} ms" for value in summary["decode_seconds"]],
     })  # fmt: skip
     count, name = int(summary["n"].max()), html.escape(folder.name)
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>Autoencoders on {name}</title><style>{STYLE}</style></head><body><main><h1>Autoencoders on {name}</h1>"
+    body = (
+        f"<h1>Autoencoders on {name}</h1>"
         f'<p class="lead">{count} images; posterior mean, decoded, rounded to 8 bits; PSNR per image, then averaged; '
         f"± is one standard error.</p>"
-        f'<div class="scroll">{shown.to_html(index=False, border=0)}</div></main></body></html>'
+        f'<div class="scroll">{shown.to_html(index=False, border=0)}</div>'
     )
+    return document(f"Autoencoders on {name}", body)
 
 
 def main(argv: list[str] | None = None) -> int:

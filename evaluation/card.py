@@ -20,7 +20,7 @@ from torch import Tensor
 
 import ldm_core
 from ldm_core.data import fashion_mnist, scenes
-from ldm_core.images import from_uint8
+from ldm_core.images import from_uint8, rounded
 from ldm_core.pipeline import LatentDiffusion
 
 from . import run, statistics
@@ -41,8 +41,8 @@ def held_out_scenes(count: int, size: int) -> Iterator[Held]:
     for start in range(0, count, BATCH):
         seeds = scenes.HELD_OUT_SEEDS[start : min(start + BATCH, count)]
         pictured = [scenes.random_scene(seed) for seed in seeds]
-        captions = [scenes.caption(scene, seed) for scene, seed in zip(pictured, seeds)]
-        yield captions, from_uint8(np.stack([scenes.draw(scene, size) for scene in pictured]))
+        named = [scenes.caption(scene, seed) for scene, seed in zip(pictured, seeds)]
+        yield named, from_uint8(np.stack([scenes.draw(scene, size) for scene in pictured]))
 
 
 def held_out_fashion(count: int, size: int, folder: Path | None) -> Iterator[Held]:
@@ -71,7 +71,7 @@ def autoencoder_figures(
     detector, metric = load_detector(model.spec.world), ACCURACY[model.spec.world]
     values, read = [], []
     for texts, images in held:
-        rebuilt = (model.reconstruct(images) * 255).round() / 255
+        rebuilt = rounded(model.reconstruct(images))
         values += psnr(images, rebuilt).tolist()
         read += detector.look(rebuilt, texts)[1][metric]
     return statistics.mean(values), statistics.mean(read)

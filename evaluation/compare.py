@@ -18,8 +18,9 @@ import pandas as pd
 
 from . import report, score
 from .differences import COLUMNS, PAIR, of_distances, of_means, with_verdicts
+from .look import cache_file, read_cache
 from .metrics.catalogue import AUTOENCODER, DISTANCE, METRICS
-from .metrics.detectors import load_detector
+from .metrics.detectors import Detector, load_detector
 from .reference import load_reference
 
 
@@ -40,15 +41,14 @@ class Finished:
         except (OSError, json.JSONDecodeError) as error:
             raise ValueError(f"{folder} is no finished run: {error}") from None
 
-    def features(self, detector: str, sha256: str) -> np.ndarray:
+    def features(self, name: str, detector: Detector) -> np.ndarray:
         """Per-image features by a detector, in the order of images.csv."""
         files = [Path(file) for file in self.images["file"]]
-        path = self.folder / "features" / f"{files[0].parent.name}-{detector}-{sha256[:12]}.npz"
-        if not path.exists():
+        path = cache_file(self.folder, files[0].parent.name, name, detector)
+        known = read_cache(path, detector.sha256)
+        if not known:
             raise ValueError(f"{self.folder} has no features by the detector of today ({path.name}); score it again")
-        with np.load(path) as stored:
-            known = dict(zip(stored["files"].tolist(), stored["features"]))
-        return np.stack([known[file.name] for file in files])
+        return np.stack([known[file.name][0] for file in files])
 
 
 def check_comparable(first: Finished, second: Finished) -> None:
@@ -95,7 +95,7 @@ def _distances(first: Finished, second: Finished, metric: str) -> dict[float, di
         return dict.fromkeys(common_scales(first, second))  # the folder of images may have changed since
     reference = {name: load_reference(detector)}
     one, other = (
-        score.measure_distances(run.images, {name: run.features(name, detector.sha256)}, reference, [metric])
+        score.measure_distances(run.images, {name: run.features(name, detector)}, reference, [metric])
         for run in (first, second)
     )
     return {scale: of_distances(one[metric, scale], other[metric, scale]) for scale in common_scales(first, second)}

@@ -34,12 +34,17 @@ def job_table(jobs: Sequence[Job], images: Path) -> pd.DataFrame:
     return table
 
 
+def cache_file(out: Path, fingerprint: str, name: str, detector: Detector) -> Path:
+    """Where a run folder keeps what a detector saw of the images of one protocol."""
+    return out / "features" / f"{fingerprint}-{name}-{detector.sha256[:12]}.npz"
+
+
 def look(jobs: Sequence[Job], images: Path, cache: Path, detector: Detector) -> tuple[np.ndarray, pd.DataFrame]:
     """Features (jobs, d), and a row a job with the detector's scores.
 
     What was seen before is kept in `cache`, by file name, so a longer run looks only at what is new.
     """
-    known = _read_cache(cache, detector.sha256)
+    known = read_cache(cache, detector.sha256)
     fresh = [job for job in jobs if job.file not in known]
     for start in range(0, len(fresh), BATCH):
         batch = fresh[start : start + BATCH]
@@ -53,7 +58,8 @@ def look(jobs: Sequence[Job], images: Path, cache: Path, detector: Detector) -> 
     return np.stack([features for features, _ in seen]), pd.DataFrame([scores for _, scores in seen])
 
 
-def _read_cache(path: Path, detector: str) -> dict[str, Seen]:
+def read_cache(path: Path, detector: str) -> dict[str, Seen]:
+    """What a cache holds by file name; empty where there is none, or another detector's."""
     if not path.exists():
         return {}
     with np.load(path) as stored:

@@ -60,10 +60,15 @@ def make_reference(count: int = COUNT) -> None:
     features = []
     for seed in tqdm(scenes.REFERENCE_SEEDS[:count], desc="reference", unit="drawing", mininterval=2):
         features.append(detector.image_features(from_uint8(scenes.draw(scenes.random_scene(seed))[None])).numpy())
+    write_reference(detector, np.concatenate(features))
+
+
+def write_reference(detector: Detector, features: np.ndarray) -> None:
+    """Put features (N, d) beside a detector's weights, stamped with its hash; whole or not at all."""
     file = detector.weights.parent / "reference.npz"
     partial = file.with_suffix(".partial")
     with partial.open("wb") as stream:
-        np.savez(stream, features=np.concatenate(features), detector=detector.sha256)
+        np.savez(stream, features=features, detector=detector.sha256)
     os.replace(partial, file)
 
 

@@ -118,9 +118,7 @@ def page(out: Path, summary: pd.DataFrame, images: pd.DataFrame, differences: pd
     """The whole HTML page."""
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in remarks(summary, facts))
     protocol = "".join(f"<dt>{html.escape(str(k))}</dt><dd>{html.escape(str(v))}</dd>" for k, v in _flat(facts))
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{html.escape(title(facts))}</title><style>{STYLE}</style></head><body><main>"
+    body = (
         f'<h1>{html.escape(title(facts))}</h1><p class="lead">{html.escape(lead(facts))}</p>'
         f"<h2>Guidance scales side by side</h2>{_summary_html(summary)}<ul class='quiet'>{notes}</ul>"
         f'<div class="charts">{"".join(_charts(summary))}</div>'
@@ -128,7 +126,15 @@ def page(out: Path, summary: pd.DataFrame, images: pd.DataFrame, differences: pd
         f"<h2>Differences between scales</h2>{_table_html(_rounded(differences))}"
         f"<h2>Cost</h2>{_table_html(_rounded(cost))}"
         f"<h2>Protocol</h2><details><summary>everything needed to repeat this run</summary><dl>{protocol}</dl></details>"
-        "</main></body></html>"
+    )
+    return document(html.escape(title(facts)), body)
+
+
+def document(title: str, body: str) -> str:
+    """A self-contained HTML file around a title and a body, both HTML already."""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{title}</title><style>{STYLE}</style></head><body><main>{body}</main></body></html>"
     )
 
 

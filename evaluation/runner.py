@@ -23,8 +23,8 @@ from .config import RunConfig, choose_model
 from .differences import differences
 from .generate import COST_LOG, generate, missing
 from .jobs import list_jobs
-from .look import job_table, look
-from .metrics.catalogue import AUTOENCODER, DEFAULTS, DISTANCE, METRICS
+from .look import cache_file, job_table, look
+from .metrics.catalogue import AUTOENCODER, DEFAULTS, DISTANCE, METRICS, detectors_of
 from .metrics.detectors import load_detector
 from .prompts import Prompt
 from .reference import load_reference
@@ -44,11 +44,8 @@ class Run:
         self.protocol = self._protocol()
         self.out = config.out or Path("runs") / f"{self.model.spec.name}-{config.prompts.stem}"
         self._check_folder()
-        needed = dict.fromkeys(METRICS[metric].detector for metric in self.metrics if METRICS[metric].detector)
-        self.detectors = {name: load_detector(name) for name in needed}
-        measured = dict.fromkeys(
-            METRICS[metric].detector for metric in self.metrics if METRICS[metric].kind == DISTANCE
-        )
+        self.detectors = {name: load_detector(name) for name in detectors_of(self.metrics)}
+        measured = detectors_of(self.metrics, DISTANCE)
         self.references = {name: load_reference(self.detectors[name], config.reference) for name in measured}
         fingerprint = hashlib.sha256(json.dumps(self.protocol, sort_keys=True).encode()).hexdigest()[:12]
         self.images = self.out / "images" / fingerprint
@@ -123,7 +120,7 @@ class Run:
         """Write every table and report from the images on disk; returns the summary."""
         table, features = job_table(self.jobs, self.images), {}
         for name, detector in self.detectors.items():
-            cache = self.out / "features" / f"{self.images.name}-{name}-{detector.sha256[:12]}.npz"
+            cache = cache_file(self.out, self.images.name, name, detector)
             features[name], scores = look(self.jobs, self.images, cache, detector)
             table = table.join(scores)
         distances = score.measure_distances(table, features, self.references, self.metrics)

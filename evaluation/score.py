@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ldm_core.data import scenes
-from ldm_core.images import from_uint8
+from ldm_core.images import from_uint8, rounded
 from ldm_core.pipeline import LatentDiffusion
 
 from . import statistics
@@ -127,11 +127,11 @@ def score_distance(found: dict[tuple[str, float], Distance], metric: str, dimens
 
 def score_ceilings(detectors: Mapping[str, Detector], metrics: Sequence[str]) -> list[dict]:
     """What real images score, for the metrics that know it."""
-    used = dict.fromkeys(METRICS[metric].detector for metric in metrics if METRICS[metric].detector)
-    found = {metric: known for name in used for metric, known in detectors[name].ceilings().items()}
-    return [
-        row(f"{metric}_ceiling", found[metric][0], None, note=found[metric][1]) for metric in metrics if metric in found
-    ]
+    rows = []
+    for metric in (name for name in metrics if METRICS[name].has_ceiling):
+        value, words = detectors[METRICS[metric].detector].ceiling()
+        rows.append(row(f"{metric}_ceiling", value, None, note=words))
+    return rows
 
 
 def score_autoencoder(model: LatentDiffusion) -> dict:
@@ -143,7 +143,7 @@ def score_autoencoder(model: LatentDiffusion) -> dict:
     side = max(model.height, model.width)
     drawn = np.stack([scenes.draw(scenes.random_scene(seed), side) for seed in scenes.HELD_OUT_SEEDS[:HELD_OUT]])
     images = from_uint8(drawn)[:, :, : model.height, : model.width]
-    rebuilt = (model.reconstruct(images) * 255).round() / 255
+    rebuilt = rounded(model.reconstruct(images))
     return row("vae_psnr", statistics.mean(psnr(images, rebuilt).tolist()), None, note="dB, on held-out drawings")
 
 

@@ -25,6 +25,11 @@ def from_uint8(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255
 
 
+def rounded(images: Tensor) -> Tensor:
+    """Images in [0, 1] as 8 bits hold them, still in [0, 1]."""
+    return (images.clamp(0, 1) * 255).round() / 255
+
+
 def to_pil(image: Tensor) -> Image.Image:
     """One image (3, H, W) in [0, 1] as a PIL picture."""
     return Image.fromarray(to_uint8(image[None])[0])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.metrics import fashion_detector, train_fashion_detector
+from evaluation.metrics import fashion_detector, train_fashion_detector, weights_file
 from evaluation.reference import load_reference
 
 
@@ -25,14 +25,12 @@ def test_it_learns_what_the_pictures_show_and_keeps_it_through_its_file(bars, tm
     detector = train_fashion_detector.train(images, labels, epochs=6, batch=40)
     measured = train_fashion_detector.accuracy(detector, images, labels)
     assert measured > 0.6, "guessing gives 0.1"
-    for module in (fashion_detector, train_fashion_detector):
-        monkeypatch.setattr(module, "WEIGHTS", tmp_path / "model.safetensors")
     monkeypatch.setattr(fashion_detector.FashionDetector, "weights", tmp_path / "model.safetensors")
-    train_fashion_detector.save(detector, {"accuracy": measured, "n": 400})
+    weights_file.save_weights(detector, {"accuracy": measured, "n": 400})
     train_fashion_detector.save_reference(images)
     stored = fashion_detector.load_fashion_detector()
     fashion_detector.load_fashion_detector.cache_clear()
-    assert stored.ceilings()["fashion_accuracy"][0].value == measured
+    assert stored.ceiling()[0].value == measured
     assert train_fashion_detector.accuracy(stored, images, labels) == pytest.approx(measured, abs=0.02)
     features, scores = stored.look(images[:10], ["a t-shirt"] * 9 + ["a house"])
     reference = load_reference(stored)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ldm_core.data import fashion_mnist, scenes
@@ -20,6 +20,7 @@ class Metric:
     detector: str = ""  # the name in detectors.py
     reads: Callable[[str], object] | None = None  # None for a prompt that the metric has nothing to say about
     nothing_read: str = ""  # the reason where that is so of every prompt
+    has_ceiling: bool = False  # whether the detector knows what real images score
 
 
 def _of_world(name: str) -> tuple[Metric, ...]:
@@ -40,9 +41,11 @@ METRICS: dict[str, Metric] = {
     for metric in (
         *_of_world("scenes"),
         Metric("clip_scenes", IMAGE, True, "scenes"),
-        Metric("scene_accuracy", IMAGE, True, "scenes", scenes.parse, "no prompt speaks of the drawn world"),
+        Metric("scene_accuracy", IMAGE, True, "scenes", scenes.parse, "no prompt speaks of the drawn world", True),
         *_of_world("fashion"),
-        Metric("fashion_accuracy", IMAGE, True, "fashion", fashion_mnist.parse, "no prompt names a piece of clothing"),
+        Metric(
+            "fashion_accuracy", IMAGE, True, "fashion", fashion_mnist.parse, "no prompt names a piece of clothing", True
+        ),
         Metric("vae_psnr", AUTOENCODER, True),
     )
 }
@@ -51,6 +54,12 @@ DEFAULTS = {  # by the world that a model was made for
     "scenes": ("fd_scenes", "kd_scenes", "clip_scenes", "scene_accuracy", "vae_psnr"),
     "fashion": ("fd_fashion", "kd_fashion", "coverage_fashion", "fashion_accuracy", "vae_psnr"),
 }
+
+
+def detectors_of(names: Iterable[str], kind: str | None = None) -> list[str]:
+    """The detectors that metrics need, each once; only for metrics of a kind where one is given."""
+    needed = [METRICS[name] for name in names if kind in (None, METRICS[name].kind)]
+    return list(dict.fromkeys(metric.detector for metric in needed if metric.detector))
 
 
 def check(names: tuple[str, ...]) -> None:

@@ -5,7 +5,7 @@ dimension       numbers in a feature
 resize          how images are brought to its size
 features        images (B, 3, H, W) in [0, 1] -> (B, dimension), float32
 look            images and their prompts -> features (B, dimension) and {metric: a score an image, NaN where none}
-ceilings        {metric: (scores of real images, in words what they are)}
+ceiling         what real images score by the metric that has one, and in words what they are
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
+from ..statistics import Estimate
 from .fashion_detector import load_fashion_detector
 from .scenes_detector import load_scenes_detector
 
@@ -34,7 +35,7 @@ class Detector(Protocol):
 
     def look(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]: ...
 
-    def ceilings(self) -> dict[str, tuple[list[float], str]]: ...
+    def ceiling(self) -> tuple[Estimate, str]: ...
 
 
 LOADERS = {"scenes": load_scenes_detector, "fashion": load_fashion_detector}

@@ -10,20 +10,18 @@ A small convolutional classifier trained on the official training set by
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
 from torch import Tensor, nn
 
 from ldm_core.data import fashion_mnist
 
 from ..statistics import Estimate, estimate
+from .weights_file import load_weights
 
 WEIGHTS = Path(__file__).parent / "weights" / "fashion_detector" / "model.safetensors"
 FEATURES = 64
@@ -61,11 +59,10 @@ class FashionDetector(nn.Module):
         right = [np.nan if label is None else float(found == label) for found, label in zip(shown, asked)]
         return features.numpy(), {"fashion_accuracy": right}
 
-    def ceilings(self) -> dict[str, tuple[Estimate, str]]:
+    def ceiling(self) -> tuple[Estimate, str]:
         """Its own accuracy on the official test set, as measured when it was trained."""
         n, p = self.test_count, self.test_accuracy
-        value = estimate(p, n, (p * (1 - p) / n) ** 0.5, n - 1)
-        return {"fashion_accuracy": (value, "the classifier on the official test images")}
+        return estimate(p, n, (p * (1 - p) / n) ** 0.5, n - 1), "the classifier on the official test images"
 
 
 def _block(channels_in: int, channels: int) -> list[nn.Module]:
@@ -83,14 +80,7 @@ def prepare(images: Tensor) -> Tensor:
 @functools.cache
 def load_fashion_detector() -> FashionDetector:
     """The trained detector: float32, on the CPU, ready to use; `.sha256` names its weights."""
-    if not WEIGHTS.exists():
-        raise ValueError(
-            f"no detector weights at {WEIGHTS}; make them: python -m evaluation.metrics.train_fashion_detector"
-        )
     detector = FashionDetector()
-    with safe_open(WEIGHTS, framework="pt") as stored:
-        detector.load_state_dict({name: stored.get_tensor(name).float() for name in stored.keys()})  # noqa: SIM118
-        measured = json.loads(stored.metadata()["measured"])
+    measured = load_weights(detector)
     detector.test_accuracy, detector.test_count = measured["accuracy"], measured["n"]
-    detector.sha256 = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
-    return detector.eval().requires_grad_(False)
+    return detector

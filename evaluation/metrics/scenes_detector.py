@@ -11,7 +11,6 @@ drawings by `python -m evaluation.metrics.train_scenes_detector`. It shares noth
 from __future__ import annotations
 
 import functools
-import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ldm_core.data.scenes import (
@@ -42,6 +40,7 @@ from ldm_core.data.scenes import (
 from ldm_core.images import from_uint8
 
 from ..statistics import Estimate, mean
+from .weights_file import load_weights
 
 WEIGHTS = Path(__file__).parent / "weights" / "scenes_detector" / "model.safetensors"
 FEATURES = 64
@@ -121,7 +120,7 @@ class ScenesDetector(nn.Module):
         accuracy = [np.nan if wanted is None else scene_accuracy(found, wanted) for found, wanted in zip(shown, asked)]
         return features.numpy(), {"clip_scenes": cosines.tolist(), "scene_accuracy": accuracy}
 
-    def ceilings(self) -> dict[str, tuple[Estimate, str]]:
+    def ceiling(self) -> tuple[Estimate, str]:
         """scene_accuracy of real drawings against their own captions: the most that any model can score."""
         scores = []
         for start in range(0, CEILING_COUNT, 50):
@@ -130,7 +129,7 @@ class ScenesDetector(nn.Module):
             scores += self.look(from_uint8(np.stack([draw(scene) for scene in pictured])), captions)[1][
                 "scene_accuracy"
             ]
-        return {"scene_accuracy": (mean(scores), "real drawings against their own captions")}
+        return mean(scores), "real drawings against their own captions"
 
 
 def _block(channels_in: int, channels: int, stride: int = 1) -> list[nn.Module]:
@@ -178,11 +177,6 @@ def _fits(found: Thing, asked: Thing) -> bool:
 @functools.cache
 def load_scenes_detector() -> ScenesDetector:
     """The trained detector: float32, on the CPU, ready to use; `.sha256` names its weights."""
-    if not WEIGHTS.exists():
-        raise ValueError(
-            f"no detector weights at {WEIGHTS}; make them: python -m evaluation.metrics.train_scenes_detector"
-        )
     detector = ScenesDetector()
-    detector.load_state_dict({name: value.float() for name, value in load_file(WEIGHTS).items()})
-    detector.sha256 = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
-    return detector.eval().requires_grad_(False)
+    load_weights(detector)
+    return detector

@@ -9,21 +9,20 @@ With the weights it leaves the features of the test images: the reference for fd
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
 from ldm_core.data import fashion_mnist
 
-from .fashion_detector import WEIGHTS, FashionDetector, load_fashion_detector
+from ..reference import write_reference
+from .fashion_detector import FashionDetector, load_fashion_detector
+from .weights_file import save_weights
 
 LEARNING_RATE = 2e-3
 
@@ -79,25 +78,13 @@ def accuracy(detector: FashionDetector, images: Tensor, labels: Tensor) -> float
     return float((torch.tensor(found) == labels).float().mean())
 
 
-def save(detector: FashionDetector, measured: dict) -> None:
-    """Write the weights as fp16 with what was measured on the test images, beside their place first."""
-    WEIGHTS.parent.mkdir(parents=True, exist_ok=True)
-    partial = WEIGHTS.with_suffix(".partial")
-    half = {name: value.half().contiguous() for name, value in detector.state_dict().items()}
-    save_file(half, partial, metadata={"measured": json.dumps(measured)})
-    os.replace(partial, WEIGHTS)
-
-
 @torch.inference_mode()
 def save_reference(images: Tensor) -> None:
-    """The features of every third test image beside the weights, as fp16."""
+    """The features of every third test image, by the saved detector."""
     load_fashion_detector.cache_clear()
     detector = load_fashion_detector()
     features = torch.cat([detector.image_features(part) for part in images[::3].split(500)])
-    partial = WEIGHTS.parent / "reference.partial"
-    with partial.open("wb") as file:
-        np.savez_compressed(file, features=features.half().numpy(), detector=detector.sha256)
-    os.replace(partial, WEIGHTS.parent / "reference.npz")
+    write_reference(detector, features.half().numpy())
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -117,7 +104,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     measured = {"accuracy": accuracy(detector, *test), "n": len(test[1])}
     if not arguments.measure:
-        save(detector, measured)
+        save_weights(detector, measured)
         save_reference(test[0])
     print(f"accuracy on {measured['n']} test images: {measured['accuracy']:.4f}")
     return 0

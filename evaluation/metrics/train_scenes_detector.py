@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
 from ldm_core.data import scenes
 from ldm_core.data.scenes import COLOURED_KINDS, GROUND_KINDS, PLACES, Scene
 
-from .scenes_detector import HEADS, INPUT_SIZE, NONE, WEIGHTS, ScenesDetector, load_scenes_detector, scene_accuracy
+from .scenes_detector import HEADS, INPUT_SIZE, NONE, ScenesDetector, load_scenes_detector, scene_accuracy
+from .weights_file import save_weights
 
 UNSEEN = -100  # cross_entropy's mark for a label that does not count: the colour of a thing that has none
 
@@ -93,14 +92,6 @@ def train(steps: int, batch: int, pool: int) -> ScenesDetector:
     return detector
 
 
-def save(detector: ScenesDetector) -> None:
-    """Write the weights as fp16, beside their place first."""
-    WEIGHTS.parent.mkdir(parents=True, exist_ok=True)
-    partial = WEIGHTS.with_suffix(".partial")
-    save_file({name: value.half().contiguous() for name, value in detector.state_dict().items()}, partial)
-    os.replace(partial, WEIGHTS)
-
-
 @torch.inference_mode()
 def measure(count: int) -> None:
     """Print the detector's ceiling on held-out drawings against their own captions."""
@@ -130,7 +121,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--held-out", type=int, default=1000, help="drawings to measure on")
     arguments = parser.parse_args(argv)
     if not arguments.measure:
-        save(train(arguments.steps, arguments.batch, arguments.pool))
+        save_weights(train(arguments.steps, arguments.batch, arguments.pool))
         load_scenes_detector.cache_clear()
     measure(arguments.held_out)
     return 0
