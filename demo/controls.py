@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Iterator
 
 import gradio as gr
 
@@ -54,3 +55,26 @@ def advanced(session: Session) -> tuple[gr.Slider, gr.Slider, gr.Textbox, gr.Dro
         negative = gr.Textbox("", label="Negative prompt", max_length=limits.prompt_characters)
         scheduler = gr.Dropdown(list(SCHEDULERS)[:-1], value=session.model.scheduler_name, label="Scheduler")
     return scale, steps, negative, scheduler
+
+
+def validator(problems: Callable[..., list[str]]) -> Callable[..., list]:
+    """Runs on the server before the queue, for the page and for scripts alike; `problems` has a text for each input."""
+    return lambda *values: [gr.validate(not problem, problem) for problem in problems(*values)]
+
+
+def in_lane(
+    session: Session, problems: list[str], outputs: int, draw: Callable[[], Iterator[tuple]]
+) -> Iterator[tuple]:
+    """What draw() yields, one visitor at a time; problems and errors are said in words.
+
+    The status is the second of an event's outputs.
+    """
+    if any(problems):
+        raise gr.Error(" ".join(filter(None, problems)), title="Not drawn")
+    if session.lane.locked():
+        yield gr.skip(), "Another picture is being drawn; yours is next.", *[gr.skip()] * (outputs - 2)
+    with session.lane:
+        try:
+            yield from draw()
+        except (ValueError, FloatingPointError) as error:
+            raise gr.Error(str(error), title="Not drawn") from None

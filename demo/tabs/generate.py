@@ -41,7 +41,7 @@ def build(session: Session) -> None:
     }
     drawing = [
         trigger(handler(session), inputs, [picture, status], api_name="generate" if trigger == go.click else None,
-                api_visibility="public" if trigger == go.click else "private", validator=validator(session), **shared)
+                api_visibility="public" if trigger == go.click else "private", validator=controls.validator(session.problems), **shared)
         for trigger in (go.click, prompt.submit)
     ]  # fmt: skip
     stop.click(
@@ -59,35 +59,15 @@ def opening(session: Session) -> Image.Image | None:
     return picture
 
 
-def validator(session: Session) -> Callable[..., list]:
-    """Runs on the server before the queue, for the page and for scripts alike."""
-
-    def check(prompt, negative_prompt, seed, steps, guidance_scale, scheduler):  # noqa: ANN001, ANN202  (anything can come)
-        found = session.problems(prompt, negative_prompt, seed, steps, guidance_scale, scheduler)
-        return [gr.validate(not problem, problem) for problem in found]
-
-    return check
-
-
 def handler(session: Session) -> Callable[..., Iterator]:
     """The endpoint /generate."""
 
     def generate(prompt: str, negative_prompt: str = "", seed: int = 7, steps: int = 20, guidance_scale: float = 2.0,
                  scheduler: str = "ddim") -> Iterator[tuple[Image.Image, str]]:  # fmt: skip
-        problems = [
-            text for text in session.problems(prompt, negative_prompt, seed, steps, guidance_scale, scheduler) if text
-        ]
-        if problems:
-            raise gr.Error(" ".join(problems), title="Not drawn")
-        if session.lane.locked():
-            yield gr.skip(), "Another picture is being drawn; yours is next."
-        with session.lane:
-            try:
-                yield from draw(
-                    session, prompt, negative_prompt, int(seed), int(steps), float(guidance_scale), scheduler
-                )
-            except (ValueError, FloatingPointError) as error:
-                raise gr.Error(str(error), title="Not drawn") from None
+        settings = (prompt, negative_prompt, seed, steps, guidance_scale, scheduler)
+        yield from controls.in_lane(session, session.problems(*settings), 2, lambda: draw(
+            session, prompt, negative_prompt, int(seed), int(steps), float(guidance_scale), scheduler
+        ))  # fmt: skip
 
     return generate
 

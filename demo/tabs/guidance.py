@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import tempfile
 import time
@@ -54,7 +55,8 @@ def build(session: Session) -> None:
     schedule.change(curve_svg, schedule, curve, queue=False, show_progress="hidden", api_visibility="private")
     sweeping = go.click(
         handler(session), [prompt, scales, seeds, schedule, steps], [grid, status, chart, keep], api_name="sweep",
-        validator=validator(session), concurrency_id="device", concurrency_limit=1, show_progress="minimal",
+        validator=controls.validator(functools.partial(problems, session)),
+        concurrency_id="device", concurrency_limit=1, show_progress="minimal",
         show_progress_on=[status],
     )  # fmt: skip
     stop.click(
@@ -105,11 +107,6 @@ def read_seeds(session: Session, text: object) -> list[int]:
     return seeds
 
 
-def validator(session: Session) -> Callable[..., list]:
-    """Runs on the server before the queue, for the page and for scripts alike."""
-    return lambda *values: [gr.validate(not problem, problem) for problem in problems(session, *values)]
-
-
 def cost_words(session: Session, scales: object, seeds: object, steps: object) -> str:
     """What a sweep will cost, before it starts."""
     try:
@@ -127,17 +124,10 @@ def handler(session: Session) -> Callable[..., Iterator]:
 
     def sweep(prompt: str, guidance_scales: str = "1,2,4,8", seeds: str = "7", guidance_schedule: str = "constant",
               steps: int = 20) -> Iterator[tuple]:  # fmt: skip
-        wrong = [text for text in problems(session, prompt, guidance_scales, seeds, guidance_schedule, steps) if text]
-        if wrong:
-            raise gr.Error(" ".join(wrong), title="Not drawn")
-        if session.lane.locked():
-            yield gr.skip(), "Another picture is being drawn; yours is next.", gr.skip(), gr.skip()
-        with session.lane:
-            try:
-                places = read_scales(session, guidance_scales), read_seeds(session, seeds)
-                yield from draw(session, prompt, *places, guidance_schedule, int(steps))
-            except (ValueError, FloatingPointError) as error:
-                raise gr.Error(str(error), title="Not drawn") from None
+        found = problems(session, prompt, guidance_scales, seeds, guidance_schedule, steps)
+        yield from controls.in_lane(session, found, 4, lambda: draw(
+            session, prompt, read_scales(session, guidance_scales), read_seeds(session, seeds), guidance_schedule, int(steps)
+        ))  # fmt: skip
 
     return sweep
 
