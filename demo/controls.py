@@ -12,6 +12,7 @@ from ldm_core.sampling import SCHEDULERS
 from .session import Session
 
 FIRST_SEED = 7
+# By the world that a model was made for; a model of none of them gets a prompt that any can draw.
 EXAMPLES = {
     "scenes": [
         "a red house on the left and a pine tree on the right, mountains, in a snowy field at night",
@@ -19,21 +20,32 @@ EXAMPLES = {
         "a purple hot air balloon in the center and clouds, in a desert on a sunny day",
         "a boat with a yellow sail in the center and the sun on the right, on a lake at sunset",
         "a palm tree on the left and an orange house on the right, in a desert at dawn",
-    ]
-}
+    ],
+    "fashion": [
+        "a photo of an ankle boot", "a handbag", "a photo of a dress", "a sneaker", "a pair of trousers", "a picture of a sweater",
+    ],
+    "": ["a lighthouse on a cliff at dawn", "a bowl of oranges on a wooden table", "a red bicycle against a white wall"],
+}  # fmt: skip
 WHAT_IT_DRAWS = {
     "scenes": (
         "This small model was trained on drawn landscapes alone. It knows skies (day, dawn, sunset, night, storm), grounds "
         "(field, snow, desert, lake), houses, pines, palms, boats, balloons, sun, moon, clouds and mountains, eight colours, "
         "and left, center, right. Other words leave it guessing."
-    )
+    ),
+    "fashion": (
+        "This small model was trained on the grey pictures of Fashion-MNIST alone: t-shirts, trousers, pullovers, dresses, "
+        "coats, sandals, shirts, sneakers, bags and ankle boots, 32 pixels wide. It knows their names and plain synonyms; "
+        "colours and other words leave it guessing."
+    ),
+    "": "",
 }
 
 
 def prompt_box(session: Session) -> gr.Textbox:
     """The prompt, an example already in it."""
-    examples = EXAMPLES.get(session.model.spec.name, ["a lighthouse on a cliff at dawn"])
-    return gr.Textbox(examples[0], label="Prompt", lines=2, max_length=session.limits.prompt_characters)
+    return gr.Textbox(
+        EXAMPLES[session.model.spec.world][0], label="Prompt", lines=2, max_length=session.limits.prompt_characters
+    )
 
 
 def seed_row(session: Session) -> gr.Number:

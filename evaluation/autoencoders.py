@@ -1,6 +1,6 @@
 """Autoencoders side by side over a folder of photographs.
 
-    python -m evaluation.autoencoders --images FOLDER --models scenes,FOLDER,... --out runs/autoencoders
+    python -m evaluation.autoencoders --images FOLDER --models photo-f4,photo-f8,sd-vae-ft-mse --out runs/autoencoders
 
 Each image is cropped (never squeezed) to sides that every model can take, encoded to the posterior mean, decoded and
 rounded to 8 bits. Writes images.csv (a row per image and model), summary.csv and report.html.
@@ -22,17 +22,13 @@ from ldm_core.autoencoder import Autoencoder
 from ldm_core.data.photos import open_photo, photo_files
 from ldm_core.images import from_pil, rounded
 from ldm_core.loading import autoencoder_folder, choose_device, load_autoencoder, quiet
+from ldm_core.registry import AUTOENCODERS
 
 from . import statistics
-from .metrics.reconstruction import bicubic, psnr, ssim
+from .metrics.reconstruction import bicubic, crop, psnr, ssim
 from .report import document, write_whole
 
-
-def crop(image: Tensor, multiple: int) -> Tensor:
-    """The middle of an image (3, H, W) whose sides are multiples of a number."""
-    height, width = (side // multiple * multiple for side in image.shape[1:])
-    top, left = (image.shape[1] - height) // 2, (image.shape[2] - width) // 2
-    return image[:, top : top + height, left : left + width]
+DEFAULT = ",".join(name for name, spec in AUTOENCODERS.items() if spec.embedded)
 
 
 def compare(image: Tensor, autoencoder: Autoencoder) -> dict[str, float]:
@@ -111,7 +107,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m evaluation.autoencoders", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("--images", type=Path, required=True, metavar="FOLDER", help="photographs, searched below too")
-    parser.add_argument("--models", default="scenes", help="names, folders or hub ids, with commas between")
+    parser.add_argument(
+        "--models", default=DEFAULT,
+        help=f"names ({', '.join(AUTOENCODERS)}, or a model's), folders or hub ids, with commas between (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--limit", type=int, default=None, metavar="N", help="only the first N images")
     parser.add_argument("--device", default=None)
     parser.add_argument("--out", type=Path, default=None, help="default: runs/autoencoders-<folder>")

@@ -1,10 +1,11 @@
 """The figures of an embedded model's card, computed anew on what it has never seen.
 
-    python -m evaluation.card scenes --count 1000
+    python -m evaluation.card scenes
     python -m evaluation.card fashion --data FOLDER      the folder of the official Fashion-MNIST files
 
 Makes held-out captions into pictures at every guidance scale (resumable: runs/card-NAME), and prints every metric
-against w, the autoencoder's PSNR, and the ceilings. An autoencoder alone has `python -m evaluation.autoencoders`.
+against w, the autoencoder's PSNR, the ceilings, and for the drawn world how far the model composes. The model may be
+a folder that `ldm_core.training` made. An autoencoder alone has `python -m evaluation.autoencoders`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ldm_core.images import from_uint8, rounded
 from ldm_core.pipeline import LatentDiffusion
 
 from . import run, statistics
+from .composition import composition
 from .metrics.detectors import load_detector
 from .metrics.reconstruction import psnr
 
@@ -32,6 +34,7 @@ METRICS = {
     "scenes": "fd_scenes,coverage_scenes,clip_scenes,scene_accuracy",
     "fashion": "fd_fashion,coverage_fashion,fashion_accuracy",
 }
+SCALES = {"scenes": "0,1,2,4,8", "fashion": "0,1,1.25,2,4"}
 ACCURACY = {"scenes": "scene_accuracy", "fashion": "fashion_accuracy"}
 Held = tuple[list[str], Tensor]  # captions, and images (B, 3, H, W) in [0, 1]
 
@@ -80,9 +83,9 @@ def autoencoder_figures(
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m evaluation.card", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("model", help="a model of one of the repository's worlds, by its registry name")
+    parser.add_argument("model", help="a model of one of the repository's worlds: a registry name or a folder")
     parser.add_argument("--count", type=int, default=1000, help="held-out pictures and prompts (default: %(default)s)")
-    parser.add_argument("--guidance-scales", default="0,1,2,4,8")
+    parser.add_argument("--guidance-scales", default=None, help=f"default: {SCALES}")
     parser.add_argument("--data", type=Path, default=None, metavar="FOLDER", help="the Fashion-MNIST files")
     parser.add_argument("--out", type=Path, default=None, help="default: runs/card-<model>")
     arguments = parser.parse_args(argv)
@@ -104,8 +107,13 @@ def main(argv: list[str] | None = None) -> int:
     out.mkdir(parents=True, exist_ok=True)
     prompts = out / "held-out.jsonl"
     prompts.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in captions(world, arguments.count)))
-    return run.main(["--model", arguments.model, "--prompts", str(prompts), "--out", str(out / "run"),
-                     "--guidance-scales", arguments.guidance_scales, "--metrics", METRICS[world]])  # fmt: skip
+    status = run.main(["--model", arguments.model, "--prompts", str(prompts), "--out", str(out / "run"),
+                       "--guidance-scales", arguments.guidance_scales or SCALES[world],
+                       "--metrics", METRICS[world]])  # fmt: skip
+    if scene and status == 0:
+        print("\nthings asked for in a colour, by whether training ever showed their kind in it")
+        print(composition(out / "run", load_detector("scenes")).round(3).to_string(index=False))
+    return status
 
 
 if __name__ == "__main__":

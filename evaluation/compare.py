@@ -18,10 +18,10 @@ import pandas as pd
 
 from . import report, score
 from .differences import COLUMNS, PAIR, of_distances, of_means, with_verdicts
-from .look import cache_file, read_cache
+from .look import cache_file, identity, read_cache
 from .metrics.catalogue import AUTOENCODER, DISTANCE, METRICS
-from .metrics.detectors import Detector, load_detector
-from .reference import load_reference
+from .metrics.detectors import load_detector
+from .reference import load_reference, stored_reference
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,14 @@ class Finished:
         except (OSError, json.JSONDecodeError) as error:
             raise ValueError(f"{folder} is no finished run: {error}") from None
 
-    def features(self, name: str, detector: Detector) -> np.ndarray:
+    def features(self, name: str) -> np.ndarray:
         """Per-image features by a detector, in the order of images.csv."""
         files = [Path(file) for file in self.images["file"]]
-        path = cache_file(self.folder, files[0].parent.name, name, detector)
-        known = read_cache(path, detector.sha256)
+        who = identity(self.facts["detectors"][name]["sha256"], self.facts["detectors"][name]["resize"])
+        path = cache_file(self.folder, files[0].parent.name, name, who)
+        known = read_cache(path, who)
         if not known:
-            raise ValueError(f"{self.folder} has no features by the detector of today ({path.name}); score it again")
+            raise ValueError(f"{self.folder} has lost its features ({path.name}); run the evaluation again to score it")
         return np.stack([known[file.name][0] for file in files])
 
 
@@ -57,10 +58,16 @@ def check_comparable(first: Finished, second: Finished) -> None:
         if first.facts[key] != second.facts[key]:
             raise ValueError(f"the runs cannot be compared: {key} is {first.facts[key]} and {second.facts[key]}")
     for name in set(first.facts["detectors"]) & set(second.facts["detectors"]):
-        if first.facts["detectors"][name] != second.facts["detectors"][name]:
-            raise ValueError(f"the runs cannot be compared: they were scored by two versions of {name}")
+        one, other = (run.facts["detectors"][name] for run in (first, second))
+        if one != other:
+            raise ValueError(f"the runs cannot be compared: {name} was {one['name']} at {one['resize']} ({one['sha256'][:8]}) "
+                             f"and {other['name']} at {other['resize']} ({other['sha256'][:8]})")  # fmt: skip
     if not common_scales(first, second):
         raise ValueError("the runs cannot be compared: they have no guidance scale in common")
+
+
+def computed(run: Finished) -> list[str]:
+    return [metric for metric in run.facts["metrics"] if metric not in run.facts["not_computed"]]
 
 
 def common_scales(first: Finished, second: Finished) -> list[float]:
@@ -72,7 +79,7 @@ def compare(first: Finished, second: Finished) -> pd.DataFrame:
     check_comparable(first, second)
     scales, names = common_scales(first, second), (first.folder.name or "A", second.folder.name or "B")
     rows = []
-    for metric in (name for name in first.facts["metrics"] if name in second.facts["metrics"]):
+    for metric in (name for name in computed(first) if name in computed(second)):
         if METRICS[metric].kind == AUTOENCODER:
             continue
         found = _distances(first, second, metric) if METRICS[metric].kind == DISTANCE else _means(first, second, metric)
@@ -90,12 +97,10 @@ def _means(first: Finished, second: Finished, metric: str) -> dict[float, dict |
 
 def _distances(first: Finished, second: Finished, metric: str) -> dict[float, dict | None]:
     name = METRICS[metric].detector
-    detector = load_detector(name)
-    if not first.facts["references"][name].startswith("embedded"):
-        return dict.fromkeys(common_scales(first, second))  # the folder of images may have changed since
-    reference = {name: load_reference(detector)}
+    kept = first.folder / "references" / f"{name}.npz"
+    reference = stored_reference(kept) if kept.exists() else load_reference(load_detector(name))
     one, other = (
-        score.measure_distances(run.images, {name: run.features(name, detector)}, reference, [metric])
+        score.measure_distances(run.images, {name: run.features(name)}, {name: reference}, [metric])
         for run in (first, second)
     )
     return {scale: of_distances(one[metric, scale], other[metric, scale]) for scale in common_scales(first, second)}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ldm_core.registry import MODELS, find
 
-from .metrics.catalogue import check
+from .metrics.catalogue import RESIZE_MODES, check
 
 SCHEDULES = ("constant", "linear", "cosine")
 
@@ -35,7 +35,8 @@ class RunConfig:
     height: int | None = None
     width: int | None = None
     metrics: tuple[str, ...] | None = None  # None: those of the model's world, as far as they can run
-    reference: Path | None = None  # a folder of images for the distances; None: what ships with the detector
+    reference: Path | None = None  # a folder of images, or a file of statistics; None: what ships with the detector
+    resize: str = "clean"  # how images are brought to Inception's size; see metrics/resize.py
     out: Path | None = None  # None: runs/<model>-<prompt file's stem>
     dry_run: bool = False
 
@@ -49,8 +50,10 @@ class RunConfig:
             raise ValueError(f"--steps must be from 1 to 1000, got {self.steps}")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"--seed must be from 0 to {2**32 - 1}, got {self.seed}")
-        if self.reference is not None and not self.reference.is_dir():
-            raise ValueError(f"--reference {self.reference} is no folder")
+        if self.reference is not None and not (self.reference.is_dir() or self.reference.suffix == ".npz"):
+            raise ValueError(f"--reference {self.reference} is no folder of images, nor a .npz file of statistics")
+        if self.resize not in RESIZE_MODES:
+            raise ValueError(f"--resize must be one of {', '.join(RESIZE_MODES)}, got {self.resize!r}")
         check(self.metrics or ())
 
 

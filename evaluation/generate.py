@@ -20,8 +20,9 @@ from ldm_core.images import load_png, save_png, to_uint8
 from ldm_core.pipeline import LatentDiffusion
 
 from .jobs import Job
+from .processes import Processes
 
-COST_LOG = "cost.jsonl"
+COST_LOG = "cost-{rank}.jsonl"  # a process each
 
 
 def missing(jobs: Sequence[Job], folder: Path) -> list[Job]:
@@ -40,12 +41,18 @@ def missing(jobs: Sequence[Job], folder: Path) -> list[Job]:
     return absent
 
 
-def generate(model: LatentDiffusion, jobs: Sequence[Job], folder: Path, batch_size: int, settings: dict) -> None:
-    """Make the jobs' images in `folder`; settings are those of LatentDiffusion.denoise, the same for all."""
+def generate(model: LatentDiffusion, jobs: Sequence[Job], folder: Path, batch_size: int, settings: dict,
+             processes: Processes | None = None) -> None:  # fmt: skip
+    """Make the jobs' images in `folder`; settings are those of LatentDiffusion.denoise, the same for all.
+
+    Of several processes each is given its own jobs; the first shows its progress.
+    """
+    processes = processes or Processes()
     folder.mkdir(parents=True, exist_ok=True)
     terminal = sys.stderr.isatty()
-    bar = tqdm(total=len(jobs), desc="images", unit="image", smoothing=0.1, dynamic_ncols=True, ascii=not terminal,
-               mininterval=0.5 if terminal else 15)  # fmt: skip
+    words = "images" if processes.count == 1 else f"images, 1 of {processes.count} processes"
+    bar = tqdm(total=len(jobs), desc=words, unit="image", smoothing=0.1, dynamic_ncols=True, ascii=not terminal,
+               mininterval=0.5 if terminal else 15, disable=not processes.first)  # fmt: skip
     with bar, ThreadPoolExecutor(4) as writers:
         for start in range(0, len(jobs), batch_size):
             batch = jobs[start : start + batch_size]
@@ -57,18 +64,18 @@ def generate(model: LatentDiffusion, jobs: Sequence[Job], folder: Path, batch_si
             written = [writers.submit(save_png, folder / job.file, pixels) for job, pixels in zip(batch, images)]
             for future in written:
                 future.result()  # a full disk is said here, not at the end
-            log_cost(folder, batch, time.perf_counter() - began)
+            log_cost(folder / COST_LOG.format(rank=processes.rank), batch, time.perf_counter() - began)
             bar.update(len(batch))
 
 
-def log_cost(folder: Path, batch: Sequence[Job], seconds: float) -> None:
+def log_cost(log: Path, batch: Sequence[Job], seconds: float) -> None:
     """Add a batch's seconds to the account, shared out by the network rows that each scale needs."""
     weights = [1 if job.guidance_scale in (0, 1) else 2 for job in batch]
     rows = {}
     for job, weight in zip(batch, weights):
         images, share = rows.get(job.guidance_scale, (0, 0.0))
         rows[job.guidance_scale] = (images + 1, share + seconds * weight / sum(weights))
-    with (folder / COST_LOG).open("a", encoding="utf-8") as file:
+    with log.open("a", encoding="utf-8") as file:
         for scale, (images, share) in rows.items():
             row = {"guidance_scale": scale, "images": images, "seconds": share, "peak_memory_gb": peak_memory_gb()}
             file.write(json.dumps(row) + "\n")

@@ -1,4 +1,4 @@
-"""One small SVG chart a metric: value against guidance scale, with its 95 % interval. Text stays text."""
+"""Small SVG charts: a metric against guidance scale, and distance against fit; 95 % intervals. Text stays text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import html
 import math
 
 import pandas as pd
+
+from .front import Front
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 220, 52, 14, 30, 36
 
@@ -48,6 +50,50 @@ def chart(rows: pd.DataFrame, metric: str, higher_is_better: bool, line: float |
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle" class="quiet">guidance scale w</text>'
     )
     label = f'role="img" aria-label="{html.escape(metric)} against guidance scale"'
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" {label}>{"".join(parts)}</svg>'
+
+
+def front_chart(front: Front) -> str:
+    """Distance (upwards) against fit (to the right), a labelled point a scale; hollow where another scale beats it."""
+    points = front.points
+
+    def bounds(name: str) -> tuple[float, float]:
+        known = pd.concat([points[f"{part}_{name}"] for part in ("value", "low", "high")]).dropna()
+        margin = 0.1 * (known.max() - known.min()) or 1.0
+        return known.min() - margin, known.max() + margin
+
+    (left, right), (low, high) = bounds("fit"), bounds("distance")
+
+    def x(value: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * (value - left) / (right - left)
+
+    def y(value: float) -> float:
+        return TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
+
+    words = '<tspan class="quiet">lower right is better</tspan>'
+    parts = [f'<text x="{LEFT}" y="16" class="title">{front.distance} and {front.fit} {words}</text>']
+    for value in _ticks(low, high):
+        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}" class="grid"/>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.4g}</text>')
+    for value in _ticks(left, right):
+        parts.append(f'<text x="{x(value):.1f}" y="{HEIGHT - 20}" text-anchor="middle">{value:.4g}</text>')
+    path = " ".join(f"{x(row.value_fit):.1f},{y(row.value_distance):.1f}" for row in points.itertuples())
+    parts.append(f'<polyline points="{path}" class="curve"/>')
+    for scale, row in points.iterrows():
+        across, down = x(row["value_fit"]), y(row["value_distance"])
+        for ends in (("low_fit", "high_fit"), ("low_distance", "high_distance")):
+            if pd.notna(row[ends[0]]):
+                one, two = row[ends[0]], row[ends[1]]
+                at = (x(one), x(two), down, down) if ends[0] == "low_fit" else (across, across, y(one), y(two))
+                parts.append('<line x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}" class="bar"/>'.format(*at))
+        hollow = ' class="hollow"' if scale in front.dominated else ""
+        knee = " (knee)" if scale == front.knee else ""
+        parts.append(f'<circle cx="{across:.1f}" cy="{down:.1f}" r="4"{hollow}/>')
+        parts.append(f'<text x="{across + 7:.1f}" y="{down - 6:.1f}">w = {scale:g}{knee}</text>')
+    parts.append(
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle" class="quiet">{front.fit}</text>'
+    )
+    label = f'role="img" aria-label="{front.distance} against {front.fit}, a point for each guidance scale"'
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" {label}>{"".join(parts)}</svg>'
 
 

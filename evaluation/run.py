@@ -17,7 +17,7 @@ from pathlib import Path
 from ldm_core.recipe import Recipe, read_png
 
 from .config import SCHEDULES, RunConfig
-from .metrics.catalogue import METRICS
+from .metrics.catalogue import METRICS, RESIZE_MODES
 from .prompts import Prompt, load_prompts
 from .scales import parse_scales
 
@@ -58,9 +58,17 @@ def parser() -> argparse.ArgumentParser:
     add("height", int, "H", "pixels; default: the model's")
     add("width", int, "W", "pixels; default: the model's")
     made.add_argument(
-        "--metrics", metavar="LIST", default=None, help=f"of {', '.join(METRICS)}; default: what suits the model"
+        "--metrics", metavar="LIST", default=None,
+        help=f"of {', '.join(METRICS)}; default: what suits the model, as far as it can be computed here",
+    )  # fmt: skip
+    add(
+        "reference",
+        Path,
+        "FOLDER|FILE",
+        "real images, or a file of evaluation.reference; default: what ships with the detector",
     )
-    add("reference", Path, "FOLDER", "images to measure distances to; default: the embedded drawings")
+    made.add_argument("--resize", choices=RESIZE_MODES, default=default["resize"],
+                      help="how images are brought to Inception's size (default: %(default)s)")  # fmt: skip
     add("out", Path, "FOLDER", "default: runs/<model>-<prompt file's stem>")
     made.add_argument("--dry-run", action="store_true", help="say what would be made, write nothing")
     return made
@@ -127,21 +135,26 @@ def main(argv: list[str] | None = None) -> int:
     """0 when done, 2 when the command cannot be carried out as given, 130 when stopped by Ctrl-C."""
     command = parser()
     arguments = command.parse_args(argv)
+    alone = os.environ.get("RANK", "0") == "0"  # of several processes one speaks
     try:
         config = config_of(arguments)
         prompts = prompts_of(arguments, config)
-        from .runner import Run  # torch takes seconds to import: only who got this far waits
+        from .processes import Processes  # torch takes seconds to import: only who got this far waits
+        from .runner import Run
 
-        run = Run(config, prompts)
+        processes = Processes.join()
+        run = Run(config, prompts, processes)
         if config.dry_run:
-            run.describe()
-            return 0
-        run.carry_out()
+            run.rehearse()
+        else:
+            run.carry_out()
+        processes.part()
     except KeyboardInterrupt:
-        print("\nStopped. Every finished image is kept; the same command goes on from here.", file=sys.stderr)
+        if alone:
+            print("\nStopped. Every finished image is kept; the same command goes on from here.", file=sys.stderr)
         return 130
-    except (ValueError, OSError, FloatingPointError) as error:
-        command.exit(2, f"{command.prog}: error: {' '.join(str(error).split())}\n")
+    except (ValueError, OSError, FloatingPointError, RuntimeError) as error:
+        command.exit(2, f"{command.prog}: error: {' '.join(str(error).split())}\n" if alone else None)
     return 0
 
 

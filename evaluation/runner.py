@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import io
 import json
 import os
 import platform
+import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 import ldm_core
 from ldm_core import arguments, guidance
+from ldm_core.images import to_pil
 from ldm_core.sampling import make_scheduler, time_of
 
-from . import report, score
+from . import reconstruct, report, score
 from .config import RunConfig, choose_model
 from .differences import differences
 from .generate import COST_LOG, generate, missing
-from .jobs import list_jobs
-from .look import cache_file, job_table, look
-from .metrics.catalogue import AUTOENCODER, DEFAULTS, DISTANCE, METRICS, detectors_of
-from .metrics.detectors import load_detector
+from .jobs import Job, list_jobs
+from .look import cache_file, flat_images, identity, job_table, look
+from .metrics.catalogue import AUTOENCODER, DEFAULTS, DISTANCE, IMAGE, METRICS, Metric, detectors_of
+from .metrics.detectors import Detector, load_detector
+from .processes import Processes
 from .prompts import Prompt
-from .reference import load_reference
+from .reference import Reference, load_reference
+from .self_check import self_check
 
 PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pandas", "scipy", "pillow")
 
@@ -35,24 +41,26 @@ PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pandas", "scipy", "p
 class Run:
     """A run that has been checked and can start: the model is loaded, the folder agrees, the metrics can be computed."""
 
-    def __init__(self, config: RunConfig, prompts: Sequence[Prompt]):
-        self.config, self.prompts = config, prompts
-        name, why = choose_model(config.model, config.device)
-        print(f"model: {name} ({why})", flush=True)
-        self.model = ldm_core.load(name, config.device, config.dtype, config.vae)
-        self.metrics = config.metrics or DEFAULTS[self.model.spec.world or "scenes"]
+    def __init__(self, config: RunConfig, prompts: Sequence[Prompt], processes: Processes | None = None):
+        self_check()
+        self.config, self.prompts, self.processes = config, prompts, processes or Processes()
+        device = self.processes.device(config.device)
+        name, why = choose_model(config.model, device)
+        self._say(f"model: {name} ({why})")
+        self.model = ldm_core.load(name, device, config.dtype, config.vae)
+        self.metrics = config.metrics or DEFAULTS[self.model.spec.world]
         self.protocol = self._protocol()
         self.out = config.out or Path("runs") / f"{self.model.spec.name}-{config.prompts.stem}"
         self._check_folder()
-        self.detectors = {name: load_detector(name) for name in detectors_of(self.metrics)}
-        measured = detectors_of(self.metrics, DISTANCE)
-        self.references = {name: load_reference(self.detectors[name], config.reference) for name in measured}
         fingerprint = hashlib.sha256(json.dumps(self.protocol, sort_keys=True).encode()).hexdigest()[:12]
         self.images = self.out / "images" / fingerprint
         self.jobs = list_jobs(prompts, config.guidance_scales, config.images_per_prompt, config.seed)
-        for metric in config.metrics or ():
-            if why := score.obstacle(metric, self.jobs):
-                raise ValueError(f"--metrics {metric} cannot be computed: {why}")
+        self.detectors: dict[str, Detector] = {}
+        self.references: dict[str, Reference] = {}
+        self.obstacles: dict[str, str] = {}  # metrics that cannot be computed, and why
+        for metric in self.metrics:
+            self._prepare(METRICS[metric])
+        self.obstacles = self.processes.told(self.obstacles)
         self.unseen = self.model.unseen_words([prompt.text for prompt in prompts])
 
     def _protocol(self) -> dict:
@@ -71,6 +79,50 @@ class Run:
             "rows_per_call": 2 * config.batch_size if model.device.type == "cuda" else 16, "run_seed": config.seed,
         }  # fmt: skip
 
+    def _prepare(self, metric: Metric) -> None:
+        """Load what a metric needs. One asked for stops the command where it cannot be computed; a default is noted.
+
+        Only what is asked for is downloaded.
+        """
+        asked_for = self.config.metrics is not None
+        try:
+            if why := self._obstacle(metric):
+                raise ValueError(why)
+            if metric.detector and metric.detector not in self.detectors:
+                self.detectors[metric.detector] = self._detector(metric.detector, asked_for)
+            if metric.kind == DISTANCE:
+                self._prepare_reference(metric)
+        except ValueError as error:
+            if asked_for:
+                raise ValueError(f"--metrics {metric.name} cannot be computed: {error}") from None
+            self.obstacles[metric.name] = str(error)
+
+    def _obstacle(self, metric: Metric) -> str | None:
+        if metric.kind == AUTOENCODER:
+            return reconstruct.obstacle(metric.name, self.model, self._photographs())
+        return score.obstacle(metric.name, self.jobs)
+
+    def _detector(self, name: str, download: bool) -> Detector:
+        if name == "autoencoder":
+            return reconstruct.AutoencoderDetector(self.model)
+        return load_detector(name, self.config.resize, str(self.model.device), download)
+
+    def _photographs(self) -> Path | None:
+        """Real images for the autoencoder, where the reference is a folder of them."""
+        source = self.config.reference
+        return source if source is not None and source.is_dir() else None
+
+    def _prepare_reference(self, metric: Metric) -> None:
+        source, name = self.config.reference, metric.detector
+        if not self.processes.first or (self.config.dry_run and source is not None and source.is_dir()):
+            return  # one process measures; and to look at every image of a folder would take long
+        if name not in self.references:
+            self.references[name] = load_reference(
+                self.detectors[name], source, self.out / "references" / f"{name}.npz"
+            )
+        if metric.statistic != "frechet" and self.references[name].features is None:
+            raise ValueError(score.NO_FEATURES)
+
     def _check_folder(self) -> None:
         """The folder is new, or holds a run of this protocol; and it can be written."""
         known = self.out / "run.json"
@@ -86,9 +138,12 @@ class Run:
         if not parent.is_dir() or not os.access(parent, os.W_OK):
             raise ValueError(f"--out {self.out} cannot be written: {parent} is no folder that is open to writing")
 
-    def describe(self) -> None:
-        """Say what there is to do."""
-        absent = missing(self.jobs, self.images)
+    def _say(self, words: str) -> None:
+        if self.processes.first:
+            print(words, flush=True)
+
+    def describe(self, absent: Sequence[Job]) -> None:
+        """Say what there is to do: `absent` is to be made."""
         protocol = self.protocol
         print(f"{len(self.prompts)} prompts x {self.config.images_per_prompt} seeds x {len(self.config.guidance_scales)} "
               f"scales = {len(self.jobs)} images, {len(self.jobs) - len(absent)} present, {len(absent)} to make")  # fmt: skip
@@ -99,63 +154,111 @@ class Run:
             print(f"{self._prompts_with_unseen()} of {len(self.prompts)} prompts hold words this model has never seen "
                   f"({len(self.unseen)} words: {some} ...); it draws what it knows of the rest")  # fmt: skip
 
-    def carry_out(self) -> None:
-        """Make what is missing, score all, write the tables and the reports."""
-        self.describe()
+    def rehearse(self) -> None:
+        """Say what a run would do, how long it would take and what it would fill; write nothing."""
         absent = missing(self.jobs, self.images)
-        self.images.mkdir(parents=True, exist_ok=True)
-        report.write_whole(self.out / "run.json", json.dumps(self.facts(), indent=1))
+        if not self.processes.first:
+            return
+        self.describe(absent)
+        if absent:
+            seconds, size = self._try_one()
+            total = datetime.timedelta(seconds=round(seconds * len(absent) / self.processes.count))
+            print(
+                f"about {total} to make them, at {seconds:.2f} s an image, and {size * len(absent) / 2**20:.0f} MiB of disk"
+            )
+
+    def _try_one(self) -> tuple[float, int]:
+        """Seconds an image, tried on a batch of the jobs at a few steps, and the bytes of one PNG."""
+        steps, trial = self.protocol["steps"], 2
+        batch = self.jobs[: self.config.batch_size]
+        size = {name: self.protocol[name] for name in ("height", "width", "rows_per_call")}
+
+        def draw(count: int) -> Tensor:
+            return self.model.sample([job.prompt.text for job in batch], [job.seed for job in batch],
+                                     [job.guidance_scale for job in batch], steps=count, **size)  # fmt: skip
+
+        draw(1)  # first calls allocate
+        began = time.perf_counter()
+        short = draw(trial)
+        middle = time.perf_counter()
+        draw(2 * trial)
+        step = max(0.0, (time.perf_counter() - middle) - (middle - began)) / trial
+        seconds = (middle - began) + step * (steps - trial)
+        buffer = io.BytesIO()
+        to_pil(short[0]).save(buffer, format="PNG")
+        return seconds / len(batch), buffer.tell()
+
+    def carry_out(self) -> None:
+        """Make what is missing, score all, write the tables and the reports; with others, each its share."""
+        absent = self.processes.told(missing(self.jobs, self.images) if self.processes.first else [])
+        if self.processes.first:
+            self.describe(absent)
+            self.images.mkdir(parents=True, exist_ok=True)
+            report.write_whole(self.out / "run.json", json.dumps(self.facts(), indent=1))
         keys = ("steps", "height", "width", "guidance_schedule", "guidance_rescale", "negative_prompt", "rows_per_call")
         settings = {key: self.protocol[key] for key in keys}
         settings |= {"scheduler": self.config.scheduler, "guidance_interval": self.config.guidance_interval}
-        if absent:
-            generate(self.model, absent, self.images, self.config.batch_size, settings)
+        if share := self.processes.share(absent):
+            generate(self.model, share, self.images, self.config.batch_size, settings, self.processes)
+        self.processes.meet()
         summary = self.score()
+        if summary is None:
+            return
         print("\n" + report.side_by_side(summary).to_string())
         for metric, note in summary[summary["value"].isna()].groupby("metric", sort=False)["note"].first().items():
             print(f"{metric}: {note}")
         print(f"\nreport: {self.out / 'report.html'}")
 
-    def score(self) -> pd.DataFrame:
-        """Write every table and report from the images on disk; returns the summary."""
+    def score(self) -> pd.DataFrame | None:
+        """Write every table and report from the images on disk; returns the summary. None in all but the first process,
+        which the others help to look at the images."""
         table, features = job_table(self.jobs, self.images), {}
-        for name, detector in self.detectors.items():
-            cache = cache_file(self.out, self.images.name, name, detector)
-            features[name], scores = look(self.jobs, self.images, cache, detector)
+        computed = [metric for metric in self.metrics if metric not in self.obstacles]
+        for name in detectors_of([metric for metric in computed if METRICS[metric].kind != AUTOENCODER]):
+            detector = self.detectors[name]
+            cache = cache_file(self.out, self.images.name, name, identity(detector.sha256, detector.resize))
+            features[name], scores = look(self.jobs, self.images, cache, detector, self.processes)
             table = table.join(scores)
-        distances = score.measure_distances(table, features, self.references, self.metrics)
-        rows = [row for metric in self.metrics for row in self._rows(metric, table, distances)]
-        rows += score.score_ceilings(self.detectors, self.metrics)
-        for row in rows:
-            detector = self.detectors.get(row["detector"])
-            row |= {"detector": detector.name, "resize": detector.resize} if detector else {"resize": ""}
-        summary = report.summary_table(
-            rows, self.model.spec.name, self.config.prompts.name, self.config.guidance_schedule
-        )
-        compared = [metric for metric in self.metrics if METRICS[metric].kind != AUTOENCODER]
+        if not self.processes.first:
+            return None
+        distances = score.measure_distances(table, features, self.references, computed)
+        summary = self._summary(table, distances, computed)
+        compared = [metric for metric in computed if METRICS[metric].kind != AUTOENCODER]
         compared_scales, cost = differences(table, distances, compared), self._cost()
         tables = {"summary": summary, "images": table, "differences": compared_scales, "cost": cost}
         for name, content in tables.items():
             report.write_whole(self.out / f"{name}.csv", content.to_csv(index=False, lineterminator="\n"))
-        facts = self.facts()
+        flat = [path.name for path in flat_images([self.images / job.file for job in self.jobs])]
+        facts = self.facts() | {"flat_images": flat}
+        report.write_whole(self.out / "run.json", json.dumps(facts, indent=1))
         report.write_whole(self.out / "report.md", report.markdown(summary, compared_scales, cost, facts))
         report.write_whole(
             self.out / "report.html", report.page(self.out, summary, table, compared_scales, cost, facts)
         )
         return summary
 
+    def _summary(self, table: pd.DataFrame, distances: dict, computed: list[str]) -> pd.DataFrame:
+        """A row per metric, scale and category; one with the reason for each metric that was not computed."""
+        rows = [row for metric in self.metrics for row in self._rows(metric, table, distances)]
+        of_autoencoder = [name for name in computed if METRICS[name].kind == AUTOENCODER]
+        rows += reconstruct.score_autoencoder(self.model, of_autoencoder, self._photographs(), self.detectors)
+        rows += score.score_ceilings(self.detectors, computed)
+        for row in rows:
+            detector = self.detectors.get(row["detector"])
+            row |= {"detector": detector.name, "resize": detector.resize} if detector else {"resize": ""}
+        return report.summary_table(rows, self.model.spec.name, self.config.prompts.name, self.config.guidance_schedule)
+
     def _rows(self, metric: str, table: pd.DataFrame, distances: dict) -> list[dict]:
-        kind = METRICS[metric].kind
-        if kind == AUTOENCODER:
-            return [score.score_autoencoder(self.model)]
-        if kind == DISTANCE:
+        if metric in self.obstacles:
+            return [score.row(metric, None, None, note=f"not computed: {self.obstacles[metric]}")]
+        if METRICS[metric].kind == DISTANCE:
             return score.score_distance(distances, metric, self.detectors[METRICS[metric].detector].dimension)
-        return score.score_images(table, metric)
+        return score.score_images(table, metric) if METRICS[metric].kind == IMAGE else []
 
     def _cost(self) -> pd.DataFrame:
         """What the images of each scale cost, over all sessions of this run."""
-        log = self.images / COST_LOG
-        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+        logs = sorted(self.images.glob(COST_LOG.format(rank="*")))
+        lines = [line for log in logs for line in log.read_text(encoding="utf-8").splitlines()]
         spent = pd.DataFrame([json.loads(line) for line in lines if line.endswith("}")],
                              columns=["guidance_scale", "images", "seconds", "peak_memory_gb"])  # fmt: skip
         total = spent.groupby("guidance_scale").agg({"images": "sum", "seconds": "sum", "peak_memory_gb": "max"})
@@ -182,10 +285,12 @@ class Run:
             "model": model.spec.name, "source": str(model.spec.source), "vae": config.vae, "prompts": config.prompts.name,
             "prompts_sha256": hashlib.sha256(config.prompts.read_bytes()).hexdigest(), "prompt_count": len(self.prompts),
             "image_count": len(self.jobs), "guidance_scales": list(config.guidance_scales), "protocol": self.protocol,
-            "images_per_prompt": config.images_per_prompt, "batch_size": config.batch_size, "metrics": list(self.metrics),
-            "detectors": {detector.name: detector.sha256 for detector in self.detectors.values()},
-            "references": {name: f"{config.reference or 'embedded'}, {len(features)} images"
-                           for name, features in self.references.items()},
+            "images_per_prompt": config.images_per_prompt, "processes": self.processes.count,
+            "batch_size": config.batch_size, "metrics": list(self.metrics),
+            "detectors": {name: {"name": detector.name, "sha256": detector.sha256, "resize": detector.resize}
+                          for name, detector in self.detectors.items()},
+            "references": {name: {"words": reference.words, **reference.protocol} for name, reference in self.references.items()},
+            "not_computed": self.obstacles,
             "unseen_words": dict(self.unseen.most_common()), "prompts_with_unseen_words": self._prompts_with_unseen(),
             "truncated_prompts": sum(model.conditioner.is_truncated(prompt.text) for prompt in self.prompts),
             "device": str(model.device), "threads": torch.get_num_threads(), "machine": platform.processor() or platform.machine(),

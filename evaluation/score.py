@@ -9,21 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ldm_core.data import scenes
-from ldm_core.images import from_uint8, rounded
-from ldm_core.pipeline import LatentDiffusion
-
 from . import statistics
 from .jobs import Job
 from .metrics.catalogue import DISTANCE, METRICS
-from .metrics.detectors import Detector
-from .metrics.distribution import FrechetReference, KernelReference, Moments, NeighbourReference
-from .metrics.reconstruction import psnr
+from .metrics.detectors import WorldDetector
+from .metrics.distribution import Blocks, FrechetReference, KernelReference, NeighbourReference
+from .reference import Reference
 from .statistics import Estimate
 
 BLOCKS = 20  # of the jackknife, at most
-HELD_OUT = 64  # drawings for vae_psnr
 TOO_FEW = "a distance needs images of three prompts or more"
+NO_FEATURES = "the reference holds mean and covariance alone"
 Target = FrechetReference | KernelReference | NeighbourReference
 
 
@@ -32,7 +28,7 @@ def obstacle(metric: str, jobs: Sequence[Job]) -> str | None:
     spec = METRICS[metric]
     if spec.kind == DISTANCE:
         prompts = [job.prompt.id for job in jobs if job.guidance_scale == jobs[0].guidance_scale]
-        return None if leave_out(np.array(prompts)) else TOO_FEW
+        return TOO_FEW if blocks_of(np.array(prompts)) is None else None
     if spec.reads is not None and all(spec.reads(job.prompt.text) is None for job in jobs):
         return spec.nothing_read
     return None
@@ -64,48 +60,43 @@ class Distance:
 def measure_distances(
     table: pd.DataFrame,
     features: Mapping[str, np.ndarray],
-    references: Mapping[str, np.ndarray],
+    references: Mapping[str, Reference],
     metrics: Sequence[str],
 ) -> dict[tuple[str, float], Distance]:
     """The distances of every scale by every metric of `metrics` that is one; features and references by detector."""
     found = {}
     for metric in (name for name in metrics if METRICS[name].kind == DISTANCE):
         detector = METRICS[metric].detector
-        target = _target(metric, references[detector])
+        target = target_of(metric, references[detector])
         for scale in sorted(table["guidance_scale"].unique()):
             chosen = (table["guidance_scale"] == scale).to_numpy()
-            masks = leave_out(table["prompt_id"].to_numpy()[chosen])
-            found[metric, scale] = _distance(features[detector][chosen], masks, target)
+            blocks, n = blocks_of(table["prompt_id"].to_numpy()[chosen]), int(chosen.sum())
+            if blocks is None:
+                found[metric, scale] = Distance(float("nan"), [], n)
+            else:
+                found[metric, scale] = Distance(*target.leave_out(features[detector][chosen], blocks), n)
     return found
 
 
-def _target(metric: str, reference: np.ndarray) -> Target:
+def target_of(metric: str, reference: Reference) -> Target:
     """What a metric measures against, its own work on the reference done once."""
-    statistic = metric.split("_")[0]
-    if statistic == "fd":
-        moments = Moments.of(reference)
-        return FrechetReference(moments.mean, moments.covariance)
-    return KernelReference(reference) if statistic == "kd" else NeighbourReference(reference, statistic)
+    statistic = METRICS[metric].statistic
+    if statistic == "frechet":
+        return FrechetReference(reference.mean, reference.covariance)
+    if reference.features is None:
+        raise ValueError(f"{metric}: {NO_FEATURES}")
+    if statistic in ("kernel", "cmmd"):
+        return KernelReference(reference.features, statistic)
+    return NeighbourReference(reference.features, statistic)
 
 
-def leave_out(prompts: np.ndarray) -> list[np.ndarray]:
-    """Masks over images that drop one block of prompts each; none where a mask would keep fewer than two images."""
+def blocks_of(prompts: np.ndarray) -> Blocks | None:
+    """The jackknife block of each image, by its prompt; None where leaving one out would keep fewer than two images."""
     ranks = np.unique(prompts, return_inverse=True)[1]
-    blocks = min(BLOCKS, int(ranks.max()) + 1)
-    keep = [statistics.block_of(ranks, blocks) != index for index in range(blocks)]
-    return keep if min(mask.sum() for mask in keep) >= 2 else []
-
-
-def _distance(features: np.ndarray, keep: list[np.ndarray], target: Target) -> Distance:
-    """Leave-out by blocks of prompts; additive moments make each a subtraction and one small eigenvalue problem."""
-    if not keep:
-        return Distance(float("nan"), [], len(features))
-    if not isinstance(target, FrechetReference):
-        return Distance(target.distance(features), [target.distance(features[mask]) for mask in keep], len(features))
-    whole = Moments.of(features)
-    parts = [whole - Moments.of(features[~mask]) for mask in keep]
-    left_out = [target.distance(part.mean, part.covariance) for part in parts]
-    return Distance(target.distance(whole.mean, whole.covariance), left_out, len(features))
+    prompts_in_all = int(ranks.max()) + 1
+    count = min(BLOCKS, prompts_in_all)
+    blocks = statistics.shuffled_blocks(prompts_in_all, count)[ranks]
+    return blocks if len(blocks) - np.bincount(blocks).max() >= 2 and count > 1 else None
 
 
 def score_distance(found: dict[tuple[str, float], Distance], metric: str, dimension: int) -> list[dict]:
@@ -116,7 +107,7 @@ def score_distance(found: dict[tuple[str, float], Distance], metric: str, dimens
             rows.append(row(metric, None, scale, note=f"not computed: {TOO_FEW}"))
             continue
         plain, corrected = statistics.jackknife(distance.whole, distance.left_out, distance.n)
-        frechet = metric.startswith("fd_")
+        frechet = METRICS[metric].statistic == "frechet"
         few = f"n/d = {distance.n / dimension:.1f}: biased upwards, compare at equal n only"
         rows.append(row(metric, plain, scale, note=few if frechet else ""))
         if frechet and distance.n >= 2 * dimension:
@@ -125,26 +116,13 @@ def score_distance(found: dict[tuple[str, float], Distance], metric: str, dimens
     return rows
 
 
-def score_ceilings(detectors: Mapping[str, Detector], metrics: Sequence[str]) -> list[dict]:
+def score_ceilings(detectors: Mapping[str, WorldDetector], metrics: Sequence[str]) -> list[dict]:
     """What real images score, for the metrics that know it."""
     rows = []
     for metric in (name for name in metrics if METRICS[name].has_ceiling):
         value, words = detectors[METRICS[metric].detector].ceiling()
         rows.append(row(f"{metric}_ceiling", value, None, note=words))
     return rows
-
-
-def score_autoencoder(model: LatentDiffusion) -> dict:
-    """vae_psnr: reconstructions of held-out drawings at the model's size, per image, after rounding to 8 bits."""
-    if model.spec.world == "fashion":
-        return row(
-            "vae_psnr", None, None, note="not computed: the data set does not ship; python -m evaluation.card fashion"
-        )
-    side = max(model.height, model.width)
-    drawn = np.stack([scenes.draw(scenes.random_scene(seed), side) for seed in scenes.HELD_OUT_SEEDS[:HELD_OUT]])
-    images = from_uint8(drawn)[:, :, : model.height, : model.width]
-    rebuilt = rounded(model.reconstruct(images))
-    return row("vae_psnr", statistics.mean(psnr(images, rebuilt).tolist()), None, note="dB, on held-out drawings")
 
 
 def row(metric: str, estimate: Estimate | None, scale: float | None, category: str = "", note: str = "") -> dict:

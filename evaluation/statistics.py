@@ -42,9 +42,14 @@ def mean(values: Sequence[float], clusters: Sequence[object] | None = None) -> E
     return estimate(float(centre), len(values), se, count - 1)
 
 
-def block_of(index: int, blocks: int) -> int:
-    """The jackknife block of a prompt: the same for every guidance scale, so that differences are paired."""
-    return index % blocks
+def shuffled_blocks(count: int, blocks: int) -> np.ndarray:
+    """The jackknife block of each of `count` prompts: as many in each as can be, the same for every guidance scale, so that
+    differences are paired.
+
+    By chance, and always the same: prompt files come in some order, and every twentieth prompt of one that goes through
+    ten labels in turn would be a block of one label.
+    """
+    return np.random.default_rng(0).permutation(count) % blocks
 
 
 def jackknife(whole: float, left_out: Sequence[float], n: int) -> tuple[Estimate, float]:

@@ -53,4 +53,4 @@ def words_of(prompt: str) -> list[str]:
 def load_words(tokenizer_folder: Path) -> frozenset[str] | None:
     """The vocabulary beside an embedded model's tokenizer; None where there is none."""
     path = tokenizer_folder / "words.txt"
-    return frozenset(path.read_text(encoding="utf-8").split()) if path.exists() else None
+    return frozenset(words_of(path.read_text(encoding="utf-8"))) if path.exists() else None

@@ -14,6 +14,8 @@ import torch
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
+from .data.photos import opaque
+
 
 def to_uint8(images: Tensor) -> np.ndarray:
     """Images (B, 3, H, W) in [0, 1] -> uint8 (B, H, W, 3), to nearest: truncation would darken by half a level."""
@@ -37,11 +39,7 @@ def to_pil(image: Tensor) -> Image.Image:
 
 def from_pil(picture: Image.Image) -> Tensor:
     """A PIL picture of any mode -> one image (3, H, W) in [0, 1]; transparency shows white behind it."""
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture)
-    return from_uint8(np.asarray(picture.convert("RGB"))[None])[0]
+    return from_uint8(np.asarray(opaque(picture))[None])[0]
 
 
 def to_model(images: Tensor) -> Tensor:

@@ -46,7 +46,8 @@ def load(name: str, device: str | None = None, dtype: str | torch.dtype | None =
     folder = local_folder(spec)
     if not (folder / "model_index.json").exists():
         raise ValueError(f"model {name!r} is no diffusers checkpoint: {folder} has no model_index.json")
-    pipeline_class = read_json(folder / "model_index.json").get("_class_name")
+    index = read_json(folder / "model_index.json")
+    pipeline_class = index.get("_class_name")
     if pipeline_class != "StableDiffusionPipeline":
         raise ValueError(f"model {name!r} is a {pipeline_class}; this version runs StableDiffusionPipeline folders")
     vae_folder = autoencoder_folder(vae) if vae else folder / "vae"
@@ -55,9 +56,10 @@ def load(name: str, device: str | None = None, dtype: str | torch.dtype | None =
     text_encoder = network(CLIPTextModel, folder / "text_encoder", torch.float32).to(device)
     tokenizer = load_tokenizer(folder / "tokenizer")
     check_latents(unet, autoencoder, vae)
-    if name not in registry.MODELS:  # a stranger's native size is in its own config
+    if name not in registry.MODELS:  # a stranger's native size is in its own config; a world, where it was trained here
         side = unet.config.sample_size * autoencoder.factor
-        spec = dataclasses.replace(spec, height=side, width=side)
+        world = index.get("_world") if index.get("_world") in registry.WORLDS else ""
+        spec = dataclasses.replace(spec, height=side, width=side, world=world)
     conditioner = ClipConditioner(tokenizer, text_encoder, load_words(folder / "tokenizer"))
     scheduler_config = read_json(folder / "scheduler" / "scheduler_config.json")
     make_scheduler(scheduler_config)
@@ -98,7 +100,7 @@ def choose_dtype(dtype: str | torch.dtype | None, device: str) -> torch.dtype:
     return DTYPES[known]
 
 
-def local_folder(spec: registry.ModelSpec) -> Path:
+def local_folder(spec: registry.ModelSpec | registry.AutoencoderSpec) -> Path:
     """The folder of a model, downloaded first where it lives on the hub."""
     if Path(spec.source).is_dir():
         return Path(spec.source)
@@ -154,8 +156,8 @@ def read_json(path: Path) -> dict:
 
 
 def autoencoder_folder(name: str) -> Path:
-    """The folder of an autoencoder by a model's registry name, a folder or a hub id: its own, or its `vae` part."""
-    folder = local_folder(registry.find(name))
+    """The folder of an autoencoder by its or a model's registry name, a folder or a hub id: its own, or the `vae` part."""
+    folder = local_folder(registry.find_autoencoder(name))
     return folder / "vae" if (folder / "vae").is_dir() else folder
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,54 @@ def test_the_bias_of_small_samples_follows_its_law():
         draws = [Moments.of(np.random.RandomState(seed).randn(n, d)) for seed in range(20)]
         bias = np.mean([exact.distance(draw.mean, draw.covariance) for draw in draws])
         assert bias == pytest.approx(d / n + d * (d + 1) / (4 * (n - 1)), rel=0.06)
+
+
+def blocks(n, count=5):
+    return np.arange(n) % count
+
+
+@pytest.mark.parametrize("n", [40, 400])
+def test_each_left_out_block_gives_the_distance_of_what_is_left(n):
+    # 40 samples in 64 dimensions take the way over samples, 400 the way over dimensions.
+    rng = np.random.RandomState(3)
+    moments, x = Moments.of(rng.randn(500, 64)), rng.randn(n, 64) * 1.1 + 0.2
+    reference = FrechetReference(moments.mean, moments.covariance)
+
+    def plainly(kept):
+        part = Moments.of(kept)
+        return reference.distance(part.mean, part.covariance)
+
+    whole, left_out = reference.leave_out(x, blocks(n))
+    assert whole == pytest.approx(plainly(x), rel=1e-6)
+    assert left_out == pytest.approx([plainly(x[blocks(n) != block]) for block in range(5)], rel=1e-6)
+
+
+@pytest.mark.parametrize("statistic", ["kernel", "cmmd"])
+def test_each_left_out_block_gives_the_kernel_distance_of_what_is_left(statistic, monkeypatch):
+    monkeypatch.setattr("evaluation.metrics.distribution.ROWS", 7)  # portions that do not divide the rows
+    rng = np.random.RandomState(4)
+    reference, x = KernelReference(rng.randn(30, 8), statistic), rng.randn(23, 8) + 0.3
+    whole, left_out = reference.leave_out(x, blocks(23))
+    assert whole == pytest.approx(reference.distance(x), rel=1e-12)
+    assert left_out == pytest.approx([reference.distance(x[blocks(23) != block]) for block in range(5)], rel=1e-9)
+
+
+def test_cmmd_of_opposite_directions_is_worked_out_by_hand():
+    # Lengths do not count. Within a sample every pair, oneself too, has kernel 1; across, |x - y|^2 = 4: exp(-4 / 200).
+    right, left = np.array([[2.0, 0], [5, 0]]), np.array([[-1.0, 0], [-3, 0]])
+    expected = 1000 * (1 + 1 - 2 * np.exp(-0.02))
+    assert KernelReference(right, "cmmd").distance(left) == pytest.approx(expected)
+
+
+def test_inception_sized_distances_take_seconds_not_minutes():
+    rng = np.random.default_rng(0)
+    moments = Moments.of(rng.normal(size=(2100, 2048)))
+    reference, x = FrechetReference(moments.mean, moments.covariance), rng.normal(size=(256, 2048))
+    began = time.perf_counter()
+    reference.leave_out(x, blocks(256, 20))
+    assert time.perf_counter() - began < 20, (
+        "21 eigenvalue problems of 256 x 256; in 2048 dimensions they take a minute"
+    )
 
 
 def test_a_distance_to_oneself_is_nothing_and_rotation_changes_nothing():

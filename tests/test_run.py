@@ -115,10 +115,10 @@ def test_a_default_metric_that_cannot_run_is_a_row_with_the_reason_and_no_number
     assert main(["--model", str(tiny_folder), "--prompts", str(tmp_path / "p.txt"), "--steps", "1", "--device", "cpu",
                  "--guidance-scales", "1,2", "--out", str(out)]) == 0  # fmt: skip
     summary = pd.read_csv(out / "summary.csv").set_index("metric")
-    for metric in ("fd_scenes", "kd_scenes", "scene_accuracy"):
+    for metric in ("fid", "kid", "clip_score"):
         rows = summary.loc[[metric]]
         assert rows["value"].isna().all() and rows["note"].str.startswith("not computed").all()
-    assert summary.loc["vae_psnr", "n"] == 64 and "fd_scenes: not computed" in capsys.readouterr().out
+    assert summary.loc["vae_psnr", "n"] == 64 and "fid: not computed" in capsys.readouterr().out
 
 
 def test_an_edited_prompt_with_the_same_seed_is_made_anew(folder, tmp_path):
@@ -151,8 +151,7 @@ def test_a_folder_with_a_foreign_run_json_is_refused(folder, capsys):
         (["--guidance-scales", "nan"], "guidance scales must look like"),
         (["--height", "31"], "height must be a positive multiple of 2"),
         (["--scheduler", "heun"], "scheduler must be one of"),
-        (["--metrics", "fid"], "not in this version"),
-        (["--metrics", "beauty"], "unknown; known: fd_scenes"),
+        (["--metrics", "beauty"], "unknown; known: fid"),
         (["--limit", "1"], "--metrics fd_scenes cannot be computed: a distance needs"),
         (["--model", "scens"], "did you mean 'scenes'"),
         (["--prompts", "/nowhere/p.txt"], "cannot be read"),
@@ -162,7 +161,7 @@ def test_a_folder_with_a_foreign_run_json_is_refused(folder, capsys):
         (["--guidance-interval", "often"], "two numbers"),
         (["--out", "/dev/null/run"], "cannot be written"),
         (["--device", "moon"], "device 'moon'"),
-        (["--reference", "/nowhere"], "--reference /nowhere is no folder"),
+        (["--reference", "/nowhere"], "--reference /nowhere is no folder of images, nor"),
         (["--recipe", "/nowhere/r.json"], "one of the two"),
     ],
 )  # fmt: skip

@@ -59,3 +59,11 @@ def test_p_values_equal_scipys_paired_test():
     a, b = np.random.RandomState(0).randn(30), np.random.RandomState(1).randn(30) + 0.4
     found = statistics.mean(b - a)
     assert statistics.p_value(found.value, found.se, 29) == pytest.approx(stats.ttest_rel(b, a).pvalue)
+
+
+def test_blocks_are_even_the_same_each_time_and_blind_to_the_order_of_a_prompt_file():
+    blocks = statistics.shuffled_blocks(1000, 20)
+    assert set(np.bincount(blocks)) == {50} and (blocks == statistics.shuffled_blocks(1000, 20)).all()
+    labels = np.arange(1000) % 10  # a file that goes through ten labels in turn
+    shares = [np.bincount(labels[blocks == block], minlength=10).max() for block in range(20)]
+    assert max(shares) < 20, "i % 20 would put 50 prompts of one label into a block"

@@ -62,11 +62,23 @@ def test_what_a_caption_states_is_a_thing_with_its_own_colour_and_place():
         "night",
         "lake",
         "mountains",
-        "house yellow left",
-        "pine None None",
+        "lower left: house",
+        "lower left: yellow",
+        "lower None: pine",
     }
     stated = {fact for seed in range(300) for fact in corpus.facts_of_scene(scenes.random_scene(seed))}
     assert stated <= set(corpus.scene_facts()) and len(set(corpus.scene_facts())) == len(corpus.scene_facts())
+
+
+def test_training_never_shows_the_combinations_kept_for_the_test_of_composition():
+    pictured = corpus.training_scenes(400)
+    pairs = {(thing.kind, thing.colour) for scene in pictured for thing in scene.things if thing.colour}
+    every = {(kind, colour) for kind in scenes.COLOURED_KINDS for colour in scenes.COLOURS}
+    assert pairs == every - set(scenes.UNSEEN_PAIRS) and len(pictured) == 400
+    assert corpus.training_scenes(40) == pictured[:40]
+    # What a caption states of such a combination is made of facts that training does state.
+    stated = {fact for scene in pictured for fact in corpus.facts_of_scene(scene)}
+    assert corpus.facts_of_scene(scenes.parse("a purple house on the left")) <= stated
 
 
 def test_the_text_encoder_learns_to_read_captions():

@@ -27,11 +27,11 @@ def build(session: Session) -> None:
                 go, stop = gr.Button("Draw", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
             seed = controls.seed_row(session)
             scale, steps, negative, scheduler = controls.advanced(session)
-            gr.Examples(controls.EXAMPLES.get(session.model.spec.name, []), prompt, label="Prompts to try")
+            gr.Examples(controls.EXAMPLES[session.model.spec.world], prompt, label="Prompts to try")
         with gr.Column(scale=5):
             picture = gr.Image(opening(session), label="Picture", format="png", interactive=False, buttons=["download", "fullscreen"],
                                height=SHOWN + 40, elem_id="picture", alt_text="The generated picture")  # fmt: skip
-            status = gr.Markdown(controls.WHAT_IT_DRAWS.get(session.model.spec.name, ""), elem_id="status")
+            status = gr.Markdown(controls.WHAT_IT_DRAWS[session.model.spec.world], elem_id="status")
     inputs = [prompt, negative, seed, steps, scale, scheduler]
     shared = {
         "concurrency_id": "device",
@@ -51,8 +51,8 @@ def build(session: Session) -> None:
 
 def opening(session: Session) -> Image.Image | None:
     """The picture that is there when the page opens: the first example, drawn by a model that ships and is quick."""
-    model, examples = session.model, controls.EXAMPLES.get(session.model.spec.name)
-    if not model.spec.embedded or not examples:
+    model, examples = session.model, controls.EXAMPLES[session.model.spec.world]
+    if not model.spec.embedded:
         return None
     *_, (picture, _) = draw(session, examples[0], "", controls.FIRST_SEED, model.spec.steps, model.spec.guidance_scale,
                             model.scheduler_name)  # fmt: skip

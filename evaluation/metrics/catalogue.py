@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ldm_core.data import fashion_mnist, scenes
 
 DISTANCE, IMAGE, AUTOENCODER = "distance", "image", "autoencoder"
+RESIZE_MODES = ("clean", "tf1", "pytorch")  # what they are: resize.py
 
 
 @dataclass(frozen=True)
@@ -18,41 +19,50 @@ class Metric:
     kind: str
     higher_is_better: bool
     detector: str = ""  # the name in detectors.py
+    statistic: str = ""  # of a distance: the name in distribution.py
     reads: Callable[[str], object] | None = None  # None for a prompt that the metric has nothing to say about
     nothing_read: str = ""  # the reason where that is so of every prompt
     has_ceiling: bool = False  # whether the detector knows what real images score
 
 
-def _of_world(name: str) -> tuple[Metric, ...]:
-    """What any detector with a reference gives."""
-    distances = (
-        ("fd", False),
-        ("kd", False),
-        ("precision", True),
-        ("recall", True),
-        ("density", True),
-        ("coverage", True),
+NEIGHBOURS = ("precision", "recall", "density", "coverage")  # higher is better
+
+
+def _distances(detector: str, ending: str, frechet: str, kernel: str) -> tuple[Metric, ...]:
+    """What any detector with a reference gives, under its own names."""
+    return (
+        Metric(frechet, DISTANCE, False, detector, "frechet"),
+        Metric(kernel, DISTANCE, False, detector, "kernel"),
+        *(Metric(f"{statistic}_{ending}", DISTANCE, True, detector, statistic) for statistic in NEIGHBOURS),
     )
-    return tuple(Metric(f"{short}_{name}", DISTANCE, better, name) for short, better in distances)
 
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        *_of_world("scenes"),
+        *_distances("inception", "inception", "fid", "kid"),  # these two names are Inception's alone
+        *_distances("dinov2", "dinov2", "fd_dinov2", "kd_dinov2"),
+        Metric("cmmd", DISTANCE, False, "cmmd", "cmmd"),
+        Metric("clip_score", IMAGE, True, "clip"),
+        *_distances("scenes", "scenes", "fd_scenes", "kd_scenes"),
         Metric("clip_scenes", IMAGE, True, "scenes"),
-        Metric("scene_accuracy", IMAGE, True, "scenes", scenes.parse, "no prompt speaks of the drawn world", True),
-        *_of_world("fashion"),
-        Metric(
-            "fashion_accuracy", IMAGE, True, "fashion", fashion_mnist.parse, "no prompt names a piece of clothing", True
-        ),
+        Metric("scene_accuracy", IMAGE, True, "scenes", "", scenes.parse, "no prompt speaks of the drawn world", True),
+        *_distances("fashion", "fashion", "fd_fashion", "kd_fashion"),
+        Metric("fashion_accuracy", IMAGE, True, "fashion", "", fashion_mnist.parse, "no prompt names a piece of clothing", True),
         Metric("vae_psnr", AUTOENCODER, True),
+        Metric("vae_ssim", AUTOENCODER, True),
+        Metric("vae_lpips", AUTOENCODER, False),
+        Metric("rfid", AUTOENCODER, False, "inception"),
+        Metric("rfd_dinov2", AUTOENCODER, False, "dinov2"),
+        Metric("rfd_scenes", AUTOENCODER, False, "scenes"),
+        Metric("vae_psnr_generated", IMAGE, True, "autoencoder"),
     )
-}
-LATER = ("fid", "kid", "clip_score", "fd_dinov2", "cmmd", "vae_ssim", "rfid")
+}  # fmt: skip
+GENERAL = ("fid", "kid", "clip_score", "vae_psnr", "vae_ssim")
 DEFAULTS = {  # by the world that a model was made for
-    "scenes": ("fd_scenes", "kd_scenes", "clip_scenes", "scene_accuracy", "vae_psnr"),
-    "fashion": ("fd_fashion", "kd_fashion", "coverage_fashion", "fashion_accuracy", "vae_psnr"),
+    "scenes": ("fd_scenes", "kd_scenes", "clip_scenes", "scene_accuracy", *GENERAL),
+    "fashion": ("fd_fashion", "kd_fashion", "coverage_fashion", "fashion_accuracy", *GENERAL),
+    "": GENERAL,
 }
 
 
@@ -63,9 +73,7 @@ def detectors_of(names: Iterable[str], kind: str | None = None) -> list[str]:
 
 
 def check(names: tuple[str, ...]) -> None:
-    """ValueError for a metric that is not known, or not in this version."""
+    """ValueError for a metric that is not known."""
     for name in names:
-        if name in LATER:
-            raise ValueError(f"--metrics {name} is not in this version; known: {', '.join(METRICS)}")
         if name not in METRICS:
             raise ValueError(f"--metrics {name!r} is unknown; known: {', '.join(METRICS)}")

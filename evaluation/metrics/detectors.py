@@ -5,7 +5,7 @@ dimension       numbers in a feature
 resize          how images are brought to its size
 features        images (B, 3, H, W) in [0, 1] -> (B, dimension), float32
 look            images and their prompts -> features (B, dimension) and {metric: a score an image, NaN where none}
-ceiling         what real images score by the metric that has one, and in words what they are
+ceiling         what real images score by the metric that has one, and in words what they are; a world's own have it
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ import numpy as np
 from torch import Tensor
 
 from ..statistics import Estimate
+from .clip_detector import load_clip, load_cmmd
+from .dinov2_detector import load_dinov2
 from .fashion_detector import load_fashion_detector
+from .inception import load_inception
 from .scenes_detector import load_scenes_detector
 
 
@@ -29,18 +32,33 @@ class Detector(Protocol):
     sha256: str
     dimension: int
     resize: str
-    weights: Path
 
     def image_features(self, images: Tensor) -> Tensor: ...
 
     def look(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]: ...
 
+
+class WorldDetector(Detector, Protocol):
+    """A detector that ships with the repository: beside its weights lies a reference, and it knows its own ceiling."""
+
+    weights: Path
+
     def ceiling(self) -> tuple[Estimate, str]: ...
 
 
-LOADERS = {"scenes": load_scenes_detector, "fashion": load_fashion_detector}
+WORLDS = {"scenes": load_scenes_detector, "fashion": load_fashion_detector}
+PUBLISHED = {"inception": load_inception, "clip": load_clip, "cmmd": load_cmmd, "dinov2": load_dinov2}
+NAMES = (*WORLDS, *PUBLISHED)
 
 
-def load_detector(name: str) -> Detector:
-    """The detector of a name, its weights checked; ValueError says what is missing."""
-    return LOADERS[name]()
+def load_detector(name: str, resize: str = "clean", device: str = "cpu", download: bool = False) -> Detector:
+    """The detector of a name, its weights checked; ValueError says what is missing.
+
+    `resize` is Inception's mode; the others have one way each. A world's own detector always works on the CPU.
+    """
+    if name in WORLDS:
+        return WORLDS[name]()
+    if name not in PUBLISHED:
+        raise ValueError(f"detector must be one of {', '.join(NAMES)}, got {name!r}")
+    options = {"device": device, "download": download}
+    return load_inception(resize, **options) if name == "inception" else PUBLISHED[name](**options)

@@ -29,3 +29,21 @@ def bicubic(images: Tensor, values: int) -> Tensor:
     small = (max(1, round(height * ratio)), max(1, round(width * ratio)))
     shrunk = F.interpolate(images, small, mode="bicubic", antialias=True)
     return F.interpolate(shrunk, (height, width), mode="bicubic").clamp(0, 1)
+
+
+def lpips(images: Tensor, others: Tensor) -> Tensor:
+    """Learned perceptual distance per image (Zhang et al. 2018, AlexNet), of (B, 3, H, W) in [0, 1]; lower is closer.
+
+    ImportError where torchvision is not installed.
+    """
+    from torchmetrics.functional.image.lpips import learned_perceptual_image_patch_similarity as distance
+
+    pairs = zip(others, images)
+    return torch.stack([distance(other[None], image[None], net_type="alex", normalize=True) for other, image in pairs])
+
+
+def crop(image: Tensor, multiple: int) -> Tensor:
+    """The middle of an image (3, H, W) whose sides are multiples of a number: cropped, never squeezed."""
+    height, width = (side // multiple * multiple for side in image.shape[1:])
+    top, left = (image.shape[1] - height) // 2, (image.shape[2] - width) // 2
+    return image[:, top : top + height, left : left + width]

@@ -94,11 +94,11 @@ class ScenesDetector(nn.Module):
         return self.project_text(hidden.masked_fill(absent[..., None], 0).sum(1) / (~absent).sum(1, keepdim=True))
 
     def _tokens(self, texts: list[str]) -> Tensor:
+        """(len(texts), MAX_WORDS), filled up with 0: one shape whatever the texts, so that none depends on the others."""
         rows = [
             [self.words.get(w, 1) for w in re.findall(r"[^\W\d_]+", text.lower())][:MAX_WORDS] or [1] for text in texts
         ]
-        longest = max(len(row) for row in rows)
-        return torch.tensor([row + [0] * (longest - len(row)) for row in rows])
+        return torch.tensor([row + [0] * (MAX_WORDS - len(row)) for row in rows])
 
     def logits(self, prepared: Tensor) -> dict[str, Tensor]:
         """Images as `prepare` returns them -> (B, answers) for every head."""
@@ -164,14 +164,18 @@ def scene_accuracy(shown: Scene, asked: Scene) -> float:
         getattr(shown, name) == getattr(asked, name) for name in ("sky", "ground") if getattr(asked, name) is not None
     ]
     items += [getattr(shown, name) for name in ("mountains", "clouds") if getattr(asked, name)]
-    items += [any(_fits(found, thing) for found in shown.things) for thing in asked.things]
+    items += [shows(shown, thing) for thing in asked.things]
     if not items:
         raise ValueError("asked must name something of the drawn world; parse() returns None for a text that does not")
     return sum(items) / len(items)
 
 
-def _fits(found: Thing, asked: Thing) -> bool:
-    return found.kind == asked.kind and asked.colour in (None, found.colour) and asked.place in (None, found.place)
+def shows(shown: Scene, asked: Thing) -> bool:
+    """Whether one thing of a scene has the kind asked for, and the colour and place as far as asked."""
+    return any(
+        found.kind == asked.kind and asked.colour in (None, found.colour) and asked.place in (None, found.place)
+        for found in shown.things
+    )
 
 
 @functools.cache

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from ldm_core.data import fashion_mnist
 
-from ..reference import write_reference
+from ..reference import write_world_reference
 from .fashion_detector import FashionDetector, load_fashion_detector
 from .weights_file import save_weights
 
@@ -67,7 +67,7 @@ def train(images: Tensor, labels: Tensor, epochs: int, batch: int = 128) -> Fash
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        bar.set_postfix(loss=f"{loss.item():.3f}")
+        bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
     return detector.eval()
 
 
@@ -84,7 +84,7 @@ def save_reference(images: Tensor) -> None:
     load_fashion_detector.cache_clear()
     detector = load_fashion_detector()
     features = torch.cat([detector.image_features(part) for part in images[::3].split(500)])
-    write_reference(detector, features.half().numpy())
+    write_world_reference(detector, features.half().numpy())
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -88,7 +88,7 @@ def train(steps: int, batch: int, pool: int) -> ScenesDetector:
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        bar.set_postfix(loss=f"{loss.item():.3f}")
+        bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
     return detector
 
 

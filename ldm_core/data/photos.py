@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
@@ -25,9 +25,26 @@ def open_photo(path: Path) -> Image.Image:
     """A photograph in RGB, turned as its EXIF data say; ValueError names a file that cannot be read."""
     try:
         with Image.open(path) as picture:
-            return ImageOps.exif_transpose(picture).convert("RGB")
-    except (OSError, UnidentifiedImageError) as error:
+            return opaque(ImageOps.exif_transpose(picture))
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # a broken PNG chunk is a SyntaxError
         raise ValueError(f"{path} cannot be read as a photograph: {error}") from None
+
+
+def opaque(picture: Image.Image) -> Image.Image:
+    """A picture of any mode in RGB: white behind what is transparent, 16-bit grey brought to 8 bits."""
+    if picture.mode.startswith("I"):  # Pillow would cut off everything above 255
+        picture = Image.fromarray((np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture.convert("RGB")
+
+
+def middle_square(picture: Image.Image) -> Image.Image:
+    """The largest square in the middle of a picture."""
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    return picture.crop((left, top, left + side, top + side))
 
 
 def squares(folder: Path, count: int, size: int) -> Iterator[np.ndarray]:

@@ -22,6 +22,7 @@ from .world import (
     SKIES,
     SKY_KINDS,
     TRAINING_SEEDS,
+    UNSEEN_PAIRS,
     Scene,
     Thing,
     random_scene,
@@ -29,6 +30,6 @@ from .world import (
 
 __all__ = [
     "COLOURED_KINDS", "COLOURS", "GROUNDS", "GROUND_KINDS", "HELD_OUT_SEEDS", "KINDS", "PLACES", "REFERENCE_SEEDS",
-    "SKIES", "SKY_KINDS", "TRAINING_SEEDS", "Scene", "Thing",
+    "SKIES", "SKY_KINDS", "TRAINING_SEEDS", "UNSEEN_PAIRS", "Scene", "Thing",
     "caption", "draw", "known_words", "parse", "random_scene",
 ]  # fmt: skip

@@ -19,6 +19,9 @@ SKY_KINDS = ("balloon", "sun", "moon")  # they float in the upper row of three p
 KINDS = (*GROUND_KINDS, *SKY_KINDS)
 COLOURED_KINDS = ("house", "boat", "balloon")
 
+# Combinations that no training picture holds, one a kind: how such a prompt is drawn says how far a model composes.
+UNSEEN_PAIRS = (("house", "purple"), ("boat", "pink"), ("balloon", "green"))
+
 # Seeds of scenes: models and detectors learn from the first range, are judged on the second; distribution metrics take
 # their reference from the third. The ranges are disjoint, so no picture is ever on both sides of a comparison.
 TRAINING_SEEDS = range(0, 100_000_000)
@@ -45,6 +48,11 @@ class Scene:
     mountains: bool = False
     clouds: bool = False
     layout: int = 0  # seeds the drawing's small variations: exact positions, sizes, hills, stars
+
+    @property
+    def has_unseen_pair(self) -> bool:
+        """Whether a thing in it has a colour that its kind never has in training."""
+        return any((thing.kind, thing.colour) in UNSEEN_PAIRS for thing in self.things)
 
 
 def random_scene(seed: int) -> Scene:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ def load_corpus(name: str, count: int, size: int, folder: Path | None = None) ->
 
 
 def _scenes(count: int, size: int) -> Corpus:
-    pictured = [scenes.random_scene(seed) for seed in scenes.TRAINING_SEEDS[:count]]
+    pictured = training_scenes(count)
     images = np.empty((count, size, size, 3), dtype=np.uint8)
     for index, scene in enumerate(tqdm(pictured, desc="drawing", unit="scene", mininterval=2)):
         images[index] = scenes.draw(scene, size)
@@ -46,13 +47,23 @@ def _scenes(count: int, size: int) -> Corpus:
     return Corpus(images, caption, scenes.known_words(), scene_facts(), lambda text: facts_of_scene(scenes.parse(text)))
 
 
+def training_scenes(count: int) -> list[scenes.Scene]:
+    """The first scenes of the training seeds that hold none of the combinations kept for the test of composition."""
+    made = map(scenes.random_scene, scenes.TRAINING_SEEDS)
+    return list(itertools.islice((scene for scene in made if not scene.has_unseen_pair), count))
+
+
 def scene_facts() -> list[str]:
-    """Everything that a caption of the drawn world can state, a thing with its colour and place being one fact."""
+    """Everything that a caption of the drawn world can state.
+
+    Of a thing, its kind and its colour are two facts about the place where it stands, or about no place in particular:
+    so a combination that was never seen can be stated too.
+    """
     things = [
-        f"{kind} {colour} {place}"
-        for kind in scenes.KINDS
-        for colour in (scenes.COLOURS if kind in scenes.COLOURED_KINDS else (None,))
+        f"{row} {place}: {what}"
+        for row, kinds in (("lower", scenes.GROUND_KINDS), ("upper", scenes.SKY_KINDS))
         for place in (*scenes.PLACES, None)
+        for what in (*kinds, *scenes.COLOURS)
     ]
     return [*scenes.SKIES, *scenes.GROUNDS, "mountains", "clouds", *things]
 
@@ -60,7 +71,10 @@ def scene_facts() -> list[str]:
 def facts_of_scene(scene: scenes.Scene) -> set[str]:
     """What a scene read from a caption states."""
     told = {scene.sky, scene.ground, "mountains" if scene.mountains else None, "clouds" if scene.clouds else None}
-    return (told - {None}) | {f"{thing.kind} {thing.colour} {thing.place}" for thing in scene.things}
+    for thing in scene.things:
+        where = f"{'lower' if thing.kind in scenes.GROUND_KINDS else 'upper'} {thing.place}"
+        told |= {f"{where}: {what}" for what in (thing.kind, thing.colour) if what}
+    return told - {None}
 
 
 def _photos(count: int, size: int, folder: Path | None) -> Corpus:

@@ -84,7 +84,7 @@ class Trainer:
                 loss = self._take_step(loss_of(self.step))
                 self.seconds += time.perf_counter() - began
                 bar.update()
-                bar.set_postfix(loss=f"{loss:.4f}")
+                bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
                 if self.step % every == 0 or self.step == self.config.steps:
                     self._report(loss, sample)
         except KeyboardInterrupt:

@@ -1,0 +1,36 @@
+"""How far a model composes: coloured things counted by whether training ever paired their kind with their colour."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from evaluation.composition import composition
+from evaluation.metrics.scenes_detector import load_scenes_detector
+from ldm_core.data.scenes import Scene, Thing, draw
+from ldm_core.images import from_uint8, to_pil
+
+
+def a_run(folder, pictures):
+    """A run folder of drawings: (what is drawn, what was asked for, guidance scale) each."""
+    rows = []
+    for index, (thing, prompt, scale) in enumerate(pictures):
+        drawn = draw(Scene("day", "field", (thing,), layout=index), 128)
+        to_pil(from_uint8(drawn[None])[0]).save(folder / f"{index}.png")
+        rows.append({"prompt_id": prompt, "prompt": prompt, "guidance_scale": scale, "file": f"{index}.png"})
+    pd.DataFrame(rows).to_csv(folder / "images.csv", index=False)
+    return composition(folder, load_scenes_detector()).set_index(["guidance_scale", "pair"])
+
+
+def test_things_are_counted_by_scale_and_by_whether_their_pair_was_seen(tmp_path):
+    purple, red = Thing("house", "purple", "left"), Thing("house", "red", "left")
+    table = a_run(tmp_path, [
+        (purple, "a purple house on the left", 1.0), (red, "a purple house", 1.0),  # the colour is wrong in the second
+        (red, "a red house on the left", 1.0), (red, "a red house on the right", 1.0),  # the place is, in the second
+        (purple, "a purple house", 2.0), (red, "mountains by day", 2.0), (red, "a zebra", 2.0),  # nothing coloured asked for
+    ])  # fmt: skip
+    assert table.loc[(1.0, "never seen"), ["n", "right", "kind"]].tolist() == [2, 0.5, 1.0]
+    assert table.loc[(1.0, "seen"), ["n", "right", "kind"]].tolist() == [2, 0.5, 0.5]
+    assert table.loc[(2.0, "never seen"), ["n", "right", "kind"]].tolist() == [1, 1.0, 1.0]
+    assert (2.0, "seen") not in table.index
+    assert table.loc[(1.0, "seen"), "right_se"] == pytest.approx(0.5)  # two values, 0 and 1: 0.7071 / sqrt(2)

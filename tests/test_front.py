@@ -1,0 +1,104 @@
+"""The trade-off over guidance scales: dominance by hand, the knee of a known curve, and what a paper takes over."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from evaluation import paper, plots, report
+from evaluation.front import find_front, not_dominated
+
+
+def a_summary(points, distance="fd_scenes", fit="clip_scenes"):
+    rows = []
+    for scale, (far, good) in points.items():
+        for metric, value, better in ((distance, far, False), (fit, good, True)):
+            interval = {"value": value, "n": 9, "se": 0.1, "low": value - 0.2, "high": value + 0.2}
+            words = {"category": "", "note": "", "detector": "", "resize": "", "higher_is_better": better}
+            rows.append({"guidance_scale": scale, "metric": metric} | interval | words)
+    return report.summary_table(rows, "m", "p.txt", "constant")
+
+
+def test_a_scale_that_another_beats_in_both_is_dominated():
+    front = find_front(a_summary({1.0: (10, 60), 2.0: (11, 70), 4.0: (20, 75), 8.0: (30, 74)}))
+    assert front.best == [1, 2, 4] and front.dominated == [8]
+    # From (60, 10) to (75, 20), both brought to [0, 1]: (70, 11) lies 0.57 below the line's height.
+    assert front.knee == 2
+    assert front.words() == (
+        "No other scale has both lower fd_scenes and higher clip_scenes than w = 1, 2, 4; the knee is at w = 2; dominated: w = 8."
+    )
+
+
+def test_equal_points_do_not_dominate_each_other():
+    assert not_dominated(pd.Series({1: 5.0, 2: 5.0, 3: 6.0}), pd.Series({1: 1.0, 2: 1.0, 3: 1.0})) == [1, 2]
+
+
+def test_two_scales_make_a_front_without_a_knee_and_one_makes_none():
+    assert find_front(a_summary({1.0: (10, 60), 2.0: (11, 70)})).knee is None
+    assert find_front(a_summary({1.0: (10, 60)})) is None
+
+
+def test_the_famous_pair_comes_before_the_models_own():
+    both = pd.concat(
+        [a_summary({1.0: (1, 1), 2.0: (2, 2)}), a_summary({1.0: (1, 1), 2.0: (2, 2)}, "fid", "clip_score")]
+    )
+    assert find_front(both).distance == "fid"
+
+
+def test_the_chart_labels_every_scale_and_hollows_what_is_dominated():
+    svg = plots.front_chart(find_front(a_summary({1.0: (10, 60), 2.0: (11, 70), 4.0: (20, 75), 8.0: (30, 74)})))
+    assert svg.count("<circle") == 4 and svg.count('class="hollow"') == 1
+    assert "w = 2 (knee)" in svg and "fd_scenes against clip_scenes" in svg and "nan" not in svg
+
+
+def test_the_latex_table_escapes_names_and_points_to_what_is_better():
+    table = report.side_by_side(a_summary({1.0: (10, 60), 2.0: (11, 70)}))
+    made = paper.latex(table, {"fd_scenes": False, "clip_scenes": True}, "100 % of p_1.txt")
+    assert r"fd\_scenes $\downarrow$ & 10 $\pm$ 0.1 & 11 $\pm$ 0.1 \\" in made
+    assert (
+        r"clip\_scenes $\uparrow$" in made
+        and r"\caption{100 \% of p\_1.txt}" in made
+        and r" & $w = 1$ & $w = 2$ \\" in made
+    )
+
+
+def test_the_methods_paragraph_says_what_was_done():
+    facts = {
+        "protocol": {"guidance_schedule": "cosine", "guidance_interval": [0.2, 0.8], "guidance_rescale": 0.7, "width": 128,
+                     "height": 96, "weights": "a" * 64, "steps": 20, "scheduler": "ddim", "dtype": "float32", "run_seed": 5},
+        "guidance_scales": [1.0, 7.5], "images_per_prompt": 2, "prompt_count": 40, "prompts": "p.txt", "model": "scenes",
+        "detectors": {"scenes": {"name": "scenes_detector", "sha256": "b" * 64, "resize": "clean-64"}},
+        "references": {"scenes": {"words": "embedded, 2000 images"}},
+        "versions": {"torch": "2", "diffusers": "3", "transformers": "4"},
+    }  # fmt: skip
+    told = paper.methods(facts)
+    for part in ("2 images of 128 x 96 pixels for each of the 40 prompts of p.txt", "cosine classifier-free guidance in the interval "
+                 "t = 0.2 to 0.8, rescaled by 0.7 at scales 1, 7.5", "run seed 5", "scenes_detector (bbbbbbbbbbbb, clean-64)",
+                 "embedded, 2000 images"):  # fmt: skip
+        assert part in told
+
+
+def test_many_prompts_are_shown_by_their_best_worst_and_by_chance(tmp_path):
+    from PIL import Image
+
+    rows = []
+    for index in range(30):
+        Image.new("RGB", (8, 8), (index * 8, 0, 0)).save(tmp_path / f"{index}.png")
+        rows.append({"prompt_id": index, "prompt": f"prompt number {index}", "seed": index, "guidance_scale": 1.0,
+                     "file": f"{index}.png", "scene_accuracy": index / 30})  # fmt: skip
+    shown = report._picture_grids(tmp_path, pd.DataFrame(rows))
+    best, worst, chance = shown.split("<h3>")[1:]
+    assert "Best by scene_accuracy" in best and "prompt number 29" in best and "prompt number 3<" not in best
+    assert worst.index("prompt number 0<") < worst.index("prompt number 7<") and "prompt number 8<" not in worst
+    assert chance.count("<img") == 8 and "30 prompts in all" in shown
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_categories_have_a_table_where_prompts_have_them(named):
+    summary = a_summary({1.0: (10, 60), 2.0: (11, 70)})
+    if named:
+        summary = pd.concat([summary, summary[summary["metric"] == "clip_scenes"].assign(category="night")])
+    table = report.categories(summary)
+    assert len(table) == named
+    if named:
+        assert table.iloc[0].tolist() == ["clip_scenes", "night", "60 (n = 9)", "70 (n = 9)"]
