@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 
 from ldm_core.images import from_uint8, load_png
 
+from .cost import CostLog
 from .jobs import Job
 from .metrics.detectors import Detector
 from .processes import Processes
@@ -56,7 +58,7 @@ def identity(sha256: str, resize: str) -> str:
     return hashlib.sha256(f"{sha256} {resize}".encode()).hexdigest()
 
 
-def look(jobs: Sequence[Job], images: Path, cache: Path, detector: Detector, processes: Processes | None = None
+def look(jobs: Sequence[Job], images: Path, cache: Path, detector: Detector, processes: Processes | None = None,
          ) -> tuple[np.ndarray, pd.DataFrame]:  # fmt: skip
     """Features (jobs, d), and a row a job with the detector's scores.
 
@@ -66,12 +68,13 @@ def look(jobs: Sequence[Job], images: Path, cache: Path, detector: Detector, pro
     processes, who = processes or Processes(), identity(detector.sha256, detector.resize)
     if processes.first:
         _gather(cache, who)  # what a killed run had seen
-    known = processes.told(sorted(read_cache(cache, who)))
-    fresh = [job for job in jobs if job.file not in set(known)]
-    share = processes.share(fresh)
+    known = set(processes.told(sorted(read_cache(cache, who))))
+    share = processes.share([job for job in jobs if job.file not in known])
     for start in range(0, len(share), KEPT_EVERY):
-        seen = _see(share[start : start + KEPT_EVERY], images, detector)
+        began, part = time.perf_counter(), share[start : start + KEPT_EVERY]
+        seen, network_seconds = _see(part, images, detector)
         _write_cache(cache.with_suffix(f".{processes.rank}-{start}.part"), who, seen)
+        CostLog(images, processes.rank).detectors(len(part), time.perf_counter() - began, network_seconds)
     processes.meet()
     if not processes.first:
         return np.zeros((0, detector.dimension), np.float32), pd.DataFrame()
@@ -81,19 +84,23 @@ def look(jobs: Sequence[Job], images: Path, cache: Path, detector: Detector, pro
     return np.stack([features for features, _ in rows]), pd.DataFrame([scores for _, scores in rows])
 
 
-def _see(jobs: Sequence[Job], images: Path, detector: Detector) -> dict[str, Seen]:
-    """Look at the jobs' images. Every batch has one shape, the last filled up, so an image's features do not depend on
-    which others are looked at with it."""
-    seen = {}
+def _see(jobs: Sequence[Job], images: Path, detector: Detector) -> tuple[dict[str, Seen], float]:
+    """What the detector sees in the jobs' images, and its own seconds.
+
+    Every batch has one shape, the last filled up, so an image's features do not depend on which others are beside it.
+    """
+    seen, seconds = {}, 0.0
     for start in range(0, len(jobs), BATCH):
         batch = jobs[start : start + BATCH]
         filled = [*batch, *[batch[-1]] * (BATCH - len(batch))]
         pixels = {job.file: load_png(images / job.file) for job in batch}
         stacked = from_uint8(np.stack([pixels[job.file] for job in filled]))
+        began = time.perf_counter()
         features, scores = detector.look(stacked, [job.prompt.text for job in filled])
+        seconds += time.perf_counter() - began
         for index, job in enumerate(batch):
             seen[job.file] = (features[index], {metric: values[index] for metric, values in scores.items()})
-    return seen
+    return seen, seconds
 
 
 def _gather(cache: Path, who: str) -> None:

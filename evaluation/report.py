@@ -13,6 +13,7 @@ import pandas as pd
 from PIL import Image
 
 from . import paper, plots
+from .cost import outside_networks
 from .front import find_front
 
 SHOWN_PROMPTS = 24  # rows of the picture grid at most; images.csv has all
@@ -79,8 +80,18 @@ def markdown(summary: pd.DataFrame, differences: pd.DataFrame, cost: pd.DataFram
         parts += ["## By category\n", _markdown_table(by_category)]
     if len(differences):
         parts += ["## Differences between scales\n", _markdown_table(_rounded(differences))]
-    parts += ["## Cost\n", _markdown_table(_rounded(cost)), "## Methods\n", paper.methods(facts) + "\n"]
+    parts += [
+        "## Cost\n",
+        _markdown_table(_rounded(cost)),
+        _outside(cost) + "\n",
+        "## Methods\n",
+        paper.methods(facts) + "\n",
+    ]
     return "\n".join([*parts, "## LaTeX\n", f"```latex\n{_latex(summary, facts)}\n```"]) + "\n"
+
+
+def _outside(cost: pd.DataFrame) -> str:
+    return f"{outside_networks(cost):.1%} of {cost['seconds'].sum():.0f} s went into anything but the networks, start-up apart."
 
 
 def _latex(summary: pd.DataFrame, facts: dict) -> str:
@@ -103,7 +114,9 @@ def _markdown_table(table: pd.DataFrame) -> str:
 
 
 def _rounded(table: pd.DataFrame) -> pd.DataFrame:
-    return table.map(lambda value: f"{value:.4g}" if isinstance(value, float) else value)
+    return (
+        table.astype(object).map(lambda value: f"{value:.4g}" if isinstance(value, float) else value).replace("nan", "")
+    )
 
 
 def title(facts: dict) -> str:
@@ -131,6 +144,11 @@ def remarks(summary: pd.DataFrame, facts: dict) -> list[str]:
         notes.append(
             f"{facts['truncated_prompts']} prompts are longer than the text encoder reads; their ends were cut off."
         )
+    for name, count in facts["truncated_by_detectors"].items():
+        if count:
+            notes.append(
+                f"{count} prompts are longer than {facts['detectors'][name]['name']} reads; it scored what it read of them."
+            )
     if flat := facts.get("flat_images"):
         notes.append(
             f"{len(flat)} images are of one colour all over, {flat[0]} among them: look at them before the numbers."
@@ -152,7 +170,7 @@ def page(out: Path, summary: pd.DataFrame, images: pd.DataFrame, differences: pd
         f'<div class="charts">{"".join(_charts(summary))}</div>'
         f"{_category_section(summary)}<h2>Pictures</h2>{_picture_grids(out, images)}"
         f"<h2>Differences between scales</h2>{_table_html(_rounded(differences))}"
-        f"<h2>Cost</h2>{_table_html(_rounded(cost))}"
+        f"<h2>Cost</h2>{_table_html(_rounded(cost))}<p class='quiet'>{html.escape(_outside(cost))}</p>"
         f"<h2>For a paper</h2><details><summary>methods, in a paragraph</summary><pre>{html.escape(paper.methods(facts))}</pre></details>"
         f"<details><summary>the table as LaTeX</summary><pre>{html.escape(_latex(summary, facts))}</pre></details>"
         f"<h2>Protocol</h2><details><summary>everything needed to repeat this run</summary><dl>{protocol}</dl></details>"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import io
 import json
 import os
 import platform
@@ -15,17 +14,16 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from torch import Tensor
 
 import ldm_core
 from ldm_core import arguments, guidance
-from ldm_core.images import to_pil
 from ldm_core.sampling import make_scheduler, time_of
 
 from . import reconstruct, report, score
 from .config import RunConfig, choose_model
+from .cost import cost_table, estimate
 from .differences import differences
-from .generate import COST_LOG, generate, missing
+from .generate import generate, missing
 from .jobs import Job, list_jobs
 from .look import cache_file, flat_images, identity, job_table, look
 from .metrics.catalogue import AUTOENCODER, DEFAULTS, DISTANCE, IMAGE, METRICS, Metric, detectors_of
@@ -161,32 +159,11 @@ class Run:
             return
         self.describe(absent)
         if absent:
-            seconds, size = self._try_one()
+            seconds, size = estimate(self.model, self.jobs[: self.config.batch_size], self.protocol)
             total = datetime.timedelta(seconds=round(seconds * len(absent) / self.processes.count))
             print(
                 f"about {total} to make them, at {seconds:.2f} s an image, and {size * len(absent) / 2**20:.0f} MiB of disk"
             )
-
-    def _try_one(self) -> tuple[float, int]:
-        """Seconds an image, tried on a batch of the jobs at a few steps, and the bytes of one PNG."""
-        steps, trial = self.protocol["steps"], 2
-        batch = self.jobs[: self.config.batch_size]
-        size = {name: self.protocol[name] for name in ("height", "width", "rows_per_call")}
-
-        def draw(count: int) -> Tensor:
-            return self.model.sample([job.prompt.text for job in batch], [job.seed for job in batch],
-                                     [job.guidance_scale for job in batch], steps=count, **size)  # fmt: skip
-
-        draw(1)  # first calls allocate
-        began = time.perf_counter()
-        short = draw(trial)
-        middle = time.perf_counter()
-        draw(2 * trial)
-        step = max(0.0, (time.perf_counter() - middle) - (middle - began)) / trial
-        seconds = (middle - began) + step * (steps - trial)
-        buffer = io.BytesIO()
-        to_pil(short[0]).save(buffer, format="PNG")
-        return seconds / len(batch), buffer.tell()
 
     def carry_out(self) -> None:
         """Make what is missing, score all, write the tables and the reports; with others, each its share."""
@@ -221,10 +198,14 @@ class Run:
             table = table.join(scores)
         if not self.processes.first:
             return None
+        began = time.perf_counter()
         distances = score.measure_distances(table, features, self.references, computed)
-        summary = self._summary(table, distances, computed)
         compared = [metric for metric in computed if METRICS[metric].kind != AUTOENCODER]
-        compared_scales, cost = differences(table, distances, compared), self._cost()
+        compared_scales = differences(table, distances, compared)
+        seconds = time.perf_counter() - began
+        summary = self._summary(table, distances, computed)
+        calls = {scale: self._calls(scale) for scale in self.config.guidance_scales}
+        cost = cost_table(self.images, calls, seconds, summary)
         tables = {"summary": summary, "images": table, "differences": compared_scales, "cost": cost}
         for name, content in tables.items():
             report.write_whole(self.out / f"{name}.csv", content.to_csv(index=False, lineterminator="\n"))
@@ -255,18 +236,6 @@ class Run:
             return score.score_distance(distances, metric, self.detectors[METRICS[metric].detector].dimension)
         return score.score_images(table, metric) if METRICS[metric].kind == IMAGE else []
 
-    def _cost(self) -> pd.DataFrame:
-        """What the images of each scale cost, over all sessions of this run."""
-        logs = sorted(self.images.glob(COST_LOG.format(rank="*")))
-        lines = [line for log in logs for line in log.read_text(encoding="utf-8").splitlines()]
-        spent = pd.DataFrame([json.loads(line) for line in lines if line.endswith("}")],
-                             columns=["guidance_scale", "images", "seconds", "peak_memory_gb"])  # fmt: skip
-        total = spent.groupby("guidance_scale").agg({"images": "sum", "seconds": "sum", "peak_memory_gb": "max"})
-        total = total.loc[[scale for scale in total.index if scale in self.config.guidance_scales]]
-        total["images_per_second"] = total["images"] / total["seconds"]
-        total["network_calls_per_image"] = [self._calls(scale) for scale in total.index]
-        return total.reset_index()
-
     def _calls(self, scale: float) -> int:
         """Network rows of one image by itself."""
         scheduler = make_scheduler(self.model.scheduler_config, self.config.scheduler)
@@ -292,6 +261,8 @@ class Run:
             "references": {name: {"words": reference.words, **reference.protocol} for name, reference in self.references.items()},
             "not_computed": self.obstacles,
             "unseen_words": dict(self.unseen.most_common()), "prompts_with_unseen_words": self._prompts_with_unseen(),
+            "truncated_by_detectors": {name: sum(detector.is_truncated(prompt.text) for prompt in self.prompts)
+                                       for name, detector in self.detectors.items() if hasattr(detector, "is_truncated")},
             "truncated_prompts": sum(model.conditioner.is_truncated(prompt.text) for prompt in self.prompts),
             "device": str(model.device), "threads": torch.get_num_threads(), "machine": platform.processor() or platform.machine(),
             "python": platform.python_version(), "versions": {name: version(name) for name in PACKAGES},

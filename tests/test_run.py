@@ -58,8 +58,13 @@ def test_a_run_leaves_every_table_and_a_report(folder, capsys):
     assert images["clip_scenes"].between(0, 100).all() and images["scene_accuracy"].dropna().between(0, 1).all()
     differences = pd.read_csv(out / "differences.csv")
     assert len(differences[differences["metric"] == "clip_scenes"]) == 3
-    cost = pd.read_csv(out / "cost.csv").set_index("guidance_scale")
+    stages = pd.read_csv(out / "cost.csv").set_index("stage")
+    cost = stages.loc["images"].set_index("guidance_scale")
     assert cost["network_calls_per_image"].to_dict() == {0.0: 2, 1.0: 2, 3.0: 4} and (cost["images"] == 4).all()
+    values = summary[summary["metric"] == "clip_scenes"].set_index("guidance_scale")["value"]
+    pd.testing.assert_series_equal(cost["clip_scenes"], values, check_names=False)
+    assert stages.loc["detectors", "images"] == 12 and stages.loc["tables", "network_seconds"] == 0
+    assert (stages["network_seconds"] <= stages["seconds"]).all()
     facts = json.loads((out / "run.json").read_text())
     assert (
         facts["unseen_words"]["zebras"] == 1 and facts["prompts_with_unseen_words"] >= 1 and facts["versions"]["torch"]

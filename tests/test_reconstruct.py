@@ -1,0 +1,108 @@
+"""The autoencoder's rows of a run: on drawings or on photographs, and on what was generated."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from evaluation import reconstruct
+from evaluation.metrics.reconstruction import crop, psnr
+from evaluation.run import main as run
+from ldm_core.data import scenes
+from ldm_core.images import from_uint8, load_png, rounded
+
+
+class Halves:
+    """A model that keeps images but for a constant: brightness lowered by two levels of 255."""
+
+    height = width = 32
+    factor, weights = 8, "w"
+
+    class spec:  # noqa: N801
+        world = ""
+
+    def reconstruct(self, images):
+        return (images - 2 / 255).clamp(0, 1)
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for index, size in enumerate([(50, 40), (33, 70), (7, 90)]):  # the last is too small for a factor of 8
+        Image.fromarray(rng.integers(10, 250, (*size, 3), dtype=np.uint8)).save(folder / f"{index}.png")
+    (folder / "broken.png").write_bytes(b"no image")
+    return folder
+
+
+def test_images_are_the_middles_of_photographs_cropped_to_what_the_model_takes(photographs):
+    sizes = [tuple(image.shape) for image in reconstruct.real_images(Halves(), photographs, 1)]
+    assert sizes == [(1, 3, 48, 40), (1, 3, 32, 64)]
+
+
+def test_the_rows_hold_the_mean_of_images_and_beside_it_the_spread_and_the_mean_errors_own(photographs):
+    (row,) = reconstruct.score_autoencoder(Halves(), ["vae_psnr"], photographs, {})
+    # An error of two levels everywhere: 20 log10(255 / 2).
+    assert row["value"] == pytest.approx(20 * np.log10(255 / 2)) and row["n"] == 2
+    assert "of the mean error 42.11" in row["note"] and str(photographs) in row["note"]
+
+
+def test_an_autoencoder_that_keeps_everything_is_at_no_distance(monkeypatch):
+    monkeypatch.setattr(reconstruct, "FOR_DISTANCES", 6)
+    from evaluation.metrics.detectors import load_detector
+
+    whole = Halves()
+    whole.reconstruct = lambda images: images
+    (row,) = reconstruct.score_autoencoder(whole, ["rfd_scenes"], None, {"scenes": load_detector("scenes")})
+    assert row["value"] == pytest.approx(0, abs=1e-4) and row["n"] == 6 and row["note"] == "on held-out drawings"
+
+
+def test_an_image_with_a_side_that_is_a_multiple_stays_as_it_is():
+    image = from_uint8(np.arange(8 * 16 * 3, dtype=np.uint8).reshape(1, 8, 16, 3))[0]
+    assert crop(image, 8) is not None and crop(image, 8).equal(image)
+    assert crop(image, 5).equal(image[:, 1:6, 0:15])
+
+
+def test_a_run_scores_its_autoencoder_on_the_reference_and_on_its_own_pictures(tiny, tiny_folder, tmp_path):
+    folder = tmp_path / "real"
+    folder.mkdir()
+    for seed in range(3):
+        Image.fromarray(scenes.draw(scenes.random_scene(seed), 64)).save(folder / f"{seed}.png")
+    (tmp_path / "p.txt").write_text("a red house\na boat\n")
+    out = tmp_path / "run"
+    assert run(["--model", str(tiny_folder), "--prompts", str(tmp_path / "p.txt"), "--steps", "1", "--device", "cpu", "--dtype",
+                "fp32", "--guidance-scales", "1", "--metrics", "vae_psnr,vae_ssim,rfd_scenes,vae_psnr_generated",
+                "--reference", str(folder), "--out", str(out)]) == 0  # fmt: skip
+    summary = pd.read_csv(out / "summary.csv").set_index("metric")
+    drawn = from_uint8(np.stack([scenes.draw(scenes.random_scene(seed), 64) for seed in range(3)]))
+    expected = psnr(drawn, rounded(tiny.reconstruct(drawn))).mean()
+    assert summary.loc["vae_psnr", "value"] == pytest.approx(float(expected), abs=1e-3)
+    assert summary.loc["rfd_scenes", "value"] > 0 and summary.loc["vae_ssim", "n"] == 3
+    images = pd.read_csv(out / "images.csv")
+    made = from_uint8(np.stack([load_png(out / file) for file in images["file"]]))
+    assert images["vae_psnr_generated"].tolist() == pytest.approx(
+        psnr(made, rounded(tiny.reconstruct(made))).tolist(), abs=1e-3
+    )
+
+
+def test_lpips_without_torchvision_is_a_reason_in_words(tiny_folder, tmp_path, capsys):
+    if not reconstruct.obstacle("vae_lpips", Halves(), None):
+        pytest.skip("torchvision and its weights are here")
+    (tmp_path / "p.txt").write_text("a house\n")
+    with pytest.raises(SystemExit) as stopped:
+        run(
+            [
+                "--model",
+                str(tiny_folder),
+                "--prompts",
+                str(tmp_path / "p.txt"),
+                "--metrics",
+                "vae_lpips",
+                "--out",
+                str(tmp_path / "o"),
+            ]
+        )
+    assert stopped.value.code == 2 and "LPIPS needs torchvision" in capsys.readouterr().err
