@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import html
 import math
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -20,29 +19,27 @@ from tqdm import tqdm
 
 from ldm_core.autoencoder import Autoencoder
 from ldm_core.data.photos import open_photo, photo_files
-from ldm_core.images import from_pil, rounded
+from ldm_core.images import from_pil
 from ldm_core.loading import autoencoder_folder, choose_device, load_autoencoder, quiet
 from ldm_core.registry import AUTOENCODERS
 
 from . import statistics
-from .metrics.reconstruction import bicubic, crop, psnr, ssim
+from .metrics.reconstruction import crop
+from .metrics.round_trip import QUALITIES, bicubic_psnr, codec_psnr, round_trip
 from .report import document, write_whole
 
+CODECS = [f"psnr_{codec.lower()}" for codec in QUALITIES]
 DEFAULT = ",".join(name for name, spec in AUTOENCODERS.items() if spec.embedded)
 
 
 def compare(image: Tensor, autoencoder: Autoencoder) -> dict[str, float]:
-    """One image (3, H, W) through one autoencoder: PSNR in dB, SSIM, the bicubic baseline's PSNR, and seconds."""
-    began = time.perf_counter()
-    latent = autoencoder.encode(image[None])
-    encoded = time.perf_counter()
-    rebuilt = rounded(autoencoder.decode(latent))
-    decoded = time.perf_counter()
-    plain = rounded(bicubic(image[None], latent.numel()))
+    """One image (3, H, W) through one autoencoder: quality and times, and what other means make of it at the same cost."""
+    found = round_trip(image, autoencoder)
+    codecs = {f"psnr_{codec.lower()}": codec_psnr(image, found.byte_count, codec) for codec in QUALITIES}
     return {
-        "psnr": float(psnr(image[None], rebuilt)), "ssim": float(ssim(image[None], rebuilt)),
-        "psnr_bicubic": float(psnr(image[None], plain)), "values_saved": image.numel() / latent.numel(),
-        "encode_seconds": encoded - began, "decode_seconds": decoded - encoded,
+        "psnr": found.psnr, "ssim": found.ssim, "psnr_bicubic": bicubic_psnr(image, found.latent.numel()), **codecs,
+        "values_saved": found.values_saved, "bytes": found.byte_count, "encode_seconds": found.encode_seconds,
+        "decode_seconds": found.decode_seconds,
     }  # fmt: skip
 
 
@@ -71,14 +68,24 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
             "model": name, "factor": part["factor"].iloc[0], "latent_channels": part["latent_channels"].iloc[0],
             "values_saved": part["values_saved"].mean(), "n": len(part), "psnr": quality.value, "psnr_se": quality.se,
             "ssim": part["ssim"].mean(), "psnr_bicubic": part["psnr_bicubic"].mean(), "gain": gain.value,
-            "gain_se": gain.se, "encode_seconds": part["encode_seconds"].median(),
+            "gain_se": gain.se, "bytes": part["bytes"].mean(), **{name: _all_of(part[name]) for name in CODECS},
+            "encode_seconds": part["encode_seconds"].median(),
             "decode_seconds": part["decode_seconds"].median(),
         })  # fmt: skip
     return pd.DataFrame(rows)
 
 
+def _all_of(values: pd.Series) -> float:
+    """The mean, where every image has a value: a mean over those that a codec can make so small would flatter it."""
+    return values.astype(float).mean() if values.notna().all() else float("nan")
+
+
 def _with_errors(values: pd.Series, errors: pd.Series, form: str) -> list[str]:
     return [f"{value:{form}}" + (f" ± {error:.2f}" if pd.notna(error) else "") for value, error in zip(values, errors)]
+
+
+def _or_unreachable(value: float) -> str:
+    return f"{value:.2f}" if pd.notna(value) else "unreachable"
 
 
 def page(summary: pd.DataFrame, folder: Path) -> str:
@@ -90,6 +97,9 @@ def page(summary: pd.DataFrame, folder: Path) -> str:
         "SSIM": [f"{value:.3f}" for value in summary["ssim"]],
         "bicubic, as many values, dB": [f"{value:.2f}" for value in summary["psnr_bicubic"]],
         "gain, dB": _with_errors(summary["gain"], summary["gain_se"], "+.2f"),
+        "kB at 8 bits": [f"{count / 1000:.1f}" for count in summary["bytes"]],
+        "JPEG of that size, dB": [_or_unreachable(value) for value in summary["psnr_jpeg"]],
+        "WebP, dB": [_or_unreachable(value) for value in summary["psnr_webp"]],
         "encode": [f"{1000 * value:.0f} ms" for value in summary["encode_seconds"]],
         "decode": [f"{1000 * value:.0f} ms" for value in summary["decode_seconds"]],
     })  # fmt: skip

@@ -16,7 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
+from PIL import Image
 from torch import Tensor
 
 import ldm_core
@@ -29,7 +31,8 @@ from .composition import composition
 from .metrics.detectors import load_detector
 from .metrics.reconstruction import psnr
 
-BATCH = 50
+BATCH = 50  # images
+SHEET = 8  # pictures along a side
 METRICS = {
     "scenes": "fd_scenes,coverage_scenes,clip_scenes,scene_accuracy",
     "fashion": "fd_fashion,coverage_fashion,fashion_accuracy",
@@ -80,6 +83,19 @@ def autoencoder_figures(
     return statistics.mean(values), statistics.mean(read)
 
 
+def sheet(run_folder: Path, scale: float) -> Image.Image:
+    """The pictures of the first prompts, at the scale of the run that is nearest to the one given: to be looked at."""
+    images = pd.read_csv(run_folder / "images.csv")
+    scales = images["guidance_scale"]
+    chosen = images[scales == scales.iloc[(scales - scale).abs().argmin()]].drop_duplicates("prompt_id")[: SHEET**2]
+    pictures = [Image.open(run_folder / file) for file in chosen["file"]]
+    width, height = pictures[0].size
+    whole = Image.new("RGB", (SHEET * width, SHEET * height))
+    for index, picture in enumerate(pictures):
+        whole.paste(picture, (index % SHEET * width, index // SHEET * height))
+    return whole
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m evaluation.card", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
@@ -110,10 +126,16 @@ def main(argv: list[str] | None = None) -> int:
     status = run.main(["--model", arguments.model, "--prompts", str(prompts), "--out", str(out / "run"),
                        "--guidance-scales", arguments.guidance_scales or SCALES[world],
                        "--metrics", METRICS[world]])  # fmt: skip
-    if scene and status == 0:
+    if status:
+        return status
+    sheet(out / "run", model.spec.guidance_scale).save(out / "sheet.png")
+    print(
+        f"\n{out / 'sheet.png'}: the first {SHEET**2} prompts at w = {model.spec.guidance_scale:g}, or the scale next to it"
+    )
+    if scene:
         print("\nthings asked for in a colour, by whether training ever showed their kind in it")
         print(composition(out / "run", load_detector("scenes")).round(3).to_string(index=False))
-    return status
+    return 0
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,8 @@ import torch
 from PIL import Image
 
 from evaluation import autoencoders
-from evaluation.metrics.reconstruction import bicubic, ssim
+from evaluation.metrics.reconstruction import bicubic, psnr, ssim
+from evaluation.metrics.round_trip import QUALITIES, codec_psnr, round_trip
 from ldm_core.data import scenes
 from ldm_core.loading import autoencoder_folder, load_autoencoder
 
@@ -35,9 +38,38 @@ def test_a_folder_becomes_a_table_of_every_image_and_model(drawings, tmp_path, c
     assert table["psnr"][0] == pytest.approx(expected, abs=1e-3)
     assert summary["psnr"][0] == pytest.approx(table["psnr"].mean()) and summary["values_saved"][0] == 48
     assert summary["gain"][0] > 2, "a trained autoencoder beats plain shrinking on what it was trained for"
+    assert summary["bytes"][0] == 96 * 96 * 3 / 48
     page = (tmp_path / "out" / "report.html").read_text()
+    assert autoencoders.summarise(table.assign(psnr_jpeg=[30.0, None]))["psnr_jpeg"].isna().all(), (
+        "not all images were reached"
+    )
     assert "48x" in page and f"{summary['psnr'][0]:.2f}" in page
     assert not list((tmp_path / "out").glob("*.partial"))
+
+
+def test_a_codec_gets_the_best_quality_that_fits_and_none_where_none_does():
+    image = torch.from_numpy(scenes.draw(scenes.random_scene(3), 128)).permute(2, 0, 1).float() / 255
+    picture = Image.fromarray((image.permute(1, 2, 0) * 255).byte().numpy())
+    for codec, options in (("JPEG", {"optimize": True}), ("WEBP", {"method": 4})):
+        coded = []
+        for quality in QUALITIES[codec]:
+            picture.save(buffer := io.BytesIO(), format=codec, quality=quality, **options)
+            coded.append(buffer)
+        with Image.open([buffer for buffer in coded if buffer.tell() <= 2000][-1]) as best:
+            decoded = torch.from_numpy(np.array(best.convert("RGB"))).permute(2, 0, 1).float() / 255
+        assert codec_psnr(image, 2000, codec) == pytest.approx(float(psnr(image[None], decoded[None])), abs=1e-6)
+        assert codec_psnr(image, 100, codec) is None, "not even the header"
+
+
+def test_a_round_trip_by_the_mean_repeats_and_by_a_sample_follows_its_seed():
+    autoencoder = load_autoencoder(autoencoder_folder("scenes"))
+    image = torch.from_numpy(scenes.draw(scenes.random_scene(3), 64)).permute(2, 0, 1).float() / 255
+    mean, again = round_trip(image, autoencoder), round_trip(image, autoencoder)
+    one, other = (round_trip(image, autoencoder, sample_seed=seed) for seed in (1, 2))
+    assert torch.equal(mean.latent, again.latent) and mean.latent.shape == (1, 4, 8, 8) and mean.byte_count == 256
+    assert not torch.equal(one.latent, other.latent)
+    assert torch.equal(one.latent, round_trip(image, autoencoder, sample_seed=1).latent)
+    assert mean.psnr >= max(one.psnr, other.psnr) - 0.05, "noise does not help"
 
 
 def test_the_bicubic_baseline_keeps_what_as_many_values_can():

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from evaluation import card
 from ldm_core.data import fashion_mnist, scenes
@@ -17,8 +18,11 @@ from ldm_core.data import fashion_mnist, scenes
 def test_the_card_of_scenes_prints_its_figures_and_leaves_a_run(tmp_path, capsys):
     arguments = ["scenes", "--count", "4", "--guidance-scales", "2", "--out", str(tmp_path)]
     assert card.main(arguments) == 0
-    quality = re.search(r"on 4 held-out images: ([\d.]+) dB PSNR", capsys.readouterr().out)
-    assert float(quality[1]) > 28
+    said = capsys.readouterr().out
+    quality = re.search(r"on 4 held-out images: ([\d.]+) dB PSNR", said)
+    assert float(quality[1]) > 28 and "by whether training ever showed their kind in it" in said
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (8 * 128, 8 * 128) and sheet.getpixel((5, 5)) != (0, 0, 0)
     summary = pd.read_csv(tmp_path / "run" / "summary.csv").set_index("metric")["value"]
     assert {"fd_scenes", "coverage_scenes", "clip_scenes", "scene_accuracy", "scene_accuracy_ceiling"} <= set(
         summary.index
