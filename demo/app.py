@@ -20,18 +20,11 @@ if __package__ in (None, ""):  # python demo/app.py: the repository is not on th
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from demo.session import Session
-from demo.tabs import generate, guidance
+from demo.tabs import generate, guidance, reconstruct
 
-TABS = {"Text to image": generate.build, "Guidance sweep": guidance.build}
+TABS = {"Text to image": generate.build, "Guidance sweep": guidance.build, "Autoencoders": reconstruct.build}
 WAITING = 12  # visitors in the queue; the next is told that the page is busy
-STYLE = """
-#picture img{image-rendering:auto;width:100%;object-fit:contain} footer{opacity:.6}
-.seed{align-items:center}
-.sweep{overflow-x:auto} .sweep table{border-collapse:collapse} .sweep :is(table,th,td,tr){border:0!important}
-.sweep th{font-weight:600;padding:4px 8px;white-space:nowrap}
-.sweep td{padding:3px;vertical-align:top;font-size:.8rem;min-width:128px} .sweep img{width:100%;max-width:256px;border-radius:6px}
-.sweep.empty{padding:3rem 1rem;text-align:center;opacity:.6} .curve{max-width:260px} .curve text{font-size:9px;fill:currentColor}
-"""
+STYLE = Path(__file__).with_name("style.css")
 
 
 def build(session: Session) -> gr.Blocks:
@@ -61,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
     except ValueError as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     build(session).launch(
-        server_name=arguments.host, server_port=arguments.port, theme=gr.themes.Soft(), css=STYLE, ssr_mode=False,
+        server_name=arguments.host, server_port=arguments.port, theme=gr.themes.Soft(), css_paths=STYLE, ssr_mode=False,
         show_error=False, max_file_size="10mb", enable_monitoring=False, state_session_capacity=200, strict_cors=True,
         footer_links=["api"],
     )  # fmt: skip

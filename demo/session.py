@@ -7,6 +7,8 @@ import threading
 from dataclasses import dataclass
 
 import ldm_core
+from ldm_core.autoencoder import Autoencoder
+from ldm_core.loading import autoencoder_folder, load_autoencoder
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.sampling import SCHEDULERS
 
@@ -20,6 +22,8 @@ class Limits:
     guidance_scale: float = 20.0
     largest_seed: int = 2**32 - 1
     cells: int = 32  # pictures of one sweep
+    megapixels: int = 40  # of an uploaded photo, before it is decoded
+    photo_side: int = 768  # pixels: a larger photo is made smaller
 
 
 class Session:
@@ -31,12 +35,19 @@ class Session:
     def __init__(self, model: LatentDiffusion, limits: Limits | None = None):
         self.model, self.limits = model, limits or Limits()
         self.lane = threading.Lock()
+        self.autoencoders: dict[str, Autoencoder] = {model.spec.reference: model.autoencoder}
         self.seconds_per_row = 0.0  # of the network, as last measured; 0 before that
 
     @classmethod
     def load(cls, name: str) -> Session:
         """With the model of a registry name, folder or hub id."""
         return cls(ldm_core.load(name))
+
+    def autoencoder(self, name: str) -> Autoencoder:
+        """An autoencoder by name, loaded once; ValueError says why it cannot be had. To be called in the lane."""
+        if name not in self.autoencoders:
+            self.autoencoders[name] = load_autoencoder(autoencoder_folder(name), str(self.model.device))
+        return self.autoencoders[name]
 
     def problems(self, prompt: object, negative_prompt: object, seed: object, steps: object, guidance_scale: object,
                  scheduler: object) -> list[str]:  # fmt: skip

@@ -1,0 +1,135 @@
+"""Autoencoder comparison: what is left of a photo when it has been a latent."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import gradio as gr
+import pandas as pd
+
+from evaluation.metrics.round_trip import QUALITIES, bicubic_psnr, codec_psnr, round_trip
+from ldm_core.data import scenes
+from ldm_core.data.test_card import test_card
+from ldm_core.registry import AUTOENCODERS
+
+from .. import controls
+from ..comparison_view import Compared, comparison_html
+from ..session import Session
+from ..uploads import check_upload, path_of, read_upload
+
+SAMPLE_SEEDS = (100_000_011, 100_000_040)  # held-out scenes
+WHAT_IT_IS = (
+    "A latent-diffusion model never sees pixels: an autoencoder first turns a picture into a small latent, and turns the "
+    "model's latent back into a picture. What the autoencoder cannot keep, the model cannot draw. Here you see what each "
+    "one keeps of your photo. Your photo stays on this server only until the comparison is made."
+)
+
+
+def build(session: Session) -> None:
+    """The tab's inputs, view and events."""
+    gr.Markdown(WHAT_IT_IS)
+    with gr.Row():
+        with gr.Column(scale=4):
+            samples = sample_files()
+            photo = gr.Image(samples[0], type="filepath", image_mode=None, sources=["upload", "clipboard"], label="Photo",
+                             height=300, buttons=[], elem_id="photo")  # fmt: skip
+            gr.Examples([[path] for path in samples], photo, label="Samples of our own")
+            choice = gr.CheckboxGroup(choices(session), value=default_choice(session), label="Autoencoders",
+                                      info="those of the project are here already; others are fetched when first chosen")  # fmt: skip
+            sampled = gr.Checkbox(False, label="Also by a sample of the posterior, in place of its mean")
+            with gr.Row():
+                go, stop = gr.Button("Compare", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
+        with gr.Column(scale=7):
+            status = gr.Markdown(elem_id="compare-status")
+            view = gr.HTML('<div class="sweep empty">The comparison appears here.</div>', elem_id="comparison")
+            numbers = gr.JSON(visible=False)
+            keep = gr.DownloadButton("Keep the numbers (CSV)", visible=False)
+    comparing = go.click(
+        handler(session), [photo, choice, sampled], [view, status, numbers, keep], api_name="reconstruct",
+        validator=controls.validator(lambda *values: problems(session, *values)), concurrency_id="device",
+        concurrency_limit=1, show_progress="minimal", show_progress_on=[status],
+    )  # fmt: skip
+    stop.click(lambda: "Stopped.", None, status, cancels=[comparing], api_visibility="private", queue=False)
+
+
+def choices(session: Session) -> list[tuple[str, str]]:
+    """Label and name of every autoencoder on offer."""
+    offered = [
+        (f"{name} (here)" if spec.embedded else f"{name} ({spec.download_gb:g} GB)", name)
+        for name, spec in AUTOENCODERS.items()
+    ]
+    own = session.model.spec.reference
+    return [*offered, (f"{own} (the model's own)", own)]
+
+
+def default_choice(session: Session) -> list[str]:
+    """Those that are there at once."""
+    return [name for name, spec in AUTOENCODERS.items() if spec.embedded]
+
+
+def sample_files() -> list[str]:
+    """The test card and drawn scenes at 512 pixels, as files."""
+    folder = Path(tempfile.mkdtemp(prefix="samples-"))
+    drawn = [
+        (f"drawing {index + 1}", scenes.draw(scenes.random_scene(seed), 512)) for index, seed in enumerate(SAMPLE_SEEDS)
+    ]
+    return [path_of(folder, name, pixels) for name, pixels in [("test card", test_card()), *drawn]]
+
+
+def problems(session: Session, photo: object, chosen: object, sampled: object) -> list[str]:
+    """What is wrong with each of a visitor's settings, in their order; empty where nothing is."""
+    known = [name for _, name in choices(session)]
+    if not isinstance(chosen, list) or not chosen:
+        wrong = "Choose at least one autoencoder."
+    else:
+        unknown = [name for name in chosen if name not in known]
+        wrong = f"The autoencoders must be of {', '.join(known)}." if unknown else ""
+    return [
+        check_upload(photo, session.limits.megapixels),
+        wrong,
+        "" if isinstance(sampled, bool) else "The sample switch must be on or off.",
+    ]
+
+
+def handler(session: Session) -> Callable[..., Iterator]:
+    """The endpoint /reconstruct."""
+
+    def reconstruct(photo: str, autoencoders: list[str], sample_too: bool = False) -> Iterator[tuple]:
+        found = problems(session, photo, autoencoders, sample_too)
+        yield from controls.in_lane(
+            session, found, 4, lambda: compare(session, photo, list(dict.fromkeys(autoencoders)), sample_too)
+        )
+
+    return reconstruct
+
+
+def compare(session: Session, photo: str, names: list[str], sampled: bool) -> Iterator[tuple]:
+    """The view, after each autoencoder one more in it; at the end the numbers."""
+    began, loaded, failed = time.perf_counter(), {}, {}
+    for name in names:
+        yield gr.skip(), f"Getting {name} ready", gr.skip(), gr.skip()
+        try:
+            loaded[name] = session.autoencoder(name)
+        except ValueError as error:
+            failed[name] = str(error)
+    multiple = math.lcm(*(autoencoder.factor for autoencoder in loaded.values())) if loaded else 8
+    image, done = read_upload(photo, session.limits.photo_side, multiple)
+    compared = []
+    for index, (name, autoencoder) in enumerate(loaded.items()):
+        trip = round_trip(image, autoencoder)
+        codecs = {codec: codec_psnr(image, trip.byte_count, codec) for codec in QUALITIES}
+        noisy = round_trip(image, autoencoder, sample_seed=0).psnr if sampled else None
+        words = AUTOENCODERS[name].description if name in AUTOENCODERS else "the model's own"
+        compared.append(Compared(name, words, trip, noisy, bicubic_psnr(image, trip.latent.numel()), codecs))
+        yield comparison_html(image, compared, {}), f"{index + 1} of {len(loaded)} done", gr.skip(), gr.skip()
+    numbers = [each.numbers() for each in compared]
+    size = f"{image.shape[2]} x {image.shape[1]} pixels"
+    prepared = f"The photo was {', '.join(done)}: {size}." if done else f"The photo was taken as it is: {size}."
+    path = Path(tempfile.mkdtemp(prefix="compare-")) / "autoencoders.csv"
+    pd.DataFrame(numbers).to_csv(path, index=False)
+    words = f"{prepared} {time.perf_counter() - began:.1f} s."
+    yield comparison_html(image, compared, failed), words, numbers, gr.DownloadButton(value=str(path), visible=True)
