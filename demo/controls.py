@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import html
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import gradio as gr
 
+from ldm_core import guidance
+from ldm_core.registry import ModelSpec
 from ldm_core.sampling import SCHEDULERS
 
-from .session import Session
+from .session import Session, sizes
 
 FIRST_SEED = 7
 # By the world that a model was made for; a model of none of them gets a prompt that any can draw.
@@ -41,6 +46,25 @@ WHAT_IT_DRAWS = {
 }
 
 
+@dataclass(frozen=True)
+class Settings:
+    """The inputs that decide a picture, in the order of Session.problems; and the prompts on offer below them."""
+
+    prompt: gr.Textbox
+    negative: gr.Textbox
+    seed: gr.Number
+    steps: gr.Slider
+    scale: gr.Slider
+    scheduler: gr.Dropdown
+    schedule: gr.Dropdown
+    size: gr.Dropdown
+    model: gr.Dropdown
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        return [getattr(self, part.name) for part in dataclasses.fields(self)]
+
+
 def prompt_box(session: Session) -> gr.Textbox:
     """The prompt, an example already in it."""
     return gr.Textbox(
@@ -48,45 +72,97 @@ def prompt_box(session: Session) -> gr.Textbox:
     )
 
 
+def prompts_to_try(session: Session, prompt: gr.Textbox) -> gr.Dataset:
+    """Prompts that a click puts into the box."""
+    shown = gr.Dataset(
+        components=[prompt], samples=_samples(session.model.spec), label="Prompts to try", show_label=True
+    )
+    shown.click(lambda sample: sample[0], shown, prompt, queue=False, api_visibility="private")
+    return shown
+
+
+def _samples(spec: ModelSpec) -> list[list[str]]:
+    return [[text] for text in EXAMPLES[spec.world]]
+
+
 def seed_row(session: Session) -> gr.Number:
     """The seed with a dice beside it."""
     with gr.Row(elem_classes="seed"):
-        seed = gr.Number(FIRST_SEED, label="Seed", precision=0, minimum=0, maximum=session.limits.largest_seed, scale=3)
+        seed = gr.Number(FIRST_SEED, label="Seed", precision=0, minimum=0, maximum=session.limits.largest_seed, scale=3,
+                         info="the same seed and settings give the same picture")  # fmt: skip
         dice = gr.Button("New seed", size="sm", scale=1, min_width=96)
     dice.click(lambda: random.randrange(2**32), None, seed, queue=False, api_visibility="private")
     return seed
 
 
-def advanced(session: Session) -> tuple[gr.Slider, gr.Slider, gr.Textbox, gr.Dropdown]:
-    """Guidance scale in the open; steps, negative prompt and scheduler under a fold."""
+def scale_slider(session: Session) -> gr.Slider:
+    """The guidance scale, and what it is."""
+    return gr.Slider(0, session.limits.guidance_scale, session.model.spec.guidance_scale, step=0.25, label="Guidance scale w",
+                     info="how hard the prompt pulls: 0 ignores it, 1 leaves the model free, more insists")  # fmt: skip
+
+
+def advanced(session: Session, prompt: gr.Textbox, seed: gr.Number, scale: gr.Slider) -> Settings:
+    """All else, to be put under a fold."""
     spec, limits = session.model.spec, session.limits
-    scale = gr.Slider(0, limits.guidance_scale, spec.guidance_scale, step=0.5, label="Guidance scale w",
-                      info="0 ignores the prompt, 1 is no guidance, more follows it harder")  # fmt: skip
-    with gr.Accordion("Advanced", open=False):
-        steps = gr.Slider(1, limits.steps, spec.steps, step=1, label="Steps")
-        negative = gr.Textbox("", label="Negative prompt", max_length=limits.prompt_characters)
-        scheduler = gr.Dropdown(list(SCHEDULERS)[:-1], value=session.model.scheduler_name, label="Scheduler")
-    return scale, steps, negative, scheduler
+    model = gr.Dropdown(list(session.specs), value=spec.reference, label="Model")
+    size = gr.Dropdown(sizes(spec), value=sizes(spec)[0], label="Size", info="it was trained at the first")
+    steps = gr.Slider(
+        1, limits.steps, spec.steps, step=1, label="Steps", info="more take longer and are a little finer"
+    )
+    negative = gr.Textbox(
+        "", label="Negative prompt", max_length=limits.prompt_characters, info="what to steer away from"
+    )
+    scheduler = gr.Dropdown(list(SCHEDULERS)[:-1], value=session.model.scheduler_name, label="Scheduler")
+    schedule = gr.Dropdown(list(guidance.SCHEDULES), value="constant", label="Guidance over time")
+    return Settings(prompt, negative, seed, steps, scale, scheduler, schedule, size, model)
 
 
-def validator(problems: Callable[..., list[str]]) -> Callable[..., list]:
+def defaults_of(session: Session, name: str) -> dict[str, object]:
+    """What the inputs are set to when a model is chosen, by the name of the setting; and its own words and prompts."""
+    spec = session.specs[name]
+    return {
+        "prompt": EXAMPLES[spec.world][0], "steps": spec.steps, "scale": spec.guidance_scale,
+        "size": gr.Dropdown(sizes(spec), value=sizes(spec)[0]), "words": WHAT_IT_DRAWS[spec.world],
+        "prompts": gr.Dataset(samples=_samples(spec)),
+    }  # fmt: skip
+
+
+def validator(session: Session, problems: Callable[..., list[str]]) -> Callable[..., list]:
     """Runs on the server before the queue, for the page and for scripts alike; `problems` has a text for each input."""
-    return lambda *values: [gr.validate(not problem, problem) for problem in problems(*values)]
+
+    def check(request: gr.Request, *values: object) -> list:
+        found = problems(*values)
+        if not any(found):
+            found[0] = session.door.enter(*who(request))
+        return [gr.validate(not problem, problem) for problem in found]
+
+    return check
 
 
-def in_lane(
-    session: Session, problems: list[str], outputs: int, draw: Callable[[], Iterator[tuple]]
-) -> Iterator[tuple]:
+def who(request: gr.Request | None) -> tuple[str, str]:
+    """The browser tab and the address of a request."""
+    if request is None:
+        return "", ""
+    return request.session_hash or "", request.client.host if request.client else ""
+
+
+def in_lane(session: Session, problems: list[str], outputs: int, draw: Callable[[], Iterator[tuple]],
+            request: gr.Request | None = None) -> Iterator[tuple]:  # fmt: skip
     """What draw() yields, one visitor at a time; problems and errors are said in words.
 
     The status is the second of an event's outputs.
     """
-    if any(problems):
-        raise gr.Error(" ".join(filter(None, problems)), title="Not drawn")
-    if session.lane.locked():
-        yield gr.skip(), "Another picture is being drawn; yours is next.", *[gr.skip()] * (outputs - 2)
-    with session.lane:
-        try:
+    try:
+        if any(problems):
+            raise gr.Error(" ".join(filter(None, problems)), title="Not drawn")
+        if session.lane.locked():
+            yield gr.skip(), "Another picture is being drawn; yours is next.", *[gr.skip()] * (outputs - 2)
+        with session.lane:
             yield from draw()
-        except (ValueError, FloatingPointError) as error:
-            raise gr.Error(str(error), title="Not drawn") from None
+    except (ValueError, FloatingPointError, MemoryError) as error:
+        raise gr.Error(html.escape(str(error)), title="Not drawn") from None
+    except (RuntimeError, OSError) as error:  # what the device or the disk says; never a traceback on the page
+        words = "The device is out of memory." if "memory" in str(error) else "The machine could not finish this."
+        raise gr.Error(f"{words} Try a smaller request.", title="Not drawn") from None
+    finally:
+        session.door.leave(*who(request))

@@ -1,15 +1,19 @@
-"""What all tabs share: the model, the one lane to the device, and the bounds that the server holds."""
+"""What all tabs share: the models, the one lane to the device, and the bounds that the server holds."""
 
 from __future__ import annotations
 
 import math
 import threading
+import time
+from collections import defaultdict, deque
 from dataclasses import dataclass
 
 import ldm_core
+from ldm_core import guidance
 from ldm_core.autoencoder import Autoencoder
 from ldm_core.loading import autoencoder_folder, load_autoencoder
 from ldm_core.pipeline import LatentDiffusion
+from ldm_core.registry import MODELS, ModelSpec
 from ldm_core.sampling import SCHEDULERS
 
 
@@ -22,12 +26,17 @@ class Limits:
     guidance_scale: float = 20.0
     largest_seed: int = 2**32 - 1
     cells: int = 32  # pictures of one sweep
+    work: float = (
+        60.0  # million pixels through the network, over all steps of a request, on a CPU; a GPU takes 50 times that
+    )
     megapixels: int = 40  # of an uploaded photo, before it is decoded
     photo_side: int = 768  # pixels: a larger photo is made smaller
+    waiting_per_visitor: int = 3  # requests of one browser tab
+    waiting_per_address: int = 12  # requests of one address, which many people may share
 
 
 class Session:
-    """A loaded model, and the lock that keeps a second picture off the device until the first has really stopped.
+    """The models of the page, and the lock that keeps a second picture off the device until the first has really stopped.
 
     The queue alone does not: it frees a place as soon as a visitor presses Stop, while the step still runs.
     """
@@ -35,13 +44,28 @@ class Session:
     def __init__(self, model: LatentDiffusion, limits: Limits | None = None):
         self.model, self.limits = model, limits or Limits()
         self.lane = threading.Lock()
+        self.door = Door(self.limits)
+        self.models: dict[str, LatentDiffusion] = {model.spec.reference: model}
         self.autoencoders: dict[str, Autoencoder] = {model.spec.reference: model.autoencoder}
-        self.seconds_per_row = 0.0  # of the network, as last measured; 0 before that
+        self.seconds_per_row: dict[str, float] = {}  # of a model's network, as last measured
 
     @classmethod
-    def load(cls, name: str) -> Session:
+    def load(cls, name: str, limits: Limits | None = None) -> Session:
         """With the model of a registry name, folder or hub id."""
-        return cls(ldm_core.load(name))
+        return cls(ldm_core.load(name), limits)
+
+    @property
+    def specs(self) -> dict[str, ModelSpec]:
+        """The models on offer: the page's own, and those that ship with the repository."""
+        return {self.model.spec.reference: self.model.spec} | {
+            name: spec for name, spec in MODELS.items() if spec.embedded
+        }
+
+    def model_of(self, name: str) -> LatentDiffusion:
+        """A model on offer, loaded once. To be called in the lane."""
+        if name not in self.models:
+            self.models[name] = ldm_core.load(name)
+        return self.models[name]
 
     def autoencoder(self, name: str) -> Autoencoder:
         """An autoencoder by name, loaded once; ValueError says why it cannot be had. To be called in the lane."""
@@ -50,17 +74,87 @@ class Session:
         return self.autoencoders[name]
 
     def problems(self, prompt: object, negative_prompt: object, seed: object, steps: object, guidance_scale: object,
-                 scheduler: object) -> list[str]:  # fmt: skip
+                 scheduler: object, guidance_schedule: object, size: object, model: object) -> list[str]:  # fmt: skip
         """What is wrong with each of a visitor's settings, in their order; empty where nothing is."""
         limits = self.limits
-        return [
+        found = [
             _text(prompt, limits.prompt_characters, "The prompt"),
             _text(negative_prompt, limits.prompt_characters, "The negative prompt"),
             _number(seed, 0, limits.largest_seed, "The seed", whole=True),
             _number(steps, 1, limits.steps, "Steps", whole=True),
             _number(guidance_scale, 0, limits.guidance_scale, "The guidance scale"),
-            "" if scheduler in SCHEDULERS else f"The scheduler must be one of {', '.join(SCHEDULERS)}.",
+            _one_of(scheduler, SCHEDULERS, "The scheduler"),
+            _one_of(guidance_schedule, guidance.SCHEDULES, "The guidance schedule"),
+            "",
+            _one_of(model, self.specs, "The model"),
         ]
+        if not found[8]:
+            found[7] = _one_of(size, sizes(self.specs[model]), "The size")
+        if not any(found):
+            found[3] = self.too_much(size, steps, 1)
+        return found
+
+    def too_much(self, size: str, steps: int, pictures: int) -> str:
+        """In words, where a request would keep the device longer than one visitor may; empty where not."""
+        width, height = sizes_of(size)
+        most = self.limits.work * (1 if self.model.device.type == "cpu" else 50)
+        asked = 2 * pictures * int(steps) * width * height / 1e6
+        if asked <= most:
+            return ""
+        return f"That is {asked / most:.1f} times the work that one request may be: take fewer steps or pictures."
+
+
+class Door:
+    """Lets a visitor wait for a few requests at a time, so that one cannot fill the queue.
+
+    A request that never comes back (a full queue, a closed tab) is forgotten after a while.
+    """
+
+    FORGET = 180.0  # seconds
+
+    def __init__(self, limits: Limits):
+        self.limits, self.lock = limits, threading.Lock()
+        self.waiting: dict[str, deque[float]] = defaultdict(deque)
+
+    def enter(self, visitor: str, address: str) -> str:
+        """Empty, and counted, where the visitor may join the queue; else in words why not."""
+        now = time.monotonic()
+        limits = {
+            f"visitor {visitor}": self.limits.waiting_per_visitor,
+            f"address {address}": self.limits.waiting_per_address,
+        }
+        with self.lock:
+            for key in list(self.waiting):
+                while self.waiting[key] and now - self.waiting[key][0] > self.FORGET:
+                    self.waiting[key].popleft()
+                if not self.waiting[key]:
+                    del self.waiting[key]
+            if any(len(self.waiting[key]) >= most for key, most in limits.items()):
+                return "You have several requests waiting already; let them finish first."
+            for key in limits:
+                self.waiting[key].append(now)
+        return ""
+
+    def leave(self, visitor: str, address: str) -> None:
+        """A request is done, stopped or failed."""
+        with self.lock:
+            for key in (f"visitor {visitor}", f"address {address}"):
+                if self.waiting.get(key):
+                    self.waiting[key].popleft()
+
+
+def sizes(spec: ModelSpec) -> list[str]:
+    """The sizes on offer for a model: its own, a wide and a tall one."""
+    width, height = spec.width, spec.height
+    return [
+        f"{across} x {down}" for across, down in ((width, height), (width * 3 // 2, height), (width, height * 3 // 2))
+    ]
+
+
+def sizes_of(text: str) -> tuple[int, int]:
+    """ "192 x 128" -> (192, 128)."""
+    width, height = text.split(" x ")
+    return int(width), int(height)
 
 
 def _text(value: object, longest: int, name: str) -> str:
@@ -74,3 +168,7 @@ def _number(value: object, low: float, high: float, name: str, whole: bool = Fal
     if fits and low <= value <= high and not (whole and value != int(value)):
         return ""
     return f"{name} must be a {'whole ' if whole else ''}number from {low:g} to {int(high)}."
+
+
+def _one_of(value: object, known: object, name: str) -> str:
+    return "" if isinstance(value, str) and value in known else f"{name} must be one of {', '.join(known)}."

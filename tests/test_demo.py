@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
+from PIL import Image
 
 pytest.importorskip("gradio")
 
 from demo import app  # noqa: E402
-from demo.session import Session  # noqa: E402
+from demo.session import Door, Limits, Session  # noqa: E402
 from demo.tabs import generate  # noqa: E402
-from ldm_core.images import from_pil  # noqa: E402
+from ldm_core.images import from_pil, png_text  # noqa: E402
 from ldm_core.recipe import Recipe  # noqa: E402
 
-GOOD = {"prompt": "a house", "negative_prompt": "", "seed": 7, "steps": 5, "guidance_scale": 3.0, "scheduler": "ddim"}
+GOOD = {"prompt": "a house", "negative_prompt": "", "seed": 7, "steps": 5, "guidance_scale": 3.0, "scheduler": "ddim",
+        "guidance_schedule": "constant"}  # fmt: skip
 
 
 @pytest.fixture
@@ -21,8 +25,12 @@ def session(tiny):
     return Session(tiny)
 
 
+def good(session, **changes):
+    return GOOD | {"size": "32 x 32", "model": session.model.spec.reference} | changes
+
+
 def test_a_visitor_sees_previews_and_then_the_picture_with_its_recipe(session, tiny):
-    frames = list(generate.handler(session)(**GOOD))
+    frames = list(generate.handler(session)(**good(session)))
     assert len(frames) == 3 and frames[0][1].startswith("Step 1 of 5")
     picture, words = frames[-1]
     recipe = Recipe.from_json(picture.info["recipe"])
@@ -32,24 +40,25 @@ def test_a_visitor_sees_previews_and_then_the_picture_with_its_recipe(session, t
 
 
 def test_words_the_model_never_saw_are_said(session):
-    assert "zebra" in list(generate.handler(session)(**GOOD | {"prompt": "a zebra"}))[-1][1]
+    assert "zebra" in list(generate.handler(session)(**good(session, prompt="a zebra")))[-1][1]
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [("prompt", "x" * 401), ("prompt", None), ("negative_prompt", 3), ("seed", -1), ("seed", 2**32), ("seed", 1.5),
      ("seed", True), ("steps", 0), ("steps", 101), ("steps", float("nan")), ("guidance_scale", float("nan")),
-     ("guidance_scale", float("inf")), ("guidance_scale", -1), ("guidance_scale", "4"), ("scheduler", "heun"), ("scheduler", None)],
+     ("guidance_scale", float("inf")), ("guidance_scale", -1), ("guidance_scale", "4"), ("scheduler", "heun"), ("scheduler", None),
+     ("guidance_schedule", "zigzag"), ("size", "64 x 64"), ("size", 3), ("model", "best"), ("model", None)],
 )  # fmt: skip
 def test_the_server_refuses_what_is_out_of_bounds_before_the_queue(session, name, value):
-    problems = session.problems(**GOOD | {name: value})
-    assert sum(map(bool, problems)) == 1 and problems[list(GOOD).index(name)]
-    with pytest.raises(Exception, match="must be|characters"):
-        next(generate.handler(session)(**GOOD | {name: value}))
+    problems = session.problems(**good(session, **{name: value}))
+    assert sum(map(bool, problems)) == 1 and problems[list(good(session)).index(name)]
+    with pytest.raises(Exception, match="must be|must be one|characters"):
+        next(generate.handler(session)(**good(session, **{name: value})))
 
 
 def test_stopping_gives_the_lane_back(session):
-    drawing = generate.handler(session)(**GOOD)
+    drawing = generate.handler(session)(**good(session))
     next(drawing)
     assert session.lane.locked()
     drawing.close()  # what the page does on Stop, and when a tab is closed
@@ -57,9 +66,9 @@ def test_stopping_gives_the_lane_back(session):
 
 
 def test_a_second_visitor_is_told_to_wait(session):
-    first = generate.handler(session)(**GOOD)
+    first = generate.handler(session)(**good(session))
     next(first)
-    assert "yours is next" in next(generate.handler(session)(**GOOD))[1]
+    assert "yours is next" in next(generate.handler(session)(**good(session)))[1]
     first.close()
 
 
@@ -73,3 +82,95 @@ def test_the_page_opens_with_a_picture_of_the_embedded_model_and_waits_for_other
     picture = generate.opening(Session.load("scenes"))
     assert picture.size == (128, 128) and Recipe.from_json(picture.info["recipe"]).seed == 7
     assert generate.opening(session) is None
+
+
+def test_too_much_work_for_one_request_is_said_in_words(tiny):
+    small = Session(tiny, Limits(work=2 * 10 * 32 * 32 / 1e6))
+    assert not any(small.problems(*good(small, steps=10).values()))
+    assert "1.1 times the work" in small.problems(*good(small, steps=11).values())[3]
+
+
+def test_another_size_is_drawn_and_goes_into_the_recipe(session):
+    picture, _ = list(generate.handler(session)(**good(session, size="48 x 32")))[-1]
+    assert picture.size == (48, 32) and Recipe.from_json(picture.info["recipe"]).width == 48
+
+
+def test_a_picture_dropped_back_restores_every_setting_and_is_made_again_byte_for_byte(session, tmp_path):
+    given = good(
+        session, seed=11, guidance_scale=2.5, negative_prompt="clouds", guidance_schedule="cosine", size="32 x 48"
+    )
+    picture, _ = list(generate.handler(session)(**given))[-1]
+    png_of(picture, tmp_path / "one.png")
+    *values, words = generate.restore(session, str(tmp_path / "one.png"))
+    assert values == list(given.values()) and "the same picture again" in words
+    again, _ = list(generate.handler(session)(*values))[-1]
+    png_of(again, tmp_path / "two.png")
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+
+
+def png_of(picture, path):
+    """As gradio saves it: the picture's own texts in the file."""
+    picture.save(path, pnginfo=png_text({key: value for key, value in picture.info.items() if isinstance(value, str)}))
+
+
+def test_a_picture_of_other_circumstances_says_so(session, tmp_path):
+    picture, _ = list(generate.handler(session)(**good(session)))[-1]
+    recipe = Recipe.from_json(picture.info["recipe"])
+    for change, words in (
+        ({"weights": "0" * 64}, "another model"),
+        ({"dtype": "bfloat16"}, "very close, not the same"),
+    ):
+        assert words in generate.restored_words(session, dataclasses.replace(recipe, **change))
+
+
+def test_pictures_without_a_recipe_or_with_a_bad_one_are_answered_in_words(session, tmp_path):
+    path = tmp_path / "x.png"
+    Image.new("RGB", (64, 64)).save(path)
+    with pytest.raises(Exception, match="carries no recipe"):
+        generate.restore(session, str(path))
+    picture, _ = list(generate.handler(session)(**good(session)))[-1]
+    recipe = dataclasses.replace(Recipe.from_json(picture.info["recipe"]), steps=10**9)
+    picture.info = {"recipe": recipe.to_json()}
+    png_of(picture, path)
+    with pytest.raises(Exception, match="Steps must be a whole number from 1 to 100"):
+        generate.restore(session, str(path))
+    path.write_bytes(b"no picture")
+    with pytest.raises(Exception, match="no picture that can be read"):
+        generate.restore(session, str(path))
+
+
+def test_choosing_a_model_sets_its_own_defaults(session):
+    prompt, steps, scale, size, words, prompts = generate.choose_model(session, "scenes")
+    assert "house" in prompt and (steps, scale) == (20, 2.0) and size.value == "128 x 128" and "landscapes" in words
+    with pytest.raises(Exception, match="must be one of"):
+        generate.choose_model(session, "best")
+
+
+def test_a_visitor_may_wait_for_a_few_requests_and_others_are_not_held_up():
+    door = Door(Limits(waiting_per_visitor=2, waiting_per_address=3))
+    assert [door.enter("a", "1.1.1.1") for _ in range(2)] == ["", ""]
+    assert "let them finish first" in door.enter("a", "1.1.1.1")
+    assert door.enter("b", "1.1.1.1") == "" and "finish" in door.enter("c", "1.1.1.1"), "the address has its own limit"
+    assert door.enter("c", "2.2.2.2") == ""
+    door.leave("a", "1.1.1.1")
+    assert door.enter("a", "1.1.1.1") == ""
+
+
+def test_a_request_that_never_comes_back_is_forgotten(monkeypatch):
+    door, now = Door(Limits(waiting_per_visitor=1)), [0.0]
+    monkeypatch.setattr("demo.session.time.monotonic", lambda: now[0])
+    assert door.enter("a", "") == "" and door.enter("a", "")
+    now[0] = Door.FORGET + 1
+    assert door.enter("a", "") == "" and len(door.waiting) == 2
+    door.leave("stranger", "")
+
+
+def test_what_goes_wrong_on_the_device_is_said_without_a_traceback(session, monkeypatch):
+    def broken(*given):
+        raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        yield
+
+    monkeypatch.setattr(generate, "draw", broken)
+    with pytest.raises(Exception, match="The device is out of memory. Try a smaller request."):
+        list(generate.handler(session)(**good(session)))
+    assert not session.lane.locked()

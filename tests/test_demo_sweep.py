@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import re
 import zipfile
@@ -30,17 +29,21 @@ GOOD = {
 }
 
 
+def good(session, **changes):
+    return GOOD | {"model": session.model.spec.reference} | changes
+
+
 @pytest.fixture
 def session(tiny):
     return Session(tiny)
 
 
 def test_all_cells_stream_together_and_the_last_are_the_models_own(session, tiny):
-    frames = list(guidance.handler(session)(**GOOD))
+    frames = list(guidance.handler(session)(**good(session)))
     grids = [frame[0] for frame in frames if isinstance(frame[0], str)]
     assert len(frames) == 6 and len(grids) == 2 and all(grid.count("<img") == 6 for grid in grids)
     assert grids[-1].index("w = 1<") < grids[-1].index("w = 4<") and grids[-1].count("saturation") == 6
-    assert session.seconds_per_row > 0 and not session.lane.locked()
+    assert session.seconds_per_row[tiny.spec.reference] > 0 and not session.lane.locked()
     path = frames[-1][3].value["path"] if isinstance(frames[-1][3].value, dict) else frames[-1][3].value
     expected = tiny.sweep(["a red house"] * 2, [7, 8], [1, 2, 4], steps=5)
     with zipfile.ZipFile(path) as archive:
@@ -54,18 +57,13 @@ def test_all_cells_stream_together_and_the_last_are_the_models_own(session, tiny
     assert recipe.seed == 8 and recipe.guidance_scale == 4 and "recipe" in picture.info
 
 
-def test_pictures_of_a_known_world_are_scored_against_the_prompt(session, tiny):
+def test_pictures_of_a_known_world_are_scored_against_the_prompt():
     cells = [
         SweepCell(2.0, 7, Image.new("RGB", (32, 32), "red")),
         SweepCell(4.0, 7, Image.new("RGB", (32, 32), "blue")),
     ]
-    assert set(guidance.measured(session, "a house", cells)[1].scores) == {"saturation", "change"}
-    spec = tiny.spec
-    try:
-        tiny.spec = dataclasses.replace(spec, world="scenes")
-        first, second = guidance.measured(session, "a house", cells)
-    finally:
-        tiny.spec = spec
+    assert set(guidance.measured("", "a house", cells)[1].scores) == {"saturation", "change"}
+    first, second = guidance.measured("scenes", "a house", cells)
     assert list(first.scores) == ["clip_scenes", "saturation"] and list(second.scores)[-1] == "change"
 
 
@@ -96,24 +94,28 @@ def test_a_prompt_cannot_write_into_the_page():
     [("prompt", "x" * 401, "characters"), ("guidance_scales", "1,,2", "1-8\\(1\\)"), ("guidance_scales", "1,99", "at the most"),
      ("guidance_scales", 3, "must be text"), ("guidance_scales", "0-20[20]", "pictures at the most"), ("seeds", "x", "like 7"),
      ("seeds", "4294967296", "at the most"), ("seeds", None, "like 7"), ("guidance_schedule", "zigzag", "one of"),
-     ("steps", 0, "Steps must"), ("steps", float("nan"), "Steps must")],
+     ("steps", 0, "Steps must"), ("steps", float("nan"), "Steps must"), ("model", "best", "model must be one of"),
+     ("model", None, "model must be one of")],
 )  # fmt: skip
 def test_the_server_refuses_what_is_out_of_bounds_before_the_queue(session, name, value, message):
-    found = guidance.problems(session, *(GOOD | {name: value}).values())
+    found = guidance.problems(session, *good(session, **{name: value}).values())
     assert sum(map(bool, found)) == 1 and re.search(message, " ".join(found))
     with pytest.raises(Exception, match=message):
-        next(guidance.handler(session)(**GOOD | {name: value}))
+        next(guidance.handler(session)(**good(session, **{name: value})))
 
 
 def test_the_cost_is_said_before_the_start(session):
-    assert guidance.cost_words(session, "1,2,4", "7,8", 10) == "6 pictures"
-    session.seconds_per_row = 0.1
-    assert guidance.cost_words(session, "0,1,4", "7", 10) == "3 pictures, about 4 s", "one row at 0 and at 1, two at 4"
-    assert "like 7" in guidance.cost_words(session, "1", "", 10)
+    name = session.model.spec.reference
+    assert guidance.cost_words(session, "1,2,4", "7,8", 10, name) == "6 pictures"
+    session.seconds_per_row[name] = 0.1
+    assert guidance.cost_words(session, "0,1,4", "7", 10, name) == "3 pictures, about 4 s", (
+        "one row at 0 and at 1, two at 4"
+    )
+    assert "like 7" in guidance.cost_words(session, "1", "", 10, name)
 
 
 def test_stopping_gives_the_lane_back(session):
-    sweeping = guidance.handler(session)(**GOOD)
+    sweeping = guidance.handler(session)(**good(session))
     next(sweeping)
     assert session.lane.locked()
     sweeping.close()

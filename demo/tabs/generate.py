@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import gradio as gr
 from PIL import Image
 
 from ldm_core.images import to_pil
-from ldm_core.recipe import recipe_for
+from ldm_core.recipe import Recipe, read_png, recipe_for
 
 from .. import controls
-from ..session import Session
+from ..session import Session, sizes_of
+from ..uploads import check_upload
 
 PREVIEW_EVERY = 3  # steps
 SHOWN = 384  # pixels: previews and results are enlarged in the browser, never in the file
@@ -25,14 +28,17 @@ def build(session: Session) -> None:
             prompt = controls.prompt_box(session)
             with gr.Row():
                 go, stop = gr.Button("Draw", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
-            seed = controls.seed_row(session)
-            scale, steps, negative, scheduler = controls.advanced(session)
-            gr.Examples(controls.EXAMPLES[session.model.spec.world], prompt, label="Prompts to try")
+            seed, scale = controls.seed_row(session), controls.scale_slider(session)
+            prompts = controls.prompts_to_try(session, prompt)
+            with gr.Accordion("Advanced", open=False):
+                settings = controls.advanced(session, prompt, seed, scale)
+            with gr.Accordion("Go on from a picture made here", open=False):
+                earlier = gr.Image(type="filepath", image_mode=None, sources=["upload", "clipboard"], height=140, buttons=[],
+                                   label="A PNG from this page: its settings come back", elem_id="earlier")  # fmt: skip
         with gr.Column(scale=5):
             picture = gr.Image(opening(session), label="Picture", format="png", interactive=False, buttons=["download", "fullscreen"],
                                height=SHOWN + 40, elem_id="picture", alt_text="The generated picture")  # fmt: skip
             status = gr.Markdown(controls.WHAT_IT_DRAWS[session.model.spec.world], elem_id="status")
-    inputs = [prompt, negative, seed, steps, scale, scheduler]
     shared = {
         "concurrency_id": "device",
         "concurrency_limit": 1,
@@ -40,43 +46,93 @@ def build(session: Session) -> None:
         "show_progress_on": [status],
     }
     drawing = [
-        trigger(handler(session), inputs, [picture, status], api_name="generate" if trigger == go.click else None,
-                api_visibility="public" if trigger == go.click else "private", validator=controls.validator(session.problems), **shared)
+        trigger(handler(session), settings.inputs, [picture, status], api_name="generate" if trigger == go.click else None,
+                api_visibility="public" if trigger == go.click else "private",
+                validator=controls.validator(session, session.problems), **shared)
         for trigger in (go.click, prompt.submit)
     ]  # fmt: skip
-    stop.click(
-        lambda: "Stopped; the last preview stays.", None, status, cancels=drawing, api_visibility="private", queue=False
+    quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    stop.click(lambda: "Stopped; the last preview stays.", None, status, cancels=drawing, **quiet)
+    settings.model.input(
+        functools.partial(choose_model, session),
+        settings.model,
+        [prompt, settings.steps, scale, settings.size, status, prompts],
+        **quiet,
     )
+    earlier.upload(functools.partial(restore, session), earlier, [*settings.inputs, status], **quiet)
+
+
+def choose_model(session: Session, name: str) -> list[object]:
+    """Another model's own settings, words and prompts."""
+    if name not in session.specs:
+        raise gr.Error(f"The model must be one of {', '.join(session.specs)}.", title="Not chosen")
+    found = controls.defaults_of(session, name)
+    return [found[key] for key in ("prompt", "steps", "scale", "size", "words", "prompts")]
+
+
+def restore(session: Session, path: str) -> list[object]:
+    """The settings that a picture carries, for the inputs, and in words whether it can be made again here."""
+    if problem := check_upload(path, session.limits.megapixels):
+        raise gr.Error(problem, title="Not restored")
+    try:
+        recipe = read_png(Path(path))
+    except (ValueError, TypeError, OSError, SyntaxError):
+        words = "This picture carries no recipe. A PNG that was downloaded from this page does; a screenshot or a JPEG does not."
+        raise gr.Error(words, title="Not restored") from None
+    size = f"{recipe.width} x {recipe.height}"
+    values = [recipe.prompt, recipe.negative_prompt, recipe.seed, recipe.steps, recipe.guidance_scale, recipe.scheduler,
+              recipe.guidance_schedule, size, recipe.model]  # fmt: skip
+    if wrong := " ".join(filter(None, session.problems(*values))):
+        raise gr.Error(wrong, title="Not restored")
+    return [*values, restored_words(session, recipe)]
+
+
+def restored_words(session: Session, recipe: Recipe) -> str:
+    """Whether drawing now gives the very same picture, as far as can be known beforehand."""
+    loaded = session.models.get(recipe.model)
+    if loaded is None:
+        return "Restored. Press Draw to make it again."
+    now = recipe_for(loaded, recipe.prompt, recipe.seed)
+    if recipe.weights != now.weights or recipe.vae or recipe.guidance_interval or recipe.guidance_rescale:
+        return "Restored, as far as this page goes: it was made with another model or with settings that are not offered here."
+    if (recipe.dtype, recipe.device, recipe.versions) != (now.dtype, now.device, now.versions):
+        return "Restored. It was made with other versions or on another device: the picture will be very close, not the same."
+    return "Restored. Press Draw to make the same picture again."
 
 
 def opening(session: Session) -> Image.Image | None:
     """The picture that is there when the page opens: the first example, drawn by a model that ships and is quick."""
-    model, examples = session.model, controls.EXAMPLES[session.model.spec.world]
-    if not model.spec.embedded:
+    model, spec = session.model, session.model.spec
+    if not spec.embedded:
         return None
-    *_, (picture, _) = draw(session, examples[0], "", controls.FIRST_SEED, model.spec.steps, model.spec.guidance_scale,
-                            model.scheduler_name)  # fmt: skip
+    *_, (picture, _) = draw(session, controls.EXAMPLES[spec.world][0], "", controls.FIRST_SEED, spec.steps, spec.guidance_scale,
+                            model.scheduler_name, "constant", f"{spec.width} x {spec.height}", spec.reference)  # fmt: skip
     return picture
 
 
 def handler(session: Session) -> Callable[..., Iterator]:
     """The endpoint /generate."""
+    spec = session.model.spec
 
-    def generate(prompt: str, negative_prompt: str = "", seed: int = 7, steps: int = 20, guidance_scale: float = 2.0,
-                 scheduler: str = "ddim") -> Iterator[tuple[Image.Image, str]]:  # fmt: skip
-        settings = (prompt, negative_prompt, seed, steps, guidance_scale, scheduler)
-        yield from controls.in_lane(session, session.problems(*settings), 2, lambda: draw(
-            session, prompt, negative_prompt, int(seed), int(steps), float(guidance_scale), scheduler
-        ))  # fmt: skip
+    def generate(prompt: str, negative_prompt: str = "", seed: int = 7, steps: int = spec.steps,
+                 guidance_scale: float = spec.guidance_scale, scheduler: str = "ddim", guidance_schedule: str = "constant",
+                 size: str = f"{spec.width} x {spec.height}", model: str = spec.reference, request: gr.Request = None,
+                 ) -> Iterator[tuple[Image.Image, str]]:  # fmt: skip
+        given = (prompt, negative_prompt, seed, steps, guidance_scale, scheduler, guidance_schedule, size, model)
+        yield from controls.in_lane(session, session.problems(*given), 2, lambda: draw(
+            session, prompt, negative_prompt, int(seed), int(steps), float(guidance_scale), scheduler, guidance_schedule, size, model
+        ), request)  # fmt: skip
 
     return generate
 
 
 def draw(session: Session, prompt: str, negative_prompt: str, seed: int, steps: int, guidance_scale: float,
-         scheduler: str) -> Iterator[tuple[Image.Image, str]]:  # fmt: skip
+         scheduler: str, schedule: str, size: str, name: str) -> Iterator[tuple[Image.Image, str]]:  # fmt: skip
     """Previews of the predicted clean latent, then the picture with its recipe inside."""
-    model, began = session.model, time.perf_counter()
-    settings = {"steps": steps, "scheduler": scheduler, "negative_prompt": negative_prompt}
+    model, began = session.model_of(name), time.perf_counter()
+    width, height = sizes_of(size)
+    settings = {"steps": steps, "scheduler": scheduler, "negative_prompt": negative_prompt, "guidance_schedule": schedule,
+                "height": height, "width": width}  # fmt: skip
     for state in model.denoise(prompt, seed, guidance_scale, **settings):
         left = (time.perf_counter() - began) / (state.step + 1) * (state.steps - state.step - 1)
         if state.step % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:

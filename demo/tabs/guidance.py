@@ -39,23 +39,25 @@ def build(session: Session) -> None:
             seeds = gr.Textbox("7", label="Seeds", max_length=60, info="one or several, with commas between")
             with gr.Row():
                 go, stop = gr.Button("Sweep", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
-            cost = gr.Markdown(cost_words(session, "1,2,4,8", "7", spec.steps))
+            cost = gr.Markdown(cost_words(session, "1,2,4,8", "7", spec.steps, spec.reference))
             with gr.Accordion("Advanced", open=False):
                 schedule = gr.Dropdown(list(guidance.SCHEDULES), value="constant", label="Guidance over time")
                 curve = gr.HTML(curve_svg("constant"))
                 steps = gr.Slider(1, session.limits.steps, spec.steps, step=1, label="Steps")
+                model = gr.Dropdown(list(session.specs), value=spec.reference, label="Model")
         with gr.Column(scale=7):
             grid = gr.HTML('<div class="sweep empty">The pictures appear here side by side.</div>')
             status = gr.Markdown()
             chart = gr.LinePlot(x="guidance scale", y="score", color="seed", height=220, visible=False)
             keep = gr.DownloadButton("Keep all (zip)", visible=False)
-    for trigger in (scales.change, seeds.change, steps.change):
-        trigger(lambda *values: cost_words(session, *values), [scales, seeds, steps], cost, queue=False,
-                show_progress="hidden", api_visibility="private")  # fmt: skip
-    schedule.change(curve_svg, schedule, curve, queue=False, show_progress="hidden", api_visibility="private")
+    quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    for trigger in (scales.change, seeds.change, steps.change, model.change):
+        trigger(lambda *values: cost_words(session, *values), [scales, seeds, steps, model], cost, **quiet)
+    model.input(functools.partial(choose_model, session), model, [prompt, steps], **quiet)
+    schedule.change(curve_svg, schedule, curve, **quiet)
     sweeping = go.click(
-        handler(session), [prompt, scales, seeds, schedule, steps], [grid, status, chart, keep], api_name="sweep",
-        validator=controls.validator(functools.partial(problems, session)),
+        handler(session), [prompt, scales, seeds, schedule, steps, model], [grid, status, chart, keep], api_name="sweep",
+        validator=controls.validator(session, functools.partial(problems, session)),
         concurrency_id="device", concurrency_limit=1, show_progress="minimal",
         show_progress_on=[status],
     )  # fmt: skip
@@ -66,25 +68,34 @@ def build(session: Session) -> None:
 
 
 def problems(
-    session: Session, prompt: object, scales: object, seeds: object, schedule: object, steps: object
+    session: Session, prompt: object, scales: object, seeds: object, schedule: object, steps: object, model: object
 ) -> list[str]:
     """What is wrong with each of a visitor's settings, in their order; empty where nothing is."""
-    found = session.problems(prompt, "", 0, steps, 1.0, "ddim")
     words = ["", ""]
     for index, (read, value) in enumerate(((read_scales, scales), (read_seeds, seeds))):
         try:
             read(session, value)
         except ValueError as error:
             words[index] = str(error)
-    if not any(words) and len(read_scales(session, scales)) * len(read_seeds(session, seeds)) > session.limits.cells:
-        words[0] = f"Scales times seeds may be {session.limits.cells} pictures at the most."
-    known = schedule in guidance.SCHEDULES
-    return [
-        found[0],
-        *words,
-        "" if known else f"The schedule must be one of {', '.join(guidance.SCHEDULES)}.",
-        found[3],
-    ]
+    spec = session.specs.get(model if isinstance(model, str) else "", session.model.spec)
+    size = f"{spec.width} x {spec.height}"
+    found = session.problems(prompt, "", 0, steps, 1.0, "ddim", schedule, size, model)
+    checked = [found[0], *words, found[6], found[3], found[8]]
+    if not any(checked):
+        pictures = len(read_scales(session, scales)) * len(read_seeds(session, seeds))
+        if pictures > session.limits.cells:
+            checked[1] = f"Scales times seeds may be {session.limits.cells} pictures at the most."
+        else:
+            checked[4] = session.too_much(size, steps, pictures)
+    return checked
+
+
+def choose_model(session: Session, name: str) -> list[object]:
+    """Another model's own prompt and steps."""
+    if name not in session.specs:
+        raise gr.Error(f"The model must be one of {', '.join(session.specs)}.", title="Not chosen")
+    found = controls.defaults_of(session, name)
+    return [found["prompt"], found["steps"]]
 
 
 def read_scales(session: Session, text: object) -> list[float]:
@@ -107,7 +118,7 @@ def read_seeds(session: Session, text: object) -> list[int]:
     return seeds
 
 
-def cost_words(session: Session, scales: object, seeds: object, steps: object) -> str:
+def cost_words(session: Session, scales: object, seeds: object, steps: object, model: object) -> str:
     """What a sweep will cost, before it starts."""
     try:
         chosen, count = read_scales(session, scales), len(read_seeds(session, seeds))
@@ -116,27 +127,30 @@ def cost_words(session: Session, scales: object, seeds: object, steps: object) -
         return str(error)
     images = len(chosen) * count
     pictures = f"{images} picture{'s' if images > 1 else ''}"
-    return f"{pictures}, about {rows * session.seconds_per_row:.0f} s" if session.seconds_per_row else pictures
+    known = session.seconds_per_row.get(model)
+    return f"{pictures}, about {rows * known:.0f} s" if known else pictures
 
 
 def handler(session: Session) -> Callable[..., Iterator]:
     """The endpoint /sweep."""
 
     def sweep(prompt: str, guidance_scales: str = "1,2,4,8", seeds: str = "7", guidance_schedule: str = "constant",
-              steps: int = 20) -> Iterator[tuple]:  # fmt: skip
-        found = problems(session, prompt, guidance_scales, seeds, guidance_schedule, steps)
+              steps: int = session.model.spec.steps, model: str = session.model.spec.reference,
+              request: gr.Request = None) -> Iterator[tuple]:  # fmt: skip
+        found = problems(session, prompt, guidance_scales, seeds, guidance_schedule, steps, model)
         yield from controls.in_lane(session, found, 4, lambda: draw(
-            session, prompt, read_scales(session, guidance_scales), read_seeds(session, seeds), guidance_schedule, int(steps)
-        ))  # fmt: skip
+            session, prompt, read_scales(session, guidance_scales), read_seeds(session, seeds), guidance_schedule, int(steps), model
+        ), request)  # fmt: skip
 
     return sweep
 
 
 def draw(
-    session: Session, prompt: str, scales: list[float], seeds: list[int], schedule: str, steps: int
+    session: Session, prompt: str, scales: list[float], seeds: list[int], schedule: str, steps: int, name: str
 ) -> Iterator[tuple]:
     """Previews of all cells together, then the pictures with what is measured of them, and a zip."""
-    model, began, rows = session.model, time.perf_counter(), session.model.network_rows
+    model, began = session.model_of(name), time.perf_counter()
+    rows = model.network_rows
     settings = {"steps": steps, "guidance_schedule": schedule}
     each = [scale for scale in scales for _ in seeds]
     for state in model.denoise(prompt, seeds * len(scales), each, **settings):
@@ -147,8 +161,8 @@ def draw(
             yield grid_html(cells, prompt), words, gr.skip(), gr.skip()
         else:
             yield gr.skip(), words, gr.skip(), gr.skip()
-    session.seconds_per_row = (time.perf_counter() - began) / max(1, model.network_rows - rows)
-    cells = measured(session, prompt, cells_of(model.decode(state.latent), scales, seeds))
+    session.seconds_per_row[name] = (time.perf_counter() - began) / max(1, model.network_rows - rows)
+    cells = measured(model.spec.world, prompt, cells_of(model.decode(state.latent), scales, seeds))
     cells = [
         dataclasses.replace(cell, recipe=recipe_for(model, prompt, cell.seed, cell.guidance_scale, **settings))
         for cell in cells
@@ -159,9 +173,9 @@ def draw(
     yield grid_html(cells, prompt), words, chart_of(session, cells), gr.DownloadButton(value=str(path), visible=True)
 
 
-def measured(session: Session, prompt: str, cells: list[SweepCell]) -> list[SweepCell]:
+def measured(world: str, prompt: str, cells: list[SweepCell]) -> list[SweepCell]:
     """The cells with their alignment score (where the model's world has one), saturation, and change from the last scale."""
-    scores = alignment(session, prompt, [cell.picture for cell in cells])
+    scores = alignment(world, prompt, [cell.picture for cell in cells])
     before: dict[int, Image.Image] = {}
     done = []
     for index, cell in enumerate(cells):
@@ -173,9 +187,9 @@ def measured(session: Session, prompt: str, cells: list[SweepCell]) -> list[Swee
     return done
 
 
-def alignment(session: Session, prompt: str, pictures: list[Image.Image]) -> dict[str, list[float]]:
+def alignment(world: str, prompt: str, pictures: list[Image.Image]) -> dict[str, list[float]]:
     """How well each picture fits the prompt, by the detector of the model's world."""
-    known = ALIGNMENT.get(session.model.spec.world)
+    known = ALIGNMENT.get(world)
     if known is None or not prompt:
         return {}
     metric, detector = known

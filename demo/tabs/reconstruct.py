@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import tempfile
 import time
@@ -50,7 +51,7 @@ def build(session: Session) -> None:
             keep = gr.DownloadButton("Keep the numbers (CSV)", visible=False)
     comparing = go.click(
         handler(session), [photo, choice, sampled], [view, status, numbers, keep], api_name="reconstruct",
-        validator=controls.validator(lambda *values: problems(session, *values)), concurrency_id="device",
+        validator=controls.validator(session, functools.partial(problems, session)), concurrency_id="device",
         concurrency_limit=1, show_progress="minimal", show_progress_on=[status],
     )  # fmt: skip
     stop.click(lambda: "Stopped.", None, status, cancels=[comparing], api_visibility="private", queue=False)
@@ -98,10 +99,12 @@ def problems(session: Session, photo: object, chosen: object, sampled: object) -
 def handler(session: Session) -> Callable[..., Iterator]:
     """The endpoint /reconstruct."""
 
-    def reconstruct(photo: str, autoencoders: list[str], sample_too: bool = False) -> Iterator[tuple]:
+    def reconstruct(
+        photo: str, autoencoders: list[str], sample_too: bool = False, request: gr.Request = None
+    ) -> Iterator[tuple]:
         found = problems(session, photo, autoencoders, sample_too)
         yield from controls.in_lane(
-            session, found, 4, lambda: compare(session, photo, list(dict.fromkeys(autoencoders)), sample_too)
+            session, found, 4, lambda: compare(session, photo, list(dict.fromkeys(autoencoders)), sample_too), request
         )
 
     return reconstruct

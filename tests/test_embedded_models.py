@@ -1,0 +1,60 @@
+"""The models that ship: they draw what they are asked for, and diffusers' own pipeline runs their folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import ldm_core
+from evaluation.card import captions
+from evaluation.metrics.detectors import load_detector
+from ldm_core.registry import AUTOENCODERS, MODELS, WEIGHTS
+
+EMBEDDED = [name for name, spec in MODELS.items() if spec.embedded]
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "least"), [("scenes", "scene_accuracy", 0.9), ("fashion", "fashion_accuracy", 0.8)]
+)
+def test_an_embedded_model_draws_what_held_out_prompts_ask_for(name, metric, least):
+    model, prompts = ldm_core.load(name, device="cpu"), list(captions(name, 20))
+    images = model.sample(prompts, seeds=list(range(20)))
+    scores = load_detector(name).look(images, prompts)[1][metric]
+    assert sum(scores) / 20 >= least, "its card says 0.98 for scenes and 0.92 for fashion, over a thousand"
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_an_embedded_model_has_a_card_with_its_figures_and_their_command(name):
+    card = (WEIGHTS / name / "README.md").read_text(encoding="utf-8")
+    for part in (
+        "**Data.**",
+        "**Licence.**",
+        "**Training.**",
+        "**Figures**",
+        "**What it cannot do.**",
+        f"evaluation.card {name}",
+        "dB PSNR",
+    ):
+        assert part in card, part
+    assert json.loads((WEIGHTS / name / "model_index.json").read_text())["_class_name"] == "StableDiffusionPipeline"
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_a_trained_folder_names_its_world(name):
+    assert ldm_core.load(str(WEIGHTS / name), device="cpu").spec.world == name
+
+
+def test_all_weights_together_are_small_and_no_file_is_too_large_for_a_git_host():
+    root = Path(__file__).parents[1]
+    files = [path for part in ("ldm_core", "evaluation") for path in (root / part).rglob("*.safetensors")]
+    assert max(path.stat().st_size for path in files) < 9e6
+    assert sum(path.stat().st_size for path in files) < 60e6
+
+
+@pytest.mark.parametrize("name", [name for name, spec in AUTOENCODERS.items() if spec.embedded])
+def test_an_embedded_autoencoder_is_there_with_its_card(name):
+    assert (WEIGHTS / name / "config.json").exists() and "Kodak" in (WEIGHTS / name / "README.md").read_text(
+        encoding="utf-8"
+    )
