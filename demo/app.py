@@ -15,12 +15,15 @@ from pathlib import Path
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 if __package__ in (None, ""):  # python demo/app.py: the repository is not on the path yet
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from demo.session import Session
+from demo.guard import Guard
+from demo.session import Limits, Session, limits_of
 from demo.tabs import generate, guidance, reconstruct
+from demo.theme import theme
 
 TABS = {"Text to image": generate.build, "Guidance sweep": guidance.build, "Autoencoders": reconstruct.build}
 WAITING = 12  # visitors in the queue; the next is told that the page is busy
@@ -42,22 +45,31 @@ def build(session: Session) -> gr.Blocks:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m demo.app", description="Open the demo page.")
-    parser.add_argument(
-        "--model", default=os.environ.get("LDM_MODEL", "scenes"), help="registry name, folder or hub id"
-    )
-    parser.add_argument("--host", default=os.environ.get("LDM_HOST", "127.0.0.1"), help="0.0.0.0 to serve a network")
-    parser.add_argument("--port", type=int, default=int(os.environ.get("LDM_PORT", "7860")))
+    environment = os.environ.get
+    parser = argparse.ArgumentParser(prog="python -m demo.app", description="Open the demo page.",
+                                     epilog="Each option may also be set as LDM_MODEL, LDM_HOST, LDM_PORT, LDM_LIMITS.")  # fmt: skip
+    parser.add_argument("--model", default=environment("LDM_MODEL", "scenes"), help="registry name, folder or hub id")
+    parser.add_argument("--host", default=environment("LDM_HOST") or environment("GRADIO_SERVER_NAME") or "127.0.0.1",
+                        help="0.0.0.0 to serve a network (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--port", type=int, help="(default: %(default)s)",
+                        default=int(environment("LDM_PORT") or environment("GRADIO_SERVER_PORT") or 7860))  # fmt: skip
+    parser.add_argument("--limits", default=environment("LDM_LIMITS", ""), metavar="NAME=VALUE,...",
+                        help=f"what a visitor may ask for: {', '.join(vars(Limits()))}")  # fmt: skip
     arguments = parser.parse_args(argv)
     try:
-        session = Session.load(arguments.model)
+        session = Session.load(arguments.model, limits_of(arguments.limits))
     except ValueError as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
-    build(session).launch(
-        server_name=arguments.host, server_port=arguments.port, theme=gr.themes.Soft(), css_paths=STYLE, ssr_mode=False,
-        show_error=False, max_file_size="10mb", enable_monitoring=False, state_session_capacity=200, strict_cors=True,
-        footer_links=["api"],
-    )  # fmt: skip
+    build(session).launch(server_name=arguments.host, server_port=arguments.port, **launch_options())
+
+
+def launch_options() -> dict[str, object]:
+    """How the page is served wherever it is: by the guard, in its own looks, telling nobody anything."""
+    return {
+        "theme": theme(), "css_paths": STYLE, "ssr_mode": False, "show_error": False, "max_file_size": "20mb",
+        "enable_monitoring": False, "run_history": False, "state_session_capacity": 200, "strict_cors": True,
+        "footer_links": ["api"], "app_kwargs": {"middleware": [Middleware(Guard)]}, "mcp_server": False,
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -146,6 +146,16 @@ def who(request: gr.Request | None) -> tuple[str, str]:
     return request.session_hash or "", request.client.host if request.client else ""
 
 
+def stopped(session: Session, words: str) -> Callable[[gr.Request], str]:
+    """What a Stop button does beside cancelling: whatever of the visitor's was still waiting no longer counts."""
+
+    def stop(request: gr.Request) -> str:
+        session.door.leave(*who(request), all_of_them=True)
+        return words
+
+    return stop
+
+
 def in_lane(session: Session, problems: list[str], outputs: int, draw: Callable[[], Iterator[tuple]],
             request: gr.Request | None = None) -> Iterator[tuple]:  # fmt: skip
     """What draw() yields, one visitor at a time; problems and errors are said in words.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import threading
 import time
@@ -15,6 +16,8 @@ from ldm_core.loading import autoencoder_folder, load_autoencoder
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.registry import MODELS, ModelSpec
 from ldm_core.sampling import SCHEDULERS
+
+from .scratch import Scratch
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,21 @@ class Limits:
     waiting_per_address: int = 12  # requests of one address, which many people may share
 
 
+def limits_of(text: str) -> Limits:
+    """Limits from "steps=50,cells=16"; ValueError in one line for a name or a value that makes no sense."""
+    kinds = {field.name: type(field.default) for field in dataclasses.fields(Limits)}
+    values = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = (side.strip() for side in part.partition("="))
+        try:
+            values[name] = kinds[name](value)
+        except (KeyError, ValueError):
+            raise ValueError(f"--limits must be like steps=50,cells=16, of {', '.join(kinds)}; got {part!r}") from None
+        if not values[name] > 0:
+            raise ValueError(f"--limits {name} must be above 0, got {value}")
+    return Limits(**values)
+
+
 class Session:
     """The models of the page, and the lock that keeps a second picture off the device until the first has really stopped.
 
@@ -44,6 +62,7 @@ class Session:
     def __init__(self, model: LatentDiffusion, limits: Limits | None = None):
         self.model, self.limits = model, limits or Limits()
         self.lane = threading.Lock()
+        self.scratch = Scratch()
         self.door = Door(self.limits)
         self.models: dict[str, LatentDiffusion] = {model.spec.reference: model}
         self.autoencoders: dict[str, Autoencoder] = {model.spec.reference: model.autoencoder}
@@ -117,12 +136,11 @@ class Door:
         self.waiting: dict[str, deque[float]] = defaultdict(deque)
 
     def enter(self, visitor: str, address: str) -> str:
-        """Empty, and counted, where the visitor may join the queue; else in words why not."""
-        now = time.monotonic()
-        limits = {
-            f"visitor {visitor}": self.limits.waiting_per_visitor,
-            f"address {address}": self.limits.waiting_per_address,
-        }
+        """Empty, and counted, where the visitor may join the queue; else in words why not. A script has no name of its own
+        before it is in the queue: only its address is counted."""
+        now, limits = time.monotonic(), {f"address {address}": self.limits.waiting_per_address}
+        if visitor:
+            limits[f"visitor {visitor}"] = self.limits.waiting_per_visitor
         with self.lock:
             for key in list(self.waiting):
                 while self.waiting[key] and now - self.waiting[key][0] > self.FORGET:
@@ -135,12 +153,15 @@ class Door:
                 self.waiting[key].append(now)
         return ""
 
-    def leave(self, visitor: str, address: str) -> None:
-        """A request is done, stopped or failed."""
+    def leave(self, visitor: str, address: str, all_of_them: bool = False) -> None:
+        """A request is done, stopped or failed; or the visitor has stopped everything."""
+        mine, shared = f"visitor {visitor}", f"address {address}"
         with self.lock:
-            for key in (f"visitor {visitor}", f"address {address}"):
-                if self.waiting.get(key):
-                    self.waiting[key].popleft()
+            count = len(self.waiting.get(mine, ())) if all_of_them else 1
+            for key in (mine, shared):
+                for _ in range(count):
+                    if self.waiting.get(key):
+                        self.waiting[key].popleft()
 
 
 def sizes(spec: ModelSpec) -> list[str]:

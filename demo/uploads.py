@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -63,10 +61,3 @@ def read_upload(path: str, longest: int, multiple: int) -> tuple[Tensor, list[st
     if ready.shape != image.shape:
         done.append(f"cropped to multiples of {multiple}")
     return ready, done
-
-
-def path_of(folder: Path, name: str, pixels: object) -> str:
-    """Keep a sample as a PNG in a folder; its path."""
-    path = folder / f"{name}.png"
-    Image.fromarray(pixels).save(path)
-    return str(path)

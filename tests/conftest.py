@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,27 @@ def tiny(tiny_folder: Path):
     from ldm_core import load
 
     return load(str(tiny_folder), device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="session")
+def demo_server():
+    """The page as it is hosted, on a free port of this machine; its session, for what cannot be seen from outside."""
+    pytest.importorskip("gradio")
+    from types import SimpleNamespace
+
+    from demo import app
+    from demo.session import Session
+
+    session = Session.load("scenes")
+    page = app.build(session)
+    _, address, _ = page.launch(server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, quiet=True,
+                                **app.launch_options())  # fmt: skip
+    yield SimpleNamespace(address=address.rstrip("/"), session=session)
+    page.close()
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]

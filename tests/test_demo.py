@@ -165,6 +165,15 @@ def test_a_request_that_never_comes_back_is_forgotten(monkeypatch):
     door.leave("stranger", "")
 
 
+def test_who_stops_everything_may_begin_again_and_scripts_count_by_their_address():
+    door = Door(Limits(waiting_per_visitor=2, waiting_per_address=3))
+    assert [door.enter("a", "1.1.1.1") for _ in range(2)] == ["", ""]
+    door.leave("a", "1.1.1.1", all_of_them=True)
+    assert [bool(door.enter("", "1.1.1.1")) for _ in range(4)] == [False, False, False, True]
+    door.leave("an event's own name", "1.1.1.1")
+    assert door.enter("", "1.1.1.1") == ""
+
+
 def test_what_goes_wrong_on_the_device_is_said_without_a_traceback(session, monkeypatch):
     def broken(*given):
         raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")

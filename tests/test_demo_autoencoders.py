@@ -53,7 +53,7 @@ def test_a_visitor_sees_each_autoencoder_join_and_gets_the_evaluations_numbers(s
     assert found["psnr_jpeg"] == expected["psnr_jpeg"] and found["psnr_sampled"] < found["psnr"] + 0.05
     assert view.count("<details") == 2 and view.count('type="range"') == 2 and f"{found['psnr']:.2f}" in view
     assert view.count("<img") == view.count("alt="), "every picture says what it is"
-    assert Path(keep.value["path"]).read_text().startswith("autoencoder,psnr")
+    assert Path(keep).read_text().startswith("autoencoder,psnr")
 
 
 def test_one_that_cannot_be_had_is_said_and_the_others_are_shown(session, drawing, monkeypatch):

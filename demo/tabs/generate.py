@@ -23,7 +23,11 @@ SHOWN = 384  # pixels: previews and results are enlarged in the browser, never i
 
 def build(session: Session) -> None:
     """The tab's inputs, picture and events."""
-    with gr.Row():
+    with gr.Row(elem_classes="stage"):
+        with gr.Column(scale=5):
+            picture = gr.Image(opening(session), label="Picture", format="png", interactive=False, buttons=["download", "fullscreen"],
+                               height=SHOWN + 40, elem_id="picture", alt_text="The generated picture")  # fmt: skip
+            status = gr.Markdown(controls.WHAT_IT_DRAWS[session.model.spec.world], elem_id="status")
         with gr.Column(scale=4):
             prompt = controls.prompt_box(session)
             with gr.Row():
@@ -35,10 +39,6 @@ def build(session: Session) -> None:
             with gr.Accordion("Go on from a picture made here", open=False):
                 earlier = gr.Image(type="filepath", image_mode=None, sources=["upload", "clipboard"], height=140, buttons=[],
                                    label="A PNG from this page: its settings come back", elem_id="earlier")  # fmt: skip
-        with gr.Column(scale=5):
-            picture = gr.Image(opening(session), label="Picture", format="png", interactive=False, buttons=["download", "fullscreen"],
-                               height=SHOWN + 40, elem_id="picture", alt_text="The generated picture")  # fmt: skip
-            status = gr.Markdown(controls.WHAT_IT_DRAWS[session.model.spec.world], elem_id="status")
     shared = {
         "concurrency_id": "device",
         "concurrency_limit": 1,
@@ -52,7 +52,7 @@ def build(session: Session) -> None:
         for trigger in (go.click, prompt.submit)
     ]  # fmt: skip
     quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    stop.click(lambda: "Stopped; the last preview stays.", None, status, cancels=drawing, **quiet)
+    stop.click(controls.stopped(session, "Stopped; the last preview stays."), None, status, cancels=drawing, **quiet)
     settings.model.input(
         functools.partial(choose_model, session),
         settings.model,

@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import gradio as gr
 import pandas as pd
@@ -27,12 +25,23 @@ from ..sweep_grid import SweepCell, cells_of, distance, grid_html, saturation, w
 
 PREVIEW_EVERY = 4  # steps
 ALIGNMENT = {"scenes": ("clip_scenes", "scenes"), "fashion": ("fashion_accuracy", "fashion")}  # metric, detector
+WHAT_IT_IS = (
+    "Guidance is how hard the prompt pulls. At every step the model predicts twice, with the prompt and without, and goes "
+    "w times the way from one to the other: a small w wanders off, a large one insists and turns gaudy. All pictures here "
+    "begin with the same noise, so w is all that differs."
+)
 
 
 def build(session: Session) -> None:
     """The tab's inputs, grid and events."""
     spec = session.model.spec
-    with gr.Row():
+    gr.Markdown(WHAT_IT_IS)
+    with gr.Row(elem_classes="stage"):
+        with gr.Column(scale=7):
+            grid = gr.HTML('<div class="sweep empty">The pictures appear here side by side.</div>')
+            status = gr.Markdown()
+            chart = gr.LinePlot(x="guidance scale", y="score", color="seed", height=220, visible=False)
+            keep = gr.DownloadButton("Keep all (zip)", visible=False)
         with gr.Column(scale=4):
             prompt = controls.prompt_box(session)
             scales = gr.Textbox("1,2,4,8", label="Guidance scales", max_length=100, info="1,2,4,8 or 1-8(1) or 1-8[4]")
@@ -45,11 +54,6 @@ def build(session: Session) -> None:
                 curve = gr.HTML(curve_svg("constant"))
                 steps = gr.Slider(1, session.limits.steps, spec.steps, step=1, label="Steps")
                 model = gr.Dropdown(list(session.specs), value=spec.reference, label="Model")
-        with gr.Column(scale=7):
-            grid = gr.HTML('<div class="sweep empty">The pictures appear here side by side.</div>')
-            status = gr.Markdown()
-            chart = gr.LinePlot(x="guidance scale", y="score", color="seed", height=220, visible=False)
-            keep = gr.DownloadButton("Keep all (zip)", visible=False)
     quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     for trigger in (scales.change, seeds.change, steps.change, model.change):
         trigger(lambda *values: cost_words(session, *values), [scales, seeds, steps, model], cost, **quiet)
@@ -61,8 +65,9 @@ def build(session: Session) -> None:
         concurrency_id="device", concurrency_limit=1, show_progress="minimal",
         show_progress_on=[status],
     )  # fmt: skip
+    sweeping.success(lambda: gr.DownloadButton(visible=True), None, keep, **quiet)
     stop.click(
-        lambda: "Stopped; the cells stay as they are.", None, status, cancels=[sweeping], api_visibility="private",
+        controls.stopped(session, "Stopped; the cells stay as they are."), None, status, cancels=[sweeping], api_visibility="private",
         queue=False,
     )  # fmt: skip
 
@@ -167,10 +172,10 @@ def draw(
         dataclasses.replace(cell, recipe=recipe_for(model, prompt, cell.seed, cell.guidance_scale, **settings))
         for cell in cells
     ]
-    path = Path(tempfile.mkdtemp(prefix="sweep-")) / "sweep.zip"
+    path = session.scratch.path("sweep.zip")
     write_zip(path, cells, prompt)
     words = f"{len(cells)} pictures, {time.perf_counter() - began:.1f} s. The zip holds each with its recipe, and the scores."
-    yield grid_html(cells, prompt), words, chart_of(session, cells), gr.DownloadButton(value=str(path), visible=True)
+    yield grid_html(cells, prompt), words, chart_of(session, cells), str(path)
 
 
 def measured(world: str, prompt: str, cells: list[SweepCell]) -> list[SweepCell]:

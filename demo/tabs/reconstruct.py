@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import gradio as gr
 import pandas as pd
+from PIL import Image
 
 from evaluation.metrics.round_trip import QUALITIES, bicubic_psnr, codec_psnr, round_trip
 from ldm_core.data import scenes
@@ -20,13 +19,13 @@ from ldm_core.registry import AUTOENCODERS
 from .. import controls
 from ..comparison_view import Compared, comparison_html
 from ..session import Session
-from ..uploads import check_upload, path_of, read_upload
+from ..uploads import check_upload, read_upload
 
 SAMPLE_SEEDS = (100_000_011, 100_000_040)  # held-out scenes
 WHAT_IT_IS = (
     "A latent-diffusion model never sees pixels: an autoencoder first turns a picture into a small latent, and turns the "
     "model's latent back into a picture. What the autoencoder cannot keep, the model cannot draw. Here you see what each "
-    "one keeps of your photo. Your photo stays on this server only until the comparison is made."
+    "one keeps of your photo. Your photo is shown to nobody and deleted within the hour."
 )
 
 
@@ -35,7 +34,7 @@ def build(session: Session) -> None:
     gr.Markdown(WHAT_IT_IS)
     with gr.Row():
         with gr.Column(scale=4):
-            samples = sample_files()
+            samples = sample_files(session)
             photo = gr.Image(samples[0], type="filepath", image_mode=None, sources=["upload", "clipboard"], label="Photo",
                              height=300, buttons=[], elem_id="photo")  # fmt: skip
             gr.Examples([[path] for path in samples], photo, label="Samples of our own")
@@ -54,7 +53,17 @@ def build(session: Session) -> None:
         validator=controls.validator(session, functools.partial(problems, session)), concurrency_id="device",
         concurrency_limit=1, show_progress="minimal", show_progress_on=[status],
     )  # fmt: skip
-    stop.click(lambda: "Stopped.", None, status, cancels=[comparing], api_visibility="private", queue=False)
+    comparing.success(
+        lambda: gr.DownloadButton(visible=True),
+        None,
+        keep,
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    stop.click(
+        controls.stopped(session, "Stopped."), None, status, cancels=[comparing], api_visibility="private", queue=False
+    )
 
 
 def choices(session: Session) -> list[tuple[str, str]]:
@@ -72,13 +81,16 @@ def default_choice(session: Session) -> list[str]:
     return [name for name, spec in AUTOENCODERS.items() if spec.embedded]
 
 
-def sample_files() -> list[str]:
+def sample_files(session: Session) -> list[str]:
     """The test card and drawn scenes at 512 pixels, as files."""
-    folder = Path(tempfile.mkdtemp(prefix="samples-"))
-    drawn = [
-        (f"drawing {index + 1}", scenes.draw(scenes.random_scene(seed), 512)) for index, seed in enumerate(SAMPLE_SEEDS)
-    ]
-    return [path_of(folder, name, pixels) for name, pixels in [("test card", test_card()), *drawn]]
+    pictures = {"test card": test_card()}
+    for index, seed in enumerate(SAMPLE_SEEDS):
+        pictures[f"drawing {index + 1}"] = scenes.draw(scenes.random_scene(seed), 512)
+    paths = []
+    for name, pixels in pictures.items():
+        paths.append(session.scratch.lasting(f"{name}.png"))
+        Image.fromarray(pixels).save(paths[-1])
+    return [str(path) for path in paths]
 
 
 def problems(session: Session, photo: object, chosen: object, sampled: object) -> list[str]:
@@ -132,7 +144,7 @@ def compare(session: Session, photo: str, names: list[str], sampled: bool) -> It
     numbers = [each.numbers() for each in compared]
     size = f"{image.shape[2]} x {image.shape[1]} pixels"
     prepared = f"The photo was {', '.join(done)}: {size}." if done else f"The photo was taken as it is: {size}."
-    path = Path(tempfile.mkdtemp(prefix="compare-")) / "autoencoders.csv"
+    path = session.scratch.path("autoencoders.csv")
     pd.DataFrame(numbers).to_csv(path, index=False)
     words = f"{prepared} {time.perf_counter() - began:.1f} s."
-    yield comparison_html(image, compared, failed), words, numbers, gr.DownloadButton(value=str(path), visible=True)
+    yield comparison_html(image, compared, failed), words, numbers, str(path)

@@ -1,0 +1,170 @@
+"""The page as a visitor has it: headless Chromium against the running server."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+import time
+
+import pytest
+from PIL import Image
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+from ldm_core.data import scenes  # noqa: E402
+from ldm_core.recipe import read_png  # noqa: E402
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
+SLOW = 60_000  # milliseconds: a busy machine of two cores
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        yield (chromium := started.chromium.launch(executable_path=CHROMIUM, args=FLAGS))
+        chromium.close()
+
+
+class Visit:
+    """A page, all that it asked for, and all that it complained of."""
+
+    def __init__(self, browser, address, **options):
+        self.page = browser.new_page(**options)
+        self.page.set_default_timeout(SLOW)
+        self.requests, self.errors = [], []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.goto(address)
+        self.page.wait_for_selector("#picture img")
+
+    def source(self, selector="#picture img"):
+        return self.page.get_attribute(selector, "src")
+
+    def tab(self, name):
+        self.page.get_by_role("tab", name=name).click()
+
+    def wait_for_words(self, words, selector="#status"):
+        self.page.wait_for_function(
+            "([s, w]) => new RegExp(w).test(document.querySelector(s)?.innerText)", arg=[selector, words]
+        )
+
+    def bytes_of(self, selector="#picture img"):
+        """The file behind a picture."""
+        script = """async (s) => { const r = await fetch(document.querySelector(s).src); const b = await r.blob();
+            return await new Promise(done => { const f = new FileReader(); f.onload = () => done(f.result); f.readAsDataURL(b) }) }"""
+        return base64.b64decode(self.page.evaluate(script, selector).split(",", 1)[1])
+
+
+@pytest.fixture
+def visit(browser, demo_server):
+    visit = Visit(browser, demo_server.address, viewport={"width": 1280, "height": 900})
+    yield visit
+    errors = [text for text in visit.errors if "favicon" not in text]
+    visit.page.close()
+    assert not errors, errors
+    assert all(re.match(r"(http://127\.0\.0\.1|data:|blob:)", url) for url in visit.requests), (
+        "asked for something outside"
+    )
+
+
+def test_the_page_opens_with_a_picture_and_asks_nobody_else_for_anything(visit):
+    assert visit.page.evaluate("document.querySelector('#picture img').naturalWidth") == 128
+    assert "landscapes" in visit.page.inner_text("#status")
+    unnamed = visit.page.evaluate("[...document.querySelectorAll('img')].filter(i => !i.alt && i.offsetParent).length")
+    assert unnamed == 0, "pictures without a description"
+    script = """[...document.querySelectorAll('input, textarea, select')].filter(i => i.offsetParent && i.type != 'file'
+        && !i.labels?.length && !i.getAttribute('aria-label') && !i.getAttribute('aria-labelledby')
+        && !i.closest('label')).map(i => i.outerHTML.slice(0, 120))"""
+    assert visit.page.evaluate(script) == [], "inputs without a label"
+
+
+def test_the_picture_forms_in_previews_and_the_file_carries_its_recipe(visit, tmp_path):
+    seen, first = set(), visit.source()
+    visit.page.get_by_label("Prompt", exact=True).first.fill("a blue house on the left by the lake at night")
+    visit.page.get_by_role("button", name="Draw").click()
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not re.search(r"Seed \d+", visit.page.inner_text("#status")):
+        seen.add(visit.source())
+        visit.page.wait_for_timeout(15)
+    assert len(seen - {first, None}) >= 3, "previews"
+    path = tmp_path / "x.png"
+    path.write_bytes(visit.bytes_of())
+    assert read_png(path).prompt == "a blue house on the left by the lake at night"
+
+
+def test_stop_stops_and_the_next_may_draw(visit, demo_server):
+    visit.page.get_by_role("button", name="Advanced").first.click()
+    visit.page.get_by_label("number input for Steps").first.fill("100")
+    visit.page.get_by_label("number input for Steps").first.press("Enter")
+    visit.page.get_by_role("button", name="Draw").click()
+    visit.wait_for_words("Step \\d+ of 100")
+    visit.page.get_by_role("button", name="Stop").first.click()
+    visit.wait_for_words("Stopped")
+    deadline = time.monotonic() + 10
+    while demo_server.session.lane.locked() and time.monotonic() < deadline:
+        visit.page.wait_for_timeout(20)
+    assert not demo_server.session.lane.locked() and visit.page.is_visible("#picture img"), "what there was stays"
+
+
+def test_a_sweep_streams_its_cells_together(visit):
+    visit.tab("Guidance sweep")
+    visit.page.get_by_label("Guidance scales").fill("1,2,4")
+    visit.page.get_by_role("button", name="Sweep").click()
+    visit.page.wait_for_selector(".sweep td img >> nth=2")
+    first = visit.source(".sweep td img")
+    assert visit.page.locator(".sweep td img").count() == 3
+    visit.page.wait_for_selector(".sweep td div:has-text('clip_scenes') >> nth=2")
+    assert visit.source(".sweep td img") != first, "the cells formed before they were done"
+    visit.page.wait_for_selector("text=Keep all (zip)")
+
+
+def test_a_dropped_picture_restores_everything_and_is_drawn_again_byte_for_byte(visit, tmp_path):
+    prompt = visit.page.get_by_label("Prompt", exact=True).first
+    prompt.fill("a green boat on a lake at dawn")
+    visit.page.get_by_label("Seed").first.fill("4242")
+    visit.page.get_by_role("button", name="Draw").click()
+    visit.wait_for_words("Seed 4242, ")
+    path = tmp_path / "kept.png"
+    path.write_bytes(visit.bytes_of())
+    prompt.fill("something else")
+    visit.page.get_by_label("Seed").first.fill("1")
+    visit.page.get_by_role("button", name="Go on from a picture made here").click()
+    visit.page.set_input_files("#earlier input[type=file]", path)
+    visit.wait_for_words("make the same picture again")
+    assert prompt.input_value() == "a green boat on a lake at dawn"
+    visit.page.get_by_role("button", name="Draw").click()
+    visit.wait_for_words("Seed 4242, ")
+    assert visit.bytes_of() == path.read_bytes()
+
+
+def test_a_photo_is_compared_with_numbers_and_a_slider_that_keys_move(visit, tmp_path):
+    Image.fromarray(scenes.draw(scenes.random_scene(9), 200)).save(tmp_path / "photo.jpg", quality=95)
+    visit.tab("Autoencoders")
+    visit.page.get_by_label("Remove Image").first.click()
+    visit.page.set_input_files("#photo input[type=file]", tmp_path / "photo.jpg")
+    visit.page.wait_for_selector("#photo img")
+    for name in ("photo-f4", "photo-f16"):
+        visit.page.get_by_label(f"{name} (here)").uncheck()
+    visit.page.get_by_role("button", name="Compare").click()
+    visit.wait_for_words("The photo was .* 200 x 200 pixels", "#compare-status")
+    assert re.search(r"photo-f8\s+\d\d\.\d\d", visit.page.inner_text("#comparison table"))
+    slider = visit.page.locator(".cut input").first
+    slider.focus()
+    slider.press("Home")
+    assert visit.page.evaluate("document.querySelector('.cut').style.getPropertyValue('--cut')") == "0%"
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_phone_needs_no_sideways_scrolling(browser, demo_server, dark):
+    scheme = "dark" if dark else "light"
+    visit = Visit(browser, demo_server.address, viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    for name in ("Text to image", "Guidance sweep", "Autoencoders"):
+        visit.tab(name)
+        visit.page.wait_for_timeout(300)
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390, name
+    visit.page.close()

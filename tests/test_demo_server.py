@@ -1,0 +1,195 @@
+"""The running page over HTTP: its endpoints by name, three hundred bad requests, and many visitors at once."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import random
+import resource
+import threading
+
+import pytest
+
+gradio_client = pytest.importorskip("gradio_client")
+import httpx  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from ldm_core.recipe import read_png  # noqa: E402
+
+NASTY = [
+    None, True, -1, 0, 1e308, -1e308, 2**63, 1.5, "", "x" * 5000, "\u202e\U0001f600" * 200, "<script>alert(1)</script>",
+    "../../etc/passwd", "/etc/passwd", "file:///etc/passwd", "http://127.0.0.1:1/x", [], {}, [[]], {"path": "/etc/passwd"},
+    {"path": "http://127.0.0.1:1/x.png"}, {"path": None}, {"url": "http://127.0.0.1:1/x.png", "meta": {"_type": "gradio.FileData"}},
+    "NaN", "1,2,4,8" * 40, "1-8(0)", "0-1e9(1e-9)",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def client(demo_server):
+    return gradio_client.Client(demo_server.address, verbose=False)
+
+
+@pytest.fixture(scope="module")
+def good(demo_server, tmp_path_factory):
+    """Arguments that each endpoint takes, as small as can be."""
+    path = tmp_path_factory.mktemp("upload") / "x.png"
+    Image.new("RGB", (64, 64), "teal").save(path)
+    with path.open("rb") as file:
+        uploaded = httpx.post(f"{demo_server.address}/gradio_api/upload", files={"files": file}).json()[0]
+    return {
+        "generate": ["a red house", "", 7, 1, 1.0, "ddim", "constant", "128 x 128", "scenes"],
+        "sweep": ["a red house", "1,2", "7", "constant", 1, "scenes"],
+        "reconstruct": [{"path": uploaded, "meta": {"_type": "gradio.FileData"}}, ["scenes"], False],
+    }
+
+
+def test_the_endpoints_have_names_and_types_that_a_person_can_read(client):
+    described = client.view_api(return_format="dict")["named_endpoints"]
+    assert set(described) == {"/generate", "/sweep", "/reconstruct"}
+    names = [each["parameter_name"] for each in described["/generate"]["parameters"]]
+    assert names == [
+        "prompt",
+        "negative_prompt",
+        "seed",
+        "steps",
+        "guidance_scale",
+        "scheduler",
+        "guidance_schedule",
+        "size",
+        "model",
+    ]
+    assert [each["parameter_name"] for each in described["/sweep"]["parameters"]][:3] == [
+        "prompt",
+        "guidance_scales",
+        "seeds",
+    ]
+
+
+def test_generate_by_name_gives_a_png_with_its_recipe(client):
+    path, words = client.predict(prompt="a red house at night", seed=5, steps=3, api_name="/generate")
+    recipe = read_png(path)
+    assert (recipe.prompt, recipe.seed, recipe.steps, recipe.model) == (
+        "a red house at night",
+        5,
+        3,
+        "scenes",
+    ) and "Seed 5" in words
+
+
+def test_sweep_and_reconstruct_by_name_give_pictures_and_numbers(client, tmp_path):
+    grid, words, _, kept = client.predict(prompt="a red house", guidance_scales="1,4", steps=2, api_name="/sweep")
+    assert grid.count("<img") == 2 and "2 pictures" in words and str(kept).endswith(".zip")
+    Image.new("RGB", (64, 64), "teal").save(tmp_path / "x.png")
+    photo = gradio_client.handle_file(str(tmp_path / "x.png"))
+    view, words, numbers, _ = client.predict(photo=photo, autoencoders=["scenes"], api_name="/reconstruct")
+    assert "taken as it is: 64 x 64 pixels" in words and numbers[0]["latent"] == [4, 8, 8] and "<details" in view
+
+
+def test_what_is_wrong_is_answered_in_words_to_scripts_too(client, demo_server, good):
+    data = list(good["generate"])
+    data[3] = 1000
+    status, text = call(demo_server.address, "generate", data)
+    assert status == 400 and "greater than maximum value 100" in text
+    with pytest.raises(Exception, match="prompt has 401 characters"):
+        client.predict(prompt="x" * 401, api_name="/generate")
+
+
+def ask(address, name, data):
+    """Join the queue; json.dumps writes NaN, which strict clients cannot."""
+    headers = {"content-type": "application/json"}
+    return httpx.post(
+        f"{address}/gradio_api/call/{name}", content=json.dumps({"data": data}), headers=headers, timeout=60
+    )
+
+
+def call(address, name, data):
+    """Status and text of one call, its whole event stream read."""
+    answer = ask(address, name, data)
+    if answer.status_code != 200:
+        return answer.status_code, answer.text
+    event = answer.json()["event_id"]
+    return 200, httpx.get(f"{address}/gradio_api/call/{name}/{event}", timeout=60).text
+
+
+def test_three_hundred_bad_requests_leave_the_server_well(demo_server, good):
+    rng, before, answers = random.Random(0), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
+    for index in range(300):
+        name = ("generate", "sweep", "reconstruct")[index % 3]
+        data = list(good[name])
+        for _ in range(rng.choice((1, 1, 2))):
+            data[rng.randrange(len(data))] = rng.choice(NASTY)
+        if rng.random() < 0.1:
+            data = data[: rng.randrange(len(data))]
+        answers.append((*call(demo_server.address, name, data), name, data))
+    for status, text, name, data in answers:
+        told = (name, data, text[:400])
+        assert status < 500, told
+        assert "event: error\ndata: null" not in text, ("an error without a word", *told)
+        assert "Traceback" not in text and 'File "' not in text and "root:x:0" not in text, told
+    assert call(demo_server.address, "generate", good["generate"])[1].count("event: complete") == 1
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 300_000, f"{grown} KiB more"
+    assert not demo_server.session.lane.locked()
+
+
+def test_nan_and_infinity_are_refused_before_the_queue(demo_server, good):
+    for value in (float("nan"), float("inf")):
+        data = list(good["generate"])
+        data[4] = value
+        status, text = call(demo_server.address, "generate", data)
+        assert status in (400, 422), (status, text)
+
+
+def test_forty_visitors_at_once_are_served_or_told_and_never_overlap_on_the_model(demo_server, good, monkeypatch):
+    model, lock, active, most = demo_server.session.model, threading.Lock(), [0], [0]
+    denoise = type(model).denoise
+
+    def counted(self, *given, **settings):
+        with lock:
+            active[0] += 1
+            most[0] = max(most[0], active[0])
+        try:
+            yield from denoise(self, *given, **settings)
+        finally:
+            with lock:
+                active[0] -= 1
+
+    monkeypatch.setattr(type(model), "denoise", counted)
+    data = list(good["generate"])
+    data[3] = 4
+
+    def visit(index):
+        if index % 5 == 4:  # joins, and closes the tab after a moment
+            answer = httpx.post(
+                f"{demo_server.address}/gradio_api/call/generate", content=json.dumps({"data": data}), timeout=60
+            )
+            if answer.status_code == 200:
+                try:
+                    httpx.get(
+                        f"{demo_server.address}/gradio_api/call/generate/{answer.json()['event_id']}", timeout=0.3
+                    )
+                except httpx.TimeoutException:
+                    return "left"
+            return "told" if answer.status_code != 200 else "served"
+        status, text = call(demo_server.address, "generate", data)
+        if status == 200:
+            return "served" if "event: complete" in text else f"lost: {text[:300]}"
+        return (
+            "told"
+            if any(words in text for words in ("Queue is full", "let them finish"))
+            else f"lost: {status} {text[:300]}"
+        )
+
+    with concurrent.futures.ThreadPoolExecutor(40) as visitors:
+        outcomes = list(visitors.map(visit, range(40)))
+    assert not [words for words in outcomes if words.startswith("lost")], outcomes
+    assert outcomes.count("served") >= 5 and most[0] == 1
+    assert call(demo_server.address, "generate", data)[0] in (200, 422, 503)
+
+
+def test_files_of_the_server_are_not_handed_out(demo_server):
+    for path in ("/etc/passwd", "demo/app.py", "README.md"):
+        assert httpx.get(f"{demo_server.address}/gradio_api/file={path}").status_code in (403, 404)
+    assert httpx.get(f"{demo_server.address}/gradio_api/file=https://example.org/x").status_code == 403
+    for way in ("run", "api"):
+        assert httpx.post(f"{demo_server.address}/gradio_api/{way}/generate", json={"data": []}).status_code == 404
