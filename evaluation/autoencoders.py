@@ -1,6 +1,6 @@
 """Autoencoders side by side over a folder of photographs.
 
-    python -m evaluation.autoencoders --images FOLDER --models photo-f4,photo-f8,sd-vae-ft-mse --out runs/autoencoders
+    python -m evaluation.autoencoders --images FOLDER --models scenes,sd-vae-ft-mse,taesd --out runs/autoencoders
 
 Each image is cropped (never squeezed) to sides that every model can take, encoded to the posterior mean, decoded and
 rounded to 8 bits. Writes images.csv (a row per image and model), summary.csv and report.html.
@@ -29,7 +29,7 @@ from .metrics.round_trip import QUALITIES, bicubic_psnr, codec_psnr, round_trip
 from .report import document, write_whole
 
 CODECS = [f"psnr_{codec.lower()}" for codec in QUALITIES]
-DEFAULT = ",".join(name for name, spec in AUTOENCODERS.items() if spec.embedded)
+DEFAULT = "scenes"
 
 
 def compare(image: Tensor, autoencoder: Autoencoder) -> dict[str, float]:

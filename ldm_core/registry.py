@@ -77,12 +77,6 @@ class AutoencoderSpec:
         return Path(self.source).is_relative_to(WEIGHTS)
 
 
-def _embedded(name: str, factor: int, channels: int) -> AutoencoderSpec:
-    saved = 3 * factor**2 // channels
-    words = f"photographs, f = {factor}, {channels} latent channels: {saved} times fewer values"
-    return AutoencoderSpec(name, str(WEIGHTS / name), words, "MIT")
-
-
 def _published(name: str, source: str, words: str, gigabytes: float) -> AutoencoderSpec:
     return AutoencoderSpec(name, source, words, "MIT", download_gb=gigabytes)
 
@@ -90,9 +84,6 @@ def _published(name: str, source: str, words: str, gigabytes: float) -> Autoenco
 AUTOENCODERS: dict[str, AutoencoderSpec] = {
     spec.name: spec
     for spec in (
-        _embedded("photo-f4", 4, 3),
-        _embedded("photo-f8", 8, 4),
-        _embedded("photo-f16", 16, 8),
         _published("sd-vae-ft-mse", "stabilityai/sd-vae-ft-mse", "Stable Diffusion 1 and 2, tuned for MSE", 0.3),
         _published("sd-vae-ft-ema", "stabilityai/sd-vae-ft-ema", "Stable Diffusion 1 and 2, tuned longer", 0.3),
         _published("sdxl-vae", "stabilityai/sdxl-vae", "Stable Diffusion XL", 0.3),

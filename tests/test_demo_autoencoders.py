@@ -23,7 +23,7 @@ from ldm_core.images import from_uint8  # noqa: E402
 @pytest.fixture
 def session(tiny):
     made = Session(tiny)
-    made.autoencoders["photo-f8"] = Session.load("scenes").model.autoencoder  # any that is there
+    made.autoencoders["scenes"] = Session.load("scenes").model.autoencoder  # any that is there
     return made
 
 
@@ -36,9 +36,9 @@ def drawing(tmp_path):
 
 def test_a_visitor_sees_each_autoencoder_join_and_gets_the_evaluations_numbers(session, drawing, tiny):
     own = tiny.spec.reference
-    frames = list(reconstruct.handler(session)(drawing, ["photo-f8", own], True))
+    frames = list(reconstruct.handler(session)(drawing, ["scenes", own], True))
     assert [frame[1] for frame in frames[:4]] == [
-        "Getting photo-f8 ready",
+        "Getting scenes ready",
         f"Getting {own} ready",
         "1 of 2 done",
         "2 of 2 done",
@@ -46,7 +46,7 @@ def test_a_visitor_sees_each_autoencoder_join_and_gets_the_evaluations_numbers(s
     view, words, numbers, keep = frames[-1]
     assert "cropped to multiples of 8: 96 x 96 pixels" in words
     image = from_uint8(scenes.draw(scenes.random_scene(3), 100)[None])[0][:, 2:98, 2:98]
-    expected = compare(image, session.autoencoders["photo-f8"])
+    expected = compare(image, session.autoencoders["scenes"])
     found = numbers[0]
     assert found["psnr"] == pytest.approx(expected["psnr"], abs=1e-3) and found["latent"] == [4, 12, 12]
     assert found["psnr_bicubic"] == pytest.approx(expected["psnr_bicubic"]) and found["bytes"] == 576
@@ -64,14 +64,14 @@ def test_one_that_cannot_be_had_is_said_and_the_others_are_shown(session, drawin
     def refuse():
         raise ValueError("taesd is not in the local cache and the hub cannot be reached")
 
-    view, _, numbers, _ = list(reconstruct.handler(session)(drawing, ["taesd", "photo-f8"]))[-1]
-    assert "the hub cannot be reached" in view and [each["autoencoder"] for each in numbers] == ["photo-f8"]
+    view, _, numbers, _ = list(reconstruct.handler(session)(drawing, ["taesd", "scenes"]))[-1]
+    assert "the hub cannot be reached" in view and [each["autoencoder"] for each in numbers] == ["scenes"]
 
 
 @pytest.mark.parametrize(
     ("photo", "chosen", "sampled", "message"),
-    [(None, ["photo-f8"], False, "Choose a photo"), ("PHOTO", [], False, "at least one"), ("PHOTO", ["best"], False, "must be of"),
-     ("PHOTO", "photo-f8", False, "at least one"), ("PHOTO", ["photo-f8"], "yes", "on or off"), (7, ["photo-f8"], False, "Choose a photo")],
+    [(None, ["scenes"], False, "Choose a photo"), ("PHOTO", [], False, "at least one"), ("PHOTO", ["best"], False, "must be of"),
+     ("PHOTO", "scenes", False, "at least one"), ("PHOTO", ["scenes"], "yes", "on or off"), (7, ["scenes"], False, "Choose a photo")],
 )  # fmt: skip
 def test_the_server_refuses_what_makes_no_sense(session, drawing, photo, chosen, sampled, message):
     found = reconstruct.problems(session, drawing if photo == "PHOTO" else photo, chosen, sampled)

@@ -10,7 +10,7 @@ import pytest
 import ldm_core
 from evaluation.card import captions
 from evaluation.metrics.detectors import load_detector
-from ldm_core.registry import AUTOENCODERS, MODELS, WEIGHTS
+from ldm_core.registry import MODELS, WEIGHTS
 
 EMBEDDED = [name for name, spec in MODELS.items() if spec.embedded]
 
@@ -51,10 +51,3 @@ def test_all_weights_together_are_small_and_no_file_is_too_large_for_a_git_host(
     files = [path for part in ("ldm_core", "evaluation") for path in (root / part).rglob("*.safetensors")]
     assert max(path.stat().st_size for path in files) < 9e6
     assert sum(path.stat().st_size for path in files) < 60e6
-
-
-@pytest.mark.parametrize("name", [name for name, spec in AUTOENCODERS.items() if spec.embedded])
-def test_an_embedded_autoencoder_is_there_with_its_card(name):
-    assert (WEIGHTS / name / "config.json").exists() and "Kodak" in (WEIGHTS / name / "README.md").read_text(
-        encoding="utf-8"
-    )

@@ -72,13 +72,17 @@ def choices(session: Session) -> list[tuple[str, str]]:
         (f"{name} (here)" if spec.embedded else f"{name} ({spec.download_gb:g} GB)", name)
         for name, spec in AUTOENCODERS.items()
     ]
-    own = session.model.spec.reference
-    return [*offered, (f"{own} (the model's own)", own)]
+    return [(f"{name} (of the model)", name) for name in own_autoencoders(session)] + offered
+
+
+def own_autoencoders(session: Session) -> dict[str, str]:
+    """Those of the models on offer, in words."""
+    return {name: f"of the model {name}: {spec.description or spec.source}" for name, spec in session.specs.items()}
 
 
 def default_choice(session: Session) -> list[str]:
-    """Those that are there at once."""
-    return [name for name, spec in AUTOENCODERS.items() if spec.embedded]
+    """Those that are there at once, and take photographs: the models' own, which know drawings, where there are no others."""
+    return [name for name, spec in AUTOENCODERS.items() if spec.embedded] or list(own_autoencoders(session))
 
 
 def sample_files(session: Session) -> list[str]:
@@ -138,7 +142,7 @@ def compare(session: Session, photo: str, names: list[str], sampled: bool) -> It
         trip = round_trip(image, autoencoder)
         codecs = {codec: codec_psnr(image, trip.byte_count, codec) for codec in QUALITIES}
         noisy = round_trip(image, autoencoder, sample_seed=0).psnr if sampled else None
-        words = AUTOENCODERS[name].description if name in AUTOENCODERS else "the model's own"
+        words = AUTOENCODERS[name].description if name in AUTOENCODERS else own_autoencoders(session)[name]
         compared.append(Compared(name, words, trip, noisy, bicubic_psnr(image, trip.latent.numel()), codecs))
         yield comparison_html(image, compared, {}), f"{index + 1} of {len(loaded)} done", gr.skip(), gr.skip()
     numbers = [each.numbers() for each in compared]
