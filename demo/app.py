@@ -25,7 +25,7 @@ from demo.session import Limits, Session, limits_of
 from demo.tabs import generate, guidance, reconstruct
 from demo.theme import theme
 
-TABS = {"Text to image": generate.build, "Guidance sweep": guidance.build, "Autoencoders": reconstruct.build}
+TABS = {"Draw": generate.build, "Guidance sweep": guidance.build, "Autoencoders": reconstruct.build}
 WAITING = 12  # visitors in the queue; the next is told that the page is busy
 STYLE = Path(__file__).with_name("style.css")
 

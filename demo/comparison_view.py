@@ -18,6 +18,18 @@ from ldm_core.images import to_pil
 PATCH = 64  # pixels: the worst one is shown enlarged
 WORST = 64  # levels of 255 at the bright end of the error map; the same for all, so that maps can be compared
 CHANNELS = 16  # of a latent, shown at most
+COLUMNS = (
+    "",
+    "PSNR, dB",
+    "SSIM",
+    "latent",
+    "values saved",
+    "kB at 8 bits",
+    "bicubic",
+    "JPEG",
+    "WebP",
+    "encode, decode",
+)
 # Dark to bright, equal steps to the eye.
 HEAT = np.array([(0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164)], float)
 
@@ -52,11 +64,11 @@ def comparison_html(image: Tensor, compared: list[Compared], failed: dict[str, s
     rows += "".join(
         f"<tr><td>{html.escape(name)}</td><td colspan=9>{html.escape(why)}</td></tr>" for name, why in failed.items()
     )
-    head = "".join(f"<th>{name}</th>" for name in ("", "PSNR, dB", "SSIM", "latent", "values saved", "kB at 8 bits",
-                   "bicubic, as many values", "JPEG of that size", "WebP of that size", "encode, decode"))  # fmt: skip
+    head = "".join(f"<th>{name}</th>" for name in COLUMNS)
     original = picture_source(to_pil(image))
     details = "".join(_detail(each, image, original, index == 0) for index, each in enumerate(compared))
-    return f'<div class="ae"><div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{details}</div>'
+    note = "<p>bicubic: shrunk to as many numbers and enlarged again; JPEG and WebP: files of as many bytes</p>"
+    return f'<div class="ae"><div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{note}{details}</div>'
 
 
 def _row(each: Compared, best: bool) -> str:
