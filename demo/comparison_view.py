@@ -68,7 +68,8 @@ def comparison_html(image: Tensor, compared: list[Compared], failed: dict[str, s
     original = picture_source(to_pil(image))
     details = "".join(_detail(each, image, original, index == 0) for index, each in enumerate(compared))
     note = "<p>bicubic: shrunk to as many numbers and enlarged again; JPEG and WebP: files of as many bytes</p>"
-    return f'<div class="ae"><div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{note}{details}</div>'
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<div class="ae"><div class="wide">{table}</div>{note}{details}</div>'
 
 
 def _row(each: Compared, best: bool) -> str:
