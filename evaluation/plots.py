@@ -89,7 +89,9 @@ def front_chart(front: Front) -> str:
         hollow = ' class="hollow"' if scale in front.dominated else ""
         knee = " (knee)" if scale == front.knee else ""
         parts.append(f'<circle cx="{across:.1f}" cy="{down:.1f}" r="4"{hollow}/>')
-        parts.append(f'<text x="{across + 7:.1f}" y="{down - 6:.1f}">w = {scale:g}{knee}</text>')
+        # What is dominated lies up and to the left of its betters: its label keeps out of their way.
+        place = (across - 7, down + 14, ' text-anchor="end"') if hollow else (across + 7, down - 6, "")
+        parts.append('<text x="{:.1f}" y="{:.1f}"{}>'.format(*place) + f"w = {scale:g}{knee}</text>")
     parts.append(
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle" class="quiet">{front.fit}</text>'
     )

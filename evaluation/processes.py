@@ -54,7 +54,9 @@ class Processes:
     def device(self, asked: str | None) -> str | None:
         """The device asked for; where none is, a GPU of its own for each process of a machine."""
         if asked is None and self.count > 1 and torch.cuda.is_available():
-            return f"cuda:{self.local_rank % torch.cuda.device_count()}"
+            index = self.local_rank % torch.cuda.device_count()
+            torch.cuda.set_device(index)  # what torch says of memory is then of this one
+            return f"cuda:{index}"
         return asked
 
     def told(self, value: T) -> T:

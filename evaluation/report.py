@@ -27,7 +27,7 @@ STYLE = """
 @media(prefers-color-scheme:dark){:root{--ink:#e6e9ef;--quiet:#98a2b3;--line:#303846;--back:#12161d;--card:#1a202a;--accent:#7aa7f7}}
 *{box-sizing:border-box}body{margin:0;background:var(--back);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
 main{max-width:1080px;margin:0 auto;padding:24px 16px 64px}h1{font-size:1.5rem;margin:0 0 4px}h2{font-size:1.1rem;margin:36px 0 10px}h3{font-size:.95rem;margin:18px 0 4px}
-p.lead,.quiet{color:var(--quiet)}p{margin:4px 0}.scroll{overflow-x:auto}
+p.lead,.quiet{color:var(--quiet)}p{margin:4px 0}p,li,pre,summary{overflow-wrap:anywhere}.scroll{overflow-x:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{padding:5px 12px;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th:first-child,td:first-child{text-align:left;padding-left:0}thead th{color:var(--quiet);font-weight:600}td.best{font-weight:700;color:var(--accent)}td.words{text-align:left}
 .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(300px,1fr));gap:14px}.charts svg{width:100%;background:var(--card);border-radius:10px;padding:6px}
@@ -105,7 +105,12 @@ def categories(summary: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(across=[f"w = {scale:g}" for scale in rows["guidance_scale"]],
                        text=[f"{_digits(value, 4)} (n = {n})" for value, n in zip(rows["value"], rows["n"])])  # fmt: skip
     order = list(dict.fromkeys(rows["across"]))
-    return rows.pivot(index=["metric", "category"], columns="across", values="text")[order].fillna("").reset_index()
+    return (
+        rows.pivot(index=["metric", "category"], columns="across", values="text")[order]
+        .fillna("")
+        .reset_index()
+        .rename_axis(None, axis=1)
+    )
 
 
 def _markdown_table(table: pd.DataFrame) -> str:
@@ -156,7 +161,7 @@ def remarks(summary: pd.DataFrame, facts: dict) -> list[str]:
     if front := find_front(summary):
         notes.append(front.words())
     told = summary[summary["note"] != ""].drop_duplicates(["metric", "note"])
-    return notes + [f"{row.metric}: {row.note}" for row in told.itertuples()]
+    return notes + [f"{', '.join(rows['metric'])}: {note}" for note, rows in told.groupby("note", sort=False)]
 
 
 def page(out: Path, summary: pd.DataFrame, images: pd.DataFrame, differences: pd.DataFrame, cost: pd.DataFrame,

@@ -182,8 +182,9 @@ class Run:
         if summary is None:
             return
         print("\n" + report.side_by_side(summary).to_string())
-        for metric, note in summary[summary["value"].isna()].groupby("metric", sort=False)["note"].first().items():
-            print(f"{metric}: {note}")
+        absent = summary[summary["value"].isna()].drop_duplicates(["metric", "note"])
+        for note, rows in absent.groupby("note", sort=False):
+            print(f"{', '.join(rows['metric'])}: {note}")
         print(f"\nreport: {self.out / 'report.html'}")
 
     def score(self) -> pd.DataFrame | None:

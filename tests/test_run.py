@@ -123,7 +123,7 @@ def test_a_default_metric_that_cannot_run_is_a_row_with_the_reason_and_no_number
     for metric in ("fid", "kid", "clip_score"):
         rows = summary.loc[[metric]]
         assert rows["value"].isna().all() and rows["note"].str.startswith("not computed").all()
-    assert summary.loc["vae_psnr", "n"] == 64 and "fid: not computed" in capsys.readouterr().out
+    assert summary.loc["vae_psnr", "n"] == 64 and "fid, kid: not computed" in capsys.readouterr().out
 
 
 def test_an_edited_prompt_with_the_same_seed_is_made_anew(folder, tmp_path):
