@@ -3,7 +3,7 @@
     python -m evaluation.card scenes
     python -m evaluation.card fashion --data FOLDER      the folder of the official Fashion-MNIST files
 
-Makes held-out captions into pictures at every guidance scale (resumable: runs/card-NAME), and prints every metric
+Makes held-out captions into pictures at every guidance scale (resumable), and prints every metric
 against w, the autoencoder's PSNR, the ceilings, and for the drawn world how far the model composes. The model may be
 a folder that `ldm_core.training` made. An autoencoder alone has `python -m evaluation.autoencoders`.
 """
@@ -102,8 +102,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("model", help="a model of one of the repository's worlds: a registry name or a folder")
     parser.add_argument("--count", type=int, default=1000, help="held-out pictures and prompts (default: %(default)s)")
     parser.add_argument("--guidance-scales", default=None, help=f"default: {SCALES}")
+    parser.add_argument(
+        "--steps", type=int, default=None, help="default: the model's; others show what steps are worth"
+    )
     parser.add_argument("--data", type=Path, default=None, metavar="FOLDER", help="the Fashion-MNIST files")
-    parser.add_argument("--out", type=Path, default=None, help="default: runs/card-<model>")
+    parser.add_argument("--out", type=Path, default=None, help="default: runs/card-<model>-<n>-steps")
     arguments = parser.parse_args(argv)
     try:
         model = ldm_core.load(arguments.model)
@@ -119,12 +122,13 @@ def main(argv: list[str] | None = None) -> int:
     print(f"autoencoder on {quality.n} held-out images: {quality.value:.2f} dB PSNR (± {quality.se:.2f}); "
           f"the detector finds {readable.value:.4f} (± {readable.se:.4f}) of their captions in its reconstructions",
           flush=True)  # fmt: skip
-    out = arguments.out or Path("runs") / f"card-{model.spec.name}"
+    steps = arguments.steps or model.spec.steps
+    out = arguments.out or Path("runs") / f"card-{model.spec.name}-{steps}-steps"
     out.mkdir(parents=True, exist_ok=True)
     prompts = out / "held-out.jsonl"
     prompts.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in captions(world, arguments.count)))
     status = run.main(["--model", arguments.model, "--prompts", str(prompts), "--out", str(out / "run"),
-                       "--guidance-scales", arguments.guidance_scales or SCALES[world],
+                       "--steps", str(steps), "--guidance-scales", arguments.guidance_scales or SCALES[world],
                        "--metrics", METRICS[world]])  # fmt: skip
     if status:
         return status
