@@ -103,6 +103,22 @@ def autoencoder(tmp_path_factory):
     return folder
 
 
+def test_a_linear_start_lets_the_last_norms_tell_bright_from_dark():
+    config = dataclasses.replace(AUTOENCODERS["tiny"], linear_start=3.0)
+    torch.manual_seed(0)
+    started = train_autoencoder.build(config)
+    torch.manual_seed(0)
+    plain = train_autoencoder.build(dataclasses.replace(config, linear_start=0.0))
+
+    def told_apart(vae):
+        dark, bright = (vae.encoder.conv_norm_out(vae.encoder.mid_block(torch.full((1, 8, 4, 4), v))) for v in (0.1, 0.5))
+        return float((bright - dark).abs().mean())
+
+    with torch.inference_mode():
+        assert told_apart(started) > 0.2  # the difference itself is 0.4
+        assert told_apart(plain) < 0.5 * told_apart(started)
+
+
 def test_a_finished_autoencoder_scales_its_latents_to_unit_spread(autoencoder):
     from ldm_core.loading import load_autoencoder
 

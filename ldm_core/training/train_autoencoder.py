@@ -27,12 +27,34 @@ from .trainer import Trainer, averaged
 def build(config: AutoencoderConfig) -> AutoencoderKL:
     """The untrained autoencoder of a recipe: convolutions only, so that it takes images of any size."""
     levels = len(config.channels)
-    return AutoencoderKL(
+    vae = AutoencoderKL(
         in_channels=3, out_channels=3, latent_channels=config.latent_channels, sample_size=config.image_size,
         down_block_types=("DownEncoderBlock2D",) * levels, up_block_types=("UpDecoderBlock2D",) * levels,
         block_out_channels=config.channels, layers_per_block=config.layers_per_block,
         norm_num_groups=config.norm_groups, mid_block_add_attention=False,
     )  # fmt: skip
+    if config.linear_start:
+        start_linear(vae, config.linear_start)
+    return vae
+
+
+@torch.no_grad()
+def start_linear(vae: AutoencoderKL, offset: float) -> None:
+    """Let each half start as a nearly linear map, so that colours and contrasts come through from the first step.
+
+    A group norm takes from every group its mean and spread: of an image, its colour and contrast. With +-offset in turn
+    on the channels before the last norm, the offsets decide both, the norm divides by about `offset`, and its weight and
+    bias undo that. Residual branches start small, so that the skips, which are linear, carry the image.
+    """
+    for name, parameter in vae.named_parameters():
+        if name.endswith("conv2.weight"):
+            parameter.mul_(0.1)
+    for half, last in ((vae.encoder, vae.encoder.mid_block), (vae.decoder, vae.decoder.up_blocks[-1])):
+        signs = torch.ones_like(half.conv_norm_out.bias)
+        signs[1::2] = -1
+        last.resnets[-1].conv2.bias.add_(offset * signs)
+        half.conv_norm_out.weight.fill_(offset)
+        half.conv_norm_out.bias.copy_(1 - offset * signs)  # SiLU is nearly linear around 1
 
 
 def train(config: AutoencoderConfig, folder: Path, device: str, data_folder: Path | None = None) -> bool:
