@@ -42,8 +42,7 @@ class Compared:
     words: str
     trip: RoundTrip
     sampled_psnr: float | None  # by a sample of the posterior in place of its mean
-    bicubic_psnr: float
-    codec_psnr: dict[str, float | None]
+    others: dict[str, float | None]  # of same_cost
 
     def numbers(self) -> dict[str, object]:
         """What a script gets of it."""
@@ -51,8 +50,7 @@ class Compared:
         return {
             "autoencoder": self.name, "psnr": round(trip.psnr, 3), "ssim": round(trip.ssim, 4),
             "latent": list(trip.latent.shape[1:]), "values_saved": trip.values_saved, "bytes": trip.byte_count,
-            "psnr_sampled": self.sampled_psnr, "psnr_bicubic": self.bicubic_psnr,
-            **{f"psnr_{codec.lower()}": value for codec, value in self.codec_psnr.items()},
+            "psnr_sampled": self.sampled_psnr, **self.others,
             "encode_seconds": round(trip.encode_seconds, 3), "decode_seconds": round(trip.decode_seconds, 3),
         }  # fmt: skip
 
@@ -76,11 +74,11 @@ def _row(each: Compared, best: bool) -> str:
     trip = each.trip
     channels, height, width = trip.latent.shape[1:]
     sampled = f" <small>(sampled {each.sampled_psnr:.2f})</small>" if each.sampled_psnr is not None else ""
-    codecs = ["unreachable" if value is None else f"{value:.2f} dB" for value in each.codec_psnr.values()]
+    others = ["unreachable" if value is None else f"{value:.2f} dB" for value in each.others.values()]
     cells = [
         f"<b>{trip.psnr:.2f}</b>{sampled}" if best else f"{trip.psnr:.2f}{sampled}", f"{trip.ssim:.3f}",
         f"{channels} x {height} x {width}", f"{trip.values_saved:.0f}x", f"{trip.byte_count / 1000:.1f}",
-        f"{each.bicubic_psnr:.2f} dB", *codecs, f"{trip.encode_seconds:.2f} s, {trip.decode_seconds:.2f} s",
+        *others, f"{trip.encode_seconds:.2f} s, {trip.decode_seconds:.2f} s",
     ]  # fmt: skip
     name = f"<td title='{html.escape(each.words)}'>{html.escape(each.name)}</td>"
     return f"<tr>{name}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"

@@ -17,6 +17,7 @@ from ldm_core.sampling import SCHEDULERS
 from .session import Session, sizes
 
 FIRST_SEED = 7
+QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}  # of events that only tidy the page
 # By the world that a model was made for; a model of none of them gets a prompt that any can draw.
 EXAMPLES = {
     "scenes": [

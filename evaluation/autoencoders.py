@@ -24,9 +24,9 @@ from ldm_core.loading import autoencoder_folder, choose_device, load_autoencoder
 from ldm_core.registry import AUTOENCODERS
 
 from . import statistics
+from .document import document, write_whole
 from .metrics.reconstruction import crop
-from .metrics.round_trip import QUALITIES, bicubic_psnr, codec_psnr, round_trip
-from .report import document, write_whole
+from .metrics.round_trip import QUALITIES, round_trip, same_cost
 
 CODECS = [f"psnr_{codec.lower()}" for codec in QUALITIES]
 DEFAULT = "scenes"
@@ -35,11 +35,9 @@ DEFAULT = "scenes"
 def compare(image: Tensor, autoencoder: Autoencoder) -> dict[str, float]:
     """One image (3, H, W) through one autoencoder: quality and times, and what other means make of it at the same cost."""
     found = round_trip(image, autoencoder)
-    codecs = {f"psnr_{codec.lower()}": codec_psnr(image, found.byte_count, codec) for codec in QUALITIES}
     return {
-        "psnr": found.psnr, "ssim": found.ssim, "psnr_bicubic": bicubic_psnr(image, found.latent.numel()), **codecs,
-        "values_saved": found.values_saved, "bytes": found.byte_count, "encode_seconds": found.encode_seconds,
-        "decode_seconds": found.decode_seconds,
+        "psnr": found.psnr, "ssim": found.ssim, **same_cost(image, found), "values_saved": found.values_saved,
+        "bytes": found.byte_count, "encode_seconds": found.encode_seconds, "decode_seconds": found.decode_seconds,
     }  # fmt: skip
 
 

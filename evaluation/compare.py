@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import report, score
+from . import score
 from .differences import COLUMNS, PAIR, of_distances, of_means, with_verdicts
+from .document import write_whole
 from .look import cache_file, identity, read_cache
 from .metrics.catalogue import AUTOENCODER, DISTANCE, METRICS
 from .metrics.detectors import load_detector
@@ -148,7 +149,7 @@ def main(argv: list[str] | None = None) -> int:
         table = compare(Finished.read(arguments.first), Finished.read(arguments.second))
         worse = too_bad(table, allowed)
         if arguments.out is not None:
-            report.write_whole(arguments.out, table.to_csv(index=False, lineterminator="\n"))
+            write_whole(arguments.out, table.to_csv(index=False, lineterminator="\n"))
     except (ValueError, OSError) as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     print(f"{arguments.second} - {arguments.first}\n\n{table.round(5).to_string(index=False)}")

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -19,10 +20,19 @@ from ldm_core.images import to_pil
 from ldm_core.pipeline import LatentDiffusion
 
 from .jobs import Job
+from .tables import at_scales
 
 LOGS = "cost-*.jsonl"  # a process each
 COLUMNS = ["stage", "guidance_scale", "images", "seconds", "network_seconds", "images_per_second",
            "network_calls_per_image", "peak_memory_gb"]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Seconds in all, and those of them within networks."""
+
+    seconds: float
+    network_seconds: float
 
 
 class CostLog:
@@ -52,9 +62,9 @@ class CostLog:
             file.write(json.dumps(row) + "\n")
 
 
-def cost_table(folder: Path, calls: Mapping[float, int], table_seconds: float, summary: pd.DataFrame) -> pd.DataFrame:
+def cost_table(folder: Path, calls: Mapping[float, int], tables: Spent, summary: pd.DataFrame) -> pd.DataFrame:
     """A row per scale with what its images cost, over all sessions, and what they are worth; then a row for the
-    detectors and one for the tables.
+    detectors and one for the tables, the autoencoder's own figures among them.
 
     calls are the network rows of one image by itself, at the scales that count. `network_seconds` is the part of
     `seconds` spent in the model and the detectors; all else is PNG files, statistics and book-keeping.
@@ -69,9 +79,9 @@ def cost_table(folder: Path, calls: Mapping[float, int], table_seconds: float, s
     total = total.sort_values(["rank", "guidance_scale"]).drop(columns="rank")
     total["images_per_second"] = total["images"] / total["seconds"]
     total["network_calls_per_image"] = total["guidance_scale"].map(calls)
-    total.loc[len(total)] = {"stage": "tables", "seconds": table_seconds, "network_seconds": 0.0}
-    whole = summary[(summary["category"] == "") & summary["guidance_scale"].notna()]
-    worth = whole.pivot(index="guidance_scale", columns="metric", values="value")[list(dict.fromkeys(whole["metric"]))]
+    total.loc[len(total)] = {"stage": "tables", "seconds": tables.seconds, "network_seconds": tables.network_seconds}
+    found = at_scales(summary)
+    worth = found.pivot(index="guidance_scale", columns="metric", values="value")[list(dict.fromkeys(found["metric"]))]
     return total[COLUMNS].merge(worth, how="left", left_on="guidance_scale", right_index=True)
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from .tables import at_scales
+
 # Distance and fit, in the order in which a pair is preferred.
 PAIRS = (("fid", "clip_score"), ("fd_dinov2", "clip_score"), ("cmmd", "clip_score"), ("fd_scenes", "clip_scenes"),
          ("fd_fashion", "fashion_accuracy"))  # fmt: skip
@@ -43,9 +45,9 @@ def _listed(scales: Sequence[float]) -> str:
 
 def find_front(summary: pd.DataFrame) -> Front | None:
     """The front of the first pair of metrics that the summary holds at two scales or more; None where there is none."""
-    whole = summary[(summary["category"] == "") & summary["value"].notna() & summary["guidance_scale"].notna()]
+    rows = at_scales(summary)
     for distance, fit in PAIRS:
-        one, other = (whole[whole["metric"] == name].set_index("guidance_scale") for name in (distance, fit))
+        one, other = (rows[rows["metric"] == name].set_index("guidance_scale") for name in (distance, fit))
         columns = ["value", "low", "high"]
         points = one[columns].add_suffix("_distance").join(other[columns].add_suffix("_fit"), how="inner").sort_index()
         if len(points) >= 2:

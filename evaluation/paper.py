@@ -42,7 +42,7 @@ def methods(facts: dict) -> str:
 
 
 def latex(table: pd.DataFrame, better: dict[str, bool], caption: str) -> str:
-    """The table of report.side_by_side for booktabs, an arrow on each metric for the way that is better."""
+    """The table of tables.side_by_side for booktabs, an arrow on each metric for the way that is better."""
     head = " & ".join(["", *(_escaped(f"${name}$" if name.startswith("w =") else name) for name in table.columns)])
     lines = [
         " & ".join([f"{_escaped(metric)} {ARROWS[better[metric]]}" if metric in better else _escaped(metric),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -56,21 +57,27 @@ def obstacle(metric: str, model: LatentDiffusion, photographs: Path | None) -> s
 
 
 def score_autoencoder(model: LatentDiffusion, metrics: Sequence[str], photographs: Path | None,
-                      detectors: Mapping[str, Detector]) -> list[dict]:  # fmt: skip
-    """A row for each of the metrics; reconstructions of the posterior mean, rounded to 8 bits, images in [0, 1]."""
+                      detectors: Mapping[str, Detector]) -> tuple[list[dict], float]:  # fmt: skip
+    """A row for each of the metrics, and the networks' seconds; reconstructions of the posterior mean, rounded to 8 bits,
+    images in [0, 1]."""
     looking = {name: METRICS[name].detector for name in metrics if METRICS[name].detector}
     values: dict[str, list[float]] = {name: [] for name in metrics if name in PER_IMAGE}
     features: dict[str, tuple[list, list]] = {name: ([], []) for name in looking}
-    for image in real_images(model, photographs, FOR_DISTANCES if looking else DRAWINGS):
+    seconds = 0.0
+    for image in real_images(model, photographs, FOR_DISTANCES if looking else DRAWINGS) if metrics else ():
+        began = time.perf_counter()
         rebuilt = rounded(model.reconstruct(image))
+        seconds += time.perf_counter() - began
         for name in values:
             values[name] += PER_IMAGE[name](image, rebuilt).tolist()
         for name, detector in looking.items():
+            began = time.perf_counter()
             for side, seen in zip(features[name], (image, rebuilt)):
                 side.append(detectors[detector].image_features(seen).numpy())
+            seconds += time.perf_counter() - began
     where = f"on the photographs of {photographs}" if photographs else "on held-out drawings"
     rows = [row(name, statistics.mean(found), None, note=_note(name, found, where)) for name, found in values.items()]
-    return rows + [_distance(name, *map(np.concatenate, features[name]), where) for name in looking]
+    return rows + [_distance(name, *map(np.concatenate, features[name]), where) for name in looking], seconds
 
 
 def real_images(model: LatentDiffusion, photographs: Path | None, count: int) -> Iterator[Tensor]:
@@ -101,7 +108,7 @@ def _note(name: str, found: list[float], where: str) -> str:
 
 def _distance(name: str, real: np.ndarray, rebuilt: np.ndarray, where: str) -> dict:
     """The Frechet distance of reconstructions to what they were made from, image by image left out in blocks."""
-    moments, blocks = Moments.of(real), np.arange(len(real)) % min(BLOCKS, len(real))
+    moments, blocks = Moments.of(real), statistics.shuffled_blocks(len(real), min(BLOCKS, len(real)))
     whole, left_out = FrechetReference(moments.mean, moments.covariance).leave_out(rebuilt, blocks)
     value, _ = statistics.jackknife(whole, left_out, len(real))
     return row(name, value, None, note=where)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from evaluation import paper, plots, report
+from evaluation import paper, pictures, plots, tables
 from evaluation.front import find_front, not_dominated
 
 
@@ -16,7 +16,7 @@ def a_summary(points, distance="fd_scenes", fit="clip_scenes"):
             interval = {"value": value, "n": 9, "se": 0.1, "low": value - 0.2, "high": value + 0.2}
             words = {"category": "", "note": "", "detector": "", "resize": "", "higher_is_better": better}
             rows.append({"guidance_scale": scale, "metric": metric} | interval | words)
-    return report.summary_table(rows, "m", "p.txt", "constant")
+    return tables.summary_table(rows, "m", "p.txt", "constant")
 
 
 def test_a_scale_that_another_beats_in_both_is_dominated():
@@ -52,7 +52,7 @@ def test_the_chart_labels_every_scale_and_hollows_what_is_dominated():
 
 
 def test_the_latex_table_escapes_names_and_points_to_what_is_better():
-    table = report.side_by_side(a_summary({1.0: (10, 60), 2.0: (11, 70)}))
+    table = tables.side_by_side(a_summary({1.0: (10, 60), 2.0: (11, 70)}))
     made = paper.latex(table, {"fd_scenes": False, "clip_scenes": True}, "100 % of p_1.txt")
     assert r"fd\_scenes $\downarrow$ & 10 $\pm$ 0.1 & 11 $\pm$ 0.1 \\" in made
     assert (
@@ -86,7 +86,7 @@ def test_many_prompts_are_shown_by_their_best_worst_and_by_chance(tmp_path):
         Image.new("RGB", (8, 8), (index * 8, 0, 0)).save(tmp_path / f"{index}.png")
         rows.append({"prompt_id": index, "prompt": f"prompt number {index}", "seed": index, "guidance_scale": 1.0,
                      "file": f"{index}.png", "scene_accuracy": index / 30})  # fmt: skip
-    shown = report._picture_grids(tmp_path, pd.DataFrame(rows))
+    shown = pictures.picture_grids(tmp_path, pd.DataFrame(rows))
     best, worst, chance = shown.split("<h3>")[1:]
     assert "Best by scene_accuracy" in best and "prompt number 29" in best and "prompt number 3<" not in best
     assert worst.index("prompt number 0<") < worst.index("prompt number 7<") and "prompt number 8<" not in worst
@@ -98,7 +98,7 @@ def test_categories_have_a_table_where_prompts_have_them(named):
     summary = a_summary({1.0: (10, 60), 2.0: (11, 70)})
     if named:
         summary = pd.concat([summary, summary[summary["metric"] == "clip_scenes"].assign(category="night")])
-    table = report.categories(summary)
+    table = tables.categories(summary)
     assert len(table) == named
     if named:
         assert table.iloc[0].tolist() == ["clip_scenes", "night", "60 (n = 9)", "70 (n = 9)"]

@@ -7,7 +7,7 @@ import re
 import pandas as pd
 import pytest
 
-from evaluation import plots, report
+from evaluation import plots, tables
 
 
 @pytest.mark.parametrize(
@@ -35,4 +35,4 @@ def test_a_chart_marks_every_scale_and_draws_the_ceiling_above_them():
     [(110, 2, "110"), (99.7, 2, "100"), (9.96, 2, "10"), (0.8958, 4, "0.8958"), (-727.3, 2, "-727")],
 )
 def test_numbers_have_the_digits_that_count_and_no_exponent_for_hundreds(value, count, text):
-    assert report._digits(value, count) == text
+    assert tables.digits(value, count) == text

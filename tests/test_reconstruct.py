@@ -44,7 +44,7 @@ def test_images_are_the_middles_of_photographs_cropped_to_what_the_model_takes(p
 
 
 def test_the_rows_hold_the_mean_of_images_and_beside_it_the_spread_and_the_mean_errors_own(photographs):
-    (row,) = reconstruct.score_autoencoder(Halves(), ["vae_psnr"], photographs, {})
+    (row,), _ = reconstruct.score_autoencoder(Halves(), ["vae_psnr"], photographs, {})
     # An error of two levels everywhere: 20 log10(255 / 2).
     assert row["value"] == pytest.approx(20 * np.log10(255 / 2)) and row["n"] == 2
     assert "of the mean error 42.11" in row["note"] and str(photographs) in row["note"]
@@ -56,7 +56,7 @@ def test_an_autoencoder_that_keeps_everything_is_at_no_distance(monkeypatch):
 
     whole = Halves()
     whole.reconstruct = lambda images: images
-    (row,) = reconstruct.score_autoencoder(whole, ["rfd_scenes"], None, {"scenes": load_detector("scenes")})
+    (row,), _ = reconstruct.score_autoencoder(whole, ["rfd_scenes"], None, {"scenes": load_detector("scenes")})
     assert row["value"] == pytest.approx(0, abs=1e-4) and row["n"] == 6 and row["note"] == "on held-out drawings"
 
 

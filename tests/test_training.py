@@ -111,7 +111,9 @@ def test_a_linear_start_lets_the_last_norms_tell_bright_from_dark():
     plain = train_autoencoder.build(dataclasses.replace(config, linear_start=0.0))
 
     def told_apart(vae):
-        dark, bright = (vae.encoder.conv_norm_out(vae.encoder.mid_block(torch.full((1, 8, 4, 4), v))) for v in (0.1, 0.5))
+        dark, bright = (
+            vae.encoder.conv_norm_out(vae.encoder.mid_block(torch.full((1, 8, 4, 4), v))) for v in (0.1, 0.5)
+        )
         return float((bright - dark).abs().mean())
 
     with torch.inference_mode():

@@ -51,15 +51,16 @@ def build(session: Session) -> None:
                 validator=controls.validator(session, session.problems), **shared)
         for trigger in (go.click, prompt.submit)
     ]  # fmt: skip
-    quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    stop.click(controls.stopped(session, "Stopped; the last preview stays."), None, status, cancels=drawing, **quiet)
+    stop.click(
+        controls.stopped(session, "Stopped; the last preview stays."), None, status, cancels=drawing, **controls.QUIET
+    )
     settings.model.input(
         functools.partial(choose_model, session),
         settings.model,
         [prompt, settings.steps, scale, settings.size, status, prompts],
-        **quiet,
+        **controls.QUIET,
     )
-    earlier.upload(functools.partial(restore, session), earlier, [*settings.inputs, status], **quiet)
+    earlier.upload(functools.partial(restore, session), earlier, [*settings.inputs, status], **controls.QUIET)
 
 
 def choose_model(session: Session, name: str) -> list[object]:

@@ -54,18 +54,17 @@ def build(session: Session) -> None:
                 curve = gr.HTML(curve_svg("constant"))
                 steps = gr.Slider(1, session.limits.steps, spec.steps, step=1, label="Steps")
                 model = gr.Dropdown(list(session.specs), value=spec.reference, label="Model")
-    quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     for trigger in (scales.change, seeds.change, steps.change, model.change):
-        trigger(lambda *values: cost_words(session, *values), [scales, seeds, steps, model], cost, **quiet)
-    model.input(functools.partial(choose_model, session), model, [prompt, steps], **quiet)
-    schedule.change(curve_svg, schedule, curve, **quiet)
+        trigger(lambda *values: cost_words(session, *values), [scales, seeds, steps, model], cost, **controls.QUIET)
+    model.input(functools.partial(choose_model, session), model, [prompt, steps], **controls.QUIET)
+    schedule.change(curve_svg, schedule, curve, **controls.QUIET)
     sweeping = go.click(
         handler(session), [prompt, scales, seeds, schedule, steps, model], [grid, status, chart, keep], api_name="sweep",
         validator=controls.validator(session, functools.partial(problems, session)),
         concurrency_id="device", concurrency_limit=1, show_progress="minimal",
         show_progress_on=[status],
     )  # fmt: skip
-    sweeping.success(lambda: gr.DownloadButton(visible=True), None, keep, **quiet)
+    sweeping.success(lambda: gr.DownloadButton(visible=True), None, keep, **controls.QUIET)
     stop.click(
         controls.stopped(session, "Stopped; the cells stay as they are."), None, status, cancels=[sweeping], api_visibility="private",
         queue=False,

@@ -11,7 +11,7 @@ import gradio as gr
 import pandas as pd
 from PIL import Image
 
-from evaluation.metrics.round_trip import QUALITIES, bicubic_psnr, codec_psnr, round_trip
+from evaluation.metrics.round_trip import round_trip, same_cost
 from ldm_core.data import scenes
 from ldm_core.data.test_card import test_card
 from ldm_core.registry import AUTOENCODERS
@@ -53,14 +53,7 @@ def build(session: Session) -> None:
         validator=controls.validator(session, functools.partial(problems, session)), concurrency_id="device",
         concurrency_limit=1, show_progress="minimal", show_progress_on=[status],
     )  # fmt: skip
-    comparing.success(
-        lambda: gr.DownloadButton(visible=True),
-        None,
-        keep,
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
-    )
+    comparing.success(lambda: gr.DownloadButton(visible=True), None, keep, **controls.QUIET)
     stop.click(
         controls.stopped(session, "Stopped."), None, status, cancels=[comparing], api_visibility="private", queue=False
     )
@@ -140,10 +133,9 @@ def compare(session: Session, photo: str, names: list[str], sampled: bool) -> It
     compared = []
     for index, (name, autoencoder) in enumerate(loaded.items()):
         trip = round_trip(image, autoencoder)
-        codecs = {codec: codec_psnr(image, trip.byte_count, codec) for codec in QUALITIES}
         noisy = round_trip(image, autoencoder, sample_seed=0).psnr if sampled else None
         words = AUTOENCODERS[name].description if name in AUTOENCODERS else own_autoencoders(session)[name]
-        compared.append(Compared(name, words, trip, noisy, bicubic_psnr(image, trip.latent.numel()), codecs))
+        compared.append(Compared(name, words, trip, noisy, same_cost(image, trip)))
         yield comparison_html(image, compared, {}), f"{index + 1} of {len(loaded)} done", gr.skip(), gr.skip()
     numbers = [each.numbers() for each in compared]
     size = f"{image.shape[2]} x {image.shape[1]} pixels"

@@ -13,6 +13,12 @@ WIDTH = 10.0  # of cmmd's Gaussian; |x - y|^2 = 2 - 2 x.y for features of length
 Blocks = np.ndarray  # (n,) of integers: which jackknife block each sample belongs to
 
 
+def without_each(blocks: Blocks) -> list[np.ndarray]:
+    """For each block, which samples are in the others; none where there is but one block."""
+    count = int(blocks.max()) + 1
+    return [blocks != block for block in range(count)] if count > 1 else []
+
+
 @dataclass(frozen=True)
 class Moments:
     """Sums from which mean and covariance follow; adding two is pooling their samples, subtracting is leaving out."""
@@ -64,8 +70,8 @@ class FrechetReference:
         """The distance of all features (n, d), and with each block left out: a subtraction and one eigenvalue problem."""
         if len(features) < features.shape[1]:
             return self._by_samples(np.asarray(features, np.float64), blocks)
-        whole, count = Moments.of(features), int(blocks.max()) + 1
-        parts = [whole - Moments.of(features[blocks == block]) for block in range(count)] if count > 1 else []
+        whole = Moments.of(features)
+        parts = [whole - Moments.of(features[~kept]) for kept in without_each(blocks)]
         return self.distance(whole.mean, whole.covariance), [
             self.distance(part.mean, part.covariance) for part in parts
         ]
@@ -87,9 +93,7 @@ class FrechetReference:
             shift, spread = np.square(self.mean - part.mean(0)).sum(), part.var(0, ddof=1).sum()
             return float(max(0.0, shift + np.trace(self.covariance) + spread - 2 * middle))
 
-        count = int(blocks.max()) + 1
-        left_out = [of(blocks != block) for block in range(count)] if count > 1 else []
-        return of(np.ones(len(features), bool)), left_out
+        return of(np.ones(len(features), bool)), [of(kept) for kept in without_each(blocks)]
 
     def distance(self, mean: np.ndarray, covariance: np.ndarray) -> float:
         """The Frechet distance to a mean (d,) and covariance (d, d)."""
@@ -171,9 +175,7 @@ class NeighbourReference:
 
     def leave_out(self, features: np.ndarray, blocks: Blocks) -> tuple[float, list[float]]:
         """The statistic of all features (n, d), and with each block left out."""
-        count = int(blocks.max()) + 1
-        parts = [self.distance(features[blocks != block]) for block in range(count)] if count > 1 else []
-        return self.distance(features), parts
+        return self.distance(features), [self.distance(features[kept]) for kept in without_each(blocks)]
 
     def distance(self, features: np.ndarray) -> float:
         """The statistic of features (n, d); NaN with too few of them for their own balls."""

@@ -15,9 +15,8 @@ from ldm_core.images import from_pil, rounded, to_pil
 
 from .reconstruction import bicubic, psnr, ssim
 
-BITS = (
-    8  # a latent value, where bytes are spoken of: published models keep their quality at that (none here is coded so)
-)
+# Of a latent value, where bytes are spoken of: published models keep their quality at that. None here is coded so.
+BITS = 8
 QUALITIES = {"JPEG": range(1, 96), "WEBP": range(0, 101)}
 
 
@@ -51,6 +50,13 @@ def round_trip(image: Tensor, autoencoder: Autoencoder, sample_seed: int | None 
         latent.cpu(), rebuilt, float(psnr(image[None], rebuilt)), float(ssim(image[None], rebuilt)),
         image.numel() / latent.numel(), encoded - began, decoded - encoded,
     )  # fmt: skip
+
+
+def same_cost(image: Tensor, trip: RoundTrip) -> dict[str, float | None]:
+    """PSNR in dB of what other means keep of an image (3, H, W) at the cost of its round trip: as many values kept by
+    bicubic shrinking, as many bytes of JPEG and WebP; None where a codec has no file so small."""
+    codecs = {f"psnr_{codec.lower()}": codec_psnr(image, trip.byte_count, codec) for codec in QUALITIES}
+    return {"psnr_bicubic": bicubic_psnr(image, trip.latent.numel()), **codecs}
 
 
 def bicubic_psnr(image: Tensor, values: int) -> float:
