@@ -23,7 +23,7 @@ import ldm_core
 from ldm_core.loading import quiet
 from ldm_core.pipeline import LatentDiffusion
 
-from .generate import peak_memory_gb
+from .cost import peak_memory_gb
 
 SCALES = (1.5, 2, 3, 4, 5, 6, 7, 8)
 PROMPT, SEED = "a red house on the left and a pine tree on the right, mountains, in a snowy field at night", 7

@@ -19,6 +19,9 @@ class RunConfig:
     prompts: Path
     model: str | None = None  # None: the best this machine can really run
     vae: str | None = None
+    lora: str | None = None  # FILE or FILE:WEIGHT, several with commas between
+    config: str | None = None  # of a single file: a diffusers folder of its family
+    offload: bool = False
     guidance_scales: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
     guidance_schedule: str = "constant"
     guidance_interval: tuple[float, float] | None = None

@@ -24,7 +24,7 @@ PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pandas", "scipy", "p
 def protocol_of(config: RunConfig, model: LatentDiffusion) -> dict:
     """Everything but prompt, seed and scale that changes a pixel; checked on the way."""
     height, width = config.height or model.height, config.width or model.width
-    arguments.check_size(height, width, model.factor)
+    arguments.check_size(height, width, model.multiple)
     arguments.check_scheduler(config.scheduler)
     arguments.check_guidance(config.guidance_schedule, config.guidance_interval, config.guidance_rescale)
     return {

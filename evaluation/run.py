@@ -37,8 +37,18 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--recipe", type=Path, metavar="FILE", help="in place of --prompts: one picture again, from its JSON or its PNG"
     )
-    add("model", str, "NAME|FOLDER|HUB_ID", "default: the best this machine can really run")
-    add("vae", str, "FOLDER", "another autoencoder in place of the model's own")
+    add("model", str, "NAME|FOLDER|FILE|HUB_ID", "default: the best this machine can really run")
+    add("vae", str, "NAME|FOLDER", "another autoencoder in place of the model's own")
+    add("lora", str, "FILE[:WEIGHT]", "low-rank weights to merge into the model, several with commas between")
+    add(
+        "config",
+        str,
+        "FOLDER",
+        "a diffusers folder of the family of a single .safetensors file, where the hub is not at hand",
+    )
+    made.add_argument(
+        "--offload", action="store_true", help="networks are on the device only while they work: for small cards"
+    )
     made.add_argument("--guidance-scales", metavar="LIST", default=None,
                       help='"1,2,4,8", "1-8(1)" by step or "1-8[4]" by count (default: 1,2,4,8)')  # fmt: skip
     made.add_argument("--guidance-schedule", choices=SCHEDULES, default=default["guidance_schedule"],
@@ -48,7 +58,12 @@ def parser() -> argparse.ArgumentParser:
     add("guidance-rescale", float, "X", "0 to 1: bring the prediction's spread back after guidance")
     add("negative-prompt", str, "TEXT", "what takes the unconditional place (default: the empty prompt)")
     add("steps", int, "N", "default: the model's")
-    add("scheduler", str, "NAME", "ddim, ddpm, euler, euler-ancestral, dpm++2m, pndm, unipc; default: the model's own")
+    add(
+        "scheduler",
+        str,
+        "NAME",
+        "ddim, ddpm, euler, euler-ancestral, dpm++2m, pndm, unipc, flow-euler; default: the model's own",
+    )
     add("limit", int, "N", "only the first N prompts")
     add("images-per-prompt", int, "K", "seeds per prompt")
     add("seed", int, "N", "the run's seed, from which every image's follows")
@@ -94,7 +109,7 @@ def _recipe_settings(arguments: argparse.Namespace) -> dict:
     """What a recipe decides of a RunConfig; a flag that says the same thing again is refused, not passed over."""
     recipe = read_recipe(arguments.recipe)
     names = (
-        "model", "vae", "steps", "scheduler", "height", "width", "negative_prompt", "guidance_schedule",
+        "model", "vae", "lora", "steps", "scheduler", "height", "width", "negative_prompt", "guidance_schedule",
         "guidance_interval", "guidance_rescale", "dtype",
     )  # fmt: skip
     default = {field.name: field.default for field in dataclasses.fields(RunConfig)}

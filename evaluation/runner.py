@@ -43,7 +43,8 @@ class Run:
         name, why = choose_model(config.model, device)
         if self.processes.first:
             print(f"model: {name} ({why})", flush=True)
-        self.model = ldm_core.load(name, device, config.dtype, config.vae)
+        self.model = ldm_core.load(name, device, config.dtype, config.vae, lora=config.lora, config=config.config,
+                                   offload=config.offload)  # fmt: skip
         self.protocol = protocol.protocol_of(config, self.model)
         self.out = config.out or Path("runs") / f"{self.model.spec.name}-{config.prompts.stem}"
         protocol.check_folder(self.out, self.protocol)
@@ -166,7 +167,8 @@ class Run:
         """What run.json holds: everything needed to repeat the run."""
         config, model = self.config, self.model
         return {
-            "model": model.spec.name, "source": str(model.spec.source), "vae": config.vae, "prompts": config.prompts.name,
+            "model": model.spec.name, "source": str(model.spec.source), "vae": config.vae, "lora": config.lora,
+            "prompts": config.prompts.name,
             "prompts_sha256": hashlib.sha256(config.prompts.read_bytes()).hexdigest(), "prompt_count": len(self.prompts),
             "image_count": len(self.jobs), "guidance_scales": list(config.guidance_scales), "protocol": self.protocol,
             "images_per_prompt": config.images_per_prompt, "processes": self.processes.count,

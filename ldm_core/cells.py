@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from . import guidance
-from .denoisers import UnetDenoiser
+from .conditioning import Conditioning
+from .denoisers import Denoiser
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Cell:
     """One image to make."""
 
     prompt: str
-    negative_prompt: str
+    negative_prompt: str | None  # None: what the family takes for no prompt
     seed: int
     guidance_scale: float
 
@@ -28,7 +29,7 @@ class Cell:
 class GuidedCells:
     """Predicts for all cells at once: `predict` is what the denoising loop calls."""
 
-    def __init__(self, cells: list[Cell], texts: dict[str, Tensor], denoiser: UnetDenoiser, rows_per_call: int,
+    def __init__(self, cells: list[Cell], texts: dict[str | None, Conditioning], denoiser: Denoiser, rows_per_call: int,
                  schedule: str, interval: tuple[float, float] | None, rescale: float):  # fmt: skip
         self.cells, self.texts, self.denoiser, self.rows_per_call = cells, texts, denoiser, rows_per_call
         self.schedule, self.interval, self.rescale = schedule, interval, rescale
@@ -44,13 +45,13 @@ class GuidedCells:
             for text in needed:
                 if rows.setdefault((history, text), len(rows)) == len(origin):
                     origin.append(index)
-        text = torch.stack([self.texts[text] for _, text in rows])
-        predictions = self.denoiser(latents[origin], timestep, text, self.rows_per_call)
+        told = Conditioning.stack([self.texts[text] for _, text in rows])
+        predictions = self.denoiser(latents[origin], timestep, told, self.rows_per_call)
         cond, uncond = (predictions[[rows[h, n[side]] for h, n in zip(self.history, needs)]] for side in (0, -1))
         self._remember(needs, weights)
         return self._combine(cond, uncond, torch.tensor(weights, device=cond.device))
 
-    def _texts_needed(self, cell: Cell, w: float) -> tuple[str, ...]:
+    def _texts_needed(self, cell: Cell, w: float) -> tuple[str | None, ...]:
         """Conditional first, unconditional last; one text where the other would be multiplied by zero."""
         if w == 1:
             return (cell.prompt,)

@@ -7,33 +7,74 @@ shape of its input but not on what else is in it, so at a fixed call shape an im
 from __future__ import annotations
 
 import torch
-from diffusers import UNet2DConditionModel
-from torch import Tensor
+from torch import Tensor, nn
+
+from .conditioning import Conditioning
 
 
-class UnetDenoiser:
-    """The U-Net with cross-attention of Rombach et al. 2022, section 3.3."""
+class Denoiser:
+    """What all families share: packing rows into calls, and counting them."""
 
-    def __init__(self, unet: UNet2DConditionModel):
-        self.unet = unet.eval()
-        if unet.device.type == "cpu":  # a call then takes about three quarters of the time
-            self.unet.to(memory_format=torch.channels_last)
-        self.device, self.dtype = unet.device, unet.dtype  # asked once: the library walks all its modules for each
+    def __init__(self, network: nn.Module):
+        self.network = network.eval()
+        self.device, self.dtype = network.device, network.dtype  # asked once: the library walks all modules for each
+        self.in_channels: int = network.config.in_channels
+        self.sample_size: int = network.config.sample_size  # latent values along a side, where it was trained
+        self.patch_size: int = getattr(network.config, "patch_size", None) or 1  # latent values that it takes as one
         self.calls = 0  # network calls so far
         self.rows = 0  # rows that were asked for, filling not counted
 
     @torch.inference_mode()
-    def __call__(self, latents: Tensor, timestep: Tensor, text: Tensor, rows_per_call: int) -> Tensor:
-        """Latents (R, C, h, w) and text (R, tokens, width) -> predictions (R, C, h, w), float32."""
+    def __call__(self, latents: Tensor, timestep: Tensor, told: Conditioning, rows_per_call: int) -> Tensor:
+        """Latents (R, C, h, w) and conditionings of as many rows -> predictions (R, C, h, w), float32."""
         self.rows += len(latents)
-        parts = zip(latents.split(rows_per_call), text.split(rows_per_call))
-        return torch.cat([self._call(latent, timestep, words, rows_per_call) for latent, words in parts])
+        parts = [slice(start, start + rows_per_call) for start in range(0, len(latents), rows_per_call)]
+        return torch.cat([self._call(latents[part], timestep, told.rows(part), rows_per_call) for part in parts])
 
-    def _call(self, latents: Tensor, timestep: Tensor, text: Tensor, rows_per_call: int) -> Tensor:
+    def _call(self, latents: Tensor, timestep: Tensor, told: Conditioning, rows_per_call: int) -> Tensor:
         self.calls += 1
         count = len(latents)
         if count < rows_per_call:
             rows = [*range(count), *[0] * (rows_per_call - count)]
-            latents, text = latents[rows], text[rows]
-        prediction = self.unet(latents.to(self.dtype), timestep, encoder_hidden_states=text.to(self.dtype))
-        return prediction.sample[:count].float()
+            latents, told = latents[rows], told.rows(rows)
+        return self._predict(latents.to(self.dtype), timestep, told.to(self.dtype))[:count].float()
+
+    def _predict(self, latents: Tensor, timestep: Tensor, told: Conditioning) -> Tensor:
+        raise NotImplementedError
+
+
+class UnetDenoiser(Denoiser):
+    """The U-Net with cross-attention of Rombach et al. 2022, section 3.3."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__(network)
+        if self.device.type == "cpu":  # a call then takes about three quarters of the time
+            self.network.to(memory_format=torch.channels_last)
+
+    def _predict(self, latents: Tensor, timestep: Tensor, told: Conditioning) -> Tensor:
+        return self.network(latents, timestep, encoder_hidden_states=told.tokens).sample
+
+
+class SizedUnetDenoiser(UnetDenoiser):
+    """Stable Diffusion XL's, which is also told the prompt's summary and the sizes: original, crop and target (Podell et
+    al. 2023, section 2.2), here an image that is whole and of the size asked for."""
+
+    def __init__(self, network: nn.Module, factor: int):
+        super().__init__(network)
+        self.factor = factor  # pixels per latent value along a side
+
+    def _predict(self, latents: Tensor, timestep: Tensor, told: Conditioning) -> Tensor:
+        height, width = (self.factor * side for side in latents.shape[2:])
+        sizes = torch.tensor([[height, width, 0, 0, height, width]], dtype=self.dtype, device=latents.device)
+        added = {"text_embeds": told.pooled, "time_ids": sizes.expand(len(latents), -1)}
+        return self.network(latents, timestep, encoder_hidden_states=told.tokens, added_cond_kwargs=added).sample
+
+
+class TransformerDenoiser(Denoiser):
+    """The multimodal diffusion transformer of Stable Diffusion 3 (Esser et al. 2024), trained on rectified flow."""
+
+    def _predict(self, latents: Tensor, timestep: Tensor, told: Conditioning) -> Tensor:
+        times = timestep.to(latents.device).expand(len(latents))
+        return self.network(
+            latents, timestep=times, encoder_hidden_states=told.tokens, pooled_projections=told.pooled
+        ).sample

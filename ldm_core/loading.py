@@ -1,70 +1,134 @@
-"""From a name, a folder or a hub id to a loaded model, with every failure in one line that says what would do."""
+"""From a name, a folder, a file or a hub id to a loaded model, with every failure in one line that says what would do."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import diffusers
 import torch
 import transformers
-from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from huggingface_hub import errors, snapshot_download
-from safetensors import SafetensorError
-from transformers import CLIPTextModel, CLIPTokenizer
 
 from . import registry
 from .autoencoder import Autoencoder
-from .conditioning import ClipConditioner, load_words
-from .denoisers import UnetDenoiser
+from .checkpoint import AUTOENCODERS, Checkpoint, hub_id_of, network, read_checkpoint, read_json, read_single_file
+from .conditioning import (
+    ClipConditioner,
+    Conditioner,
+    TextReader,
+    ThreeReadersConditioner,
+    TwoClipsConditioner,
+    load_words,
+)
+from .denoisers import Denoiser, SizedUnetDenoiser, TransformerDenoiser, UnetDenoiser
+from .lora import merge_lora, parse_lora
 from .pipeline import LatentDiffusion
+from .placement import Placement
 from .sampling import make_scheduler
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SHORT = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-FILES = ["model_index.json", "scheduler/*.json", "tokenizer/*", "text_encoder/*.json", "unet/*.json", "vae/*.json",
-         "text_encoder/model*.safetensors", "unet/diffusion_pytorch_model*.safetensors",
-         "vae/diffusion_pytorch_model*.safetensors",
-         "config.json", "diffusion_pytorch_model*.safetensors"]  # fmt: skip  # the last two: an autoencoder alone
+WEIGHTS = "diffusion_pytorch_model*.safetensors"
+VAE_FILES = ["vae/*.json", f"vae/{WEIGHTS}", "config.json", WEIGHTS]  # the last two: an autoencoder alone
+FILES = ["model_index.json", "scheduler/*.json", "tokenizer*/*", "text_encoder*/*.json", "text_encoder*/model*.safetensors",
+         "unet/*.json", f"unet/{WEIGHTS}", "transformer/*.json", f"transformer/{WEIGHTS}", *VAE_FILES]  # fmt: skip
+CONFIG_FILES = ["model_index.json", "*/*.json", "tokenizer*/*"]
 NOT_FILES = ["*.fp16*", "*non_ema*"]  # the same weights once more
-AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny}
 
 
-def load(name: str, device: str | None = None, dtype: str | torch.dtype | None = None,
-         vae: str | None = None) -> LatentDiffusion:  # fmt: skip
-    """A model by registry name, diffusers folder or hub id; `vae` swaps its autoencoder for another's.
+def load(name: str, device: str | None = None, dtype: str | torch.dtype | None = None, vae: str | None = None, *,
+         lora: str | None = None, config: str | None = None, offload: bool = False) -> LatentDiffusion:  # fmt: skip
+    """A model by registry name, diffusers folder, single .safetensors file or hub id.
 
-    device None is CUDA, else Apple's, else the CPU. dtype (of the denoiser; all else stays float32) None is bfloat16
-    on CUDA and on CPUs with AMX, else float32. ValueError says in one line what was wrong and what would do.
+    device None is CUDA, else Apple's, else the CPU. dtype None is bfloat16 on CUDA and on CPUs with AMX, else float32;
+    it is the denoiser's; autoencoders stay in float32, and so do text encoders but the large ones of SDXL and SD 3.5 in
+    bfloat16. vae swaps the autoencoder for another's. lora is FILE or FILE:WEIGHT, several with commas between, merged
+    into the networks. config is a diffusers folder of a single file's family. offload keeps each network on the device
+    only while it works. ValueError says in one line what was wrong and what would do.
     """
     quiet()
-    device = choose_device(device)
-    dtype = choose_dtype(dtype, device)
+    placement = Placement(choose_device(device), offload)
+    dtype = choose_dtype(dtype, placement.device.type)
     spec = registry.find(name)
+    loras = parse_lora(lora)
+    if vae:
+        _check_latents(spec, vae)
+    placement.check_room(spec.name, spec.memory_gb * (2 if dtype == torch.float32 else 1))
+    checkpoint, own_vae, files = _read(spec, name, config, dtype)
+    if vae:
+        vae_folder = autoencoder_folder(vae)
+        files = (*files, vae_folder)
+        autoencoder = load_autoencoder(vae_folder, str(placement.home))
+    else:
+        autoencoder = (
+            load_autoencoder(own_vae, str(placement.home)) if isinstance(own_vae, Path) else Autoencoder(own_vae)
+        )
+    for path, weight in loras:
+        merge_lora(checkpoint, autoencoder.vae, path, weight)
+    make_scheduler(checkpoint.scheduler_config)
+    conditioner, denoiser = assemble(checkpoint, autoencoder.factor, dtype, placement)
+    if denoiser.in_channels != autoencoder.latent_channels:
+        raise ValueError(
+            f"vae {vae!r} has {autoencoder.latent_channels} latent channels, the denoiser takes {denoiser.in_channels}"
+        )
+    autoencoder.vae.to(placement.home)
+    if name not in registry.MODELS:  # a stranger's native size is in its own config; a world, where it was trained here
+        side, index = denoiser.sample_size * autoencoder.factor, checkpoint.index
+        world = index.get("_world") if index.get("_world") in registry.WORLDS else ""
+        spec = dataclasses.replace(spec, height=side, width=side, world=world, family=checkpoint.family.name)
+    conditioner.words = load_words(files[0] / "tokenizer")
+    files = (*files, *(path for path, _ in loras))
+    return LatentDiffusion(
+        spec, conditioner, denoiser, autoencoder, checkpoint.scheduler_config, files, vae, lora, placement
+    )
+
+
+def _read(spec: registry.ModelSpec, name: str, config: str | None, dtype: torch.dtype,
+          ) -> tuple[Checkpoint, Path | torch.nn.Module, tuple[Path, ...]]:  # fmt: skip
+    """The checkpoint, its autoencoder or the folder of it, and the files of its weights."""
+    if Path(spec.source).is_file():
+        checkpoint, vae = read_single_file(Path(spec.source), _configs(Path(spec.source), config), dtype)
+        return checkpoint, vae, (Path(spec.source),)
+    if config is not None:
+        raise ValueError(f"--config {config} goes with a single .safetensors file; {name!r} brings its own")
     folder = local_folder(spec)
     if not (folder / "model_index.json").exists():
         raise ValueError(f"model {name!r} is no diffusers checkpoint: {folder} has no model_index.json")
-    index = read_json(folder / "model_index.json")
-    pipeline_class = index.get("_class_name")
-    if pipeline_class != "StableDiffusionPipeline":
-        raise ValueError(f"model {name!r} is a {pipeline_class}; this version runs StableDiffusionPipeline folders")
-    vae_folder = autoencoder_folder(vae) if vae else folder / "vae"
-    autoencoder = load_autoencoder(vae_folder, device)
-    unet = network(UNet2DConditionModel, folder / "unet", dtype).to(device)
-    text_encoder = network(CLIPTextModel, folder / "text_encoder", torch.float32).to(device)
-    tokenizer = load_tokenizer(folder / "tokenizer")
-    check_latents(unet, autoencoder, vae)
-    if name not in registry.MODELS:  # a stranger's native size is in its own config; a world, where it was trained here
-        side = unet.config.sample_size * autoencoder.factor
-        world = index.get("_world") if index.get("_world") in registry.WORLDS else ""
-        spec = dataclasses.replace(spec, height=side, width=side, world=world)
-    conditioner = ClipConditioner(tokenizer, text_encoder, load_words(folder / "tokenizer"))
-    scheduler_config = read_json(folder / "scheduler" / "scheduler_config.json")
-    make_scheduler(scheduler_config)
-    folders = (folder, vae_folder) if vae else (folder,)
-    return LatentDiffusion(spec, conditioner, UnetDenoiser(unet), autoencoder, scheduler_config, folders, vae)
+    return read_checkpoint(folder, dtype), folder / "vae", (folder,)
+
+
+def _configs(path: Path, config: str | None) -> Path:
+    """The folder that says what a single file does not: the one given, or its family's on the hub."""
+    if config is not None:
+        return Path(config)
+    source = hub_id_of(path)
+    try:
+        return local_folder(registry.ModelSpec(path.stem, source), CONFIG_FILES)
+    except ValueError as error:
+        raise ValueError(f"model {str(path)!r} needs the configs of {source}; give --config FOLDER ({error})") from None
+
+
+def assemble(checkpoint: Checkpoint, factor: int, dtype: torch.dtype, placement: Placement,
+             ) -> tuple[Conditioner, Denoiser]:  # fmt: skip
+    """A family's conditioner and denoiser from the parts of a checkpoint, each where the placement wants it."""
+    parts, family = checkpoint.parts, checkpoint.family
+    name, _ = family.denoiser
+    net = parts[name].to(placement.home)
+    large = dtype == torch.bfloat16 and family.name != "sd"
+    readers = [
+        TextReader(parts[tokenizer], parts[encoder].to(placement.home, torch.bfloat16 if large else torch.float32),
+                   ThreeReadersConditioner.T5_TOKENS if encoder == "text_encoder_3" else None)
+        for encoder, _, tokenizer, _ in family.text if encoder in parts
+    ]  # fmt: skip
+    if family.name == "sdxl":
+        zeros = bool(checkpoint.index.get("force_zeros_for_empty_prompt", True))
+        return TwoClipsConditioner(*readers, zeros_for_none=zeros), SizedUnetDenoiser(net, factor)
+    if family.name == "sd3":
+        return ThreeReadersConditioner(*readers, width=net.config.joint_attention_dim), TransformerDenoiser(net)
+    return ClipConditioner(*readers), UnetDenoiser(net)
 
 
 def quiet() -> None:
@@ -100,14 +164,14 @@ def choose_dtype(dtype: str | torch.dtype | None, device: str) -> torch.dtype:
     return DTYPES[known]
 
 
-def local_folder(spec: registry.ModelSpec | registry.AutoencoderSpec) -> Path:
-    """The folder of a model, downloaded first where it lives on the hub."""
+def local_folder(spec: registry.ModelSpec | registry.AutoencoderSpec, files: Sequence[str] = FILES) -> Path:
+    """The folder of a model, downloaded first where it lives on the hub: of its files, those that fit the patterns."""
     if Path(spec.source).is_dir():
         return Path(spec.source)
     if spec.embedded:
         raise ValueError(f"model {spec.name!r} should be at {spec.source}, which is missing: is the clone complete?")
     try:
-        wanted = {"allow_patterns": FILES, "ignore_patterns": NOT_FILES}
+        wanted = {"allow_patterns": list(files), "ignore_patterns": NOT_FILES}
         return Path(snapshot_download(spec.source, revision=spec.revision, **wanted))
     except errors.GatedRepoError:
         raise ValueError(
@@ -122,42 +186,9 @@ def local_folder(spec: registry.ModelSpec | registry.AutoencoderSpec) -> Path:
         ) from None
 
 
-def network(kind: type, folder: Path, dtype: torch.dtype) -> torch.nn.Module:
-    """One network of a checkpoint in the precision asked for, with every one of its weights."""
-    if not folder.is_dir():
-        raise ValueError(f"the checkpoint is not whole: {folder} is missing")
-    try:
-        module, found = kind.from_pretrained(folder, torch_dtype=dtype, local_files_only=True, output_loading_info=True)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:  # each means damage here
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"cannot load {folder}: {reason}") from None
-    if found["missing_keys"]:  # the libraries would fill them at random
-        missing = sorted(found["missing_keys"])
-        raise ValueError(f"cannot load {folder}: {len(missing)} weights are missing, {missing[0]} among them")
-    return module
-
-
-def load_tokenizer(folder: Path) -> CLIPTokenizer:
-    """A checkpoint's tokenizer; without its files the library would make an empty one."""
-    for names in (("tokenizer_config.json",), ("vocab.json", "tokenizer.json")):
-        if not any((folder / name).exists() for name in names):
-            raise ValueError(f"the checkpoint is not whole: {folder / names[0]} is missing")
-    return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-
-
-def read_json(path: Path) -> dict:
-    """A checkpoint's own config file."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise ValueError(f"the checkpoint is not whole: {path} is missing") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is damaged: {error}") from None
-
-
 def autoencoder_folder(name: str) -> Path:
     """The folder of an autoencoder by its or a model's registry name, a folder or a hub id: its own, or the `vae` part."""
-    folder = local_folder(registry.find_autoencoder(name))
+    folder = local_folder(registry.find_autoencoder(name), VAE_FILES)
     return folder / "vae" if (folder / "vae").is_dir() else folder
 
 
@@ -171,10 +202,9 @@ def load_autoencoder(folder: Path, device: str = "cpu") -> Autoencoder:
     return Autoencoder(network(AUTOENCODERS[class_name], folder, torch.float32).to(device))
 
 
-def check_latents(unet: UNet2DConditionModel, autoencoder: Autoencoder, vae: str | None) -> None:
-    """A swapped autoencoder must speak the denoiser's latents."""
-    if unet.config.in_channels != autoencoder.latent_channels:
-        raise ValueError(
-            f"vae {vae!r} has {autoencoder.latent_channels} latent channels, "
-            f"the denoiser takes {unet.config.in_channels}"
-        )
+def _check_latents(spec: registry.ModelSpec, vae: str) -> None:
+    """A swapped autoencoder must speak the denoiser's latents, as far as the registry knows both."""
+    other = registry.find_autoencoder(vae)
+    theirs = other.latents if isinstance(other, registry.AutoencoderSpec) else ""
+    if spec.latents and theirs and spec.latents != theirs:
+        raise ValueError(f"vae {vae!r} keeps latents of {theirs}, model {spec.name!r} draws those of {spec.latents}")

@@ -18,8 +18,9 @@ from torch import Tensor
 from . import arguments
 from .autoencoder import Autoencoder
 from .cells import Cell, GuidedCells
-from .conditioning import ClipConditioner
-from .denoisers import UnetDenoiser
+from .conditioning import Conditioner, Conditioning
+from .denoisers import Denoiser
+from .placement import Placement
 from .registry import ModelSpec
 from .sampling import State, denoise, image_generators, initial_noise, make_scheduler, readable_name
 
@@ -29,18 +30,26 @@ ROWS_PER_CALL = {"cpu": 16, "cuda": 32}  # at most; enough to fill the device, s
 class LatentDiffusion:
     """A loaded model. `ldm_core.load` makes it."""
 
-    def __init__(self, spec: ModelSpec, conditioner: ClipConditioner, denoiser: UnetDenoiser, autoencoder: Autoencoder,
-                 scheduler_config: dict, folders: tuple[Path, ...], vae: str | None = None):  # fmt: skip
+    def __init__(self, spec: ModelSpec, conditioner: Conditioner, denoiser: Denoiser, autoencoder: Autoencoder,
+                 scheduler_config: dict, files: tuple[Path, ...], vae: str | None = None, lora: str | None = None,
+                 placement: Placement | None = None):  # fmt: skip
         self.spec, self.conditioner, self.denoiser, self.autoencoder = spec, conditioner, denoiser, autoencoder
         self.scheduler_config = scheduler_config
-        self.folders, self.vae = folders, vae  # where the weights lie; the autoencoder's name where it was swapped
-        self.device, self.dtype = denoiser.device, denoiser.dtype
+        self.files = files  # files and folders of the weights
+        self.vae, self.lora = vae, lora  # where the autoencoder was swapped, and what was merged into the networks
+        self.placement = placement or Placement(denoiser.device)
+        self.device, self.dtype = self.placement.device, denoiser.dtype
         self.height, self.width = spec.height, spec.width
 
     @property
     def factor(self) -> int:
         """Pixels per latent value along a side; images' sides are multiples of it."""
         return self.autoencoder.factor
+
+    @property
+    def multiple(self) -> int:
+        """Pixels that a side of a drawn image must be a multiple of."""
+        return self.factor * self.denoiser.patch_size
 
     @property
     def latent_channels(self) -> int:
@@ -60,7 +69,7 @@ class LatentDiffusion:
     @cached_property
     def weights(self) -> str:
         """SHA-256 of the weights' files: what a picture was really made by."""
-        return weights_hash(self.folders)
+        return weights_hash(self.files)
 
     @property
     def scheduler_name(self) -> str:
@@ -73,15 +82,17 @@ class LatentDiffusion:
 
     def encode(self, images: Tensor, sample: bool = False) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] -> latents (B, C, H/f, W/f): posterior means, or samples."""
-        return self.autoencoder.encode(images, sample)
+        with self.placement.using(self.autoencoder.vae):
+            return self.autoencoder.encode(images, sample)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Latents (B, C, h, w) -> images (B, 3, h f, w f) in [0, 1]."""
-        return self.autoencoder.decode(latents)
+        with self.placement.using(self.autoencoder.vae):
+            return self.autoencoder.decode(latents)
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """What the autoencoder keeps of images (B, 3, H, W) in [0, 1]."""
-        return self.autoencoder.reconstruct(images)
+        return self.decode(self.encode(images))
 
     def sample(self, prompts: str | Sequence[str], seeds: int | Sequence[int] | None = None,
                guidance_scale: float | Sequence[float] | None = None, **settings: object) -> Tensor:  # fmt: skip
@@ -130,10 +141,10 @@ class LatentDiffusion:
         scale = self.spec.guidance_scale if guidance_scale is None else guidance_scale
         scales = [arguments.check_scale(w) for w in _one_each("guidance_scale", scale, len(listed))]
         negative = _one_each("negative_prompt", "" if negative_prompt is None else negative_prompt, len(listed))
-        negatives = arguments.check_prompts("negative_prompt", negative)
+        negatives = [text or self.conditioner.nothing for text in arguments.check_prompts("negative_prompt", negative)]
         steps = arguments.check_steps(self.spec.steps if steps is None else steps)
         height, width = self.height if height is None else height, self.width if width is None else width
-        arguments.check_size(height, width, self.factor)
+        arguments.check_size(height, width, self.multiple)
         arguments.check_guidance(guidance_schedule, guidance_interval, guidance_rescale)
         arguments.check_scheduler(scheduler)
         arguments.check_rows(rows_per_call)
@@ -144,7 +155,11 @@ class LatentDiffusion:
                              guidance_schedule, guidance_interval, guidance_rescale)  # fmt: skip
         generators = image_generators(seeds)
         noise = initial_noise(generators, shape).to(self.device)
-        return denoise(guided.predict, solver, noise, generators, steps)
+        return self._on_device(denoise(guided.predict, solver, noise, generators, steps))
+
+    def _on_device(self, states: Iterator[State]) -> Iterator[State]:
+        with self.placement.using(self.denoiser.network):
+            yield from states
 
     def rows_for(self, cells: Sequence[Cell]) -> int:
         """Rows per call by default: a step's rows in the fewest calls that fill the device, all of them even."""
@@ -152,9 +167,10 @@ class LatentDiffusion:
         calls = math.ceil(needed / ROWS_PER_CALL.get(self.device.type, 16))
         return math.ceil(needed / calls)
 
-    def _encode_texts(self, cells: Sequence[Cell]) -> dict[str, Tensor]:
+    def _encode_texts(self, cells: Sequence[Cell]) -> dict[str | None, Conditioning]:
         texts = dict.fromkeys(text for cell in cells for text in (cell.prompt, cell.negative_prompt))
-        return {text: self.conditioner.encode(text) for text in texts}
+        with self.placement.using(*self.conditioner.encoders):
+            return {text: self.conditioner.encode(text) for text in texts}
 
 
 def _one_each(name: str, value: object, count: int) -> list:
@@ -167,10 +183,11 @@ def _one_each(name: str, value: object, count: int) -> list:
     return values
 
 
-def weights_hash(folders: Iterable[Path]) -> str:
-    """SHA-256 over the weight files of a checkpoint and of a swapped autoencoder."""
+def weights_hash(files: Iterable[Path]) -> str:
+    """SHA-256 over the weight files of a checkpoint, of a swapped autoencoder and of what was merged in."""
     digest = hashlib.sha256()
-    for path in [path for folder in folders for path in sorted(folder.rglob("*.safetensors"))]:
+    found = [sorted(path.rglob("*.safetensors")) if path.is_dir() else [path] for path in files]
+    for path in (path for paths in found for path in paths):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

@@ -40,6 +40,7 @@ class Recipe:
     guidance_rescale: float = 0.0
     rows_per_call: int | None = None
     vae: str | None = None  # where the model's own autoencoder was swapped
+    lora: str | None = None  # what was merged into the networks
     dtype: str = "float32"
     device: str = "cpu"
     weights: str = ""  # SHA-256
@@ -80,7 +81,7 @@ def recipe_for(model: LatentDiffusion, prompt: str, seed: int, guidance_scale: f
     own = {"steps": spec.steps, "scheduler": model.scheduler_name, "height": model.height, "width": model.width}
     given = {name: value for name, value in settings.items() if value is not None}
     return Recipe(
-        model=spec.reference, prompt=prompt, seed=seed, vae=model.vae, device=model.device.type,
+        model=spec.reference, prompt=prompt, seed=seed, vae=model.vae, lora=model.lora, device=model.device.type,
         guidance_scale=spec.guidance_scale if guidance_scale is None else guidance_scale,
         dtype=str(model.dtype).removeprefix("torch."), weights=model.weights, versions=versions(), **own | given,
     )  # fmt: skip

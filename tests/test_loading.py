@@ -84,7 +84,7 @@ def test_a_damaged_checkpoint_says_in_one_line_what_is_wrong(tiny_folder, tmp_pa
 def test_sharded_half_precision_files_load_as_float32(tiny, tiny_folder, tmp_path):
     shutil.copytree(tiny_folder, tmp_path / "m")
     shutil.rmtree(tmp_path / "m" / "unet")
-    copy.deepcopy(tiny.denoiser.unet).half().save_pretrained(tmp_path / "m" / "unet", max_shard_size="200KB")
+    copy.deepcopy(tiny.denoiser.network).half().save_pretrained(tmp_path / "m" / "unet", max_shard_size="200KB")
     assert len(list((tmp_path / "m" / "unet").glob("*-of-*.safetensors"))) > 1
     half = ldm_core.load(str(tmp_path / "m"), device="cpu", dtype="fp32")
     assert half.dtype == torch.float32

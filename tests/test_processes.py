@@ -123,3 +123,13 @@ def test_accelerates_own_launcher_without_a_gpu_is_told_what_to_use(tmp_path, ti
     given = command(1, tmp_path / "run", tiny_folder)[3:]
     done = subprocess.run([*launcher, *given], env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode != 0 and TOO_FEW in done.stderr and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("family", ["tiny_xl_folder", "tiny_sd3_folder"])
+def test_a_sweep_of_another_family_runs_on_two_processes(request, tmp_path, family):
+    folder = tmp_path / "run"
+    (tmp_path / "p.txt").write_text(PROMPTS)
+    run(2, folder, request.getfixturevalue(family))
+    assert len(pictures(folder)) == 36
+    summary = pd.read_csv(folder / "summary.csv")
+    assert set(summary[summary["metric"] == "clip_scenes"]["guidance_scale"]) == {1.0, 3.0}

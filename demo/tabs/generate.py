@@ -94,7 +94,13 @@ def restored_words(session: Session, recipe: Recipe) -> str:
     if loaded is None:
         return "Restored. Press Draw to make it again."
     now = recipe_for(loaded, recipe.prompt, recipe.seed)
-    if recipe.weights != now.weights or recipe.vae or recipe.guidance_interval or recipe.guidance_rescale:
+    if (
+        recipe.weights != now.weights
+        or recipe.vae
+        or recipe.lora
+        or recipe.guidance_interval
+        or recipe.guidance_rescale
+    ):
         return "Restored, as far as this page goes: it was made with another model or with settings that are not offered here."
     if (recipe.dtype, recipe.device, recipe.versions) != (now.dtype, now.device, now.versions):
         return "Restored. It was made with other versions or on another device: the picture will be very close, not the same."

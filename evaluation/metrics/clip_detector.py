@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import CLIPModel
 
-from ldm_core.loading import load_tokenizer, network
+from ldm_core.checkpoint import load_tokenizer, network
 from ldm_core.pipeline import weights_hash
 
 from .hub import hub_folder

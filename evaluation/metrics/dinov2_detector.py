@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import Dinov2Model
 
-from ldm_core.loading import network
+from ldm_core.checkpoint import network
 from ldm_core.pipeline import weights_hash
 
 from .clip_detector import folder_name

@@ -132,8 +132,8 @@ def start_from(module: nn.ModuleDict, folder: Path) -> None:
     """Give the module the weights of a finished model."""
     model = load(str(folder), device="cpu", dtype="float32")
     try:
-        module["unet"].load_state_dict(model.denoiser.unet.state_dict())
-        module["text_encoder"].load_state_dict(model.conditioner.text_encoder.state_dict())
+        module["unet"].load_state_dict(model.denoiser.network.state_dict())
+        module["text_encoder"].load_state_dict(model.conditioner.readers[0].encoder.state_dict())
     except RuntimeError:
         raise ValueError(f"--init {folder} has another shape than this recipe builds") from None
 

@@ -1,0 +1,20 @@
+"""Every command of the README: it starts, and says what it takes."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+COMMANDS = (
+    "demo.app", "evaluation.autoencoders", "evaluation.benchmark", "evaluation.card", "evaluation.compare",
+    "evaluation.reference", "evaluation.run", "evaluation.metrics.train_fashion_detector",
+    "evaluation.metrics.train_scenes_detector", "ldm_core.training.train_autoencoder", "ldm_core.training.train_denoiser",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_says_what_it_takes(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(name).main(["--help"])
+    assert ended.value.code == 0 and f"python -m {name}" in capsys.readouterr().out

@@ -1,0 +1,237 @@
+"""Every family against diffusers' own pipeline of it, on small checkpoints of the real classes."""
+
+from __future__ import annotations
+
+import shutil
+
+import diffusers
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model_state_dict
+from safetensors.torch import save_file
+
+import ldm_core
+from ldm_core import registry
+from ldm_core.sampling import make_scheduler
+from tests.conftest import make_sd3_checkpoint, small_vae
+
+PROMPTS = ["a red house at night", "two boats on a lake " * 12, "clouds"]  # the second is longer than CLIP reads
+SEEDS = [7, 8, 2**32 - 1]
+FAMILIES = {
+    "sd": ("tiny_folder", diffusers.StableDiffusionPipeline),
+    "sdxl": ("tiny_xl_folder", diffusers.StableDiffusionXLPipeline),
+    "sd3": ("tiny_sd3_folder", diffusers.StableDiffusion3Pipeline),
+}
+
+
+def family(request, name):
+    fixture, kind = FAMILIES[name]
+    return request.getfixturevalue(fixture), kind
+
+
+def theirs(folder, kind, scheduler=None, *, lora=None, vae=None, absent=(), **arguments):
+    """The pictures of diffusers' pipeline."""
+    pipeline = kind.from_pretrained(folder, **dict.fromkeys(absent))
+    pipeline.set_progress_bar_config(disable=True)
+    config = dict(pipeline.scheduler.config) | {"_class_name": type(pipeline.scheduler).__name__}
+    pipeline.scheduler = make_scheduler(config, scheduler)
+    if vae is not None:
+        pipeline.vae = diffusers.AutoencoderKL.from_pretrained(vae / "vae")
+    if lora is not None:
+        path, weight = lora
+        pipeline.load_lora_weights(path.parent, weight_name=path.name, adapter_name="one")
+        pipeline.set_adapters("one", weight)
+    given = {"height": 24, "width": 40, "num_inference_steps": 5, "guidance_scale": 5.0} | arguments
+    generators = [torch.Generator().manual_seed(seed) for seed in SEEDS]
+    return pipeline(PROMPTS, generator=generators, output_type="pt", **given).images
+
+
+def ours(folder, scheduler=None, guidance_scale=5.0, lora=None, vae=None, **settings):
+    model = ldm_core.load(str(folder), device="cpu", dtype="float32", lora=lora, vae=vae)
+    given = {"steps": 5, "height": 24, "width": 40} | settings
+    return model.sample(PROMPTS, SEEDS, guidance_scale, scheduler=scheduler, **given)
+
+
+@pytest.mark.parametrize(
+    ("name", "scheduler"),
+    [("sdxl", None), ("sdxl", "euler-ancestral"), ("sdxl", "ddim"), ("sdxl", "dpm++2m"), ("sdxl", "unipc"), ("sd3", None)],
+)  # fmt: skip
+def test_pictures_of_every_family_equal_diffusers_own(request, name, scheduler):
+    folder, kind = family(request, name)
+    torch.testing.assert_close(ours(folder, scheduler), theirs(folder, kind, scheduler), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_a_negative_prompt_means_the_same_as_in_diffusers(request, name):
+    folder, kind = family(request, name)
+    expected = theirs(folder, kind, negative_prompt=["a pine"] * 3)
+    torch.testing.assert_close(ours(folder, negative_prompt="a pine"), expected, atol=1e-4, rtol=0)
+    assert (expected - theirs(folder, kind)).abs().max() > 1e-3, "the test could not tell"
+
+
+@pytest.mark.parametrize("name", ["sdxl", "sd3"])
+def test_without_guidance_every_family_equals_diffusers(request, name):
+    folder, kind = family(request, name)
+    torch.testing.assert_close(ours(folder, None, 1.0), theirs(folder, kind, guidance_scale=1.0), atol=1e-4, rtol=0)
+
+
+def test_sd3_without_t5_equals_diffusers(tmp_path):
+    folder = make_sd3_checkpoint(tmp_path, with_t5=False)
+    expected = theirs(folder, diffusers.StableDiffusion3Pipeline, absent=("text_encoder_3", "tokenizer_3"))
+    torch.testing.assert_close(ours(folder), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_a_swapped_autoencoder_equals_diffusers(request, name, tmp_path):
+    folder, kind = family(request, name)
+    torch.manual_seed(11)
+    shift = {"shift_factor": 0.1} if name == "sd3" else {}  # diffusers' older pipelines know none
+    small_vae(**shift).save_pretrained(tmp_path / "vae")
+    expected = theirs(folder, kind, vae=tmp_path)
+    torch.testing.assert_close(ours(folder, vae=str(tmp_path / "vae")), expected, atol=1e-4, rtol=0)
+
+
+def make_lora(folder, name, path):
+    """A file of random low-rank weights for the attention of a checkpoint's denoiser, in diffusers' layout."""
+    model = ldm_core.load(str(folder), device="cpu", dtype="float32")
+    torch.manual_seed(4)
+    net = model.denoiser.network
+    net.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_v"], init_lora_weights="gaussian"))
+    for key, parameter in net.named_parameters():
+        if "lora_B" in key:
+            torch.nn.init.normal_(parameter, std=0.3)
+    layers = "transformer_lora_layers" if name == "sd3" else "unet_lora_layers"
+    FAMILIES[name][1].save_lora_weights(path.parent, weight_name=path.name, **{layers: get_peft_model_state_dict(net)})
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_a_merged_lora_equals_diffusers_with_its_adapter(request, name, tmp_path):
+    folder, kind = family(request, name)
+    path = tmp_path / "style.safetensors"
+    make_lora(folder, name, path)
+    expected = theirs(folder, kind, lora=(path, 0.6))
+    torch.testing.assert_close(ours(folder, lora=f"{path}:0.6"), expected, atol=1e-4, rtol=0)
+    assert (expected - theirs(folder, kind)).abs().max() > 1e-3, "the test could not tell"
+
+
+def test_a_lora_that_does_not_fit_is_one_line(tiny_folder, tiny_sd3_folder, tmp_path):
+    path = tmp_path / "style.safetensors"
+    make_lora(tiny_sd3_folder, "sd3", path)
+    for text, message in ((str(path), "does not fit this model"), (f"{path}:much", "FILE:WEIGHT.*got 'much'"),
+                          (f"{path}:nan", "finite"), (str(tmp_path / "none.safetensors"), "is no file")):  # fmt: skip
+        with pytest.raises(ValueError, match=message) as caught:
+            ldm_core.load(str(tiny_folder), device="cpu", lora=text)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_offloaded_networks_draw_the_same_and_lie_in_main_memory_afterwards(request, name):
+    folder, _ = family(request, name)
+    plain, offloaded = (ldm_core.load(str(folder), device="cpu", dtype="float32", offload=on) for on in (False, True))
+    assert torch.equal(plain.sample("a house", 3, 2.0, steps=2), offloaded.sample("a house", 3, 2.0, steps=2))
+    moved = []
+    for part, net in (("text", next(offloaded.conditioner.encoders)), ("denoiser", offloaded.denoiser.network),
+                      ("autoencoder", offloaded.autoencoder.vae)):  # fmt: skip
+        net.to = lambda device, part=part: moved.append((part, str(device)))
+    offloaded.placement.device = torch.device("cpu")
+    offloaded.sample("a house", 3, 2.0, steps=2)
+    assert [part for part, _ in moved] == ["text", "text", "denoiser", "denoiser", "autoencoder", "autoencoder"]
+
+
+def test_a_model_that_does_not_fit_says_what_it_needs(monkeypatch):
+    monkeypatch.setattr("ldm_core.placement.free_gb", lambda device: 3.0)
+    with pytest.raises(ValueError, match="'sdxl' needs about 20 GB on cpu and 3 GB are free"):
+        ldm_core.load("sdxl", device="cpu", dtype="float32")
+
+
+def test_an_autoencoder_of_another_family_is_refused_before_anything_is_fetched(tiny_folder, monkeypatch):
+    spec = registry.ModelSpec("mine", str(tiny_folder), latents="sd")
+    monkeypatch.setitem(registry.MODELS, "mine", spec)
+    with pytest.raises(ValueError, match="'sdxl-vae' keeps latents of sdxl, model 'mine' draws those of sd"):
+        ldm_core.load("mine", device="cpu", vae="sdxl-vae")
+
+
+def test_sizes_that_a_family_cannot_halve_are_refused(tiny_sd3_folder, tiny_xl_folder):
+    with pytest.raises(ValueError, match="width must be a positive multiple of 4 pixels, got 38"):
+        ours(tiny_sd3_folder, width=38)
+    assert ours(tiny_xl_folder, width=38).shape == (3, 3, 24, 38)
+
+
+def test_a_missing_t5_is_allowed_and_a_missing_clip_is_not(tiny_sd3_folder, tmp_path):
+    shutil.copytree(tiny_sd3_folder, tmp_path / "m")
+    shutil.rmtree(tmp_path / "m" / "text_encoder_2")
+    with pytest.raises(ValueError, match="text_encoder_2 is missing"):
+        ldm_core.load(str(tmp_path / "m"), device="cpu")
+
+
+# Where Stable Diffusion's authors keep what diffusers calls so: within a residual block, and within an autoencoder's.
+BLOCK = {"norm1": "in_layers.0", "conv1": "in_layers.2", "time_emb_proj": "emb_layers.1", "norm2": "out_layers.0",
+         "conv2": "out_layers.3", "conv_shortcut": "skip_connection"}  # fmt: skip
+# Of a U-Net with two resolutions, one block each: the upper without attention, the lower with.
+UNET = {
+    "time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2", "conv_in": "input_blocks.0.0",
+    "down_blocks.0.resnets.0": "input_blocks.1.0", "down_blocks.0.downsamplers.0.conv": "input_blocks.2.0.op",
+    "down_blocks.1.resnets.0": "input_blocks.3.0", "down_blocks.1.attentions.0": "input_blocks.3.1",
+    "mid_block.resnets.0": "middle_block.0", "mid_block.attentions.0": "middle_block.1", "mid_block.resnets.1": "middle_block.2",
+    "up_blocks.0.resnets.0": "output_blocks.0.0", "up_blocks.0.attentions.0": "output_blocks.0.1",
+    "up_blocks.0.resnets.1": "output_blocks.1.0", "up_blocks.0.attentions.1": "output_blocks.1.1",
+    "up_blocks.0.upsamplers.0.conv": "output_blocks.1.2.conv", "up_blocks.1.resnets.0": "output_blocks.2.0",
+    "up_blocks.1.resnets.1": "output_blocks.3.0", "conv_norm_out": "out.0", "conv_out": "out.2",
+}  # fmt: skip
+VAE = {
+    "encoder.down_blocks.0.resnets.0": "encoder.down.0.block.0", "encoder.down_blocks.0.downsamplers.0": "encoder.down.0.downsample",
+    "encoder.down_blocks.1.resnets.0": "encoder.down.1.block.0",
+    "decoder.up_blocks.0.resnets.0": "decoder.up.1.block.0", "decoder.up_blocks.0.resnets.1": "decoder.up.1.block.1",
+    "decoder.up_blocks.0.upsamplers.0": "decoder.up.1.upsample", "decoder.up_blocks.1.resnets.0": "decoder.up.0.block.0",
+    "decoder.up_blocks.1.resnets.1": "decoder.up.0.block.1",
+} | {
+    f"{half}.mid_block.{ours}": f"{half}.mid.{theirs}" for half in ("encoder", "decoder")
+    for ours, theirs in (("resnets.0", "block_1"), ("attentions.0", "attn_1"), ("resnets.1", "block_2"))
+} | {f"{half}.conv_norm_out": f"{half}.norm_out" for half in ("encoder", "decoder")}  # fmt: skip
+ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
+
+
+def renamed(weights, places, inside, prefix):
+    """Weights under their authors' names."""
+    found = {}
+    for name, value in weights.items():
+        place = max((start for start in places if name.startswith(start + ".")), key=len, default=None)
+        if place is not None:
+            tail = name[len(place) + 1 :]
+            part = next((known for known in inside if tail.startswith(known + ".")), None)
+            tail = inside[part] + tail[len(part) :] if part and ".attentions." not in f".{place}." else tail
+            if prefix == "first_stage_model" and "attn" in places[place]:
+                part = next(known for known in ATTENTION if tail.startswith(known + "."))
+                tail = ATTENTION[part] + tail[len(part) :]
+                value = value[..., None, None] if tail.startswith(("q.w", "k.w", "v.w", "proj_out.w")) else value
+            name = f"{places[place]}.{tail}"
+        found[f"{prefix}.{name}"] = value.contiguous()
+    return found
+
+
+def test_a_single_file_of_the_authors_layout_draws_what_its_folder_does(tiny_folder, tmp_path):
+    model = ldm_core.load(str(tiny_folder), device="cpu", dtype="float32")
+    weights = renamed(model.denoiser.network.state_dict(), UNET, BLOCK, "model.diffusion_model")
+    weights |= renamed(model.autoencoder.vae.state_dict(), VAE, {"conv_shortcut": "nin_shortcut"}, "first_stage_model")
+    text = model.conditioner.readers[0].encoder.state_dict()
+    weights |= {f"cond_stage_model.transformer.text_model.{name}": value for name, value in text.items()}
+    save_file(weights, tmp_path / "mine.safetensors")
+    again = ldm_core.load(str(tmp_path / "mine.safetensors"), device="cpu", dtype="float32", config=str(tiny_folder))
+    assert again.spec.name == "mine" and (again.height, again.width) == (32, 32) and again.weights != model.weights
+    pictures = [each.sample(PROMPTS, SEEDS, 3.0, steps=3) for each in (model, again)]
+    torch.testing.assert_close(*pictures, atol=1e-5, rtol=0)
+
+
+def test_what_is_wrong_with_a_single_file_is_one_line(tiny_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    damaged, strange = tmp_path / "damaged.safetensors", tmp_path / "strange.safetensors"
+    damaged.write_bytes(b"no weights")
+    save_file({"weight": torch.zeros(2)}, strange)
+    for path, config, message in (
+        (damaged, None, "cannot be read"), (damaged, str(tiny_folder), "cannot load"), (strange, str(tiny_folder), "cannot load"),
+        (strange, None, "needs the configs of .* give --config FOLDER"), (tiny_folder, str(tiny_folder), "goes with a single"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=message) as caught:
+            ldm_core.load(str(path), device="cpu", config=config)
+        assert "\n" not in str(caught.value)
