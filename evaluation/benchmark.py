@@ -1,6 +1,7 @@
-"""Speed of the core on the embedded model, against diffusers' own pipeline on the same folder, in one process.
+"""Speed of the core against diffusers' own pipelines, in one process.
 
-    python -m evaluation.benchmark --suite core
+    python -m evaluation.benchmark --suite core       the embedded model
+    python -m evaluation.benchmark --suite gpu        Stable Diffusion 1.5 and XL at real size, random weights
 
 One image, and an 8-scale sweep against eight pipeline calls; cold start, warm times at 1 and 16 images, peak memory.
 Seconds depend on the machine; the ratios are what to compare.
@@ -10,52 +11,22 @@ from __future__ import annotations
 
 import argparse
 import platform
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 
 import torch
 from diffusers import StableDiffusionPipeline
 
 import ldm_core
-from ldm_core.loading import quiet
+from ldm_core.loading import choose_device, quiet
 from ldm_core.pipeline import LatentDiffusion
 
 from .cost import peak_memory_gb
+from .timing import alternating, seconds
 
 SCALES = (1.5, 2, 3, 4, 5, 6, 7, 8)
 PROMPT, SEED = "a red house on the left and a pine tree on the right, mountains, in a snowy field at night", 7
-
-
-def seconds(work: Callable[[], object], repeats: int) -> float:
-    """The median of several runs, after one that warms up."""
-    work()
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
-
-
-def alternating(ours: Callable[[], object], theirs: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """Medians of both, run turn by turn, so that a slow moment of the machine meets both."""
-    ours(), theirs()
-    pairs = [(seconds_once(ours), seconds_once(theirs)) for _ in range(repeats)]
-    return tuple(statistics.median(times) for times in zip(*pairs))
-
-
-def seconds_once(work: Callable[[], object]) -> float:
-    """One run."""
-    began = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - began
 
 
 def diffusers_pipeline(model: LatentDiffusion) -> StableDiffusionPipeline:
@@ -116,20 +87,30 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
+def graphics_card() -> str:
+    """The GPU's name, where there is one."""
+    return f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m evaluation.benchmark", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("--suite", choices=["core"], default="core")
+    parser.add_argument("--suite", choices=["core", "gpu"], default="core")
     parser.add_argument("--model", default="scenes", help="registry name or folder (default: %(default)s)")
     parser.add_argument("--device", default=None)
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args(argv)
     quiet()
     try:
-        rows = core_suite(arguments.model, arguments.device, arguments.repeats)
+        if arguments.suite == "gpu":
+            from .gpu_suite import gpu_suite  # the runner and all it needs
+
+            rows = gpu_suite(choose_device(arguments.device), arguments.repeats)
+        else:
+            rows = core_suite(arguments.model, arguments.device, arguments.repeats)
     except ValueError as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
-    print(f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}, model {arguments.model}\n")
+    print(f"{processor()}, {torch.get_num_threads()} threads, {graphics_card()}torch {torch.__version__}\n")
     print("| what | measured |\n| --- | --- |")
     for what, measured in rows:
         print(f"| {what} | {measured} |")

@@ -22,6 +22,7 @@ class RunConfig:
     lora: str | None = None  # FILE or FILE:WEIGHT, several with commas between
     config: str | None = None  # of a single file: a diffusers folder of its family
     offload: bool = False
+    compile: bool = False
     guidance_scales: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
     guidance_schedule: str = "constant"
     guidance_interval: tuple[float, float] | None = None

@@ -34,6 +34,7 @@ def protocol_of(config: RunConfig, model: LatentDiffusion) -> dict:
         "guidance_interval": list(config.guidance_interval) if config.guidance_interval else None,
         "guidance_rescale": config.guidance_rescale, "negative_prompt": config.negative_prompt,
         "rows_per_call": 2 * config.batch_size if model.device.type == "cuda" else 16, "run_seed": config.seed,
+        **({"compiled": True} if config.compile else {}),
     }  # fmt: skip
 
 

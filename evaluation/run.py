@@ -49,6 +49,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--offload", action="store_true", help="networks are on the device only while they work: for small cards"
     )
+    made.add_argument(
+        "--compile", action="store_true", help="let torch compile the denoiser: minutes first, faster afterwards"
+    )
     made.add_argument("--guidance-scales", metavar="LIST", default=None,
                       help='"1,2,4,8", "1-8(1)" by step or "1-8[4]" by count (default: 1,2,4,8)')  # fmt: skip
     made.add_argument("--guidance-schedule", choices=SCHEDULES, default=default["guidance_schedule"],

@@ -44,7 +44,7 @@ class Run:
         if self.processes.first:
             print(f"model: {name} ({why})", flush=True)
         self.model = ldm_core.load(name, device, config.dtype, config.vae, lora=config.lora, config=config.config,
-                                   offload=config.offload)  # fmt: skip
+                                   offload=config.offload, compiled=config.compile)  # fmt: skip
         self.protocol = protocol.protocol_of(config, self.model)
         self.out = config.out or Path("runs") / f"{self.model.spec.name}-{config.prompts.stem}"
         protocol.check_folder(self.out, self.protocol)
@@ -79,8 +79,11 @@ class Run:
                 f"about {total} to make them, at {seconds:.2f} s an image, and {size * len(absent) / 2**20:.0f} MiB of disk"
             )
 
-    def carry_out(self) -> None:
-        """Make what is missing, score all, write the tables and the reports; with others, each its share."""
+    def carry_out(self) -> Results | None:
+        """Make what is missing, score all, write the tables and the reports; with others, each its share.
+
+        The results, in the first process.
+        """
         absent = self.processes.told(missing(self.jobs, self.images) if self.processes.first else [])
         facts = self.facts() if self.processes.first else {}
         if self.processes.first:
@@ -94,8 +97,11 @@ class Run:
             generate(self.model, share, self.images, self.config.batch_size, settings, self.processes)
         self.processes.meet()
         table, features = self._look()
-        if self.processes.first:
-            self._report(self._results(table, features, facts))
+        if not self.processes.first:
+            return None
+        results = self._results(table, features, facts)
+        self._report(results)
+        return results
 
     def _look(self) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
         """The rows of images.csv with every score, and the features by detector; whole in the first process only."""

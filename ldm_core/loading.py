@@ -40,14 +40,17 @@ NOT_FILES = ["*.fp16*", "*non_ema*"]  # the same weights once more
 
 
 def load(name: str, device: str | None = None, dtype: str | torch.dtype | None = None, vae: str | None = None, *,
-         lora: str | None = None, config: str | None = None, offload: bool = False) -> LatentDiffusion:  # fmt: skip
+         lora: str | None = None, config: str | None = None, offload: bool = False, compiled: bool = False,
+         ) -> LatentDiffusion:  # fmt: skip
     """A model by registry name, diffusers folder, single .safetensors file or hub id.
 
     device None is CUDA, else Apple's, else the CPU. dtype None is bfloat16 on CUDA and on CPUs with AMX, else float32;
     it is the denoiser's; autoencoders stay in float32, and so do text encoders but the large ones of SDXL and SD 3.5 in
     bfloat16. vae swaps the autoencoder for another's. lora is FILE or FILE:WEIGHT, several with commas between, merged
     into the networks. config is a diffusers folder of a single file's family. offload keeps each network on the device
-    only while it works. ValueError says in one line what was wrong and what would do.
+    only while it works. compiled lets torch compile the denoiser, which pays in long runs.
+
+    ValueError says in one line what was wrong and what would do.
     """
     quiet()
     placement = Placement(choose_device(device), offload)
@@ -80,6 +83,8 @@ def load(name: str, device: str | None = None, dtype: str | torch.dtype | None =
         world = index.get("_world") if index.get("_world") in registry.WORLDS else ""
         spec = dataclasses.replace(spec, height=side, width=side, world=world, family=checkpoint.family.name)
     conditioner.words = load_words(files[0] / "tokenizer")
+    if compiled:
+        denoiser.compile()
     files = (*files, *(path for path, _ in loras))
     return LatentDiffusion(
         spec, conditioner, denoiser, autoencoder, checkpoint.scheduler_config, files, vae, lora, placement

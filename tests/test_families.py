@@ -235,3 +235,14 @@ def test_what_is_wrong_with_a_single_file_is_one_line(tiny_folder, tmp_path, mon
         with pytest.raises(ValueError, match=message) as caught:
             ldm_core.load(str(path), device="cpu", config=config)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_every_denoiser_compiles_as_one_graph_and_draws_the_same(request, name):
+    folder, _ = family(request, name)
+    model = ldm_core.load(str(folder), device="cpu", dtype="float32")
+    plain = model.sample("a house", 3, 2.0, steps=2)
+    torch._dynamo.reset()
+    model.denoiser.compile(backend="aot_eager")
+    torch.testing.assert_close(model.sample("a house", 3, 2.0, steps=2), plain, atol=1e-4, rtol=0)
+    assert model.denoiser._run is not model.denoiser.network

@@ -1,0 +1,35 @@
+"""The benchmark: what it counts against known figures, and that each suite runs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from evaluation import benchmark, gpu_suite
+from evaluation.random_weights import build_model, build_unet, shape_of
+
+
+@pytest.mark.parametrize(("name", "millions", "gigaflops"), [("sd1.5", 859.5, 803.3), ("sdxl", 2567.5, 6761.2)])
+def test_real_sizes_have_the_published_numbers_of_parameters_and_operations(name, millions, gigaflops):
+    with torch.device("meta"):
+        unet = build_unet(shape_of(name))
+    assert sum(parameter.numel() for parameter in unet.parameters()) / 1e6 == pytest.approx(millions, abs=0.06)
+    assert gpu_suite.flops_per_row(name, small=False) / 1e9 == pytest.approx(gigaflops, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["sd1.5", "sdxl"])
+def test_our_pictures_and_diffusers_of_the_same_random_weights_are_the_same(name):
+    model, checkpoint = build_model(name, "cpu", torch.float32, small=True)
+    pipeline = gpu_suite.diffusers_pipeline(model, checkpoint, torch.float32)
+    theirs = pipeline("a house", generator=torch.Generator().manual_seed(7), guidance_scale=4.0, num_inference_steps=2,
+                      height=64, width=64, output_type="pt").images  # fmt: skip
+    ours = model.sample("a house", 7, 4.0, steps=2, height=64, width=64)
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+def test_the_gpu_suite_runs_small_without_a_gpu(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert benchmark.main(["--suite", "gpu", "--device", "cpu", "--repeats", "1"]) == 0
+    table = capsys.readouterr().out
+    for what in ("matrix ceiling", "sd1.5, 128 px", "sdxl, 256 px", "sdxl: 8-scale sweep", "outside the networks"):
+        assert f"| {what}" in table or f", {what}" in table or f": {what}" in table
