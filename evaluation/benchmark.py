@@ -2,6 +2,7 @@
 
     python -m evaluation.benchmark --suite core       the embedded model
     python -m evaluation.benchmark --suite gpu        Stable Diffusion 1.5 and XL at real size, random weights
+    python -m evaluation.benchmark --suite less-work  what fewer network calls cost in quality
 
 One image, and an 8-scale sweep against eight pipeline calls; cold start, warm times at 1 and 16 images, peak memory.
 Seconds depend on the machine; the ratios are what to compare.
@@ -14,6 +15,7 @@ import platform
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import torch
 from diffusers import StableDiffusionPipeline
@@ -95,10 +97,13 @@ def graphics_card() -> str:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m evaluation.benchmark", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("--suite", choices=["core", "gpu"], default="core")
+    parser.add_argument("--suite", choices=["core", "gpu", "less-work"], default="core")
     parser.add_argument("--model", default="scenes", help="registry name or folder (default: %(default)s)")
     parser.add_argument("--device", default=None)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument(
+        "--count", type=int, default=300, help="pictures of each way in less-work (default: %(default)s)"
+    )
     arguments = parser.parse_args(argv)
     quiet()
     try:
@@ -106,6 +111,10 @@ def main(argv: list[str] | None = None) -> int:
             from .gpu_suite import gpu_suite  # the runner and all it needs
 
             rows = gpu_suite(choose_device(arguments.device), arguments.repeats)
+        elif arguments.suite == "less-work":
+            from .less_work import less_work_suite
+
+            rows = less_work_suite(arguments.device, arguments.count, Path("runs/less-work"))
         else:
             rows = core_suite(arguments.model, arguments.device, arguments.repeats)
     except ValueError as error:

@@ -41,44 +41,48 @@ class CostLog:
     def __init__(self, folder: Path, rank: int = 0):
         self.path = folder / LOGS.replace("*", str(rank))
 
-    def images(self, batch: Sequence[Job], seconds: float, network_seconds: float) -> None:
-        """A batch of generated images, its seconds shared out by the network rows that each scale needs."""
+    def images(self, batch: Sequence[Job], seconds: float, network_seconds: float, rows: int) -> None:
+        """A batch of generated images, its seconds and rows shared out by the network rows that each scale needs."""
         weights = Counter()
         for job in batch:
             weights[job.guidance_scale] += 1 if job.guidance_scale in (0, 1) else 2
         counts = Counter(job.guidance_scale for job in batch)
         for scale, count in counts.items():
             share = weights[scale] / weights.total()
-            self._add("images", count, share * seconds, share * network_seconds, scale)
+            self._add("images", count, share * seconds, share * network_seconds, scale, share * rows)
 
     def detectors(self, count: int, seconds: float, network_seconds: float) -> None:
         """Images that a detector has looked at."""
-        self._add("detectors", count, seconds, network_seconds, None)
+        self._add("detectors", count, seconds, network_seconds, None, 0.0)
 
-    def _add(self, stage: str, images: int, seconds: float, network: float, scale: float | None) -> None:
+    def _add(self, stage: str, images: int, seconds: float, network: float, scale: float | None, rows: float) -> None:  # fmt: skip
         row = {"stage": stage, "guidance_scale": scale, "images": images, "seconds": seconds, "network_seconds": network,
-               "peak_memory_gb": peak_memory_gb()}  # fmt: skip
+               "rows": rows, "peak_memory_gb": peak_memory_gb()}  # fmt: skip
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
 
-def cost_table(folder: Path, calls: Mapping[float, int], tables: Spent, summary: pd.DataFrame) -> pd.DataFrame:
+def cost_table(folder: Path, calls: Mapping[float, int | None], tables: Spent, summary: pd.DataFrame) -> pd.DataFrame:
     """A row per scale with what its images cost, over all sessions, and what they are worth; then a row for the
     detectors and one for the tables, the autoencoder's own figures among them.
 
-    calls are the network rows of one image by itself, at the scales that count. `network_seconds` is the part of
+    calls are the network rows of one image by itself, at the scales that count; where one is None, the rows that there
+    really were, those that images had in common counted once. `network_seconds` is the part of
     `seconds` spent in the model and the detectors; all else is PNG files, statistics and book-keeping.
     """
     lines = [line for log in sorted(folder.glob(LOGS)) for line in log.read_text(encoding="utf-8").splitlines()]
     spent = pd.DataFrame([json.loads(line) for line in lines if line.endswith("}")],
-                         columns=["stage", "guidance_scale", "images", "seconds", "network_seconds", "peak_memory_gb"])  # fmt: skip
+                         columns=["stage", "guidance_scale", "images", "seconds", "network_seconds", "rows", "peak_memory_gb"])  # fmt: skip
     spent = spent[spent["guidance_scale"].isna() | spent["guidance_scale"].isin(list(calls))]
-    sums = {"images": "sum", "seconds": "sum", "network_seconds": "sum", "peak_memory_gb": "max"}
+    sums = {"images": "sum", "seconds": "sum", "network_seconds": "sum", "rows": "sum", "peak_memory_gb": "max"}
     total = spent.groupby(["stage", "guidance_scale"], dropna=False, sort=False).agg(sums).reset_index()
     total["rank"] = total["stage"].map({"images": 0, "detectors": 1})
     total = total.sort_values(["rank", "guidance_scale"]).drop(columns="rank")
     total["images_per_second"] = total["images"] / total["seconds"]
-    total["network_calls_per_image"] = total["guidance_scale"].map(calls)
+    known = total["guidance_scale"].map(calls).astype(float)
+    total["network_calls_per_image"] = known.fillna(
+        (total["rows"] / total["images"]).where(total["guidance_scale"].notna())
+    )
     total.loc[len(total)] = {"stage": "tables", "seconds": tables.seconds, "network_seconds": tables.network_seconds}
     found = at_scales(summary)
     worth = found.pivot(index="guidance_scale", columns="metric", values="value")[list(dict.fromkeys(found["metric"]))]

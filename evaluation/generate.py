@@ -53,7 +53,7 @@ def generate(model: LatentDiffusion, jobs: Sequence[Job], folder: Path, batch_si
     with bar, ThreadPoolExecutor(4) as writers:
         for start in range(0, len(jobs), batch_size):
             batch = jobs[start : start + batch_size]
-            began = time.perf_counter()
+            began, rows = time.perf_counter(), model.network_rows
             images = model.sample(
                 [job.prompt.text for job in batch], [job.seed for job in batch],
                 [job.guidance_scale for job in batch], **settings,
@@ -62,7 +62,7 @@ def generate(model: LatentDiffusion, jobs: Sequence[Job], folder: Path, batch_si
             _finish(pending)  # those of the batch before, written meanwhile
             pixels = to_uint8(images)
             pending = [writers.submit(save_png, folder / job.file, image) for job, image in zip(batch, pixels)]
-            log.images(batch, time.perf_counter() - began, drawn - began)
+            log.images(batch, time.perf_counter() - began, drawn - began, model.network_rows - rows)
             bar.update(len(batch))
         _finish(pending)
 

@@ -26,7 +26,8 @@ def protocol_of(config: RunConfig, model: LatentDiffusion) -> dict:
     height, width = config.height or model.height, config.width or model.width
     arguments.check_size(height, width, model.multiple)
     arguments.check_scheduler(config.scheduler)
-    arguments.check_guidance(config.guidance_schedule, config.guidance_interval, config.guidance_rescale)
+    arguments.check_guidance(config.guidance_schedule, config.guidance_interval, config.guidance_rescale,
+                             config.guidance_until_alike)  # fmt: skip
     return {
         "weights": model.weights, "steps": config.steps or model.spec.steps,
         "scheduler": config.scheduler or model.scheduler_name, "height": height, "width": width,
@@ -34,8 +35,14 @@ def protocol_of(config: RunConfig, model: LatentDiffusion) -> dict:
         "guidance_interval": list(config.guidance_interval) if config.guidance_interval else None,
         "guidance_rescale": config.guidance_rescale, "negative_prompt": config.negative_prompt,
         "rows_per_call": 2 * config.batch_size if model.device.type == "cuda" else 16, "run_seed": config.seed,
-        **({"compiled": True} if config.compile else {}),
+        **_named_where_set(config),
     }  # fmt: skip
+
+
+def _named_where_set(config: RunConfig) -> dict:
+    """Options that came later: left out where they are not used, so that earlier runs keep their fingerprints."""
+    found = {"compiled": config.compile or None, "guidance_until_alike": config.guidance_until_alike}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def fingerprint(protocol: Mapping) -> str:

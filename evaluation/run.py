@@ -59,6 +59,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--guidance-interval", metavar="LOW,HIGH", default=None,
                       help="guide only while LOW <= t <= HIGH, t from 1 (noise) to 0 (clean)")  # fmt: skip
     add("guidance-rescale", float, "X", "0 to 1: bring the prediction's spread back after guidance")
+    add(
+        "guidance-until-alike",
+        float,
+        "X",
+        "guide an image no further once its two predictions' cosine is above X, such as 0.99",
+    )
     add("negative-prompt", str, "TEXT", "what takes the unconditional place (default: the empty prompt)")
     add("steps", int, "N", "default: the model's")
     add(
@@ -113,7 +119,7 @@ def _recipe_settings(arguments: argparse.Namespace) -> dict:
     recipe = read_recipe(arguments.recipe)
     names = (
         "model", "vae", "lora", "steps", "scheduler", "height", "width", "negative_prompt", "guidance_schedule",
-        "guidance_interval", "guidance_rescale", "dtype",
+        "guidance_interval", "guidance_rescale", "guidance_until_alike", "dtype",
     )  # fmt: skip
     default = {field.name: field.default for field in dataclasses.fields(RunConfig)}
     for name in names:

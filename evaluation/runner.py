@@ -92,7 +92,9 @@ class Run:
             self._keep_facts(facts)
         keys = ("steps", "height", "width", "guidance_schedule", "guidance_rescale", "negative_prompt", "rows_per_call")
         settings = {key: self.protocol[key] for key in keys}
-        settings |= {"scheduler": self.config.scheduler, "guidance_interval": self.config.guidance_interval}
+        settings |= {
+            name: getattr(self.config, name) for name in ("scheduler", "guidance_interval", "guidance_until_alike")
+        }
         if share := self.processes.share(absent):
             generate(self.model, share, self.images, self.config.batch_size, settings, self.processes)
         self.processes.meet()
@@ -144,8 +146,10 @@ class Run:
             row |= {"detector": detector.name, "resize": detector.resize} if detector else {"resize": ""}
         return tables.summary_table(rows, self.model.spec.name, self.config.prompts.name, self.config.guidance_schedule)
 
-    def _calls(self, scale: float) -> int:
-        """Network rows of one image by itself."""
+    def _calls(self, scale: float) -> int | None:
+        """Network rows of one image by itself; None where that depends on the image."""
+        if self.config.guidance_until_alike is not None and scale not in (0, 1):
+            return None
         scheduler = make_scheduler(self.model.scheduler_config, self.config.scheduler)
         scheduler.set_timesteps(self.protocol["steps"])
         times = [time_of(scheduler, timestep) for timestep in scheduler.timesteps]

@@ -68,7 +68,8 @@ def check_size(height: object, width: object, factor: int) -> None:
             raise ValueError(f"{name} must be a positive multiple of {factor} pixels, got {side!r}")
 
 
-def check_guidance(schedule: str, interval: tuple[float, float] | None, rescale: float) -> None:
+def check_guidance(schedule: str, interval: tuple[float, float] | None, rescale: float,
+                   until_alike: float | None = None) -> None:  # fmt: skip
     """The shape of w over time."""
     if schedule not in guidance.SCHEDULES:
         raise ValueError(f"guidance_schedule must be one of {', '.join(guidance.SCHEDULES)}, got {schedule!r}")
@@ -76,6 +77,8 @@ def check_guidance(schedule: str, interval: tuple[float, float] | None, rescale:
         raise ValueError(f"guidance_interval must be (low, high) with 0 <= low < high <= 1, got {interval!r}")
     if isinstance(rescale, bool) or not isinstance(rescale, int | float) or not 0 <= rescale <= 1:
         raise ValueError(f"guidance_rescale must be from 0 to 1, got {rescale!r}")
+    if until_alike is not None and not (type(until_alike) in (int, float) and -1 <= until_alike <= 1):
+        raise ValueError(f"guidance_until_alike must be a cosine, from -1 to 1 such as 0.99, got {until_alike!r}")
 
 
 def check_scheduler(name: str | None) -> None:

@@ -30,14 +30,16 @@ class GuidedCells:
     """Predicts for all cells at once: `predict` is what the denoising loop calls."""
 
     def __init__(self, cells: list[Cell], texts: dict[str | None, Conditioning], denoiser: Denoiser, rows_per_call: int,
-                 schedule: str, interval: tuple[float, float] | None, rescale: float):  # fmt: skip
+                 schedule: str, interval: tuple[float, float] | None, rescale: float,
+                 until_alike: float | None = None):  # fmt: skip
         self.cells, self.texts, self.denoiser, self.rows_per_call = cells, texts, denoiser, rows_per_call
         self.schedule, self.interval, self.rescale = schedule, interval, rescale
+        self.until_alike, self.alike = until_alike, [False] * len(cells)
         self.history: list[tuple] = [(cell.seed,) for cell in cells]  # equal histories mean equal latents
 
     def predict(self, latents: Tensor, timestep: Tensor, t: float) -> Tensor:
         """The guided predictions (B, C, h, w) for the cells' latents at time t."""
-        weights = [guidance.weight(cell.guidance_scale, t, self.schedule, self.interval) for cell in self.cells]
+        weights = [self._weight(index, t) for index in range(len(self.cells))]
         needs = [self._texts_needed(cell, w) for cell, w in zip(self.cells, weights)]
         rows: dict[tuple, int] = {}  # (history, text) -> row
         origin: list[int] = []  # the cell whose latent a row takes
@@ -49,7 +51,22 @@ class GuidedCells:
         predictions = self.denoiser(latents[origin], timestep, told, self.rows_per_call)
         cond, uncond = (predictions[[rows[h, n[side]] for h, n in zip(self.history, needs)]] for side in (0, -1))
         self._remember(needs, weights)
+        if self.until_alike is not None:
+            self._compare(cond, uncond, needs)
         return self._combine(cond, uncond, torch.tensor(weights, device=cond.device))
+
+    def _weight(self, index: int, t: float) -> float:
+        scale = self.cells[index].guidance_scale
+        if self.alike[index]:
+            return min(scale, 1.0)
+        return guidance.weight(scale, t, self.schedule, self.interval)
+
+    def _compare(self, cond: Tensor, uncond: Tensor, needs: list[tuple]) -> None:
+        """Note where the two predictions have become alike: from the next step on the conditional one does by itself
+        (Castillo et al. 2023, Adaptive Guidance, section 4.2)."""
+        likeness = torch.cosine_similarity(cond.flatten(1), uncond.flatten(1)).tolist()
+        for index, needed in enumerate(needs):
+            self.alike[index] |= len(needed) == 2 and likeness[index] > self.until_alike
 
     def _texts_needed(self, cell: Cell, w: float) -> tuple[str | None, ...]:
         """Conditional first, unconditional last; one text where the other would be multiplied by zero."""

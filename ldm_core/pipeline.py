@@ -122,7 +122,7 @@ class LatentDiffusion:
                 scheduler: str | None = None, negative_prompt: str | Sequence[str] | None = None,
                 height: int | None = None, width: int | None = None, guidance_schedule: str = "constant",
                 guidance_interval: tuple[float, float] | None = None, guidance_rescale: float = 0.0,
-                rows_per_call: int | None = None) -> Iterator[State]:  # fmt: skip
+                guidance_until_alike: float | None = None, rows_per_call: int | None = None) -> Iterator[State]:  # fmt: skip
         """The denoising loop: a State (step, t, latent, clean) after each step; the last latent is the result.
 
         prompts             a text or several; a single prompt or seed serves all of the other
@@ -135,6 +135,7 @@ class LatentDiffusion:
         guidance_schedule   constant, linear or cosine over time; each averages w
         guidance_interval   (t_low, t_high): guide only there, 1 = noise, 0 = clean
         guidance_rescale    0 to 1: bring the prediction's spread back after guidance
+        guidance_until_alike  a cosine below 1: once an image's two predictions are more alike, guide it no further
         rows_per_call       rows of every network call; None: enough for all cells, within what fills the device
         """
         listed, seeds = arguments.pair(arguments.check_prompts("prompts", prompts), seeds)
@@ -145,14 +146,14 @@ class LatentDiffusion:
         steps = arguments.check_steps(self.spec.steps if steps is None else steps)
         height, width = self.height if height is None else height, self.width if width is None else width
         arguments.check_size(height, width, self.multiple)
-        arguments.check_guidance(guidance_schedule, guidance_interval, guidance_rescale)
+        arguments.check_guidance(guidance_schedule, guidance_interval, guidance_rescale, guidance_until_alike)
         arguments.check_scheduler(scheduler)
         arguments.check_rows(rows_per_call)
         solver = make_scheduler(self.scheduler_config, scheduler)
         cells = [Cell(*parts) for parts in zip(listed, negatives, seeds, scales)]
         shape = (self.latent_channels, height // self.factor, width // self.factor)
         guided = GuidedCells(cells, self._encode_texts(cells), self.denoiser, rows_per_call or self.rows_for(cells),
-                             guidance_schedule, guidance_interval, guidance_rescale)  # fmt: skip
+                             guidance_schedule, guidance_interval, guidance_rescale, guidance_until_alike)  # fmt: skip
         generators = image_generators(seeds)
         noise = initial_noise(generators, shape).to(self.device)
         return self._on_device(denoise(guided.predict, solver, noise, generators, steps))

@@ -38,6 +38,7 @@ class Recipe:
     guidance_schedule: str = "constant"
     guidance_interval: tuple[float, float] | None = None
     guidance_rescale: float = 0.0
+    guidance_until_alike: float | None = None
     rows_per_call: int | None = None
     vae: str | None = None  # where the model's own autoencoder was swapped
     lora: str | None = None  # what was merged into the networks
@@ -58,7 +59,7 @@ class Recipe:
     def sample_settings(self) -> dict[str, object]:
         """The arguments for LatentDiffusion.sample that make this picture again, prompt and seed among them."""
         names = ("steps", "guidance_scale", "scheduler", "height", "width", "negative_prompt", "guidance_schedule",
-                 "guidance_interval", "guidance_rescale", "rows_per_call")  # fmt: skip
+                 "guidance_interval", "guidance_rescale", "guidance_until_alike", "rows_per_call")  # fmt: skip
         return {"prompts": self.prompt, "seeds": self.seed} | {name: getattr(self, name) for name in names}
 
     def to_png_text(self) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from evaluation import benchmark, gpu_suite
+from evaluation import benchmark, gpu_suite, less_work
 from evaluation.random_weights import build_model, build_unet, shape_of
 
 
@@ -33,3 +33,10 @@ def test_the_gpu_suite_runs_small_without_a_gpu(monkeypatch, capsys):
     table = capsys.readouterr().out
     for what in ("matrix ceiling", "sd1.5, 128 px", "sdxl, 256 px", "sdxl: 8-scale sweep", "outside the networks"):
         assert f"| {what}" in table or f", {what}" in table or f": {what}" in table
+
+
+def test_less_guidance_costs_fewer_network_rows(monkeypatch, tmp_path):
+    chosen = ("full guidance", "interval 0.3,1", "until alike 0.95")
+    monkeypatch.setattr(less_work, "VARIANTS", {name: less_work.VARIANTS[name] for name in chosen})
+    rows = [float(words.split()[0]) for _, words in less_work.less_work_suite("cpu", 6, tmp_path)]
+    assert rows[0] == 40 and rows[1] < 40 and rows[2] < 40

@@ -185,3 +185,16 @@ def test_bad_arguments_are_named_before_any_network_runs(tiny, arguments, messag
     with pytest.raises(ValueError, match=message):
         tiny.sample(**{"prompts": ["a", "b"], "seeds": [1, 2]} | arguments)
     assert tiny.denoiser.calls == before
+
+
+def test_guidance_ends_for_each_image_once_its_two_predictions_are_alike(tiny):
+    def last(until):
+        return rows_for(tiny, PROMPTS, SEEDS, [3.0, 3.0, 1.0], guidance_until_alike=until)
+
+    (full, full_rows), (never, never_rows) = last(None), last(1.0)
+    assert torch.equal(full, never) and full_rows == never_rows == 4 * (2 + 2 + 1)
+    first_only, rows = last(-1.0)  # anything is more alike than that: only the first step is guided
+    assert rows == (2 + 2 + 1) + 3 * 3 and not torch.equal(first_only[:2], full[:2])
+    torch.testing.assert_close(first_only[2], full[2], atol=1e-5, rtol=0)
+    with pytest.raises(ValueError, match="guidance_until_alike must be a cosine"):
+        last(7)

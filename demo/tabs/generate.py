@@ -100,6 +100,7 @@ def restored_words(session: Session, recipe: Recipe) -> str:
         or recipe.lora
         or recipe.guidance_interval
         or recipe.guidance_rescale
+        or recipe.guidance_until_alike is not None
     ):
         return "Restored, as far as this page goes: it was made with another model or with settings that are not offered here."
     if (recipe.dtype, recipe.device, recipe.versions) != (now.dtype, now.device, now.versions):
