@@ -113,9 +113,20 @@ def advanced(session: Session, prompt: gr.Textbox, seed: gr.Number, scale: gr.Sl
     negative = gr.Textbox(
         "", label="Negative prompt", max_length=limits.prompt_characters, info="what to steer away from"
     )
-    scheduler = gr.Dropdown(list(SCHEDULERS)[:-1], value=session.model.scheduler_name, label="Scheduler")
+    known = schedulers(session, spec.reference)
+    scheduler = gr.Dropdown(known, value=known[0], label="Scheduler")
     schedule = gr.Dropdown(list(guidance.SCHEDULES), value="constant", label="Guidance over time")
     return Settings(prompt, negative, seed, steps, scale, scheduler, schedule, size, model)
+
+
+def schedulers(session: Session, name: str) -> list[str]:
+    """Those that a model can be drawn with, its own first as far as that is known before it is loaded."""
+    fit = [
+        scheduler for scheduler in SCHEDULERS if (scheduler == "flow-euler") == (session.specs[name].family == "sd3")
+    ]
+    loaded = session.models.get(name)
+    own = loaded.scheduler_name if loaded is not None else fit[0]
+    return [own, *(scheduler for scheduler in fit if scheduler != own)]
 
 
 def defaults_of(session: Session, name: str) -> dict[str, object]:
@@ -125,6 +136,7 @@ def defaults_of(session: Session, name: str) -> dict[str, object]:
         "prompt": EXAMPLES[spec.world][0], "steps": spec.steps, "scale": spec.guidance_scale,
         "size": gr.Dropdown(sizes(spec), value=sizes(spec)[0]), "words": WHAT_IT_DRAWS[spec.world],
         "prompts": gr.Dataset(samples=_samples(spec)),
+        "scheduler": gr.Dropdown(choices=(known := schedulers(session, name)), value=known[0]),
     }  # fmt: skip
 
 

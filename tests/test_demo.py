@@ -10,9 +10,13 @@ from PIL import Image
 
 pytest.importorskip("gradio")
 
-from demo import app  # noqa: E402
+from demo import (
+    app,  # noqa: E402
+    controls,  # noqa: E402
+)
 from demo.session import Door, Limits, Session  # noqa: E402
 from demo.tabs import generate  # noqa: E402
+from demo.tabs import guidance as guidance_tab  # noqa: E402
 from ldm_core.images import from_pil, png_text  # noqa: E402
 from ldm_core.recipe import Recipe  # noqa: E402
 
@@ -140,7 +144,7 @@ def test_pictures_without_a_recipe_or_with_a_bad_one_are_answered_in_words(sessi
 
 
 def test_choosing_a_model_sets_its_own_defaults(session):
-    prompt, steps, scale, size, words, prompts = generate.choose_model(session, "scenes")
+    prompt, steps, scale, size, words, prompts, scheduler = generate.choose_model(session, "scenes")
     assert "house" in prompt and (steps, scale) == (20, 2.0) and size.value == "128 x 128" and "landscapes" in words
     with pytest.raises(Exception, match="must be one of"):
         generate.choose_model(session, "best")
@@ -183,3 +187,16 @@ def test_what_goes_wrong_on_the_device_is_said_without_a_traceback(session, monk
     with pytest.raises(Exception, match="The device is out of memory. Try a smaller request."):
         list(generate.handler(session)(**good(session)))
     assert not session.lane.locked()
+
+
+@pytest.mark.parametrize("family", ["tiny_xl_folder", "tiny_sd3_folder"])
+def test_a_page_with_a_model_of_another_family_draws_and_sweeps(request, family):
+    folder = request.getfixturevalue(family)
+    session = Session.load(str(folder))
+    own = controls.schedulers(session, session.model.spec.reference)
+    assert own[0] == session.model.scheduler_name and ("flow-euler" in own) == (own == ["flow-euler"])
+    app.build(session)
+    picture, _ = list(generate.handler(session)(**good(session, scheduler=own[0])))[-1]
+    assert picture.size == (32, 32)
+    *_, (grid, words, _, path) = guidance_tab.handler(session)("a house", "1,3", "7", "constant", 3, str(folder))
+    assert words.startswith("2 pictures") and path and grid.count("<img") >= 2

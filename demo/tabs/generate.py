@@ -57,7 +57,7 @@ def build(session: Session) -> None:
     settings.model.input(
         functools.partial(choose_model, session),
         settings.model,
-        [prompt, settings.steps, scale, settings.size, status, prompts],
+        [prompt, settings.steps, scale, settings.size, status, prompts, settings.scheduler],
         **controls.QUIET,
     )
     earlier.upload(functools.partial(restore, session), earlier, [*settings.inputs, status], **controls.QUIET)
@@ -68,7 +68,7 @@ def choose_model(session: Session, name: str) -> list[object]:
     if name not in session.specs:
         raise gr.Error(f"The model must be one of {', '.join(session.specs)}.", title="Not chosen")
     found = controls.defaults_of(session, name)
-    return [found[key] for key in ("prompt", "steps", "scale", "size", "words", "prompts")]
+    return [found[key] for key in ("prompt", "steps", "scale", "size", "words", "prompts", "scheduler")]
 
 
 def restore(session: Session, path: str) -> list[object]:

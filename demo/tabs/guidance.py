@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from evaluation.metrics.detectors import load_detector
+from evaluation.metrics.detectors import Detector, load_detector
 from evaluation.scales import parse_scales
 from ldm_core import guidance
 from ldm_core.images import from_pil
@@ -191,14 +191,22 @@ def measured(world: str, prompt: str, cells: list[SweepCell]) -> list[SweepCell]
     return done
 
 
+@functools.cache
+def _detector(name: str) -> Detector:
+    return load_detector(name, download=False)
+
+
 def alignment(world: str, prompt: str, pictures: list[Image.Image]) -> dict[str, list[float]]:
-    """How well each picture fits the prompt, by the detector of the model's world."""
-    known = ALIGNMENT.get(world)
-    if known is None or not prompt:
+    """How well each picture fits the prompt, by the detector of the model's world, or by CLIP where it is at hand."""
+    if not prompt:
         return {}
-    metric, detector = known
+    metric, name = ALIGNMENT.get(world, ("clip_score", "clip"))
+    try:
+        detector = _detector(name)
+    except ValueError:  # CLIP's weights are not on this machine
+        return {}
     images = torch.stack([from_pil(picture) for picture in pictures])
-    return {metric: load_detector(detector).look(images, [prompt] * len(pictures))[1][metric]}
+    return {metric: detector.look(images, [prompt] * len(pictures))[1][metric]}
 
 
 def chart_of(session: Session, cells: list[SweepCell]) -> gr.LinePlot:
