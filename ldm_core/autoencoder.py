@@ -19,7 +19,7 @@ OVERLAP = 0.25  # of a tile
 
 
 class Autoencoder:
-    """A diffusers AutoencoderKL or AutoencoderTiny with one convention for ranges and scales."""
+    """A diffusers AutoencoderKL, AutoencoderTiny or AutoencoderDC with one convention for ranges and scales."""
 
     def __init__(self, vae: torch.nn.Module, tile: int = TILE):
         self.vae, self.tile = vae.float().eval(), tile
@@ -46,8 +46,8 @@ class Autoencoder:
 
         def encode_one(image: Tensor) -> Tensor:
             encoded = self.vae.encode(to_model(image))
-            if not hasattr(encoded, "latent_dist"):
-                return encoded.latents
+            if not hasattr(encoded, "latent_dist"):  # the tiny and the deep ones give a latent, no distribution
+                return encoded.latents if hasattr(encoded, "latents") else encoded.latent
             return encoded.latent_dist.sample(generator) if sample else encoded.latent_dist.mode()
 
         with torch.autocast(self.device.type, enabled=False):

@@ -33,7 +33,8 @@ class AutoencoderConfig:
     kl_weight: float = 1e-6  # on the sum over latent values: keeps z near N(0, 1) at little cost in detail
     gradient_weight: float = 0.5  # on the L1 distance between image gradients: keeps edges crisp
     ema_decay: float = 0.995
-    linear_start: float = 0.0  # above 0: the offset with which the last norms start nearly linear
+    # 0: an AutoencoderKL, which says each latent's variance itself. Above: an AutoencoderDC, one variance for all.
+    posterior_std: float = 0.0
     seed: int = 0
 
     @property
@@ -74,11 +75,10 @@ class DenoiserConfig:
     seed: int = 0
 
 
-# Photographs are judged by PSNR, so the squared error weighs most. Many steps of small batches, and few channels where
-# there are many pixels, are what two cores can do; the last steps see larger squares, as group norms must.
+# Photographs are judged by PSNR, so the squared error weighs most.
 PHOTOS = dict(
-    data="photos", image_size=176, pool=4_000, crop_steps=8_000, crop_batch=8, whole_steps=300, whole_batch=2,
-    learning_rate=1.5e-3, mse_weight=30.0, gradient_weight=0.0, ema_decay=0.999, linear_start=3.0,
+    data="photos", image_size=176, pool=4_000, crop_steps=6_000, crop_batch=8, whole_steps=0, layers_per_block=2,
+    learning_rate=2e-3, mse_weight=30.0, gradient_weight=0.0, ema_decay=0.998, posterior_std=0.05,
 )  # fmt: skip
 AUTOENCODERS = {
     "scenes-cpu": AutoencoderConfig(),

@@ -8,11 +8,12 @@ The same command resumes; Ctrl-C saves first. When done, the averaged weights st
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderDC, AutoencoderKL
 from PIL import Image
 from torch import Tensor
 
@@ -24,37 +25,42 @@ from .corpus import load_corpus
 from .trainer import Trainer, averaged
 
 
-def build(config: AutoencoderConfig) -> AutoencoderKL:
+def build(config: AutoencoderConfig) -> AutoencoderKL | AutoencoderDC:
     """The untrained autoencoder of a recipe: convolutions only, so that it takes images of any size."""
+    return _deep_compression(config) if config.posterior_std else _kl(config)
+
+
+def _kl(config: AutoencoderConfig) -> AutoencoderKL:
     levels = len(config.channels)
-    vae = AutoencoderKL(
+    return AutoencoderKL(
         in_channels=3, out_channels=3, latent_channels=config.latent_channels, sample_size=config.image_size,
         down_block_types=("DownEncoderBlock2D",) * levels, up_block_types=("UpDecoderBlock2D",) * levels,
         block_out_channels=config.channels, layers_per_block=config.layers_per_block,
         norm_num_groups=config.norm_groups, mid_block_add_attention=False,
     )  # fmt: skip
-    if config.linear_start:
-        start_linear(vae, config.linear_start)
+
+
+def _deep_compression(config: AutoencoderConfig) -> AutoencoderDC:
+    """Pixels folded into channels and back, with shortcuts around (Chen et al. 2024): nothing works at full resolution,
+    which is most of an AutoencoderKL's time, and no group norm takes colour and contrast away."""
+    layers, none = (0, *[config.layers_per_block] * (len(config.channels) - 1)), ((),) * len(config.channels)
+    vae = AutoencoderDC(
+        latent_channels=config.latent_channels, encoder_block_out_channels=config.channels,
+        decoder_block_out_channels=config.channels, encoder_layers_per_block=layers, decoder_layers_per_block=layers,
+        encoder_qkv_multiscales=none, decoder_qkv_multiscales=none,
+    )  # fmt: skip
+    for name, parameter in vae.named_parameters():
+        if name.endswith("norm.weight"):  # branches start small, so that the shortcuts carry the image
+            parameter.data.mul_(0.2)
     return vae
 
 
-@torch.no_grad()
-def start_linear(vae: AutoencoderKL, offset: float) -> None:
-    """Let each half start as a nearly linear map, so that colours and contrasts come through from the first step.
-
-    A group norm takes from every group its mean and spread: of an image, its colour and contrast. With +-offset in turn
-    on the channels before the last norm, the offsets decide both, the norm divides by about `offset`, and its weight and
-    bias undo that. Residual branches start small, so that the skips, which are linear, carry the image.
-    """
-    for name, parameter in vae.named_parameters():
-        if name.endswith("conv2.weight"):
-            parameter.mul_(0.1)
-    for half, last in ((vae.encoder, vae.encoder.mid_block), (vae.decoder, vae.decoder.up_blocks[-1])):
-        signs = torch.ones_like(half.conv_norm_out.bias)
-        signs[1::2] = -1
-        last.resnets[-1].conv2.bias.add_(offset * signs)
-        half.conv_norm_out.weight.fill_(offset)
-        half.conv_norm_out.bias.copy_(1 - offset * signs)  # SiLU is nearly linear around 1
+def posterior(vae: AutoencoderKL | AutoencoderDC, image: Tensor, config: AutoencoderConfig) -> tuple[Tensor, Tensor]:
+    """Mean and log variance of a latent; where the network gives a mean alone, the recipe's one variance for all."""
+    encoded = vae.encode(image)
+    if config.posterior_std:
+        return encoded.latent, torch.full_like(encoded.latent, 2 * math.log(config.posterior_std))
+    return encoded.latent_dist.mean, encoded.latent_dist.logvar
 
 
 def train(config: AutoencoderConfig, folder: Path, device: str, data_folder: Path | None = None) -> bool:
@@ -69,16 +75,17 @@ def train(config: AutoencoderConfig, folder: Path, device: str, data_folder: Pat
         # Drawn for this step alone, so that a resumed run sees what an unbroken one would have seen.
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
         with torch.autocast(device, torch.bfloat16):
-            posterior = trainer.module.encode(image).latent_dist
-            decoded = trainer.module.decode(posterior.sample(generator)).sample
-        kl = losses.kl_divergence(posterior.mean.float(), posterior.logvar.float())
+            mean, logvar = posterior(trainer.module, image, config)
+            noise = torch.randn(mean.shape, generator=generator).to(mean)
+            decoded = trainer.module.decode(mean + (logvar / 2).exp() * noise).sample
+        kl = losses.kl_divergence(mean.float(), logvar.float())
         fit = losses.reconstruction(decoded.float(), image, config.mse_weight, config.gradient_weight)
         return fit + config.kl_weight * kl
 
     finished = trainer.run(loss_of, lambda path: save_pairs(trainer.module, images[:8], path, device))
     if finished:
         with averaged(trainer) as vae:
-            vae.register_to_config(scaling_factor=1.0 / latent_spread(vae, images[:512], device))
+            vae.register_to_config(scaling_factor=1.0 / latent_spread(vae, images[:512], config, device))
             vae.half().save_pretrained(folder / "vae", max_shard_size="9MB")
     return finished
 
@@ -100,18 +107,22 @@ def to_model_range(images: np.ndarray) -> Tensor:
 
 
 @torch.inference_mode()
-def latent_spread(vae: AutoencoderKL, images: np.ndarray, device: str) -> float:
+def latent_spread(
+    vae: AutoencoderKL | AutoencoderDC, images: np.ndarray, config: AutoencoderConfig, device: str
+) -> float:
     """Standard deviation of posterior means over images; its inverse is the scaling factor (Rombach et al., appendix G)."""
     means = [
-        vae.encode(to_model_range(images[i : i + 16]).to(device)).latent_dist.mean for i in range(0, len(images), 16)
+        posterior(vae, to_model_range(images[i : i + 16]).to(device), config)[0] for i in range(0, len(images), 16)
     ]
     return float(torch.cat(means).std())
 
 
 @torch.inference_mode()
-def save_pairs(vae: AutoencoderKL, images: np.ndarray, path: Path, device: str) -> None:
+def save_pairs(vae: AutoencoderKL | AutoencoderDC, images: np.ndarray, path: Path, device: str) -> None:
     """A sheet: originals above, reconstructions below."""
-    decoded = vae(to_model_range(images).to(device)).sample.float().cpu()
+    latent = vae.encode(to_model_range(images).to(device))
+    mean = latent.latent_dist.mode() if hasattr(latent, "latent_dist") else latent.latent
+    decoded = vae.decode(mean).sample.float().cpu()
     below = ((decoded + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
     sheet = np.concatenate([np.concatenate(list(row), axis=1) for row in (images, below)], axis=0)
     Image.fromarray(sheet).save(path)
