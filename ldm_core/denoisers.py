@@ -64,6 +64,11 @@ class UnetDenoiser(Denoiser):
         if self.device.type == "cpu":  # a call then takes about three quarters of the time
             self.network.to(memory_format=torch.channels_last)
 
+    def compile(self, backend: str = "inductor") -> None:
+        # Published for Stable Diffusion 1.5 on an A100: compiled 1.35 s an image, compiled and channels-last 1.07 s.
+        self.network.to(memory_format=torch.channels_last)
+        super().compile(backend)
+
     def _predict(self, latents: Tensor, timestep: Tensor, told: Conditioning) -> Tensor:
         return self._run(latents, timestep, encoder_hidden_states=told.tokens).sample
 

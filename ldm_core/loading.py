@@ -62,13 +62,10 @@ def load(name: str, device: str | None = None, dtype: str | torch.dtype | None =
     placement.check_room(spec.name, spec.memory_gb * (2 if dtype == torch.float32 else 1))
     checkpoint, own_vae, files = _read(spec, name, config, dtype)
     if vae:
-        vae_folder = autoencoder_folder(vae)
-        files = (*files, vae_folder)
-        autoencoder = load_autoencoder(vae_folder, str(placement.home))
-    else:
-        autoencoder = (
-            load_autoencoder(own_vae, str(placement.home)) if isinstance(own_vae, Path) else Autoencoder(own_vae)
-        )
+        own_vae = autoencoder_folder(vae)
+        files = (*files, own_vae)
+    home = str(placement.home)
+    autoencoder = load_autoencoder(own_vae, home) if isinstance(own_vae, Path) else Autoencoder(own_vae.to(home))
     for path, weight in loras:
         merge_lora(checkpoint, autoencoder.vae, path, weight)
     make_scheduler(checkpoint.scheduler_config)
@@ -77,11 +74,8 @@ def load(name: str, device: str | None = None, dtype: str | torch.dtype | None =
         raise ValueError(
             f"vae {vae!r} has {autoencoder.latent_channels} latent channels, the denoiser takes {denoiser.in_channels}"
         )
-    autoencoder.vae.to(placement.home)
-    if name not in registry.MODELS:  # a stranger's native size is in its own config; a world, where it was trained here
-        side, index = denoiser.sample_size * autoencoder.factor, checkpoint.index
-        world = index.get("_world") if index.get("_world") in registry.WORLDS else ""
-        spec = dataclasses.replace(spec, height=side, width=side, world=world, family=checkpoint.family.name)
+    if name not in registry.MODELS:
+        spec = _described(spec, checkpoint, denoiser.sample_size * autoencoder.factor)
     conditioner.words = load_words(files[0] / "tokenizer")
     if compiled:
         denoiser.compile()
@@ -89,6 +83,13 @@ def load(name: str, device: str | None = None, dtype: str | torch.dtype | None =
     return LatentDiffusion(
         spec, conditioner, denoiser, autoencoder, checkpoint.scheduler_config, files, vae, lora, placement
     )
+
+
+def _described(spec: registry.ModelSpec, checkpoint: Checkpoint, side: int) -> registry.ModelSpec:
+    """A stranger's spec: its native size is in its own config; its world too, where it was trained here."""
+    world = checkpoint.index.get("_world")
+    world = world if world in registry.WORLDS else ""
+    return dataclasses.replace(spec, height=side, width=side, world=world, family=checkpoint.family.name)
 
 
 def _read(spec: registry.ModelSpec, name: str, config: str | None, dtype: torch.dtype,

@@ -57,7 +57,7 @@ MODELS: dict[str, ModelSpec] = {
     spec.name: spec
     for spec in (
         ModelSpec(
-            "scenes", str(WEIGHTS / "scenes"), height=128, width=128, steps=20, guidance_scale=2.0, licence="MIT",
+            "scenes", str(WEIGHTS / "scenes"), height=128, width=128, steps=12, guidance_scale=2.0, licence="MIT",
             description="little landscapes: sky, ground, houses, trees, boats, balloons in eight colours", world="scenes",
         ),
         ModelSpec(

@@ -145,7 +145,7 @@ def test_pictures_without_a_recipe_or_with_a_bad_one_are_answered_in_words(sessi
 
 def test_choosing_a_model_sets_its_own_defaults(session):
     prompt, steps, scale, size, words, prompts, scheduler = generate.choose_model(session, "scenes")
-    assert "house" in prompt and (steps, scale) == (20, 2.0) and size.value == "128 x 128" and "landscapes" in words
+    assert "house" in prompt and (steps, scale) == (12, 2.0) and size.value == "128 x 128" and "landscapes" in words
     with pytest.raises(Exception, match="must be one of"):
         generate.choose_model(session, "best")
 

@@ -123,7 +123,8 @@ def handler(session: Session) -> Callable[..., Iterator]:
     spec = session.model.spec
 
     def generate(prompt: str, negative_prompt: str = "", seed: int = 7, steps: int = spec.steps,
-                 guidance_scale: float = spec.guidance_scale, scheduler: str = "ddim", guidance_schedule: str = "constant",
+                 guidance_scale: float = spec.guidance_scale, scheduler: str = session.model.scheduler_name,
+                 guidance_schedule: str = "constant",
                  size: str = f"{spec.width} x {spec.height}", model: str = spec.reference, request: gr.Request = None,
                  ) -> Iterator[tuple[Image.Image, str]]:  # fmt: skip
         given = (prompt, negative_prompt, seed, steps, guidance_scale, scheduler, guidance_schedule, size, model)

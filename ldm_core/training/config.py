@@ -77,7 +77,7 @@ class DenoiserConfig:
 
 # Photographs are judged by PSNR, so the squared error weighs most.
 PHOTOS = dict(
-    data="photos", image_size=176, pool=4_000, crop_steps=6_000, crop_batch=8, whole_steps=0, layers_per_block=2,
+    data="photos", image_size=176, pool=4_000, crop_steps=5_000, crop_batch=8, whole_steps=0,
     learning_rate=2e-3, mse_weight=30.0, gradient_weight=0.0, ema_decay=0.998, posterior_std=0.05,
 )  # fmt: skip
 AUTOENCODERS = {
@@ -94,9 +94,9 @@ AUTOENCODERS = {
         data="fashion", image_size=32, channels=(16, 32, 64), pool=60_000, crop_size=32, crop_steps=0,
         whole_steps=3_000, whole_batch=64, learning_rate=2e-3,
     ),
-    "photo-f4": AutoencoderConfig(channels=(16, 32, 96), latent_channels=3, **PHOTOS),
-    "photo-f8": AutoencoderConfig(channels=(16, 24, 64, 128), latent_channels=4, **PHOTOS),
-    "photo-f16": AutoencoderConfig(channels=(16, 24, 48, 96, 160), latent_channels=8, **PHOTOS),
+    "photo-f4": AutoencoderConfig(channels=(24, 48, 96), latent_channels=6, **PHOTOS),
+    "photo-f8": AutoencoderConfig(channels=(24, 48, 96, 192), latent_channels=12, **PHOTOS),
+    "photo-f16": AutoencoderConfig(channels=(24, 48, 96, 192, 192), latent_channels=24, **PHOTOS),
     "tiny": AutoencoderConfig(
         channels=(8, 8, 8, 8), pool=64, crop_steps=4, crop_batch=4, whole_steps=2, whole_batch=2,
     ),
