@@ -57,4 +57,6 @@ def _picture(path: Path, scores: pd.Series) -> str:
     small.save(buffer, format="WEBP", quality=88)
     source = base64.b64encode(buffer.getvalue()).decode()
     words = f"{scores['prompt']}, w = {scores.name[1]:g}, seed {scores['seed']}"
-    return f'<td><img loading="lazy" alt="{html.escape(words)}" title="{html.escape(words)}" src="data:image/webp;base64,{source}"></td>'
+    return (
+        f'<td><img alt="{html.escape(words)}" title="{html.escape(words)}" src="data:image/webp;base64,{source}"></td>'
+    )

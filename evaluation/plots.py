@@ -79,6 +79,7 @@ def front_chart(front: Front) -> str:
         parts.append(f'<text x="{x(value):.1f}" y="{HEIGHT - 20}" text-anchor="middle">{value:.4g}</text>')
     path = " ".join(f"{x(row.value_fit):.1f},{y(row.value_distance):.1f}" for row in points.itertuples())
     parts.append(f'<polyline points="{path}" class="curve"/>')
+    labels: list[tuple[float, float]] = []
     for scale, row in points.iterrows():
         across, down = x(row["value_fit"]), y(row["value_distance"])
         for ends in (("low_fit", "high_fit"), ("low_distance", "high_distance")):
@@ -90,8 +91,12 @@ def front_chart(front: Front) -> str:
         knee = " (knee)" if scale == front.knee else ""
         parts.append(f'<circle cx="{across:.1f}" cy="{down:.1f}" r="4"{hollow}/>')
         # What is dominated lies up and to the left of its betters: its label keeps out of their way.
-        place = (across - 7, down + 14, ' text-anchor="end"') if hollow else (across + 7, down - 6, "")
-        parts.append('<text x="{:.1f}" y="{:.1f}"{}>'.format(*place) + f"w = {scale:g}{knee}</text>")
+        left_or_right, step, anchor = (across - 7, 13, ' text-anchor="end"') if hollow else (across + 7, -13, "")
+        height = down + step / 2
+        while any(abs(left_or_right - x) < 70 and abs(height - y) < 11 for x, y in labels):
+            height += step
+        labels.append((left_or_right, height))
+        parts.append(f'<text x="{left_or_right:.1f}" y="{height:.1f}"{anchor}>w = {scale:g}{knee}</text>')
     parts.append(
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle" class="quiet">{front.fit}</text>'
     )

@@ -133,5 +133,7 @@ def _charts(results: Results) -> list[str]:
 def _flat(facts: dict, prefix: str = "") -> list[tuple[str, object]]:
     pairs = []
     for key, value in facts.items():
+        if key == "unseen_words":  # hundreds, each with its count: a line of words, not a line each
+            value = ", ".join(value)
         pairs += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + key, value)]
     return pairs
