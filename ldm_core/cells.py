@@ -6,6 +6,7 @@ prompts at w = 0, all scales outside a guidance interval. Such cells share their
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,8 @@ from torch import Tensor
 from . import guidance
 from .conditioning import Conditioning
 from .denoisers import Denoiser
+
+ROWS_PER_CALL = {"cpu": 16, "cuda": 32}  # at most; enough to fill the device, see `python -m evaluation.benchmark`
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Cell:
 class GuidedCells:
     """Predicts for all cells at once: `predict` is what the denoising loop calls."""
 
-    def __init__(self, cells: list[Cell], texts: dict[str | None, Conditioning], denoiser: Denoiser, rows_per_call: int,
+    def __init__(self, cells: list[Cell], texts: dict[str | None, Conditioning], denoiser: Denoiser, rows_per_call: int | None,
                  schedule: str, interval: tuple[float, float] | None, rescale: float,
                  until_alike: float | None = None):  # fmt: skip
         self.cells, self.texts, self.denoiser, self.rows_per_call = cells, texts, denoiser, rows_per_call
@@ -48,12 +51,18 @@ class GuidedCells:
                 if rows.setdefault((history, text), len(rows)) == len(origin):
                     origin.append(index)
         told = Conditioning.stack([self.texts[text] for _, text in rows])
-        predictions = self.denoiser(latents[origin], timestep, told, self.rows_per_call)
+        predictions = self.denoiser(latents[origin], timestep, told, self.rows_per_call or self._even(len(rows)))
         cond, uncond = (predictions[[rows[h, n[side]] for h, n in zip(self.history, needs)]] for side in (0, -1))
         self._remember(needs, weights)
         if self.until_alike is not None:
             self._compare(cond, uncond, needs)
         return self._combine(cond, uncond, torch.tensor(weights, device=cond.device))
+
+    def _even(self, rows: int) -> int:
+        """Rows per call where none are asked for: in the fewest calls that fill the device, all of them even. A compiled
+        network is asked for one shape in all steps."""
+        needed = 2 * len(self.cells) if self.denoiser.compiled else rows
+        return math.ceil(needed / math.ceil(needed / ROWS_PER_CALL.get(self.denoiser.device.type, 16)))
 
     def _weight(self, index: int, t: float) -> float:
         scale = self.cells[index].guidance_scale

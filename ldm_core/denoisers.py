@@ -27,6 +27,11 @@ class Denoiser:
         self.calls = 0  # network calls so far
         self.rows = 0  # rows that were asked for, filling not counted
 
+    @property
+    def compiled(self) -> bool:
+        """Whether torch compiles the network, for each shape of call anew."""
+        return self._run is not self.network
+
     def compile(self, backend: str = "inductor") -> None:
         """Let torch compile the whole network, with CUDA graphs on CUDA: minutes for the first call of each shape, faster
         from then on. Pictures differ by rounding."""

@@ -7,7 +7,6 @@ prompt -> conditioning -> noise -> (denoiser, guidance, scheduler step)* -> late
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -23,8 +22,6 @@ from .denoisers import Denoiser
 from .placement import Placement
 from .registry import ModelSpec
 from .sampling import State, denoise, image_generators, initial_noise, make_scheduler, readable_name
-
-ROWS_PER_CALL = {"cpu": 16, "cuda": 32}  # at most; enough to fill the device, see `python -m evaluation.benchmark`
 
 
 class LatentDiffusion:
@@ -136,7 +133,7 @@ class LatentDiffusion:
         guidance_interval   (t_low, t_high): guide only there, 1 = noise, 0 = clean
         guidance_rescale    0 to 1: bring the prediction's spread back after guidance
         guidance_until_alike  a cosine below 1: once an image's two predictions are more alike, guide it no further
-        rows_per_call       rows of every network call; None: enough for all cells, within what fills the device
+        rows_per_call       rows of every network call; None: each step's rows in the fewest calls that fill the device
         """
         listed, seeds = arguments.pair(arguments.check_prompts("prompts", prompts), seeds)
         scale = self.spec.guidance_scale if guidance_scale is None else guidance_scale
@@ -152,7 +149,7 @@ class LatentDiffusion:
         solver = make_scheduler(self.scheduler_config, scheduler)
         cells = [Cell(*parts) for parts in zip(listed, negatives, seeds, scales)]
         shape = (self.latent_channels, height // self.factor, width // self.factor)
-        guided = GuidedCells(cells, self._encode_texts(cells), self.denoiser, rows_per_call or self.rows_for(cells),
+        guided = GuidedCells(cells, self._encode_texts(cells), self.denoiser, rows_per_call,
                              guidance_schedule, guidance_interval, guidance_rescale, guidance_until_alike)  # fmt: skip
         generators = image_generators(seeds)
         noise = initial_noise(generators, shape).to(self.device)
@@ -161,12 +158,6 @@ class LatentDiffusion:
     def _on_device(self, states: Iterator[State]) -> Iterator[State]:
         with self.placement.using(self.denoiser.network):
             yield from states
-
-    def rows_for(self, cells: Sequence[Cell]) -> int:
-        """Rows per call by default: a step's rows in the fewest calls that fill the device, all of them even."""
-        needed = sum(1 if cell.guidance_scale in (0, 1) else 2 for cell in cells)
-        calls = math.ceil(needed / ROWS_PER_CALL.get(self.device.type, 16))
-        return math.ceil(needed / calls)
 
     def _encode_texts(self, cells: Sequence[Cell]) -> dict[str | None, Conditioning]:
         texts = dict.fromkeys(text for cell in cells for text in (cell.prompt, cell.negative_prompt))

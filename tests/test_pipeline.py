@@ -133,9 +133,10 @@ def test_calls_are_even_and_as_few_as_fill_the_device(tiny):
         tiny.sample("a house", list(range(10)), 2.0, steps=1)
         tiny.sample("a house", list(range(3)), 2.0, steps=1)
         tiny.sample("a house", list(range(3)), 2.0, steps=1, rows_per_call=4)
+        tiny.sweep("a house", 1, [1, 2, 3], steps=2)
     finally:
         hook.remove()
-    assert sizes == [10, 10, 6, 4, 4]
+    assert sizes == [10, 10, 6, 4, 4, 2, 5], "all scales share the first step's rows"
 
 
 def test_other_sizes_than_the_native_one_work(tiny):

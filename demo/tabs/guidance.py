@@ -160,7 +160,7 @@ def draw(
     for state in model.denoise(prompt, seeds * len(scales), each, **settings):
         left = (time.perf_counter() - began) / (state.step + 1) * (state.steps - state.step - 1)
         words = f"Step {state.step + 1} of {state.steps}, {left:.1f} s left"
-        if state.step % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:
+        if (state.step + 1) % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:
             cells = cells_of(model.decode(state.clean), scales, seeds)
             yield grid_html(cells, prompt), words, gr.skip(), gr.skip()
         else:
