@@ -1,6 +1,6 @@
 """Autoencoders side by side over a folder of photographs.
 
-    python -m evaluation.autoencoders --images FOLDER --models scenes,sd-vae-ft-mse,taesd --out runs/autoencoders
+    python -m evaluation.autoencoders --images FOLDER --models photo-f8,sd-vae-ft-mse,taesd --out runs/autoencoders
 
 Each image is cropped (never squeezed) to sides that every model can take, encoded to the posterior mean, decoded and
 rounded to 8 bits. Writes images.csv (a row per image and model), summary.csv and report.html.
@@ -29,7 +29,7 @@ from .metrics.reconstruction import crop
 from .metrics.round_trip import QUALITIES, round_trip, same_cost
 
 CODECS = [f"psnr_{codec.lower()}" for codec in QUALITIES]
-DEFAULT = "scenes"
+DEFAULT = "photo-f4,photo-f8"
 
 
 def compare(image: Tensor, autoencoder: Autoencoder) -> dict[str, float]:

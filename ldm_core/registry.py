@@ -109,9 +109,16 @@ def _published(name: str, source: str, latents: str, words: str, gigabytes: floa
     return AutoencoderSpec(name, source, words, **{"licence": "MIT", **more}, download_gb=gigabytes, latents=latents)
 
 
+def _embedded(name: str, factor: int, channels: int) -> AutoencoderSpec:
+    words = f"photographs, f = {factor}, {channels} channels: {3 * factor**2 // channels} times fewer values"
+    return AutoencoderSpec(name, str(WEIGHTS / name), words, "MIT")
+
+
 AUTOENCODERS: dict[str, AutoencoderSpec] = {
     spec.name: spec
     for spec in (
+        _embedded("photo-f4", 4, 6),
+        _embedded("photo-f8", 8, 12),
         _published("sd-vae-ft-mse", "stabilityai/sd-vae-ft-mse", "sd", "Stable Diffusion 1 and 2, tuned for MSE", 0.3),
         _published("sd-vae-ft-ema", "stabilityai/sd-vae-ft-ema", "sd", "Stable Diffusion 1 and 2, tuned longer", 0.3),
         _published("sdxl-vae", "stabilityai/sdxl-vae", "sdxl", "Stable Diffusion XL", 0.3),

@@ -96,7 +96,10 @@ AUTOENCODERS = {
     ),
     "photo-f4": AutoencoderConfig(channels=(24, 48, 96), latent_channels=6, **PHOTOS),
     "photo-f8": AutoencoderConfig(channels=(24, 48, 96, 192), latent_channels=12, **PHOTOS),
-    "photo-f16": AutoencoderConfig(channels=(24, 48, 96, 192, 192), latent_channels=24, **PHOTOS),
+    "photo-f16": AutoencoderConfig(
+        # A crop of 64 pixels is a latent of 4 x 4, nearly all border: whole squares at the end, or the middle is off.
+        channels=(24, 48, 96, 192, 192), latent_channels=24, **PHOTOS | {"whole_steps": 1_000, "whole_batch": 2},
+    ),
     "tiny": AutoencoderConfig(
         channels=(8, 8, 8, 8), pool=64, crop_steps=4, crop_batch=4, whole_steps=2, whole_batch=2,
     ),
