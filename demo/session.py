@@ -9,24 +9,15 @@ import time
 from collections import defaultdict, deque
 from dataclasses import dataclass
 
-import numpy as np
-import torch.nn.functional as F
-from torch import Tensor
-
 import ldm_core
 from ldm_core import guidance
 from ldm_core.autoencoder import Autoencoder
-from ldm_core.data import scenes
-from ldm_core.images import from_uint8
-from ldm_core.latents import fit_preview, preview
 from ldm_core.loading import autoencoder_folder, load_autoencoder
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.registry import MODELS, ModelSpec
 from ldm_core.sampling import SCHEDULERS
 
 from .scratch import Scratch
-
-PREVIEW_SEEDS = scenes.HELD_OUT_SEEDS[-8:]  # of drawings that previews' colours are fitted on
 
 
 @dataclass(frozen=True)
@@ -75,7 +66,6 @@ class Session:
         self.door = Door(self.limits)
         self.models: dict[str, LatentDiffusion] = {model.spec.reference: model}
         self.autoencoders: dict[str, Autoencoder] = {model.spec.reference: model.autoencoder}
-        self.colours: dict[str, Tensor] = {}  # of a model's latents, for previews
         self.seconds_per_row: dict[str, float] = {}  # of a model's network, as last measured
 
     @classmethod
@@ -95,17 +85,6 @@ class Session:
         if name not in self.models:
             self.models[name] = ldm_core.load(name)
         return self.models[name]
-
-    def preview(self, name: str, latents: Tensor) -> Tensor:
-        """Latents (B, C, h, w) as pictures (B, 3, h f, w f) in [0, 1]: soft, and nearly free, by the best linear map from
-        the model's latents to colours, fitted once on drawings. To be called in the lane."""
-        model = self.model_of(name)
-        if name not in self.colours:
-            side = min(256, model.height) // model.factor * model.factor  # small is enough, and quick
-            images = from_uint8(np.stack([scenes.draw(scenes.random_scene(seed), side) for seed in PREVIEW_SEEDS]))
-            self.colours[name] = fit_preview(model.encode(images).cpu(), images)
-        small = preview(latents.float().cpu(), self.colours[name])
-        return F.interpolate(small, scale_factor=model.factor, mode="bilinear")
 
     def autoencoder(self, name: str) -> Autoencoder:
         """An autoencoder by name, loaded once; ValueError says why it cannot be had. To be called in the lane."""

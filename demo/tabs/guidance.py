@@ -23,7 +23,7 @@ from .. import controls
 from ..session import Session
 from ..sweep_grid import SweepCell, cells_of, distance, grid_html, saturation, write_zip
 
-PREVIEW_EVERY = 3  # steps
+PREVIEW_EVERY = 4  # steps
 ALIGNMENT = {"scenes": ("clip_scenes", "scenes"), "fashion": ("fashion_accuracy", "fashion")}  # metric, detector
 WHAT_IT_IS = (
     "Guidance is how hard the prompt pulls. At every step the model predicts twice, with the prompt and without, and goes "
@@ -161,7 +161,7 @@ def draw(
         left = (time.perf_counter() - began) / (state.step + 1) * (state.steps - state.step - 1)
         words = f"Step {state.step + 1} of {state.steps}, {left:.1f} s left"
         if (state.step + 1) % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:
-            cells = cells_of(session.preview(name, state.clean), scales, seeds)
+            cells = cells_of(model.decode(state.clean), scales, seeds)
             yield grid_html(cells, prompt), words, gr.skip(), gr.skip()
         else:
             yield gr.skip(), words, gr.skip(), gr.skip()
