@@ -44,11 +44,12 @@ def load(name: str, device: str | None = None, dtype: str | torch.dtype | None =
          ) -> LatentDiffusion:  # fmt: skip
     """A model by registry name, diffusers folder, single .safetensors file or hub id.
 
-    device None is CUDA, else Apple's, else the CPU. dtype None is bfloat16 on CUDA and on CPUs with AMX, else float32;
-    it is the denoiser's; autoencoders stay in float32, and so do text encoders but the large ones of SDXL and SD 3.5 in
-    bfloat16. vae swaps the autoencoder for another's. lora is FILE or FILE:WEIGHT, several with commas between, merged
-    into the networks. config is a diffusers folder of a single file's family. offload keeps each network on the device
-    only while it works. compiled lets torch compile the denoiser, which pays in long runs.
+    device None is CUDA, else Apple's, else the CPU. dtype None is bfloat16 on CUDA and on CPUs that calculate in it
+    (AVX-512 BF16 or AMX), else float32; it is the denoiser's; autoencoders stay in float32, and so do text encoders but
+    the large ones of SDXL and SD 3.5 in bfloat16. vae swaps the autoencoder for another's. lora is FILE or FILE:WEIGHT,
+    several with commas between, merged into the networks. config is a diffusers folder of a single file's family.
+    offload keeps each network on the device only while it works. compiled lets torch compile the denoiser, which pays
+    in long runs.
 
     ValueError says in one line what was wrong and what would do.
     """
@@ -157,13 +158,17 @@ def choose_device(device: str | None) -> str:
     return device
 
 
+def _cpu_has_bfloat16() -> bool:
+    """Whether the processor multiplies in bfloat16 itself: `python -m evaluation.benchmark --suite core` shows the gain."""
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
 def choose_dtype(dtype: str | torch.dtype | None, device: str) -> torch.dtype:
     """The denoiser's precision: as asked for, else bfloat16 where it is known to be faster."""
     if isinstance(dtype, torch.dtype):
         return dtype
     if dtype is None:
-        fast = device.startswith("cuda") or (device == "cpu" and torch.cpu._is_amx_tile_supported())
-        return torch.bfloat16 if fast else torch.float32
+        return torch.bfloat16 if device.startswith("cuda") or (device == "cpu" and _cpu_has_bfloat16()) else torch.float32
     known = SHORT.get(dtype, dtype)
     if known not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join([*SHORT, *DTYPES])}, got {dtype!r}")

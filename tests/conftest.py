@@ -48,10 +48,10 @@ def make_checkpoint(folder: Path, prediction_type: str = "epsilon", seed: int = 
     return folder
 
 
-def clip_config(tokenizer: object, **more: object) -> CLIPTextConfig:
+def clip_config(tokenizer: object, width: int = 32, **more: object) -> CLIPTextConfig:
     """Of a CLIP text encoder two layers deep."""
     return CLIPTextConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+        vocab_size=len(tokenizer), hidden_size=width, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
         max_position_embeddings=24, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id, projection_dim=32, **more,
     )  # fmt: skip
@@ -79,14 +79,14 @@ def make_xl_checkpoint(folder: Path, seed: int = 2) -> Path:
     unet = UNet2DConditionModel(
         sample_size=16, in_channels=4, out_channels=4, block_out_channels=(32, 64), layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=64, attention_head_dim=(2, 4), transformer_layers_per_block=(1, 2), use_linear_projection=True,
+        cross_attention_dim=32 + 48, attention_head_dim=(2, 4), transformer_layers_per_block=(1, 2), use_linear_projection=True,
         addition_embed_type="text_time", addition_time_embed_dim=8, projection_class_embeddings_input_dim=32 + 6 * 8,
     )  # fmt: skip
     scheduler = EulerDiscreteScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1,
                                        timestep_spacing="leading")  # fmt: skip
     save_parts(folder, {
         "unet": unet, "vae": small_vae(), "text_encoder": CLIPTextModel(clip_config(tokenizer)), "tokenizer": tokenizer,
-        "text_encoder_2": CLIPTextModelWithProjection(clip_config(tokenizer, hidden_act="gelu")), "tokenizer_2": tokenizer,
+        "text_encoder_2": CLIPTextModelWithProjection(clip_config(tokenizer, 48, hidden_act="gelu")), "tokenizer_2": tokenizer,
         "scheduler": scheduler,
     }, {
         "_class_name": "StableDiffusionXLPipeline", "force_zeros_for_empty_prompt": True,
@@ -118,7 +118,7 @@ def make_sd3_checkpoint(folder: Path, seed: int = 3, with_t5: bool = True) -> Pa
     parts = {
         "transformer": transformer, "vae": small_vae(shift_factor=0.06, use_quant_conv=False, use_post_quant_conv=False),
         "text_encoder": CLIPTextModelWithProjection(clip_config(tokenizer)), "tokenizer": tokenizer,
-        "text_encoder_2": CLIPTextModelWithProjection(clip_config(tokenizer, hidden_act="gelu")), "tokenizer_2": tokenizer,
+        "text_encoder_2": CLIPTextModelWithProjection(clip_config(tokenizer, 48, hidden_act="gelu")), "tokenizer_2": tokenizer,
         "scheduler": FlowMatchEulerDiscreteScheduler(shift=3.0),
     }  # fmt: skip
     if with_t5:

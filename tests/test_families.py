@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 import ldm_core
 from ldm_core import registry
 from ldm_core.sampling import make_scheduler
+from tests import authors_layout
 from tests.conftest import make_sd3_checkpoint, small_vae
 
 PROMPTS = ["a red house at night", "two boats on a lake " * 12, "clouds"]  # the second is longer than CLIP reads
@@ -164,59 +165,31 @@ def test_a_missing_t5_is_allowed_and_a_missing_clip_is_not(tiny_sd3_folder, tmp_
         ldm_core.load(str(tmp_path / "m"), device="cpu")
 
 
-# Where Stable Diffusion's authors keep what diffusers calls so: within a residual block, and within an autoencoder's.
-BLOCK = {"norm1": "in_layers.0", "conv1": "in_layers.2", "time_emb_proj": "emb_layers.1", "norm2": "out_layers.0",
-         "conv2": "out_layers.3", "conv_shortcut": "skip_connection"}  # fmt: skip
-# Of a U-Net with two resolutions, one block each: the upper without attention, the lower with.
-UNET = {
-    "time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2", "conv_in": "input_blocks.0.0",
-    "down_blocks.0.resnets.0": "input_blocks.1.0", "down_blocks.0.downsamplers.0.conv": "input_blocks.2.0.op",
-    "down_blocks.1.resnets.0": "input_blocks.3.0", "down_blocks.1.attentions.0": "input_blocks.3.1",
-    "mid_block.resnets.0": "middle_block.0", "mid_block.attentions.0": "middle_block.1", "mid_block.resnets.1": "middle_block.2",
-    "up_blocks.0.resnets.0": "output_blocks.0.0", "up_blocks.0.attentions.0": "output_blocks.0.1",
-    "up_blocks.0.resnets.1": "output_blocks.1.0", "up_blocks.0.attentions.1": "output_blocks.1.1",
-    "up_blocks.0.upsamplers.0.conv": "output_blocks.1.2.conv", "up_blocks.1.resnets.0": "output_blocks.2.0",
-    "up_blocks.1.resnets.1": "output_blocks.3.0", "conv_norm_out": "out.0", "conv_out": "out.2",
-}  # fmt: skip
-VAE = {
-    "encoder.down_blocks.0.resnets.0": "encoder.down.0.block.0", "encoder.down_blocks.0.downsamplers.0": "encoder.down.0.downsample",
-    "encoder.down_blocks.1.resnets.0": "encoder.down.1.block.0",
-    "decoder.up_blocks.0.resnets.0": "decoder.up.1.block.0", "decoder.up_blocks.0.resnets.1": "decoder.up.1.block.1",
-    "decoder.up_blocks.0.upsamplers.0": "decoder.up.1.upsample", "decoder.up_blocks.1.resnets.0": "decoder.up.0.block.0",
-    "decoder.up_blocks.1.resnets.1": "decoder.up.0.block.1",
-} | {
-    f"{half}.mid_block.{ours}": f"{half}.mid.{theirs}" for half in ("encoder", "decoder")
-    for ours, theirs in (("resnets.0", "block_1"), ("attentions.0", "attn_1"), ("resnets.1", "block_2"))
-} | {f"{half}.conv_norm_out": f"{half}.norm_out" for half in ("encoder", "decoder")}  # fmt: skip
-ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
+def single_file(name, model):
+    """The weights of a model of each family as its authors' file holds them."""
+    networks = [reader.encoder.state_dict() for reader in model.conditioner.readers]
+    made = authors_layout.autoencoder(model.autoencoder.vae.state_dict())
+    denoiser = model.denoiser.network.state_dict()
+    if name == "sd3":
+        networks[0].pop("text_projection.weight")  # none in the file: it is the identity
+        made |= authors_layout.transformer(denoiser)
+        for text, part in zip(networks, ("clip_l", "clip_g", "t5xxl")):
+            made |= {f"text_encoders.{part}.transformer.{key}": value for key, value in text.items()}
+        return {key: value.clone() for key, value in made.items()}
+    made |= authors_layout.unet(denoiser)
+    place = "cond_stage_model" if name == "sd" else "conditioner.embedders.0"
+    made |= {f"{place}.transformer.text_model.{key}": value for key, value in networks[0].items()}
+    return made if name == "sd" else made | authors_layout.open_clip(networks[1], "conditioner.embedders.1.model")
 
 
-def renamed(weights, places, inside, prefix):
-    """Weights under their authors' names."""
-    found = {}
-    for name, value in weights.items():
-        place = max((start for start in places if name.startswith(start + ".")), key=len, default=None)
-        if place is not None:
-            tail = name[len(place) + 1 :]
-            part = next((known for known in inside if tail.startswith(known + ".")), None)
-            tail = inside[part] + tail[len(part) :] if part and ".attentions." not in f".{place}." else tail
-            if prefix == "first_stage_model" and "attn" in places[place]:
-                part = next(known for known in ATTENTION if tail.startswith(known + "."))
-                tail = ATTENTION[part] + tail[len(part) :]
-                value = value[..., None, None] if tail.startswith(("q.w", "k.w", "v.w", "proj_out.w")) else value
-            name = f"{places[place]}.{tail}"
-        found[f"{prefix}.{name}"] = value.contiguous()
-    return found
-
-
-def test_a_single_file_of_the_authors_layout_draws_what_its_folder_does(tiny_folder, tmp_path):
-    model = ldm_core.load(str(tiny_folder), device="cpu", dtype="float32")
-    weights = renamed(model.denoiser.network.state_dict(), UNET, BLOCK, "model.diffusion_model")
-    weights |= renamed(model.autoencoder.vae.state_dict(), VAE, {"conv_shortcut": "nin_shortcut"}, "first_stage_model")
-    text = model.conditioner.readers[0].encoder.state_dict()
-    weights |= {f"cond_stage_model.transformer.text_model.{name}": value for name, value in text.items()}
-    save_file(weights, tmp_path / "mine.safetensors")
-    again = ldm_core.load(str(tmp_path / "mine.safetensors"), device="cpu", dtype="float32", config=str(tiny_folder))
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_a_single_file_of_the_authors_layout_draws_what_its_folder_does(request, name, tmp_path):
+    folder, _ = family(request, name)
+    model = ldm_core.load(str(folder), device="cpu", dtype="float32")
+    if name == "sd3":
+        torch.nn.init.eye_(model.conditioner.readers[0].encoder.text_projection.weight)
+    save_file(single_file(name, model), tmp_path / "mine.safetensors")
+    again = ldm_core.load(str(tmp_path / "mine.safetensors"), device="cpu", dtype="float32", config=str(folder))
     assert again.spec.name == "mine" and (again.height, again.width) == (32, 32) and again.weights != model.weights
     pictures = [each.sample(PROMPTS, SEEDS, 3.0, steps=3) for each in (model, again)]
     torch.testing.assert_close(*pictures, atol=1e-5, rtol=0)

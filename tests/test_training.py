@@ -185,3 +185,14 @@ def test_a_missing_autoencoder_is_one_line(tmp_path, capsys):
             ["tiny", "--autoencoder", str(tmp_path / "none"), "--out", str(tmp_path / "out"), "--device", "cpu"]
         )
     assert stopped.value.code == 2 and capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_autoencoder_begins_with_the_outer_layers_of_one_of_smaller_f():
+    recipe = dataclasses.replace(AUTOENCODERS["photo-f8"], channels=(8, 8, 16), latent_channels=4)
+    earlier = train_autoencoder.build(recipe)
+    vae = train_autoencoder.build(dataclasses.replace(recipe, channels=(8, 8, 16, 16), latent_channels=8))
+    taken = train_autoencoder.take_fitting(vae, earlier)
+    torch.testing.assert_close(vae.encoder.conv_in.conv.weight, earlier.encoder.conv_in.conv.weight, rtol=0, atol=0)
+    torch.testing.assert_close(vae.decoder.conv_out.conv.weight, earlier.decoder.conv_out.conv.weight, rtol=0, atol=0)
+    assert vae.encoder.conv_out.weight.shape != earlier.encoder.conv_out.weight.shape
+    assert 10 < taken < len(earlier.state_dict())

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from diffusers import AutoencoderDC, AutoencoderKL
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..loading import choose_device
+from ..loading import autoencoder_folder, choose_device, load_autoencoder
 from . import losses
 from .command import add_run_options, run_command
 from .config import AUTOENCODERS, AutoencoderConfig
@@ -55,6 +55,19 @@ def _deep_compression(config: AutoencoderConfig) -> AutoencoderDC:
     return vae
 
 
+def take_fitting(vae: nn.Module, earlier: nn.Module) -> int:
+    """Begin with the weights of another autoencoder wherever name and shape agree; how many tensors that were.
+
+    The levels near the pixels do the same work at every f, so only the innermost are left to learn.
+    """
+    own = vae.state_dict()
+    fitting = {
+        name: value for name, value in earlier.state_dict().items() if name in own and own[name].shape == value.shape
+    }
+    vae.load_state_dict(fitting, strict=False)
+    return len(fitting)
+
+
 def posterior(vae: AutoencoderKL | AutoencoderDC, image: Tensor, config: AutoencoderConfig) -> tuple[Tensor, Tensor]:
     """Mean and log variance of a latent; where the network gives a mean alone, the recipe's one variance for all."""
     encoded = vae.encode(image)
@@ -67,6 +80,8 @@ def train(config: AutoencoderConfig, folder: Path, device: str, data_folder: Pat
     """Train to the end (True) or to Ctrl-C (False); the finished autoencoder is saved in folder/vae."""
     torch.manual_seed(config.seed)
     module = build(config).to(memory_format=torch.channels_last)  # a tenth faster on a CPU
+    if config.start_from:
+        take_fitting(module, load_autoencoder(autoencoder_folder(config.start_from)).vae)
     trainer = Trainer(module, config, folder, warmup_steps=config.steps // 20, device=device)
     images = load_corpus(config.data, config.pool, config.image_size, data_folder).images
 
