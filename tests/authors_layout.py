@@ -41,8 +41,10 @@ OPEN_CLIP = {
     "layer_norm1": "ln_1", "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj", "self_attn": "attn",
 }  # fmt: skip
 TRANSFORMER = {
-    "pos_embed.proj": "x_embedder.proj", "pos_embed.pos_embed": "pos_embed", "time_text_embed.timestep_embedder.linear_1": "t_embedder.mlp.0",
-    "time_text_embed.timestep_embedder.linear_2": "t_embedder.mlp.2", "time_text_embed.text_embedder.linear_1": "y_embedder.mlp.0",
+    "pos_embed.proj": "x_embedder.proj", "pos_embed.pos_embed": "pos_embed",
+    "time_text_embed.timestep_embedder.linear_1": "t_embedder.mlp.0",
+    "time_text_embed.timestep_embedder.linear_2": "t_embedder.mlp.2",
+    "time_text_embed.text_embedder.linear_1": "y_embedder.mlp.0",
     "time_text_embed.text_embedder.linear_2": "y_embedder.mlp.2", "norm_out.linear": "final_layer.adaLN_modulation.1",
     "proj_out": "final_layer.linear",
 }  # fmt: skip
@@ -71,7 +73,9 @@ def autoencoder(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return _renamed(weights, VAE, {"conv_shortcut": "nin_shortcut"}, "first_stage_model")
 
 
-def _renamed(weights: dict[str, Tensor], places: dict[str, str], inside: dict[str, str], prefix: str) -> dict[str, Tensor]:
+def _renamed(
+    weights: dict[str, Tensor], places: dict[str, str], inside: dict[str, str], prefix: str
+) -> dict[str, Tensor]:
     found = {}
     for name, value in weights.items():
         place = max((start for start in places if name.startswith(start + ".")), key=len, default=None)
