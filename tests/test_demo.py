@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 import torch
@@ -83,8 +84,10 @@ def test_the_page_builds_with_named_endpoints_and_no_way_around_the_queue(sessio
 
 
 def test_the_page_opens_with_a_picture_of_the_embedded_model_and_waits_for_others(session):
-    picture = generate.opening(Session.load("scenes"))
+    opened = Session.load("scenes")
+    picture = generate.opening(opened)
     assert picture.size == (128, 128) and Recipe.from_json(picture.info["recipe"]).seed == 7
+    assert re.fullmatch(r"4 pictures, about \d+ s", guidance_tab.cost_words(opened, "1,2,4,8", "7", 12, "scenes"))
     assert generate.opening(session) is None
 
 

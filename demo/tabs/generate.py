@@ -139,13 +139,14 @@ def draw(session: Session, prompt: str, negative_prompt: str, seed: int, steps: 
          scheduler: str, schedule: str, size: str, name: str) -> Iterator[tuple[Image.Image, str]]:  # fmt: skip
     """Previews of the predicted clean latent, then the picture with its recipe inside."""
     model, began = session.model_of(name), time.perf_counter()
-    width, height = sizes_of(size)
+    rows, (width, height) = model.network_rows, sizes_of(size)
     settings = {"steps": steps, "scheduler": scheduler, "negative_prompt": negative_prompt, "guidance_schedule": schedule,
                 "height": height, "width": width}  # fmt: skip
     for state in model.denoise(prompt, seed, guidance_scale, **settings):
         left = (time.perf_counter() - began) / (state.step + 1) * (state.steps - state.step - 1)
         if state.step % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:
             yield to_pil(model.decode(state.clean)[0]), f"Step {state.step + 1} of {state.steps}, {left:.1f} s left"
+    session.seconds_per_row.setdefault(name, (time.perf_counter() - began) / (model.network_rows - rows))
     picture = to_pil(model.decode(state.latent)[0])
     picture.info.update(recipe_for(model, prompt, seed, guidance_scale, **settings).to_png_text())
     unseen = model.unseen_words([prompt])

@@ -64,7 +64,10 @@ def build(session: Session) -> None:
         concurrency_id="device", concurrency_limit=1, show_progress="minimal",
         show_progress_on=[status],
     )  # fmt: skip
-    sweeping.success(lambda: gr.DownloadButton(visible=True), None, keep, **controls.QUIET)
+    sweeping.success(
+        lambda *values: [gr.DownloadButton(visible=True), cost_words(session, *values)], [scales, seeds, steps, model],
+        [keep, cost], **controls.QUIET,
+    )  # fmt: skip
     stop.click(
         controls.stopped(session, "Stopped; the cells stay as they are."), None, status, cancels=[sweeping], api_visibility="private",
         queue=False,
