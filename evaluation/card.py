@@ -3,7 +3,7 @@
     python -m evaluation.card scenes
     python -m evaluation.card fashion --data FOLDER      the folder of the official Fashion-MNIST files
 
-Makes held-out captions into pictures at every guidance scale (resumable), and prints every metric
+Makes held-out captions into pictures at every guidance scale (in float32 on every machine, resumable), and prints every metric
 against w, the autoencoder's PSNR, the ceilings, and for the drawn world how far the model composes. The model may be
 a folder that `ldm_core.training` made. An autoencoder alone has `python -m evaluation.autoencoders`.
 """
@@ -129,7 +129,7 @@ def main(argv: list[str] | None = None) -> int:
     prompts.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in captions(world, arguments.count)))
     status = run.main(["--model", arguments.model, "--prompts", str(prompts), "--out", str(out / "run"),
                        "--steps", str(steps), "--guidance-scales", arguments.guidance_scales or SCALES[world],
-                       "--metrics", METRICS[world]])  # fmt: skip
+                       "--metrics", METRICS[world], "--dtype", "float32"])  # fmt: skip
     if status:
         return status
     sheet(out / "run", model.spec.guidance_scale).save(out / "sheet.png")
