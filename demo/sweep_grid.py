@@ -42,26 +42,30 @@ def distance(picture: Image.Image, other: Image.Image) -> float:
     return float(np.sqrt(np.square(first - second).mean()))
 
 
-def grid_html(cells: list[SweepCell], prompt: str) -> str:
-    """Seeds down, scales across; every picture with its scale and what was measured below it."""
+def grid_html(cells: list[SweepCell], prompt: str, preview: bool = False) -> str:
+    """Seeds down, scales across; every picture with its scale and what was measured below it.
+
+    A preview's pictures are packed tight, so that on a slow line the next ones do not wait behind them.
+    """
     scales = list(dict.fromkeys(cell.guidance_scale for cell in cells))
     rows = []
     for seed in dict.fromkeys(cell.seed for cell in cells):
         row = {cell.guidance_scale: cell for cell in cells if cell.seed == seed}
-        rows.append(f"<tr><th>seed {seed}</th>{''.join(_figure(row[scale], prompt) for scale in scales)}</tr>")
+        rows.append(f"<tr><th>seed {seed}</th>{''.join(_figure(row[scale], prompt, preview) for scale in scales)}</tr>")
     head = "".join(f"<th>w = {scale:g}</th>" for scale in scales)
     return (
         f'<div class="sweep"><table><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
     )
 
 
-def _figure(cell: SweepCell, prompt: str) -> str:
+def _figure(cell: SweepCell, prompt: str, preview: bool) -> str:
+    kind, options = ("webp", {"quality": 75, "method": 0}) if preview else ("png", {"compress_level": 1})
     buffer = io.BytesIO()
-    cell.picture.save(buffer, format="PNG", compress_level=1)
+    cell.picture.save(buffer, format=kind, **options)
     source = base64.b64encode(buffer.getvalue()).decode()
     words = html.escape(f"{prompt}, guidance scale {cell.guidance_scale:g}, seed {cell.seed}")
     notes = "".join(f"<div>{html.escape(name)} {value:.3g}</div>" for name, value in cell.scores.items())
-    return f'<td><img alt="{words}" title="{words}" src="data:image/png;base64,{source}">{notes}</td>'
+    return f'<td><img alt="{words}" title="{words}" src="data:image/{kind};base64,{source}">{notes}</td>'
 
 
 def contact_sheet(cells: list[SweepCell]) -> Image.Image:

@@ -42,6 +42,7 @@ def test_all_cells_stream_together_and_the_last_are_the_models_own(session, tiny
     frames = list(guidance.handler(session)(**good(session)))
     grids = [frame[0] for frame in frames if isinstance(frame[0], str)]
     assert len(frames) == 6 and len(grids) == 2 and all(grid.count("<img") == 6 for grid in grids)
+    assert len(grids[0]) < 0.7 * len(grids[1]), "previews are packed tight"
     assert grids[-1].index("w = 1<") < grids[-1].index("w = 4<") and grids[-1].count("saturation") == 6
     assert session.seconds_per_row[tiny.spec.reference] > 0 and not session.lane.locked()
     path = frames[-1][3]

@@ -165,7 +165,7 @@ def draw(
         words = f"Step {state.step + 1} of {state.steps}, {left:.1f} s left"
         if (state.step + 1) % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:
             cells = cells_of(model.decode(state.clean), scales, seeds)
-            yield grid_html(cells, prompt), words, gr.skip(), gr.skip()
+            yield grid_html(cells, prompt, preview=True), words, gr.skip(), gr.skip()
         else:
             yield gr.skip(), words, gr.skip(), gr.skip()
     session.seconds_per_row[name] = (time.perf_counter() - began) / max(1, model.network_rows - rows)
