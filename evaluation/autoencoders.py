@@ -29,7 +29,7 @@ from .metrics.reconstruction import crop
 from .metrics.round_trip import QUALITIES, round_trip, same_cost
 
 CODECS = [f"psnr_{codec.lower()}" for codec in QUALITIES]
-DEFAULT = "photo-f4,photo-f8"
+DEFAULT = "photo-f4,photo-f8,photo-f16"
 
 
 def compare(image: Tensor, autoencoder: Autoencoder) -> dict[str, float]:

@@ -119,6 +119,7 @@ AUTOENCODERS: dict[str, AutoencoderSpec] = {
     for spec in (
         _embedded("photo-f4", 4, 6),
         _embedded("photo-f8", 8, 12),
+        _embedded("photo-f16", 16, 24),
         _published("sd-vae-ft-mse", "stabilityai/sd-vae-ft-mse", "sd", "Stable Diffusion 1 and 2, tuned for MSE", 0.3),
         _published("sd-vae-ft-ema", "stabilityai/sd-vae-ft-ema", "sd", "Stable Diffusion 1 and 2, tuned longer", 0.3),
         _published("sdxl-vae", "stabilityai/sdxl-vae", "sdxl", "Stable Diffusion XL", 0.3),
