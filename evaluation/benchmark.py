@@ -17,8 +17,8 @@ import sys
 import time
 from pathlib import Path
 
+import diffusers
 import torch
-from diffusers import StableDiffusionPipeline
 
 import ldm_core
 from ldm_core.loading import choose_device, quiet
@@ -31,9 +31,9 @@ SCALES = (1.5, 2, 3, 4, 5, 6, 7, 8)
 PROMPT, SEED = "a red house on the left and a pine tree on the right, mountains, in a snowy field at night", 7
 
 
-def diffusers_pipeline(model: LatentDiffusion) -> StableDiffusionPipeline:
+def diffusers_pipeline(model: LatentDiffusion) -> diffusers.StableDiffusionPipeline:
     """diffusers' pipeline on the model's folder, all of it in the denoiser's precision, as people run it."""
-    pipeline = StableDiffusionPipeline.from_pretrained(model.spec.source, torch_dtype=torch.float32)
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(model.spec.source, torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(model.device, model.dtype)
 
