@@ -20,9 +20,9 @@ VARIANTS: dict[str, dict[str, object]] = {
     "interval 0.1,0.9": {"guidance_interval": (0.1, 0.9)},
     "interval 0.2,0.8": {"guidance_interval": (0.2, 0.8)},
     "interval 0.3,1": {"guidance_interval": (0.3, 1.0)},
+    "until alike 0.999": {"guidance_until_alike": 0.999},
+    "until alike 0.995": {"guidance_until_alike": 0.995},
     "until alike 0.99": {"guidance_until_alike": 0.99},
-    "until alike 0.98": {"guidance_until_alike": 0.98},
-    "until alike 0.95": {"guidance_until_alike": 0.95},
 }
 METRICS = ("scene_accuracy", "fd_scenes")
 

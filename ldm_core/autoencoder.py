@@ -7,7 +7,9 @@ Each image is encoded and decoded by itself, so its bytes do not depend on its n
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -68,6 +70,22 @@ class Autoencoder:
         if not torch.isfinite(decoded).all():
             raise FloatingPointError("the decoded images are not finite: the latents or the weights are damaged")
         return from_model(decoded)
+
+    @torch.inference_mode()
+    def preview(self, latents: Tensor) -> Tensor:
+        """As `decode`, but in bfloat16 and many at once: to be looked at while the real pictures form, in half the time
+        where the device calculates in bfloat16."""
+        together = self.tile**2 // (
+            latents[0, 0].numel() * self.factor**2
+        )  # images that take no more memory than a tile
+        if not together:
+            return self.decode(latents)
+        raw = (latents.float().to(self.device) / self.scaling + self.shift).bfloat16()
+        return from_model(torch.cat([self._rough.decode(part).sample.float().cpu() for part in raw.split(together)]))
+
+    @cached_property
+    def _rough(self) -> torch.nn.Module:
+        return copy.deepcopy(self.vae).bfloat16()
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """decode(encode(images)): what the autoencoder keeps of them, (B, 3, H, W) in [0, 1]."""

@@ -56,6 +56,22 @@ def test_the_tiny_autoencoder_class_works_too():
     assert tiny.factor == 2 and tiny.reconstruct(torch.rand(1, 3, 16, 16)).shape == (1, 3, 16, 16)
 
 
+@pytest.mark.parametrize("tile", [1024, 32, 16])
+def test_previews_are_nearly_the_pictures_however_many_go_together(tiny, tile):
+    latents = torch.randn(3, 4, 16, 16)
+    coder = Autoencoder(tiny.autoencoder.vae, tile=tile)  # nine hundred, one, or none of these images at once
+    previews, pictures = coder.preview(latents), coder.decode(latents)
+    assert previews.shape == pictures.shape and previews.dtype == torch.float32
+    assert (previews - pictures).abs().mean() < 2 / 255
+    assert torch.equal(previews, pictures) == (tile == 16)
+    assert coder.vae.dtype == torch.float32
+
+
+def test_a_model_in_float32_previews_in_float32(tiny):
+    latents = torch.randn(1, 4, 16, 16)
+    assert tiny.dtype == torch.float32 and torch.equal(tiny.preview(latents), tiny.decode(latents))
+
+
 def test_wrong_shapes_are_named(tiny):
     with pytest.raises(ValueError, match="multiples of 2"):
         tiny.encode(torch.rand(1, 3, 15, 16))

@@ -164,7 +164,7 @@ def draw(
         left = (time.perf_counter() - began) / (state.step + 1) * (state.steps - state.step - 1)
         words = f"Step {state.step + 1} of {state.steps}, {left:.1f} s left"
         if (state.step + 1) % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:
-            cells = cells_of(model.decode(state.clean), scales, seeds)
+            cells = cells_of(model.preview(state.clean), scales, seeds)
             yield grid_html(cells, prompt, preview=True), words, gr.skip(), gr.skip()
         else:
             yield gr.skip(), words, gr.skip(), gr.skip()
