@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from ldm_core import guidance
 from ldm_core.registry import ModelSpec
 from ldm_core.sampling import SCHEDULERS
 
+from . import over_time
 from .session import Session, sizes
 
 FIRST_SEED = 7
@@ -115,7 +115,7 @@ def advanced(session: Session, prompt: gr.Textbox, seed: gr.Number, scale: gr.Sl
     )
     known = schedulers(session, spec.reference)
     scheduler = gr.Dropdown(known, value=known[0], label="Scheduler")
-    schedule = gr.Dropdown(list(guidance.SCHEDULES), value="constant", label="Guidance over time")
+    schedule = over_time.choice()
     return Settings(prompt, negative, seed, steps, scale, scheduler, schedule, size, model)
 
 

@@ -10,13 +10,13 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 
 import ldm_core
-from ldm_core import guidance
 from ldm_core.autoencoder import Autoencoder
 from ldm_core.loading import autoencoder_folder, load_autoencoder
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.registry import MODELS, ModelSpec
 from ldm_core.sampling import SCHEDULERS
 
+from .over_time import OVER_TIME
 from .scratch import Scratch
 
 
@@ -103,7 +103,7 @@ class Session:
             _number(steps, 1, limits.steps, "Steps", whole=True),
             _number(guidance_scale, 0, limits.guidance_scale, "The guidance scale"),
             _one_of(scheduler, SCHEDULERS, "The scheduler"),
-            _one_of(guidance_schedule, guidance.SCHEDULES, "The guidance schedule"),
+            _one_of(guidance_schedule, OVER_TIME, "The guidance schedule"),
             "",
             _one_of(model, self.specs, "The model"),
         ]

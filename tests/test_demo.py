@@ -102,9 +102,10 @@ def test_another_size_is_drawn_and_goes_into_the_recipe(session):
     assert picture.size == (48, 32) and Recipe.from_json(picture.info["recipe"]).width == 48
 
 
-def test_a_picture_dropped_back_restores_every_setting_and_is_made_again_byte_for_byte(session, tmp_path):
+@pytest.mark.parametrize("schedule", ["cosine", "interval"])
+def test_a_picture_dropped_back_restores_every_setting_and_is_made_again_byte_for_byte(session, tmp_path, schedule):
     given = good(
-        session, seed=11, guidance_scale=2.5, negative_prompt="clouds", guidance_schedule="cosine", size="32 x 48"
+        session, seed=11, guidance_scale=2.5, negative_prompt="clouds", guidance_schedule=schedule, size="32 x 48"
     )
     picture, _ = list(generate.handler(session)(**given))[-1]
     png_of(picture, tmp_path / "one.png")

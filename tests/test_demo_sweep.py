@@ -13,7 +13,7 @@ from PIL import Image
 
 pytest.importorskip("gradio")
 
-from demo import sweep_grid  # noqa: E402
+from demo import over_time, sweep_grid  # noqa: E402
 from demo.session import Session  # noqa: E402
 from demo.sweep_grid import SweepCell  # noqa: E402
 from demo.tabs import guidance  # noqa: E402
@@ -56,6 +56,20 @@ def test_all_cells_stream_together_and_the_last_are_the_models_own(session, tiny
     torch.testing.assert_close(from_pil(picture), expected[2, 1], atol=0.51 / 255, rtol=0)
     assert table[0] == "file,guidance_scale,seed,saturation,change" and len(table) == 7
     assert recipe.seed == 8 and recipe.guidance_scale == 4 and "recipe" in picture.info
+
+
+def test_guidance_within_an_interval_saves_rows_and_stands_in_the_recipe(session, tiny):
+    rows = []
+    for schedule in ("constant", "interval"):
+        before = tiny.network_rows
+        frames = list(
+            guidance.handler(session)(**good(session, guidance_scales="4", guidance_schedule=schedule, steps=10))
+        )
+        rows.append(tiny.network_rows - before)
+    assert rows == [2 * 20, 2 * 16], "of ten steps the first, t = 1 and 0.9, and the last, 0.1, go without"
+    with zipfile.ZipFile(frames[-1][3]) as archive:
+        recipe = Recipe.from_json(archive.read("a-red-house_w4_seed7.json").decode())
+    assert recipe.guidance_interval == (0.2, 0.8) and recipe.guidance_schedule == "constant"
 
 
 def test_pictures_of_a_known_world_are_scored_against_the_prompt():
@@ -123,9 +137,15 @@ def test_stopping_gives_the_lane_back(session):
     assert not session.lane.locked()
 
 
+def heights(name):
+    """Of the drawn curve, from noise to picture; 7 for a weight of 1."""
+    points = re.search('points="([^"]+)"', over_time.curve_svg(name))[1].split()
+    return [62 - float(point.split(",")[1]) for point in points]
+
+
 def test_the_drawn_curve_follows_the_schedule():
-    heights = [[float(point.split(",")[1]) for point in re.search('points="([^"]+)"', guidance.curve_svg(name))[1].split()]
-               for name in ("constant", "linear")]  # fmt: skip
-    assert (
-        len(set(heights[0])) == 1 and heights[1] == sorted(heights[1], reverse=True) and heights[1][0] > heights[1][-1]
-    )
+    assert set(heights("constant")) == {28}
+    rising = heights("linear")
+    assert rising == sorted(rising) and rising[0] == 7 and rising[-1] == 49
+    within = heights("interval")
+    assert within[0] == within[-1] == 7 and within[len(within) // 2] == 28 and set(within) == {7, 28}

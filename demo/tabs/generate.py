@@ -13,7 +13,7 @@ from PIL import Image
 from ldm_core.images import to_pil
 from ldm_core.recipe import Recipe, read_png, recipe_for
 
-from .. import controls
+from .. import controls, over_time
 from ..session import Session, sizes_of
 from ..uploads import check_upload
 
@@ -82,7 +82,7 @@ def restore(session: Session, path: str) -> list[object]:
         raise gr.Error(words, title="Not restored") from None
     size = f"{recipe.width} x {recipe.height}"
     values = [recipe.prompt, recipe.negative_prompt, recipe.seed, recipe.steps, recipe.guidance_scale, recipe.scheduler,
-              recipe.guidance_schedule, size, recipe.model]  # fmt: skip
+              over_time.name_of(recipe) or recipe.guidance_schedule, size, recipe.model]  # fmt: skip
     if wrong := " ".join(filter(None, session.problems(*values))):
         raise gr.Error(wrong, title="Not restored")
     return [*values, restored_words(session, recipe)]
@@ -98,7 +98,7 @@ def restored_words(session: Session, recipe: Recipe) -> str:
         recipe.weights != now.weights
         or recipe.vae
         or recipe.lora
-        or recipe.guidance_interval
+        or over_time.name_of(recipe) is None
         or recipe.guidance_rescale
         or recipe.guidance_until_alike is not None
     ):
@@ -140,8 +140,8 @@ def draw(session: Session, prompt: str, negative_prompt: str, seed: int, steps: 
     """Previews of the predicted clean latent, then the picture with its recipe inside."""
     model, began = session.model_of(name), time.perf_counter()
     rows, (width, height) = model.network_rows, sizes_of(size)
-    settings = {"steps": steps, "scheduler": scheduler, "negative_prompt": negative_prompt, "guidance_schedule": schedule,
-                "height": height, "width": width}  # fmt: skip
+    settings = {"steps": steps, "scheduler": scheduler, "negative_prompt": negative_prompt, "height": height, "width": width,
+                **over_time.OVER_TIME[schedule]}  # fmt: skip
     for state in model.denoise(prompt, seed, guidance_scale, **settings):
         left = (time.perf_counter() - began) / (state.step + 1) * (state.steps - state.step - 1)
         if state.step % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:

@@ -15,11 +15,10 @@ from PIL import Image
 
 from evaluation.metrics.detectors import Detector, load_detector
 from evaluation.scales import parse_scales
-from ldm_core import guidance
 from ldm_core.images import from_pil
 from ldm_core.recipe import recipe_for
 
-from .. import controls
+from .. import controls, over_time
 from ..session import Session
 from ..sweep_grid import SweepCell, cells_of, distance, grid_html, saturation, write_zip
 
@@ -50,14 +49,14 @@ def build(session: Session) -> None:
                 go, stop = gr.Button("Sweep", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
             cost = gr.Markdown(cost_words(session, "1,2,4,8", "7", spec.steps, spec.reference))
             with gr.Accordion("Advanced", open=False):
-                schedule = gr.Dropdown(list(guidance.SCHEDULES), value="constant", label="Guidance over time")
-                curve = gr.HTML(curve_svg("constant"))
+                schedule = over_time.choice()
+                curve = gr.HTML(over_time.curve_svg("constant"))
                 steps = gr.Slider(1, session.limits.steps, spec.steps, step=1, label="Steps")
                 model = gr.Dropdown(list(session.specs), value=spec.reference, label="Model")
     for trigger in (scales.change, seeds.change, steps.change, model.change):
         trigger(lambda *values: cost_words(session, *values), [scales, seeds, steps, model], cost, **controls.QUIET)
     model.input(functools.partial(choose_model, session), model, [prompt, steps], **controls.QUIET)
-    schedule.change(curve_svg, schedule, curve, **controls.QUIET)
+    schedule.change(over_time.curve_svg, schedule, curve, **controls.QUIET)
     sweeping = go.click(
         handler(session), [prompt, scales, seeds, schedule, steps, model], [grid, status, chart, keep], api_name="sweep",
         validator=controls.validator(session, functools.partial(problems, session)),
@@ -158,7 +157,7 @@ def draw(
     """Previews of all cells together, then the pictures with what is measured of them, and a zip."""
     model, began = session.model_of(name), time.perf_counter()
     rows = model.network_rows
-    settings = {"steps": steps, "guidance_schedule": schedule}
+    settings = {"steps": steps, **over_time.OVER_TIME[schedule]}
     each = [scale for scale in scales for _ in seeds]
     for state in model.denoise(prompt, seeds * len(scales), each, **settings):
         left = (time.perf_counter() - began) / (state.step + 1) * (state.steps - state.step - 1)
@@ -220,14 +219,3 @@ def chart_of(session: Session, cells: list[SweepCell]) -> gr.LinePlot:
         "seed": [f"seed {cell.seed}" for cell in cells],
     })  # fmt: skip
     return gr.LinePlot(table, visible=len({cell.guidance_scale for cell in cells}) > 1, y_title=name)
-
-
-def curve_svg(schedule: str) -> str:
-    """The weight over time for w = 4, noise at the left, as a small drawing."""
-    points = [(t / 40, guidance.weight(4.0, 1 - t / 40, schedule)) for t in range(41)]
-    line = " ".join(f"{10 + 180 * x:.1f},{62 - 7 * w:.1f}" for x, w in points)
-    return (
-        '<svg class="curve" viewBox="0 0 200 78" role="img" aria-label="guidance weight over time">'
-        f'<polyline points="{line}" fill="none" stroke="currentColor" stroke-width="2"/>'
-        '<text x="10" y="75">noise</text><text x="190" y="75" text-anchor="end">picture</text></svg>'
-    )
