@@ -143,13 +143,13 @@ def test_a_dropped_picture_restores_everything_and_is_drawn_again_byte_for_byte(
 
 
 def test_a_photo_is_compared_with_numbers_and_a_slider_that_keys_move(visit, tmp_path):
-    Image.fromarray(scenes.draw(scenes.random_scene(9), 200)).save(tmp_path / "photo.jpg", quality=95)
+    Image.fromarray(scenes.draw(scenes.random_scene(9), 192)).save(tmp_path / "photo.jpg", quality=95)
     visit.tab("Autoencoders")
     visit.page.get_by_label("Remove Image").first.click()
     visit.page.set_input_files("#photo input[type=file]", tmp_path / "photo.jpg")
     visit.page.wait_for_selector("#photo img")
     visit.page.get_by_role("button", name="Compare").click()
-    visit.wait_for_words("The photo was .* 200 x 200 pixels", "#compare-status")
+    visit.wait_for_words("The photo was .* 192 x 192 pixels", "#compare-status")
     assert re.search(r"photo-f8\s+\d\d\.\d\d", visit.page.inner_text("#comparison table"))
     slider = visit.page.locator(".cut input").first
     slider.focus()
