@@ -165,4 +165,11 @@ def test_a_phone_needs_no_sideways_scrolling(browser, demo_server, dark):
         visit.tab(name)
         visit.page.wait_for_timeout(300)
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390, name
+    visit.tab("Guidance sweep")
+    visit.page.get_by_role("button", name="Sweep").click()
+    keep = visit.page.get_by_role("button", name="Keep all (zip)")
+    keep.wait_for()
+    box = keep.bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= 390, "only the grid itself is wider than the screen"
+    assert visit.page.evaluate("(e => e.scrollWidth > e.clientWidth)(document.querySelector('.sweep'))"), "and scrolls"
     visit.page.close()
