@@ -19,17 +19,9 @@ PATCH = 64  # pixels: the worst one is shown enlarged
 WORST = 64  # levels of 255 at the bright end of the error map; the same for all, so that maps can be compared
 CHANNELS = 16  # of a latent, shown at most
 COLUMNS = (
-    "",
-    "PSNR, dB",
-    "SSIM",
-    "latent",
-    "values saved",
-    "kB at 8 bits",
-    "bicubic",
-    "JPEG",
-    "WebP",
-    "encode, decode",
-)
+    "", "PSNR, dB", "SSIM", "latent", "values saved", "kB at 8 bits", "bicubic, dB", "JPEG, dB", "WebP, dB",
+    "encode, decode, s",
+)  # fmt: skip
 # Dark to bright, equal steps to the eye.
 HEAT = np.array([(0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164)], float)
 
@@ -74,11 +66,11 @@ def _row(each: Compared, best: bool) -> str:
     trip = each.trip
     channels, height, width = trip.latent.shape[1:]
     sampled = f" <small>(sampled {each.sampled_psnr:.2f})</small>" if each.sampled_psnr is not None else ""
-    others = ["unreachable" if value is None else f"{value:.2f} dB" for value in each.others.values()]
+    others = ["unreachable" if value is None else f"{value:.2f}" for value in each.others.values()]
     cells = [
         f"<b>{trip.psnr:.2f}</b>{sampled}" if best else f"{trip.psnr:.2f}{sampled}", f"{trip.ssim:.3f}",
         f"{channels} x {height} x {width}", f"{trip.values_saved:.0f}x", f"{trip.byte_count / 1000:.1f}",
-        *others, f"{trip.encode_seconds:.2f} s, {trip.decode_seconds:.2f} s",
+        *others, f"{trip.encode_seconds:.2f}, {trip.decode_seconds:.2f}",
     ]  # fmt: skip
     name = f"<td title='{html.escape(each.words)}'>{html.escape(each.name)}</td>"
     return f"<tr>{name}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
