@@ -7,7 +7,7 @@ import importlib
 import pytest
 
 COMMANDS = (
-    "demo.app", "evaluation.autoencoders", "evaluation.benchmark", "evaluation.card", "evaluation.compare",
+    "demo.app", "demo.timing", "evaluation.autoencoders", "evaluation.benchmark", "evaluation.card", "evaluation.compare",
     "evaluation.reference", "evaluation.run", "evaluation.metrics.train_fashion_detector",
     "evaluation.metrics.train_scenes_detector", "ldm_core.training.train_autoencoder", "ldm_core.training.train_denoiser",
 )  # fmt: skip

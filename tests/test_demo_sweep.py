@@ -13,7 +13,7 @@ from PIL import Image
 
 pytest.importorskip("gradio")
 
-from demo import over_time, sweep_grid  # noqa: E402
+from demo import over_time, sweep_grid, timing  # noqa: E402
 from demo.session import Session  # noqa: E402
 from demo.sweep_grid import SweepCell  # noqa: E402
 from demo.tabs import guidance  # noqa: E402
@@ -149,3 +149,14 @@ def test_the_drawn_curve_follows_the_schedule():
     assert rising == sorted(rising) and rising[0] == 7 and rising[-1] == 49
     within = heights("interval")
     assert within[0] == within[-1] == 7 and within[len(within) // 2] == 28 and set(within) == {7, 28}
+
+
+def test_the_pages_speed_is_measured_by_its_own_buttons(tiny_folder, capsys):
+    assert timing.main(["--model", str(tiny_folder), "--repeats", "1"]) == 0
+    _, first, picture, sweep = capsys.readouterr().out.splitlines()
+    seconds = [float(re.search(r": ([0-9.]+) s$", line)[1]) for line in (first, picture)]
+    together, one_by_one, ratio = map(float, re.findall(r"[0-9.]+(?= s|$)", sweep))
+    assert seconds[0] <= seconds[1] < one_by_one and ratio == pytest.approx(together / one_by_one, abs=0.2)
+    with pytest.raises(SystemExit):
+        timing.main(["--repeats", "0"])
+    assert "must be 1 or more" in capsys.readouterr().err

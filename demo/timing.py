@@ -1,0 +1,79 @@
+"""How quick the page is on this machine once it is warm.
+
+    python -m demo.timing
+
+Calls what the page's buttons call, without a browser or a network between: the first preview, a whole picture, and a
+sweep of eight guidance scales against the same eight pictures drawn one by one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+from evaluation.timing import alternating
+from ldm_core.loading import quiet
+
+from .controls import EXAMPLES, FIRST_SEED
+from .session import Session
+from .tabs import generate, guidance
+
+SCALES = range(1, 9)
+
+
+def picture_seconds(draw: Callable, prompt: str, scale: float) -> tuple[float, float]:
+    """Until the first preview, and until the picture."""
+    began = time.perf_counter()
+    shown = [time.perf_counter() - began for _ in draw(prompt, seed=FIRST_SEED, guidance_scale=scale)]
+    return shown[0], shown[-1]
+
+
+def rows(session: Session, repeats: int) -> list[tuple[str, str]]:
+    """What was measured, in words."""
+    prompt = EXAMPLES[session.model.spec.world][0]
+    draw, sweep = generate.handler(session), guidance.handler(session)
+    singles: list[tuple[float, float]] = []
+
+    def one_by_one() -> None:
+        singles.extend(picture_seconds(draw, prompt, scale) for scale in SCALES)
+
+    def together() -> None:
+        list(sweep(prompt, ",".join(map(str, SCALES)), str(FIRST_SEED)))
+
+    swept, eight = alternating(together, one_by_one, repeats)
+    warm = singles[len(SCALES) :]  # the first round warms up
+    first, whole = (statistics.median(seconds) for seconds in zip(*warm))
+    return [
+        ("first preview", f"{first:.2f} s"),
+        ("picture", f"{whole:.2f} s"),
+        ("8-cell sweep / eight pictures", f"{swept:.2f} s / {eight:.2f} s = {swept / eight:.2f}"),
+    ]
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m demo.timing", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("--model", default="scenes", help="registry name, folder or hub id (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=5, help="turns that medians are taken of (default: %(default)s)")
+    arguments = parser.parse_args(argv)
+    if arguments.repeats < 1:
+        parser.exit(2, f"{parser.prog}: error: --repeats must be 1 or more, got {arguments.repeats}\n")
+    quiet()
+    try:
+        session = Session.load(arguments.model)
+    except ValueError as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    dtype = str(session.model.dtype).removeprefix("torch.")
+    print(f"{session.model.spec.name}, {session.model.spec.steps} steps, {dtype} on {session.model.device}, "
+          f"{torch.get_num_threads()} threads")  # fmt: skip
+    for what, measured in rows(session, arguments.repeats):
+        print(f"{what}: {measured}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
