@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from evaluation.metrics import distribution
 from evaluation.metrics.distribution import FrechetReference, KernelReference, Moments, NeighbourReference
 
 
@@ -157,3 +158,28 @@ def test_a_sample_against_itself_is_precise_and_covers_everything():
 
 def test_recall_says_nothing_of_too_few_images():
     assert np.isnan(NeighbourReference(np.eye(8), "recall").distance(np.eye(8)[:3]))
+
+
+@pytest.mark.parametrize("statistic", ["precision", "recall", "density", "coverage"])
+@pytest.mark.parametrize("rows", [7, 2000])
+def test_leaving_a_block_out_is_as_if_it_had_never_been(statistic, rows, monkeypatch):
+    monkeypatch.setattr(distribution, "ROWS", rows)  # a portion of the pairs, or all at once
+    rng = np.random.default_rng(0)
+    real, fake, blocks = rng.normal(size=(50, 4)), 1.3 * rng.normal(size=(41, 4)), np.arange(41) % 6
+    reference = NeighbourReference(real, statistic)
+    whole, without = reference.leave_out(fake, blocks)
+    assert whole == reference.distance(fake) and len(without) == 6
+    for block, value in enumerate(without):
+        assert value == pytest.approx(plainly(statistic, real, fake[blocks != block], 5), abs=1e-12)
+
+
+def plainly(statistic, real, fake, k):
+    """The papers' definitions, pair by pair."""
+    apart = np.array([[np.linalg.norm(x - y) for y in fake] for x in real])
+    reach = [np.array([sorted(np.linalg.norm(x - y) for y in points)[k] for x in points]) for points in (real, fake)]
+    if statistic == "recall":
+        return np.mean([any(apart[i, j] <= reach[1][j] for j in range(len(fake))) for i in range(len(real))])
+    if statistic == "coverage":
+        return np.mean([min(apart[i]) <= reach[0][i] for i in range(len(real))])
+    held = [sum(apart[i, j] <= reach[0][i] for i in range(len(real))) for j in range(len(fake))]
+    return np.mean([count > 0 for count in held]) if statistic == "precision" else np.mean(held) / k
