@@ -11,11 +11,10 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 
 import torch
 
-from evaluation.timing import alternating
 from ldm_core.loading import quiet
 
 from .controls import EXAMPLES, FIRST_SEED
@@ -25,31 +24,30 @@ from .tabs import generate, guidance
 SCALES = range(1, 9)
 
 
-def picture_seconds(draw: Callable, prompt: str, scale: float) -> tuple[float, float]:
-    """Until the first preview, and until the picture."""
+def seconds_of(frames: Iterable) -> tuple[float, float]:
+    """Until the first of what a button shows, and until the last."""
     began = time.perf_counter()
-    shown = [time.perf_counter() - began for _ in draw(prompt, seed=FIRST_SEED, guidance_scale=scale)]
+    shown = [time.perf_counter() - began for _ in frames]
     return shown[0], shown[-1]
 
 
 def rows(session: Session, repeats: int) -> list[tuple[str, str]]:
-    """What was measured, in words."""
+    """What was measured, in words: medians over turns of eight pictures and a sweep, after one turn that warms up."""
     prompt = EXAMPLES[session.model.spec.world][0]
     draw, sweep = generate.handler(session), guidance.handler(session)
-    singles: list[tuple[float, float]] = []
-
-    def one_by_one() -> None:
-        singles.extend(picture_seconds(draw, prompt, scale) for scale in SCALES)
-
-    def together() -> None:
-        list(sweep(prompt, ",".join(map(str, SCALES)), str(FIRST_SEED)))
-
-    swept, eight = alternating(together, one_by_one, repeats)
-    warm = singles[len(SCALES) :]  # the first round warms up
-    first, whole = (statistics.median(seconds) for seconds in zip(*warm))
+    firsts, pictures, eights, sweeps = [], [], [], []
+    for turn in range(repeats + 1):
+        singles = [seconds_of(draw(prompt, seed=FIRST_SEED, guidance_scale=scale)) for scale in SCALES]
+        _, swept = seconds_of(sweep(prompt, ",".join(map(str, SCALES)), str(FIRST_SEED)))
+        if turn:
+            firsts += [first for first, _ in singles]
+            pictures += [whole for _, whole in singles]
+            eights.append(sum(whole for _, whole in singles))
+            sweeps.append(swept)
+    first, picture, eight, swept = map(statistics.median, (firsts, pictures, eights, sweeps))
     return [
         ("first preview", f"{first:.2f} s"),
-        ("picture", f"{whole:.2f} s"),
+        ("picture", f"{picture:.2f} s"),
         ("8-cell sweep / eight pictures", f"{swept:.2f} s / {eight:.2f} s = {swept / eight:.2f}"),
     ]
 
