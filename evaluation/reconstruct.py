@@ -18,7 +18,7 @@ from ldm_core.pipeline import LatentDiffusion
 from . import statistics
 from .metrics.catalogue import METRICS
 from .metrics.detectors import Detector
-from .metrics.distribution import FrechetReference, Moments
+from .metrics.frechet import FrechetReference, Moments
 from .metrics.reconstruction import crop, lpips, psnr, ssim
 from .score import BLOCKS, row
 

@@ -29,7 +29,7 @@ from ldm_core.loading import choose_device, quiet
 
 from .metrics.catalogue import RESIZE_MODES
 from .metrics.detectors import NAMES, Detector, load_detector
-from .metrics.distribution import Moments
+from .metrics.frechet import Moments
 
 COUNT = 2000  # drawings of the drawn world's own reference
 KEPT = 5000  # features that a file keeps for the kernel distance and the neighbours, spread evenly: more add little

@@ -11,9 +11,12 @@ import pandas as pd
 
 from . import statistics
 from .jobs import Job
+from .metrics.blocks import Blocks
 from .metrics.catalogue import DISTANCE, METRICS
 from .metrics.detectors import WorldDetector
-from .metrics.distribution import Blocks, FrechetReference, KernelReference, NeighbourReference
+from .metrics.frechet import FrechetReference
+from .metrics.kernel import KernelReference
+from .metrics.neighbours import NeighbourReference
 from .reference import Reference
 from .statistics import Estimate
 

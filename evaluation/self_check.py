@@ -10,7 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from .metrics.distribution import FrechetReference, KernelReference, NeighbourReference
+from .metrics.frechet import FrechetReference
+from .metrics.kernel import KernelReference
+from .metrics.neighbours import NeighbourReference
 from .metrics.reconstruction import psnr, ssim
 from .metrics.resize import resize
 from .statistics import jackknife, mean

@@ -7,8 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from evaluation.metrics import distribution
-from evaluation.metrics.distribution import FrechetReference, KernelReference, Moments, NeighbourReference
+from evaluation.metrics.frechet import FrechetReference, Moments
+from evaluation.metrics.kernel import KernelReference
+from evaluation.metrics.neighbours import NeighbourReference
 
 
 def test_equal_covariances_leave_the_squared_shift_of_the_means():
@@ -77,7 +78,7 @@ def test_each_left_out_block_gives_the_distance_of_what_is_left(n):
 
 @pytest.mark.parametrize("statistic", ["kernel", "cmmd"])
 def test_each_left_out_block_gives_the_kernel_distance_of_what_is_left(statistic, monkeypatch):
-    monkeypatch.setattr("evaluation.metrics.distribution.ROWS", 7)  # portions that do not divide the rows
+    monkeypatch.setattr("evaluation.metrics.blocks.ROWS", 7)  # portions that do not divide the rows
     rng = np.random.RandomState(4)
     reference, x = KernelReference(rng.randn(30, 8), statistic), rng.randn(23, 8) + 0.3
     whole, left_out = reference.leave_out(x, blocks(23))
@@ -163,7 +164,7 @@ def test_recall_says_nothing_of_too_few_images():
 @pytest.mark.parametrize("statistic", ["precision", "recall", "density", "coverage"])
 @pytest.mark.parametrize("rows", [7, 2000])
 def test_leaving_a_block_out_is_as_if_it_had_never_been(statistic, rows, monkeypatch):
-    monkeypatch.setattr(distribution, "ROWS", rows)  # a portion of the pairs, or all at once
+    monkeypatch.setattr("evaluation.metrics.blocks.ROWS", rows)  # a portion of the pairs, or all at once
     rng = np.random.default_rng(0)
     real, fake, blocks = rng.normal(size=(50, 4)), 1.3 * rng.normal(size=(41, 4)), np.arange(41) % 6
     reference = NeighbourReference(real, statistic)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from evaluation import reference
 from evaluation.metrics.detectors import load_detector
-from evaluation.metrics.distribution import Moments
+from evaluation.metrics.frechet import Moments
 from evaluation.run import main as run
 from ldm_core.data import scenes
 from ldm_core.images import from_uint8

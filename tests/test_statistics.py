@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from evaluation import statistics
-from evaluation.metrics.distribution import FrechetReference, Moments
+from evaluation.metrics.frechet import FrechetReference, Moments
 
 
 def test_a_mean_has_the_textbook_error_and_interval():

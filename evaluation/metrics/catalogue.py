@@ -19,7 +19,7 @@ class Metric:
     kind: str
     higher_is_better: bool
     detector: str = ""  # the name in detectors.py
-    statistic: str = ""  # of a distance: the name in distribution.py
+    statistic: str = ""  # of a distance: its name in score.target_of
     reads: Callable[[str], object] | None = None  # None for a prompt that the metric has nothing to say about
     nothing_read: str = ""  # the reason where that is so of every prompt
     has_ceiling: bool = False  # whether the detector knows what real images score

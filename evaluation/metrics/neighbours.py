@@ -1,0 +1,97 @@
+"""Fidelity and diversity of one set of features beside another, by nearest neighbours. Float64."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .blocks import Blocks, portions, without_each
+
+
+class NeighbourReference:
+    """A reference sample (m, d) with balls to each point's k-th neighbour, and one of four statistics of a sample:
+
+    precision, recall   the share of one sample inside the other's balls (Kynkaanniemi et al. 2019)
+    density, coverage   the same, robust to outliers among the generated (Naeem et al. 2020, eqs. 4 and 5)
+    """
+
+    def __init__(self, features: np.ndarray, statistic: str, neighbours: int = 5):
+        self.features, self.statistic, self.neighbours = np.asarray(features, np.float64), statistic, neighbours
+        self.radii = _radii(self.features, neighbours)
+
+    def distance(self, features: np.ndarray) -> float:
+        """The statistic of features (n, d); NaN with too few of them for their own balls."""
+        return self.leave_out(features, np.zeros(len(features), int))[0]
+
+    def leave_out(self, features: np.ndarray, blocks: Blocks) -> tuple[float, list[float]]:
+        """The statistic of all features (n, d), and with each block left out, in one pass over all pairs."""
+        features = np.asarray(features, np.float64)
+        kept = [np.ones(len(features), bool), *without_each(blocks)]
+        if self.statistic == "coverage":
+            shares = self._coverage(features, blocks, kept)
+        elif self.statistic == "recall":
+            shares = self._recall(features, blocks, kept)
+        else:
+            values = self._fidelity(features)
+            shares = [values[chosen].mean() for chosen in kept]
+        whole, *without = map(float, shares)
+        return whole, without
+
+    def _fidelity(self, features: np.ndarray) -> np.ndarray:
+        """What each of the features (n, d) adds: whether it lies in any of the reference's balls, or in how many of k."""
+        inside = [(apart <= self.radii[:, None]).sum(0) for _, apart in self._pairs(features)]
+        balls = np.concatenate(inside)
+        return balls > 0 if self.statistic == "precision" else balls / self.neighbours
+
+    def _coverage(self, features: np.ndarray, blocks: Blocks, kept: list[np.ndarray]) -> list[float]:
+        covered = np.zeros((blocks.max() + 1, len(self.features)), bool)  # by block: it has a point in the ball
+        for part, apart in self._pairs(features):
+            inside = apart <= self.radii[:, None]
+            for block in np.unique(blocks[part]):
+                covered[block] |= inside[:, blocks[part] == block].any(1)
+        return [covered[np.unique(blocks[chosen])].any(0).mean() for chosen in kept]
+
+    def _recall(self, features: np.ndarray, blocks: Blocks, kept: list[np.ndarray]) -> list[float]:
+        radii = _radii_of_kept(features, blocks, kept, self.neighbours)
+        found = np.zeros((len(kept), len(self.features)), bool)
+        for part, apart in self._pairs(features):
+            for row, chosen in enumerate(kept):
+                found[row] |= (apart <= np.where(chosen[part], radii[row, part], -1)[None, :]).any(1)
+        return [
+            points.mean() if chosen.sum() > self.neighbours else float("nan") for points, chosen in zip(found, kept)
+        ]
+
+    def _pairs(self, features: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Distances (m, rows) of the reference to the features, a portion of them at a time, for memory."""
+        return ((part, _distances(self.features, features[part])) for part in portions(len(features)))
+
+
+def _distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    squares = np.square(x).sum(1)[:, None] + np.square(y).sum(1)[None, :] - 2 * x @ y.T
+    return np.sqrt(squares.clip(0))
+
+
+def _radii(features: np.ndarray, neighbours: int) -> np.ndarray:
+    """Distance of each point to its k-th nearest other point."""
+    every = np.zeros(len(features), int)
+    return _radii_of_kept(features, every, [every == 0], neighbours)[0]
+
+
+def _radii_of_kept(features: np.ndarray, blocks: Blocks, kept: list[np.ndarray], neighbours: int) -> np.ndarray:
+    """The same (S, n) among each of S choices of whole blocks: of each block only a point's k nearest can matter."""
+    radii = np.full((len(kept), len(features)), np.nan)
+    chosen_blocks = [np.unique(blocks[chosen]) for chosen in kept]
+    for part in portions(len(features)):
+        apart = _distances(features, features[part])
+        nearest = [_smallest(apart[blocks == block], neighbours + 1) for block in range(blocks.max() + 1)]
+        for row, chosen in enumerate(chosen_blocks):
+            candidates = np.concatenate([nearest[block] for block in chosen])
+            if len(candidates) > neighbours:  # the point itself is the first
+                radii[row, part] = np.partition(candidates, neighbours, axis=0)[neighbours]
+    return radii
+
+
+def _smallest(values: np.ndarray, count: int) -> np.ndarray:
+    """The `count` smallest of each column (or all, where there are no more), in any order."""
+    return np.partition(values, count - 1, axis=0)[:count] if len(values) > count else values
