@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +12,8 @@ from torch import Tensor
 
 from evaluation.metrics.round_trip import RoundTrip
 from ldm_core.images import to_pil
+
+from .data_url import data_url
 
 PATCH = 64  # pixels: the worst one is shown enlarged
 WORST = 64  # levels of 255 at the bright end of the error map; the same for all, so that maps can be compared
@@ -151,6 +151,4 @@ def _enlarged(picture: Image.Image, factor: int) -> Image.Image:
 
 def picture_source(picture: Image.Image) -> str:
     """A picture as a data URL, without loss."""
-    buffer = io.BytesIO()
-    picture.save(buffer, format="WEBP", lossless=True, method=0)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return data_url(picture, "webp", lossless=True, method=0)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import html
 import random
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import gradio as gr
 
 from ldm_core.registry import ModelSpec
-from ldm_core.sampling import SCHEDULERS
+from ldm_core.sampling import SCHEDULERS, State
 
 from . import over_time
 from .session import Session, sizes
@@ -157,6 +158,12 @@ def who(request: gr.Request | None) -> tuple[str, str]:
     if request is None:
         return "", ""
     return request.session_hash or "", request.client.host if request.client else ""
+
+
+def step_words(state: State, began: float) -> str:
+    """How far a drawing that began then (perf_counter) has come."""
+    left = (time.perf_counter() - began) / (state.step + 1) * (state.steps - state.step - 1)
+    return f"Step {state.step + 1} of {state.steps}, {left:.1f} s left"
 
 
 def stopped(session: Session, words: str) -> Callable[[gr.Request], str]:

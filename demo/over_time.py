@@ -8,8 +8,9 @@ from ldm_core import guidance
 from ldm_core.recipe import Recipe
 
 # "interval" costs a fifth fewer network rows and no accuracy: `python -m evaluation.benchmark --suite less-work`.
-OVER_TIME: dict[str, dict[str, object]] = {name: {"guidance_schedule": name} for name in guidance.SCHEDULES}
-OVER_TIME["interval"] = {"guidance_interval": (0.2, 0.8)}
+OVER_TIME: dict[str, dict[str, object]] = {
+    name: {"guidance_schedule": name, "guidance_interval": None} for name in guidance.SCHEDULES
+} | {"interval": {"guidance_schedule": "constant", "guidance_interval": (0.2, 0.8)}}
 
 
 def choice() -> gr.Dropdown:
@@ -20,13 +21,13 @@ def choice() -> gr.Dropdown:
 
 def name_of(recipe: Recipe) -> str | None:
     """The name that stands for a recipe's settings, if the page has one."""
-    settings = (recipe.guidance_schedule, recipe.guidance_interval)
-    return next((name for name in OVER_TIME if _schedule_and_interval(name) == settings), None)
+    own = {"guidance_schedule": recipe.guidance_schedule, "guidance_interval": recipe.guidance_interval}
+    return next((name for name, settings in OVER_TIME.items() if settings == own), None)
 
 
 def curve_svg(name: str) -> str:
     """The weight over time for w = 4, noise at the left, as a small drawing."""
-    schedule, interval = _schedule_and_interval(name)
+    schedule, interval = OVER_TIME[name]["guidance_schedule"], OVER_TIME[name]["guidance_interval"]
     points = [(t / 80, guidance.weight(4.0, 1 - t / 80, schedule, interval)) for t in range(81)]
     line = " ".join(f"{10 + 180 * x:.1f},{62 - 7 * w:.1f}" for x, w in points)
     return (
@@ -34,8 +35,3 @@ def curve_svg(name: str) -> str:
         f'<polyline points="{line}" fill="none" stroke="currentColor" stroke-width="2"/>'
         '<text x="10" y="75">noise</text><text x="190" y="75" text-anchor="end">picture</text></svg>'
     )
-
-
-def _schedule_and_interval(name: str) -> tuple[str, tuple[float, float] | None]:
-    settings = OVER_TIME[name]
-    return settings.get("guidance_schedule", "constant"), settings.get("guidance_interval")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import html
 import io
@@ -16,6 +15,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ldm_core.images import png_text, to_pil
 from ldm_core.recipe import Recipe
+
+from .data_url import data_url
 
 LABEL, GAP = 22, 6  # pixels of the contact sheet
 
@@ -60,12 +61,10 @@ def grid_html(cells: list[SweepCell], prompt: str, preview: bool = False) -> str
 
 def _figure(cell: SweepCell, prompt: str, preview: bool) -> str:
     kind, options = ("webp", {"quality": 75, "method": 0}) if preview else ("png", {"compress_level": 1})
-    buffer = io.BytesIO()
-    cell.picture.save(buffer, format=kind, **options)
-    source = base64.b64encode(buffer.getvalue()).decode()
+    source = data_url(cell.picture, kind, **options)
     words = html.escape(f"{prompt}, guidance scale {cell.guidance_scale:g}, seed {cell.seed}")
     notes = "".join(f"<div>{html.escape(name)} {value:.3g}</div>" for name, value in cell.scores.items())
-    return f'<td><img alt="{words}" title="{words}" src="data:image/{kind};base64,{source}">{notes}</td>'
+    return f'<td><img alt="{words}" title="{words}" src="{source}">{notes}</td>'
 
 
 def contact_sheet(cells: list[SweepCell]) -> Image.Image:

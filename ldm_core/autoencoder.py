@@ -60,9 +60,7 @@ class Autoencoder:
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
         """Latents (B, C, h, w) -> images (B, 3, h f, w f) in [0, 1], on the CPU."""
-        if latents.ndim != 4 or latents.shape[1] != self.latent_channels:
-            raise ValueError(f"latents must be (B, {self.latent_channels}, h, w), got {tuple(latents.shape)}")
-        raw = latents.float().to(self.device) / self.scaling + self.shift
+        raw = self._unscaled(latents)
         tile = self.tile // self.factor
         with torch.autocast(self.device.type, enabled=False):
             parts = [tiled(lambda z: self.vae.decode(z).sample, z[None], tile, self.factor).cpu() for z in raw]
@@ -75,13 +73,19 @@ class Autoencoder:
     def preview(self, latents: Tensor) -> Tensor:
         """As `decode`, but in bfloat16 and many at once: to be looked at while the real pictures form, in half the time
         where the device calculates in bfloat16."""
-        together = self.tile**2 // (
-            latents[0, 0].numel() * self.factor**2
-        )  # images that take no more memory than a tile
+        raw = self._unscaled(latents)
+        # Images that take no more memory than a tile; none where even one is worked in tiles.
+        together = self.tile**2 // (latents[0, 0].numel() * self.factor**2)
         if not together:
             return self.decode(latents)
-        raw = (latents.float().to(self.device) / self.scaling + self.shift).bfloat16()
-        return from_model(torch.cat([self._rough.decode(part).sample.float().cpu() for part in raw.split(together)]))
+        parts = raw.bfloat16().split(together)
+        return from_model(torch.cat([self._rough.decode(part).sample.float().cpu() for part in parts]))
+
+    def _unscaled(self, latents: Tensor) -> Tensor:
+        """As the decoder takes them, on its device."""
+        if latents.ndim != 4 or latents.shape[1] != self.latent_channels:
+            raise ValueError(f"latents must be (B, {self.latent_channels}, h, w), got {tuple(latents.shape)}")
+        return latents.float().to(self.device) / self.scaling + self.shift
 
     @cached_property
     def _rough(self) -> torch.nn.Module:

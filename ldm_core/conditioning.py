@@ -6,6 +6,7 @@ Each prompt is encoded by itself, so its bytes do not depend on its neighbours, 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ class TextReader:
         return len(self.tokenizer(prompt).input_ids) > self.length
 
 
-class Conditioner:
+class Conditioner(ABC):
     """What all families' conditioners share; `readers` are their text encoders, the one that reads farthest last."""
 
     # What stands in the unconditional place where no negative prompt is given: the empty text, or None for zeros.
@@ -75,9 +76,9 @@ class Conditioner:
         """The text encoders, for whoever moves them between devices."""
         return (reader.encoder for reader in self.readers)
 
+    @abstractmethod
     def encode(self, prompt: str | None) -> Conditioning:
         """One prompt, or what `nothing` is."""
-        raise NotImplementedError
 
     def is_truncated(self, prompt: str) -> bool:
         """Whether a prompt is longer than any encoder reads."""

@@ -6,6 +6,7 @@ shape of its input but not on what else is in it, so at a fixed call shape an im
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from .conditioning import Conditioning
 
 
-class Denoiser:
+class Denoiser(ABC):
     """What all families share: packing rows into calls, and counting them."""
 
     def __init__(self, network: nn.Module):
@@ -57,8 +58,9 @@ class Denoiser:
         prediction = self._predict(latents.to(self.dtype), timestep, told.to(self.dtype))
         return prediction[:count].to(torch.float32, copy=True)
 
+    @abstractmethod
     def _predict(self, latents: Tensor, timestep: Tensor, told: Conditioning) -> Tensor:
-        raise NotImplementedError
+        """The family's own call of its network."""
 
 
 class UnetDenoiser(Denoiser):

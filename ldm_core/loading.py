@@ -168,9 +168,8 @@ def choose_dtype(dtype: str | torch.dtype | None, device: str) -> torch.dtype:
     if isinstance(dtype, torch.dtype):
         return dtype
     if dtype is None:
-        return (
-            torch.bfloat16 if device.startswith("cuda") or (device == "cpu" and _cpu_has_bfloat16()) else torch.float32
-        )
+        fast = device.startswith("cuda") or (device == "cpu" and _cpu_has_bfloat16())
+        return torch.bfloat16 if fast else torch.float32
     known = SHORT.get(dtype, dtype)
     if known not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join([*SHORT, *DTYPES])}, got {dtype!r}")

@@ -143,9 +143,8 @@ def draw(session: Session, prompt: str, negative_prompt: str, seed: int, steps: 
     settings = {"steps": steps, "scheduler": scheduler, "negative_prompt": negative_prompt, "height": height, "width": width,
                 **over_time.OVER_TIME[schedule]}  # fmt: skip
     for state in model.denoise(prompt, seed, guidance_scale, **settings):
-        left = (time.perf_counter() - began) / (state.step + 1) * (state.steps - state.step - 1)
         if state.step % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:
-            yield to_pil(model.decode(state.clean)[0]), f"Step {state.step + 1} of {state.steps}, {left:.1f} s left"
+            yield to_pil(model.decode(state.clean)[0]), controls.step_words(state, began)
     session.seconds_per_row.setdefault(name, (time.perf_counter() - began) / (model.network_rows - rows))
     picture = to_pil(model.decode(state.latent)[0])
     picture.info.update(recipe_for(model, prompt, seed, guidance_scale, **settings).to_png_text())

@@ -160,8 +160,7 @@ def draw(
     settings = {"steps": steps, **over_time.OVER_TIME[schedule]}
     each = [scale for scale in scales for _ in seeds]
     for state in model.denoise(prompt, seeds * len(scales), each, **settings):
-        left = (time.perf_counter() - began) / (state.step + 1) * (state.steps - state.step - 1)
-        words = f"Step {state.step + 1} of {state.steps}, {left:.1f} s left"
+        words = controls.step_words(state, began)
         if (state.step + 1) % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:
             cells = cells_of(model.preview(state.clean), scales, seeds)
             yield grid_html(cells, prompt, preview=True), words, gr.skip(), gr.skip()
