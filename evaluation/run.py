@@ -21,81 +21,85 @@ from .metrics.catalogue import METRICS, RESIZE_MODES
 from .prompts import Prompt, load_prompts
 from .scales import parse_scales
 
+DEFAULT = {field.name: field.default for field in dataclasses.fields(RunConfig)}
+
 
 def parser() -> argparse.ArgumentParser:
     """The options, their defaults read from RunConfig."""
     made = argparse.ArgumentParser(prog="python -m evaluation.run", description=__doc__,
                                    formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    default = {field.name: field.default for field in dataclasses.fields(RunConfig)}
-
-    def add(flag: str, kind: type, metavar: str, words: str) -> None:
-        value = default[flag.replace("-", "_")]
-        shown = f" (default: {value})" if value not in (None, "") else ""
-        made.add_argument(f"--{flag}", type=kind, metavar=metavar, default=value, help=words + shown)
-
     made.add_argument("--prompts", type=Path, metavar="FILE", help=".txt, .csv, .tsv, .jsonl, or COCO's captions .json")
     made.add_argument(
         "--recipe", type=Path, metavar="FILE", help="in place of --prompts: one picture again, from its JSON or its PNG"
     )
-    add("model", str, "NAME|FOLDER|FILE|HUB_ID", "default: the best this machine can really run")
-    add("vae", str, "NAME|FOLDER", "another autoencoder in place of the model's own")
-    add("lora", str, "FILE[:WEIGHT]", "low-rank weights to merge into the model, several with commas between")
-    add(
-        "config",
-        str,
-        "FOLDER",
-        "a diffusers folder of the family of a single .safetensors file, where the hub is not at hand",
-    )
+    for add_options in (_add_model, _add_guidance, _add_drawing, _add_scoring):
+        add_options(made)
+    made.add_argument("--dry-run", action="store_true", help="say what would be made, write nothing")
+    return made
+
+
+def _add(made: argparse.ArgumentParser, flag: str, kind: type, metavar: str, words: str) -> None:
+    """An option that is a field of RunConfig."""
+    value = DEFAULT[flag.replace("-", "_")]
+    shown = f" (default: {value})" if value not in (None, "") else ""
+    made.add_argument(f"--{flag}", type=kind, metavar=metavar, default=value, help=words + shown)
+
+
+def _add_model(made: argparse.ArgumentParser) -> None:
+    """Which networks, and how they are kept and run."""
+    _add(made, "model", str, "NAME|FOLDER|FILE|HUB_ID", "default: the best this machine can really run")
+    _add(made, "vae", str, "NAME|FOLDER", "another autoencoder in place of the model's own")
+    _add(made, "lora", str, "FILE[:WEIGHT]", "low-rank weights to merge into the model, several with commas between")
+    _add(made, "config", str, "FOLDER",
+         "a diffusers folder of the family of a single .safetensors file, where the hub is not at hand")  # fmt: skip
     made.add_argument(
         "--offload", action="store_true", help="networks are on the device only while they work: for small cards"
     )
     made.add_argument(
         "--compile", action="store_true", help="let torch compile the denoiser: minutes first, faster afterwards"
     )
+
+
+def _add_guidance(made: argparse.ArgumentParser) -> None:
+    """How hard the prompt pulls, and when."""
     made.add_argument("--guidance-scales", metavar="LIST", default=None,
                       help='"1,2,4,8", "1-8(1)" by step or "1-8[4]" by count (default: 1,2,4,8)')  # fmt: skip
-    made.add_argument("--guidance-schedule", choices=SCHEDULES, default=default["guidance_schedule"],
+    made.add_argument("--guidance-schedule", choices=SCHEDULES, default=DEFAULT["guidance_schedule"],
                       help="w over time; each averages w (default: %(default)s)")  # fmt: skip
     made.add_argument("--guidance-interval", metavar="LOW,HIGH", default=None,
                       help="guide only while LOW <= t <= HIGH, t from 1 (noise) to 0 (clean)")  # fmt: skip
-    add("guidance-rescale", float, "X", "0 to 1: bring the prediction's spread back after guidance")
-    add(
-        "guidance-until-alike",
-        float,
-        "X",
-        "guide an image no further once its two predictions' cosine is above X, such as 0.99",
-    )
-    add("negative-prompt", str, "TEXT", "what takes the unconditional place (default: the empty prompt)")
-    add("steps", int, "N", "default: the model's")
-    add(
-        "scheduler",
-        str,
-        "NAME",
-        "ddim, ddpm, euler, euler-ancestral, dpm++2m, pndm, unipc, flow-euler; default: the model's own",
-    )
-    add("limit", int, "N", "only the first N prompts")
-    add("images-per-prompt", int, "K", "seeds per prompt")
-    add("seed", int, "N", "the run's seed, from which every image's follows")
-    add("batch-size", int, "N", "images denoised together")
-    add("device", str, "D", "cuda, mps or cpu; default: the best there is")
-    add("dtype", str, "T", "fp32, bf16 or fp16, of the denoiser; default: what is fast here")
-    add("height", int, "H", "pixels; default: the model's")
-    add("width", int, "W", "pixels; default: the model's")
+    _add(made, "guidance-rescale", float, "X", "0 to 1: bring the prediction's spread back after guidance")
+    _add(made, "guidance-until-alike", float, "X",
+         "guide an image no further once its two predictions' cosine is above X, such as 0.99")  # fmt: skip
+
+
+def _add_drawing(made: argparse.ArgumentParser) -> None:
+    """What is drawn, how much of it, on what."""
+    _add(made, "negative-prompt", str, "TEXT", "what takes the unconditional place (default: the empty prompt)")
+    _add(made, "steps", int, "N", "default: the model's")
+    _add(made, "scheduler", str, "NAME",
+         "ddim, ddpm, euler, euler-ancestral, dpm++2m, pndm, unipc, flow-euler; default: the model's own")  # fmt: skip
+    _add(made, "limit", int, "N", "only the first N prompts")
+    _add(made, "images-per-prompt", int, "K", "seeds per prompt")
+    _add(made, "seed", int, "N", "the run's seed, from which every image's follows")
+    _add(made, "batch-size", int, "N", "images denoised together")
+    _add(made, "device", str, "D", "cuda, mps or cpu; default: the best there is")
+    _add(made, "dtype", str, "T", "fp32, bf16 or fp16, of the denoiser; default: what is fast here")
+    _add(made, "height", int, "H", "pixels; default: the model's")
+    _add(made, "width", int, "W", "pixels; default: the model's")
+
+
+def _add_scoring(made: argparse.ArgumentParser) -> None:
+    """What is measured, against what, and where it goes."""
     made.add_argument(
         "--metrics", metavar="LIST", default=None,
         help=f"of {', '.join(METRICS)}; default: what suits the model, as far as it can be computed here",
     )  # fmt: skip
-    add(
-        "reference",
-        Path,
-        "FOLDER|FILE",
-        "real images, or a file of evaluation.reference; default: what ships with the detector",
-    )
-    made.add_argument("--resize", choices=RESIZE_MODES, default=default["resize"],
+    _add(made, "reference", Path, "FOLDER|FILE",
+         "real images, or a file of evaluation.reference; default: what ships with the detector")  # fmt: skip
+    made.add_argument("--resize", choices=RESIZE_MODES, default=DEFAULT["resize"],
                       help="how images are brought to Inception's size (default: %(default)s)")  # fmt: skip
-    add("out", Path, "FOLDER", "default: runs/<model>-<prompt file's stem>")
-    made.add_argument("--dry-run", action="store_true", help="say what would be made, write nothing")
-    return made
+    _add(made, "out", Path, "FOLDER", "default: runs/<model>-<prompt file's stem>")
 
 
 def config_of(arguments: argparse.Namespace) -> RunConfig:
