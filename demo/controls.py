@@ -29,10 +29,19 @@ EXAMPLES = {
         "a palm tree on the left and an orange house on the right, in a desert at dawn",
     ],
     "fashion": [
-        "a photo of an ankle boot", "a handbag", "a photo of a dress", "a sneaker", "a pair of trousers", "a picture of a sweater",
+        "a photo of an ankle boot",
+        "a handbag",
+        "a photo of a dress",
+        "a sneaker",
+        "a pair of trousers",
+        "a picture of a sweater",
     ],
-    "": ["a lighthouse on a cliff at dawn", "a bowl of oranges on a wooden table", "a red bicycle against a white wall"],
-}  # fmt: skip
+    "": [
+        "a lighthouse on a cliff at dawn",
+        "a bowl of oranges on a wooden table",
+        "a red bicycle against a white wall",
+    ],
+}
 WHAT_IT_DRAWS = {
     "scenes": (
         "This small model was trained on drawn landscapes alone. It knows skies (day, dawn, sunset, night, storm), grounds "
@@ -90,8 +99,15 @@ def _samples(spec: ModelSpec) -> list[list[str]]:
 def seed_row(session: Session) -> gr.Number:
     """The seed with a dice beside it."""
     with gr.Row(elem_classes="seed"):
-        seed = gr.Number(FIRST_SEED, label="Seed", precision=0, minimum=0, maximum=session.limits.largest_seed, scale=3,
-                         info="the same seed and settings give the same picture")  # fmt: skip
+        seed = gr.Number(
+            FIRST_SEED,
+            label="Seed",
+            precision=0,
+            minimum=0,
+            maximum=session.limits.largest_seed,
+            scale=3,
+            info="the same seed and settings give the same picture",
+        )
         dice = gr.Button("New seed", size="sm", scale=1, min_width=96)
     dice.click(lambda: random.randrange(2**32), None, seed, queue=False, api_visibility="private")
     return seed
@@ -99,8 +115,14 @@ def seed_row(session: Session) -> gr.Number:
 
 def scale_slider(session: Session) -> gr.Slider:
     """The guidance scale, and what it is."""
-    return gr.Slider(0, session.limits.guidance_scale, session.model.spec.guidance_scale, step=0.25, label="Guidance scale w",
-                     info="how hard the prompt pulls: 0 ignores it, 1 leaves the model free, more insists")  # fmt: skip
+    return gr.Slider(
+        0,
+        session.limits.guidance_scale,
+        session.model.spec.guidance_scale,
+        step=0.25,
+        label="Guidance scale w",
+        info="how hard the prompt pulls: 0 ignores it, 1 leaves the model free, more insists",
+    )
 
 
 def advanced(session: Session, prompt: gr.Textbox, seed: gr.Number, scale: gr.Slider) -> Settings:
@@ -134,11 +156,14 @@ def defaults_of(session: Session, name: str) -> dict[str, object]:
     """What the inputs are set to when a model is chosen, by the name of the setting; and its own words and prompts."""
     spec = session.specs[name]
     return {
-        "prompt": EXAMPLES[spec.world][0], "steps": spec.steps, "scale": spec.guidance_scale,
-        "size": gr.Dropdown(sizes(spec), value=sizes(spec)[0]), "words": WHAT_IT_DRAWS[spec.world],
+        "prompt": EXAMPLES[spec.world][0],
+        "steps": spec.steps,
+        "scale": spec.guidance_scale,
+        "size": gr.Dropdown(sizes(spec), value=sizes(spec)[0]),
+        "words": WHAT_IT_DRAWS[spec.world],
         "prompts": gr.Dataset(samples=_samples(spec)),
         "scheduler": gr.Dropdown(choices=(known := schedulers(session, name)), value=known[0]),
-    }  # fmt: skip
+    }
 
 
 def validator(session: Session, problems: Callable[..., list[str]]) -> Callable[..., list]:
@@ -176,8 +201,13 @@ def stopped(session: Session, words: str) -> Callable[[gr.Request], str]:
     return stop
 
 
-def in_lane(session: Session, problems: list[str], outputs: int, draw: Callable[[], Iterator[tuple]],
-            request: gr.Request | None = None) -> Iterator[tuple]:  # fmt: skip
+def in_lane(
+    session: Session,
+    problems: list[str],
+    outputs: int,
+    draw: Callable[[], Iterator[tuple]],
+    request: gr.Request | None = None,
+) -> Iterator[tuple]:
     """What draw() yields, one visitor at a time; problems and errors are said in words.
 
     The status is the second of an event's outputs.

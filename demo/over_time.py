@@ -15,8 +15,12 @@ OVER_TIME: dict[str, dict[str, object]] = {
 
 def choice() -> gr.Dropdown:
     """The input."""
-    return gr.Dropdown(list(OVER_TIME), value="constant", label="Guidance over time",
-                       info="interval: none while the layout forms, and none at the end")  # fmt: skip
+    return gr.Dropdown(
+        list(OVER_TIME),
+        value="constant",
+        label="Guidance over time",
+        info="interval: none while the layout forms, and none at the end",
+    )
 
 
 def name_of(recipe: Recipe) -> str | None:

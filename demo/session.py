@@ -92,8 +92,18 @@ class Session:
             self.autoencoders[name] = load_autoencoder(autoencoder_folder(name), str(self.model.device))
         return self.autoencoders[name]
 
-    def problems(self, prompt: object, negative_prompt: object, seed: object, steps: object, guidance_scale: object,
-                 scheduler: object, guidance_schedule: object, size: object, model: object) -> list[str]:  # fmt: skip
+    def problems(
+        self,
+        prompt: object,
+        negative_prompt: object,
+        seed: object,
+        steps: object,
+        guidance_scale: object,
+        scheduler: object,
+        guidance_schedule: object,
+        size: object,
+        model: object,
+    ) -> list[str]:
         """What is wrong with each of a visitor's settings, in their order; empty where nothing is."""
         limits = self.limits
         found = [

@@ -52,8 +52,19 @@ def precision_rows(model: LatentDiffusion, dtype: str, repeats: int) -> list[tup
 
     def theirs(scale: float) -> torch.Tensor:
         generator = torch.Generator().manual_seed(SEED)
-        return pipeline(PROMPT, generator=generator, guidance_scale=scale, num_inference_steps=steps, height=model.height,
-                        width=model.width, output_type="pt").images.float().cpu()  # fmt: skip
+        return (
+            pipeline(
+                PROMPT,
+                generator=generator,
+                guidance_scale=scale,
+                num_inference_steps=steps,
+                height=model.height,
+                width=model.width,
+                output_type="pt",
+            )
+            .images.float()
+            .cpu()
+        )
 
     one, one_theirs = alternating(lambda: model.sample(PROMPT, SEED, w), lambda: theirs(w), repeats)
     sweep, eight = alternating(
@@ -95,8 +106,9 @@ def graphics_card() -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m evaluation.benchmark", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m evaluation.benchmark", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--suite", choices=["core", "gpu", "less-work"], default="core")
     parser.add_argument("--model", default="scenes", help="registry name or folder (default: %(default)s)")
     parser.add_argument("--device", default=None)

@@ -97,8 +97,9 @@ def sheet(run_folder: Path, scale: float) -> Image.Image:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m evaluation.card", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m evaluation.card", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", help="a model of one of the repository's worlds: a registry name or a folder")
     parser.add_argument("--count", type=int, default=1000, help="held-out pictures and prompts (default: %(default)s)")
     parser.add_argument("--guidance-scales", default=None, help=f"default: {SCALES}")
@@ -119,17 +120,34 @@ def main(argv: list[str] | None = None) -> int:
         quality, readable = autoencoder_figures(model, held)
     except ValueError as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
-    print(f"autoencoder on {quality.n} held-out images: {quality.value:.2f} dB PSNR (± {quality.se:.2f}); "
-          f"the detector finds {readable.value:.4f} (± {readable.se:.4f}) of their captions in its reconstructions",
-          flush=True)  # fmt: skip
+    print(
+        f"autoencoder on {quality.n} held-out images: {quality.value:.2f} dB PSNR (± {quality.se:.2f}); "
+        f"the detector finds {readable.value:.4f} (± {readable.se:.4f}) of their captions in its reconstructions",
+        flush=True,
+    )
     steps = arguments.steps or model.spec.steps
     out = arguments.out or Path("runs") / f"card-{model.spec.name}-{steps}-steps"
     out.mkdir(parents=True, exist_ok=True)
     prompts = out / "held-out.jsonl"
     prompts.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in captions(world, arguments.count)))
-    status = run.main(["--model", arguments.model, "--prompts", str(prompts), "--out", str(out / "run"),
-                       "--steps", str(steps), "--guidance-scales", arguments.guidance_scales or SCALES[world],
-                       "--metrics", METRICS[world], "--dtype", "float32"])  # fmt: skip
+    status = run.main(
+        [
+            "--model",
+            arguments.model,
+            "--prompts",
+            str(prompts),
+            "--out",
+            str(out / "run"),
+            "--steps",
+            str(steps),
+            "--guidance-scales",
+            arguments.guidance_scales or SCALES[world],
+            "--metrics",
+            METRICS[world],
+            "--dtype",
+            "float32",
+        ]
+    )
     if status:
         return status
     sheet(out / "run", model.spec.guidance_scale).save(out / "sheet.png")

@@ -61,8 +61,10 @@ def check_comparable(first: Finished, second: Finished) -> None:
     for name in set(first.facts["detectors"]) & set(second.facts["detectors"]):
         one, other = (run.facts["detectors"][name] for run in (first, second))
         if one != other:
-            raise ValueError(f"the runs cannot be compared: {name} was {one['name']} at {one['resize']} ({one['sha256'][:8]}) "
-                             f"and {other['name']} at {other['resize']} ({other['sha256'][:8]})")  # fmt: skip
+            raise ValueError(
+                f"the runs cannot be compared: {name} was {one['name']} at {one['resize']} ({one['sha256'][:8]}) "
+                f"and {other['name']} at {other['resize']} ({other['sha256'][:8]})"
+            )
     if not common_scales(first, second):
         raise ValueError("the runs cannot be compared: they have no guidance scale in common")
 
@@ -137,8 +139,9 @@ def too_bad(table: pd.DataFrame, allowed: dict[str, float]) -> list[str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m evaluation.compare", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m evaluation.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("first", type=Path, metavar="RUN_A")
     parser.add_argument("second", type=Path, metavar="RUN_B")
     parser.add_argument("--fail-if-worse", action="append", default=[], metavar="METRIC:MARGIN")

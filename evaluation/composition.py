@@ -33,8 +33,17 @@ def composition(run: Path, detector: ScenesDetector) -> pd.DataFrame:
     rows = []
     for (scale, unseen), part in table.groupby(["guidance_scale", "unseen"]):
         right, kind = (statistics.mean(part[name], part["prompt_id"]) for name in ("right", "kind"))
-        rows.append({"guidance_scale": scale, "pair": "never seen" if unseen else "seen", "n": len(part),
-                     "right": right.value, "right_se": right.se, "kind": kind.value, "kind_se": kind.se})  # fmt: skip
+        rows.append(
+            {
+                "guidance_scale": scale,
+                "pair": "never seen" if unseen else "seen",
+                "n": len(part),
+                "right": right.value,
+                "right_se": right.se,
+                "kind": kind.value,
+                "kind_se": kind.se,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -48,7 +57,9 @@ def _things(run: Path, detector: ScenesDetector) -> Iterator[dict]:
             for thing in (parse(image["prompt"]) or Scene()).things:
                 if thing.colour:
                     yield {
-                        "guidance_scale": image["guidance_scale"], "prompt_id": image["prompt_id"],
-                        "unseen": (thing.kind, thing.colour) in UNSEEN_PAIRS, "right": shows(picture, thing),
+                        "guidance_scale": image["guidance_scale"],
+                        "prompt_id": image["prompt_id"],
+                        "unseen": (thing.kind, thing.colour) in UNSEEN_PAIRS,
+                        "right": shows(picture, thing),
                         "kind": shows(picture, Thing(thing.kind, None, thing.place)),
-                    }  # fmt: skip
+                    }

@@ -23,8 +23,16 @@ from .jobs import Job
 from .tables import at_scales
 
 LOGS = "cost-*.jsonl"  # a process each
-COLUMNS = ["stage", "guidance_scale", "images", "seconds", "network_seconds", "images_per_second",
-           "network_calls_per_image", "peak_memory_gb"]  # fmt: skip
+COLUMNS = [
+    "stage",
+    "guidance_scale",
+    "images",
+    "seconds",
+    "network_seconds",
+    "images_per_second",
+    "network_calls_per_image",
+    "peak_memory_gb",
+]
 
 
 @dataclass(frozen=True)
@@ -55,9 +63,16 @@ class CostLog:
         """Images that a detector has looked at."""
         self._add("detectors", count, seconds, network_seconds, None, 0.0)
 
-    def _add(self, stage: str, images: int, seconds: float, network: float, scale: float | None, rows: float) -> None:  # fmt: skip
-        row = {"stage": stage, "guidance_scale": scale, "images": images, "seconds": seconds, "network_seconds": network,
-               "rows": rows, "peak_memory_gb": peak_memory_gb()}  # fmt: skip
+    def _add(self, stage: str, images: int, seconds: float, network: float, scale: float | None, rows: float) -> None:
+        row = {
+            "stage": stage,
+            "guidance_scale": scale,
+            "images": images,
+            "seconds": seconds,
+            "network_seconds": network,
+            "rows": rows,
+            "peak_memory_gb": peak_memory_gb(),
+        }
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
@@ -71,8 +86,10 @@ def cost_table(folder: Path, calls: Mapping[float, int | None], tables: Spent, s
     `seconds` spent in the model and the detectors; all else is PNG files, statistics and book-keeping.
     """
     lines = [line for log in sorted(folder.glob(LOGS)) for line in log.read_text(encoding="utf-8").splitlines()]
-    spent = pd.DataFrame([json.loads(line) for line in lines if line.endswith("}")],
-                         columns=["stage", "guidance_scale", "images", "seconds", "network_seconds", "rows", "peak_memory_gb"])  # fmt: skip
+    spent = pd.DataFrame(
+        [json.loads(line) for line in lines if line.endswith("}")],
+        columns=["stage", "guidance_scale", "images", "seconds", "network_seconds", "rows", "peak_memory_gb"],
+    )
     spent = spent[spent["guidance_scale"].isna() | spent["guidance_scale"].isin(list(calls))]
     sums = {"images": "sum", "seconds": "sum", "network_seconds": "sum", "rows": "sum", "peak_memory_gb": "max"}
     total = spent.groupby(["stage", "guidance_scale"], dropna=False, sort=False).agg(sums).reset_index()
@@ -100,8 +117,13 @@ def estimate(model: LatentDiffusion, jobs: Sequence[Job], protocol: Mapping) -> 
     size = {name: protocol[name] for name in ("height", "width", "rows_per_call")}
 
     def draw(count: int) -> Tensor:
-        return model.sample([job.prompt.text for job in jobs], [job.seed for job in jobs],
-                            [job.guidance_scale for job in jobs], steps=count, **size)  # fmt: skip
+        return model.sample(
+            [job.prompt.text for job in jobs],
+            [job.seed for job in jobs],
+            [job.guidance_scale for job in jobs],
+            steps=count,
+            **size,
+        )
 
     draw(1)  # first calls allocate
     began = time.perf_counter()

@@ -14,8 +14,13 @@ import pandas as pd
 from .tables import at_scales
 
 # Distance and fit, in the order in which a pair is preferred.
-PAIRS = (("fid", "clip_score"), ("fd_dinov2", "clip_score"), ("cmmd", "clip_score"), ("fd_scenes", "clip_scenes"),
-         ("fd_fashion", "fashion_accuracy"))  # fmt: skip
+PAIRS = (
+    ("fid", "clip_score"),
+    ("fd_dinov2", "clip_score"),
+    ("cmmd", "clip_score"),
+    ("fd_scenes", "clip_scenes"),
+    ("fd_fashion", "fashion_accuracy"),
+)
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,14 @@ def missing(jobs: Sequence[Job], folder: Path) -> list[Job]:
     return absent
 
 
-def generate(model: LatentDiffusion, jobs: Sequence[Job], folder: Path, batch_size: int, settings: dict,
-             processes: Processes | None = None) -> None:  # fmt: skip
+def generate(
+    model: LatentDiffusion,
+    jobs: Sequence[Job],
+    folder: Path,
+    batch_size: int,
+    settings: dict,
+    processes: Processes | None = None,
+) -> None:
     """Make the jobs' images in `folder`; settings are those of LatentDiffusion.denoise, the same for all.
 
     Of several processes each is given its own jobs; the first shows its progress.
@@ -47,17 +53,27 @@ def generate(model: LatentDiffusion, jobs: Sequence[Job], folder: Path, batch_si
     folder.mkdir(parents=True, exist_ok=True)
     terminal = sys.stderr.isatty()
     words = "images" if processes.count == 1 else f"images, 1 of {processes.count} processes"
-    bar = tqdm(total=len(jobs), desc=words, unit="image", smoothing=0.1, dynamic_ncols=True, ascii=not terminal,
-               mininterval=0.5 if terminal else 15, disable=not processes.first)  # fmt: skip
+    bar = tqdm(
+        total=len(jobs),
+        desc=words,
+        unit="image",
+        smoothing=0.1,
+        dynamic_ncols=True,
+        ascii=not terminal,
+        mininterval=0.5 if terminal else 15,
+        disable=not processes.first,
+    )
     log, pending = CostLog(folder, processes.rank), []
     with bar, ThreadPoolExecutor(4) as writers:
         for start in range(0, len(jobs), batch_size):
             batch = jobs[start : start + batch_size]
             began, rows = time.perf_counter(), model.network_rows
             images = model.sample(
-                [job.prompt.text for job in batch], [job.seed for job in batch],
-                [job.guidance_scale for job in batch], **settings,
-            )  # fmt: skip
+                [job.prompt.text for job in batch],
+                [job.seed for job in batch],
+                [job.guidance_scale for job in batch],
+                **settings,
+            )
             drawn = time.perf_counter()
             _finish(pending)  # those of the batch before, written meanwhile
             pixels = to_uint8(images)

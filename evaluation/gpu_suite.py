@@ -71,16 +71,25 @@ def family_rows(name: str, device: str, dtype: torch.dtype, small: bool, ceiling
 
     def theirs(count: int, scale: float = w) -> None:
         generators = [torch.Generator().manual_seed(seed) for seed in range(count)]
-        pipeline([PROMPT] * count, generator=generators, guidance_scale=scale, num_inference_steps=steps, height=pixels,
-                 width=pixels, output_type="pt")  # fmt: skip
+        pipeline(
+            [PROMPT] * count,
+            generator=generators,
+            guidance_scale=scale,
+            num_inference_steps=steps,
+            height=pixels,
+            width=pixels,
+            output_type="pt",
+        )
 
     def beside(count: int, words: str) -> None:
         one, other = alternating(lambda: model.sample(PROMPT, list(range(count)), w), lambda: theirs(count), repeats)
-        rows.append((
-            f"{name}, {pixels} px, {steps} steps, batch {count}: ours{words} / diffusers",
-            f"{count / one:.2f} / {count / other:.2f} images/s = {other / one:.2f} times; {1000 * one / steps:.1f} ms a step; "
-            f"{count * per_image / one / ceiling:.0%} of the ceiling; {peak_memory_gb():.1f} GB",
-        ))  # fmt: skip
+        rows.append(
+            (
+                f"{name}, {pixels} px, {steps} steps, batch {count}: ours{words} / diffusers",
+                f"{count / one:.2f} / {count / other:.2f} images/s = {other / one:.2f} times; {1000 * one / steps:.1f} ms a step; "
+                f"{count * per_image / one / ceiling:.0%} of the ceiling; {peak_memory_gb():.1f} GB",
+            )
+        )
 
     counts = (1, 2) if small else (1, 4, 16)
     for count in counts:
@@ -121,8 +130,14 @@ def evaluation_rows(device: str, small: bool) -> Rows:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "prompts.txt"
         file.write_text("\n".join(prompt.text for prompt in prompts))
-        config = RunConfig(file, model="scenes", guidance_scales=(2.0,), device=device, out=Path(folder) / "run",
-                           metrics=("scene_accuracy", "clip_scenes"))  # fmt: skip
+        config = RunConfig(
+            file,
+            model="scenes",
+            guidance_scales=(2.0,),
+            device=device,
+            out=Path(folder) / "run",
+            metrics=("scene_accuracy", "clip_scenes"),
+        )
         run = Run(config, prompts)
         began = time.perf_counter()
         results = run.carry_out()

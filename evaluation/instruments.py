@@ -63,14 +63,20 @@ class Instruments:
         """What run.json says of the instruments, and of what they cannot read of the prompts."""
         readers = {name: detector for name, detector in self.detectors.items() if hasattr(detector, "is_truncated")}
         return {
-            "metrics": list(self.metrics), "not_computed": self.obstacles,
-            "detectors": {name: {"name": detector.name, "sha256": detector.sha256, "resize": detector.resize}
-                          for name, detector in self.detectors.items()},
-            "references": {name: {"words": reference.words, **reference.protocol}
-                           for name, reference in self.references.items()},
-            "truncated_by_detectors": {name: sum(detector.is_truncated(prompt.text) for prompt in prompts)
-                                       for name, detector in readers.items()},
-        }  # fmt: skip
+            "metrics": list(self.metrics),
+            "not_computed": self.obstacles,
+            "detectors": {
+                name: {"name": detector.name, "sha256": detector.sha256, "resize": detector.resize}
+                for name, detector in self.detectors.items()
+            },
+            "references": {
+                name: {"words": reference.words, **reference.protocol} for name, reference in self.references.items()
+            },
+            "truncated_by_detectors": {
+                name: sum(detector.is_truncated(prompt.text) for prompt in prompts)
+                for name, detector in readers.items()
+            },
+        }
 
     def _prepare(self, metric: Metric) -> None:
         asked_for = self.config.metrics is not None

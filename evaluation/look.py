@@ -29,11 +29,15 @@ def job_table(jobs: Sequence[Job], images: Path) -> pd.DataFrame:
     """The rows of images.csv, before any score; `challenge` and `reference` only where the prompt file has them."""
     table = pd.DataFrame(
         {
-            "prompt_id": job.prompt.id, "prompt": job.prompt.text, "category": job.prompt.category, "seed": job.seed,
-            "guidance_scale": job.guidance_scale, "file": f"{images.parent.name}/{images.name}/{job.file}",
+            "prompt_id": job.prompt.id,
+            "prompt": job.prompt.text,
+            "category": job.prompt.category,
+            "seed": job.seed,
+            "guidance_scale": job.guidance_scale,
+            "file": f"{images.parent.name}/{images.name}/{job.file}",
         }
         for job in jobs
-    )  # fmt: skip
+    )
     for name in ("challenge", "reference"):
         values = [getattr(job.prompt, name) for job in jobs]
         if any(values):
@@ -58,8 +62,13 @@ def identity(sha256: str, resize: str) -> str:
     return hashlib.sha256(f"{sha256} {resize}".encode()).hexdigest()
 
 
-def look(jobs: Sequence[Job], images: Path, cache: Path, detector: Detector, processes: Processes | None = None,
-         ) -> tuple[np.ndarray, pd.DataFrame]:  # fmt: skip
+def look(
+    jobs: Sequence[Job],
+    images: Path,
+    cache: Path,
+    detector: Detector,
+    processes: Processes | None = None,
+) -> tuple[np.ndarray, pd.DataFrame]:
     """Features (jobs, d), and a row a job with the detector's scores.
 
     What was seen before is kept in `cache`, by file name, so a longer run looks only at what is new. Of several
@@ -133,6 +142,12 @@ def _write_cache(path: Path, who: str, known: dict[str, Seen]) -> None:
     metrics = list(known[files[0]][1])
     scores = np.array([[known[file][1][metric] for metric in metrics] for file in files])
     with partial.open("wb") as file:
-        np.savez(file, files=np.array(files), features=np.stack([known[file][0] for file in files]),
-                 metrics=np.array(metrics), scores=scores, detector=who)  # fmt: skip
+        np.savez(
+            file,
+            files=np.array(files),
+            features=np.stack([known[file][0] for file in files]),
+            metrics=np.array(metrics),
+            scores=scores,
+            detector=who,
+        )
     os.replace(partial, path)

@@ -47,14 +47,30 @@ def latex(table: pd.DataFrame, better: dict[str, bool], caption: str) -> str:
     """The table of tables.side_by_side for booktabs, an arrow on each metric for the way that is better."""
     head = " & ".join(["", *(_escaped(f"${name}$" if name.startswith("w =") else name) for name in table.columns)])
     lines = [
-        " & ".join([f"{_escaped(metric)} {ARROWS[better[metric]]}" if metric in better else _escaped(metric),
-                    *(cell.replace("±", r"$\pm$") for cell in cells)]) + r" \\"
+        " & ".join(
+            [
+                f"{_escaped(metric)} {ARROWS[better[metric]]}" if metric in better else _escaped(metric),
+                *(cell.replace("±", r"$\pm$") for cell in cells),
+            ]
+        )
+        + r" \\"
         for metric, cells in zip(table.index, table.itertuples(index=False))
-    ]  # fmt: skip
-    return "\n".join([
-        r"\begin{table}", r"\centering", rf"\caption{{{_escaped(caption)}}}", r"\begin{tabular}{l" + "r" * len(table.columns) + "}",
-        r"\toprule", head + r" \\", r"\midrule", *lines, r"\bottomrule", r"\end{tabular}", r"\end{table}",
-    ])  # fmt: skip
+    ]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_escaped(caption)}}}",
+            r"\begin{tabular}{l" + "r" * len(table.columns) + "}",
+            r"\toprule",
+            head + r" \\",
+            r"\midrule",
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+    )
 
 
 def _escaped(text: str) -> str:

@@ -27,8 +27,10 @@ def picture_grids(out: Path, images: pd.DataFrame) -> str:
     parts = []
     if metric:
         ranked = images.groupby("prompt_id")[metric].mean().dropna().sort_values(ascending=False, kind="stable")
-        parts = [(f"Best by {metric}, mean over scales", list(ranked.index[:third])),
-                 (f"Worst by {metric}", list(ranked.index[::-1][:third]))]  # fmt: skip
+        parts = [
+            (f"Best by {metric}, mean over scales", list(ranked.index[:third])),
+            (f"Worst by {metric}", list(ranked.index[::-1][:third])),
+        ]
     parts.append(("By chance", sorted(by_chance)))
     note = f'<p class="quiet">{len(ids)} prompts in all, see images.csv</p>'
     return "".join(f"<h3>{words}</h3>{_picture_grid(out, images, chosen)}" for words, chosen in parts) + note

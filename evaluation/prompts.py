@@ -104,9 +104,11 @@ def _row(path: Path, line: int, row: dict) -> dict:
     if seed is not None and not 0 <= seed < 2**32:
         raise ValueError(f"--prompts {path}, line {line}: seed {seed} is not from 0 to {2**32 - 1}")
     return {
-        "text": (_first(row, TEXT_COLUMNS) or "").strip(), "category": str(_first(row, CATEGORY_COLUMNS) or ""),
-        "seed": seed, "challenge": str(row.get("challenge") or ""),
-    }  # fmt: skip
+        "text": (_first(row, TEXT_COLUMNS) or "").strip(),
+        "category": str(_first(row, CATEGORY_COLUMNS) or ""),
+        "seed": seed,
+        "challenge": str(row.get("challenge") or ""),
+    }
 
 
 def _first(row: dict, names: tuple[str, ...]) -> object:

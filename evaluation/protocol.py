@@ -26,17 +26,24 @@ def protocol_of(config: RunConfig, model: LatentDiffusion) -> dict:
     height, width = config.height or model.height, config.width or model.width
     arguments.check_size(height, width, model.multiple)
     arguments.check_scheduler(config.scheduler)
-    arguments.check_guidance(config.guidance_schedule, config.guidance_interval, config.guidance_rescale,
-                             config.guidance_until_alike)  # fmt: skip
+    arguments.check_guidance(
+        config.guidance_schedule, config.guidance_interval, config.guidance_rescale, config.guidance_until_alike
+    )
     return {
-        "weights": model.weights, "steps": config.steps or model.spec.steps,
-        "scheduler": config.scheduler or model.scheduler_name, "height": height, "width": width,
-        "dtype": str(model.dtype).removeprefix("torch."), "guidance_schedule": config.guidance_schedule,
+        "weights": model.weights,
+        "steps": config.steps or model.spec.steps,
+        "scheduler": config.scheduler or model.scheduler_name,
+        "height": height,
+        "width": width,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "guidance_schedule": config.guidance_schedule,
         "guidance_interval": list(config.guidance_interval) if config.guidance_interval else None,
-        "guidance_rescale": config.guidance_rescale, "negative_prompt": config.negative_prompt,
-        "rows_per_call": 2 * config.batch_size if model.device.type == "cuda" else 16, "run_seed": config.seed,
+        "guidance_rescale": config.guidance_rescale,
+        "negative_prompt": config.negative_prompt,
+        "rows_per_call": 2 * config.batch_size if model.device.type == "cuda" else 16,
+        "run_seed": config.seed,
         **_named_where_set(config),
-    }  # fmt: skip
+    }
 
 
 def _named_where_set(config: RunConfig) -> dict:
@@ -55,8 +62,11 @@ def check_folder(out: Path, protocol: Mapping) -> None:
     known = out / "run.json"
     if known.exists():
         before = _stored(known)
-        changed = [f"{key}: {before.get(key)} there, {value} now" for key, value in protocol.items()
-                   if before.get(key) != value]  # fmt: skip
+        changed = [
+            f"{key}: {before.get(key)} there, {value} now"
+            for key, value in protocol.items()
+            if before.get(key) != value
+        ]
         if changed:
             raise ValueError(
                 f"--out {out} holds a run with another protocol ({'; '.join(changed)}); choose another folder"
@@ -77,7 +87,9 @@ def _stored(path: Path) -> dict:
 def machine() -> dict:
     """Where and by what a run was made."""
     return {
-        "threads": torch.get_num_threads(), "machine": platform.processor() or platform.machine(),
-        "python": platform.python_version(), "versions": {name: version(name) for name in PACKAGES},
+        "threads": torch.get_num_threads(),
+        "machine": platform.processor() or platform.machine(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in PACKAGES},
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }  # fmt: skip
+    }

@@ -42,19 +42,27 @@ def shape_of(name: str, small: bool = False) -> Shape:
     vae, side = ((16, 16, 32, 32), 16) if small else ((128, 256, 512, 512), 64)
     if name == "sd1.5":
         text = (64, 2, 2) if small else (768, 12, 12)
-        unet = {"block_out_channels": tuple(w // part for w in (320, 640, 1280, 1280)), "attention_head_dim": 1 if small else 8,
-                "cross_attention_dim": text[0], "sample_size": side}  # fmt: skip
+        unet = {
+            "block_out_channels": tuple(w // part for w in (320, 640, 1280, 1280)),
+            "attention_head_dim": 1 if small else 8,
+            "cross_attention_dim": text[0],
+            "sample_size": side,
+        }
         return Shape("StableDiffusionPipeline", unet, (text,), vae, 8 * side, 2 if small else 50, 7.5)
     texts = ((64, 2, 2), (96, 2, 3)) if small else ((768, 12, 12), (1280, 32, 20))
     unet = {
-        "block_out_channels": tuple(w // part for w in (320, 640, 1280)), "attention_head_dim": (1, 2, 4) if small else (5, 10, 20),
+        "block_out_channels": tuple(w // part for w in (320, 640, 1280)),
+        "attention_head_dim": (1, 2, 4) if small else (5, 10, 20),
         "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        "transformer_layers_per_block": (1, 1, 2) if small else (1, 2, 10), "use_linear_projection": True,
-        "cross_attention_dim": texts[0][0] + texts[1][0], "sample_size": 2 * side, "addition_embed_type": "text_time",
+        "transformer_layers_per_block": (1, 1, 2) if small else (1, 2, 10),
+        "use_linear_projection": True,
+        "cross_attention_dim": texts[0][0] + texts[1][0],
+        "sample_size": 2 * side,
+        "addition_embed_type": "text_time",
         "addition_time_embed_dim": 256 // (8 if small else 1),
         "projection_class_embeddings_input_dim": texts[1][0] + 6 * 256 // (8 if small else 1),
-    }  # fmt: skip
+    }
     return Shape("StableDiffusionXLPipeline", unet, texts, vae, 16 * side, 2 if small else 30, 5.0)
 
 
@@ -74,14 +82,27 @@ def build_model(name: str, device: str, dtype: torch.dtype, small: bool = False)
     with torch.device(device):
         parts: dict[str, object] = {"unet": build_unet(shape).to(dtype)}
         for (encoder, kind, reader, _), (width, layers, heads) in zip(family.text, shape.text):
-            config = CLIPTextConfig(vocab_size=49408, hidden_size=width, intermediate_size=4 * width, num_hidden_layers=layers,
-                                    num_attention_heads=heads, projection_dim=width, bos_token_id=tokenizer.bos_token_id,
-                                    eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)  # fmt: skip
+            config = CLIPTextConfig(
+                vocab_size=49408,
+                hidden_size=width,
+                intermediate_size=4 * width,
+                num_hidden_layers=layers,
+                num_attention_heads=heads,
+                projection_dim=width,
+                bos_token_id=tokenizer.bos_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id,
+            )
             parts |= {encoder: kind(config).to(dtype), reader: tokenizer}
         vae = AutoencoderKL(
-            block_out_channels=shape.vae, layers_per_block=2, latent_channels=4, norm_num_groups=16,
-            down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4, scaling_factor=0.18215,
-        )  # fmt: skip
+            block_out_channels=shape.vae,
+            layers_per_block=2,
+            latent_channels=4,
+            norm_num_groups=16,
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            scaling_factor=0.18215,
+        )
     scheduler = (
         DDIMScheduler(**NOISE, set_alpha_to_one=False, clip_sample=False)
         if name == "sd1.5"
@@ -91,6 +112,13 @@ def build_model(name: str, device: str, dtype: torch.dtype, small: bool = False)
     checkpoint = Checkpoint(family, {"force_zeros_for_empty_prompt": True}, parts, config)
     autoencoder, placement = Autoencoder(vae), Placement(device)
     conditioner, denoiser = assemble(checkpoint, autoencoder.factor, dtype, placement)
-    spec = ModelSpec(name, "random weights", family.name, height=shape.pixels, width=shape.pixels, steps=shape.steps,
-                     guidance_scale=shape.guidance_scale)  # fmt: skip
+    spec = ModelSpec(
+        name,
+        "random weights",
+        family.name,
+        height=shape.pixels,
+        width=shape.pixels,
+        steps=shape.steps,
+        guidance_scale=shape.guidance_scale,
+    )
     return LatentDiffusion(spec, conditioner, denoiser, autoencoder, config, (), placement=placement), checkpoint

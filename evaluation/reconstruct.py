@@ -56,8 +56,9 @@ def obstacle(metric: str, model: LatentDiffusion, photographs: Path | None) -> s
     return None
 
 
-def score_autoencoder(model: LatentDiffusion, metrics: Sequence[str], photographs: Path | None,
-                      detectors: Mapping[str, Detector]) -> tuple[list[dict], float]:  # fmt: skip
+def score_autoencoder(
+    model: LatentDiffusion, metrics: Sequence[str], photographs: Path | None, detectors: Mapping[str, Detector]
+) -> tuple[list[dict], float]:
     """A row for each of the metrics, and the networks' seconds; reconstructions of the posterior mean, rounded to 8 bits,
     images in [0, 1]."""
     looking = {name: METRICS[name].detector for name in metrics if METRICS[name].detector}

@@ -51,8 +51,13 @@ class Reference:
         """Of features (n, d); n >= 2."""
         moments = Moments.of(features)
         kept = np.unique(np.linspace(0, len(features) - 1, min(KEPT, len(features))).round().astype(int))
-        return cls(words, moments.mean, moments.covariance, np.asarray(features[kept], np.float32),
-                   {"n": len(features)} | (protocol or {}))  # fmt: skip
+        return cls(
+            words,
+            moments.mean,
+            moments.covariance,
+            np.asarray(features[kept], np.float32),
+            {"n": len(features)} | (protocol or {}),
+        )
 
 
 def load_reference(detector: Detector, source: Path | None = None, kept: Path | None = None) -> Reference:
@@ -86,8 +91,10 @@ def listing(folder: Path, files: Sequence[Path]) -> str:
 def shipped(detector: Detector) -> Reference:
     """What lies beside a world's own detector, stamped with its hash."""
     if not hasattr(detector, "weights"):
-        raise ValueError(f"{detector.name} ships no reference: give --reference FOLDER of real images, or a file of "
-                         "python -m evaluation.reference")  # fmt: skip
+        raise ValueError(
+            f"{detector.name} ships no reference: give --reference FOLDER of real images, or a file of "
+            "python -m evaluation.reference"
+        )
     file = detector.weights.parent / "reference.npz"
     if not file.exists():
         raise ValueError(f"no reference at {file}; make it: python -m evaluation.reference --world scenes")
@@ -116,9 +123,14 @@ def features_of(detector: Detector, folder: Path, crop: str = "none") -> tuple[n
             f"{folder} holds {len(features)} images that can be read ({len(unreadable)} cannot); 2 or more are needed"
         )
     return np.concatenate(features), {
-        "n": len(features), "detector": detector.name, "detector_sha256": detector.sha256, "resize": detector.resize,
-        "crop": crop, "files_sha256": listing(folder, files), "unreadable": unreadable,
-    }  # fmt: skip
+        "n": len(features),
+        "detector": detector.name,
+        "detector_sha256": detector.sha256,
+        "resize": detector.resize,
+        "crop": crop,
+        "files_sha256": listing(folder, files),
+        "unreadable": unreadable,
+    }
 
 
 def save_reference(path: Path, reference: Reference) -> None:
@@ -126,8 +138,13 @@ def save_reference(path: Path, reference: Reference) -> None:
     partial = path.with_name(path.name + ".partial")
     features = np.zeros((0, len(reference.mean)), np.float32) if reference.features is None else reference.features
     with partial.open("wb") as stream:
-        np.savez(stream, mu=reference.mean, sigma=reference.covariance, features=features,
-                 protocol=json.dumps(reference.protocol))  # fmt: skip
+        np.savez(
+            stream,
+            mu=reference.mean,
+            sigma=reference.covariance,
+            features=features,
+            protocol=json.dumps(reference.protocol),
+        )
     os.replace(partial, path)
 
 
@@ -181,13 +198,18 @@ def write_world_reference(detector: Detector, features: np.ndarray) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """0 when the file is written, 2 when it cannot be made."""
-    parser = argparse.ArgumentParser(prog="python -m evaluation.reference", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m evaluation.reference", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="real images, searched below too")
     parser.add_argument("--detector", choices=[name for name in NAMES if name != "clip"], default="inception")
     parser.add_argument("--resize", choices=RESIZE_MODES, default="clean", help="for inception (default: %(default)s)")
-    parser.add_argument("--crop", choices=CROPS, default="none",
-                        help="none squeezes an image into the detector's square, as FID programs do; square takes its middle")  # fmt: skip
+    parser.add_argument(
+        "--crop",
+        choices=CROPS,
+        default="none",
+        help="none squeezes an image into the detector's square, as FID programs do; square takes its middle",
+    )
     parser.add_argument("--device", default=None)
     parser.add_argument("--out", type=Path, metavar="FILE", help="stats.npz")
     parser.add_argument(

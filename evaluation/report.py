@@ -84,8 +84,10 @@ def remarks(results: Results) -> list[str]:
     summary, facts, notes = results.summary, results.facts, []
     if facts["unseen_words"]:
         most = ", ".join(list(facts["unseen_words"])[:12])
-        notes.append(f"{facts['prompts_with_unseen_words']} of {facts['prompt_count']} prompts hold words the model has never "
-                     f"seen ({len(facts['unseen_words'])} words, most often: {most}).")  # fmt: skip
+        notes.append(
+            f"{facts['prompts_with_unseen_words']} of {facts['prompt_count']} prompts hold words the model has never "
+            f"seen ({len(facts['unseen_words'])} words, most often: {most})."
+        )
     if facts["truncated_prompts"]:
         notes.append(
             f"{facts['truncated_prompts']} prompts are longer than the text encoder reads; their ends were cut off."
@@ -125,9 +127,11 @@ def _charts(results: Results) -> list[str]:
     ceilings = rows[rows["guidance_scale"].isna()].set_index("metric")["value"]
     return [
         *([plots.front_chart(results.front)] if results.front else []),
-        *(plots.chart(rows, metric, bool(rows["higher_is_better"].iloc[0]), ceilings.get(f"{metric}_ceiling"))
-        for metric, rows in tables.at_scales(results.summary).groupby("metric", sort=False)),
-    ]  # fmt: skip
+        *(
+            plots.chart(rows, metric, bool(rows["higher_is_better"].iloc[0]), ceilings.get(f"{metric}_ceiling"))
+            for metric, rows in tables.at_scales(results.summary).groupby("metric", sort=False)
+        ),
+    ]
 
 
 def _flat(facts: dict, prefix: str = "") -> list[tuple[str, object]]:

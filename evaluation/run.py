@@ -26,8 +26,9 @@ DEFAULT = {field.name: field.default for field in dataclasses.fields(RunConfig)}
 
 def parser() -> argparse.ArgumentParser:
     """The options, their defaults read from RunConfig."""
-    made = argparse.ArgumentParser(prog="python -m evaluation.run", description=__doc__,
-                                   formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    made = argparse.ArgumentParser(
+        prog="python -m evaluation.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     made.add_argument("--prompts", type=Path, metavar="FILE", help=".txt, .csv, .tsv, .jsonl, or COCO's captions .json")
     made.add_argument(
         "--recipe", type=Path, metavar="FILE", help="in place of --prompts: one picture again, from its JSON or its PNG"
@@ -50,8 +51,13 @@ def _add_model(made: argparse.ArgumentParser) -> None:
     _add(made, "model", str, "NAME|FOLDER|FILE|HUB_ID", "default: the best this machine can really run")
     _add(made, "vae", str, "NAME|FOLDER", "another autoencoder in place of the model's own")
     _add(made, "lora", str, "FILE[:WEIGHT]", "low-rank weights to merge into the model, several with commas between")
-    _add(made, "config", str, "FOLDER",
-         "a diffusers folder of the family of a single .safetensors file, where the hub is not at hand")  # fmt: skip
+    _add(
+        made,
+        "config",
+        str,
+        "FOLDER",
+        "a diffusers folder of the family of a single .safetensors file, where the hub is not at hand",
+    )
     made.add_argument(
         "--offload", action="store_true", help="networks are on the device only while they work: for small cards"
     )
@@ -62,23 +68,45 @@ def _add_model(made: argparse.ArgumentParser) -> None:
 
 def _add_guidance(made: argparse.ArgumentParser) -> None:
     """How hard the prompt pulls, and when."""
-    made.add_argument("--guidance-scales", metavar="LIST", default=None,
-                      help='"1,2,4,8", "1-8(1)" by step or "1-8[4]" by count (default: 1,2,4,8)')  # fmt: skip
-    made.add_argument("--guidance-schedule", choices=SCHEDULES, default=DEFAULT["guidance_schedule"],
-                      help="w over time; each averages w (default: %(default)s)")  # fmt: skip
-    made.add_argument("--guidance-interval", metavar="LOW,HIGH", default=None,
-                      help="guide only while LOW <= t <= HIGH, t from 1 (noise) to 0 (clean)")  # fmt: skip
+    made.add_argument(
+        "--guidance-scales",
+        metavar="LIST",
+        default=None,
+        help='"1,2,4,8", "1-8(1)" by step or "1-8[4]" by count (default: 1,2,4,8)',
+    )
+    made.add_argument(
+        "--guidance-schedule",
+        choices=SCHEDULES,
+        default=DEFAULT["guidance_schedule"],
+        help="w over time; each averages w (default: %(default)s)",
+    )
+    made.add_argument(
+        "--guidance-interval",
+        metavar="LOW,HIGH",
+        default=None,
+        help="guide only while LOW <= t <= HIGH, t from 1 (noise) to 0 (clean)",
+    )
     _add(made, "guidance-rescale", float, "X", "0 to 1: bring the prediction's spread back after guidance")
-    _add(made, "guidance-until-alike", float, "X",
-         "guide an image no further once its two predictions' cosine is above X, such as 0.99")  # fmt: skip
+    _add(
+        made,
+        "guidance-until-alike",
+        float,
+        "X",
+        "guide an image no further once its two predictions' cosine is above X, such as 0.99",
+    )
 
 
 def _add_drawing(made: argparse.ArgumentParser) -> None:
     """What is drawn, how much of it, on what."""
     _add(made, "negative-prompt", str, "TEXT", "what takes the unconditional place (default: the empty prompt)")
     _add(made, "steps", int, "N", "default: the model's")
-    _add(made, "scheduler", str, "NAME",
-         "ddim, ddpm, euler, euler-ancestral, dpm++2m, pndm, unipc, flow-euler; default: the model's own")  # fmt: skip
+    _add(
+        made,
+        "scheduler",
+        str,
+        "NAME",
+        "ddim, ddpm, euler, euler-ancestral, dpm++2m, pndm, unipc, flow-euler; default: the model's own",
+    )
     _add(made, "limit", int, "N", "only the first N prompts")
     _add(made, "images-per-prompt", int, "K", "seeds per prompt")
     _add(made, "seed", int, "N", "the run's seed, from which every image's follows")
@@ -92,13 +120,24 @@ def _add_drawing(made: argparse.ArgumentParser) -> None:
 def _add_scoring(made: argparse.ArgumentParser) -> None:
     """What is measured, against what, and where it goes."""
     made.add_argument(
-        "--metrics", metavar="LIST", default=None,
+        "--metrics",
+        metavar="LIST",
+        default=None,
         help=f"of {', '.join(METRICS)}; default: what suits the model, as far as it can be computed here",
-    )  # fmt: skip
-    _add(made, "reference", Path, "FOLDER|FILE",
-         "real images, or a file of evaluation.reference; default: what ships with the detector")  # fmt: skip
-    made.add_argument("--resize", choices=RESIZE_MODES, default=DEFAULT["resize"],
-                      help="how images are brought to Inception's size (default: %(default)s)")  # fmt: skip
+    )
+    _add(
+        made,
+        "reference",
+        Path,
+        "FOLDER|FILE",
+        "real images, or a file of evaluation.reference; default: what ships with the detector",
+    )
+    made.add_argument(
+        "--resize",
+        choices=RESIZE_MODES,
+        default=DEFAULT["resize"],
+        help="how images are brought to Inception's size (default: %(default)s)",
+    )
     _add(made, "out", Path, "FOLDER", "default: runs/<model>-<prompt file's stem>")
 
 
@@ -122,9 +161,20 @@ def _recipe_settings(arguments: argparse.Namespace) -> dict:
     """What a recipe decides of a RunConfig; a flag that says the same thing again is refused, not passed over."""
     recipe = read_recipe(arguments.recipe)
     names = (
-        "model", "vae", "lora", "steps", "scheduler", "height", "width", "negative_prompt", "guidance_schedule",
-        "guidance_interval", "guidance_rescale", "guidance_until_alike", "dtype",
-    )  # fmt: skip
+        "model",
+        "vae",
+        "lora",
+        "steps",
+        "scheduler",
+        "height",
+        "width",
+        "negative_prompt",
+        "guidance_schedule",
+        "guidance_interval",
+        "guidance_rescale",
+        "guidance_until_alike",
+        "dtype",
+    )
     default = {field.name: field.default for field in dataclasses.fields(RunConfig)}
     for name in names:
         if getattr(arguments, name) != default[name]:

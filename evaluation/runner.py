@@ -43,8 +43,16 @@ class Run:
         name, why = choose_model(config.model, device)
         if self.processes.first:
             print(f"model: {name} ({why})", flush=True)
-        self.model = ldm_core.load(name, device, config.dtype, config.vae, lora=config.lora, config=config.config,
-                                   offload=config.offload, compiled=config.compile)  # fmt: skip
+        self.model = ldm_core.load(
+            name,
+            device,
+            config.dtype,
+            config.vae,
+            lora=config.lora,
+            config=config.config,
+            offload=config.offload,
+            compiled=config.compile,
+        )
         self.protocol = protocol.protocol_of(config, self.model)
         self.out = config.out or Path("runs") / f"{self.model.spec.name}-{config.prompts.stem}"
         protocol.check_folder(self.out, self.protocol)
@@ -57,14 +65,20 @@ class Run:
     def describe(self, absent: Sequence[Job]) -> None:
         """Say what there is to do: `absent` is to be made."""
         made_by = self.protocol
-        print(f"{len(self.prompts)} prompts x {self.config.images_per_prompt} seeds x {len(self.config.guidance_scales)} "
-              f"scales = {len(self.jobs)} images, {len(self.jobs) - len(absent)} present, {len(absent)} to make")  # fmt: skip
-        print(f"{made_by['steps']} steps of {made_by['scheduler']}, {made_by['width']} x {made_by['height']} pixels, "
-              f"{made_by['dtype']} on {self.model.device}, {torch.get_num_threads()} threads; into {self.out}")  # fmt: skip
+        print(
+            f"{len(self.prompts)} prompts x {self.config.images_per_prompt} seeds x {len(self.config.guidance_scales)} "
+            f"scales = {len(self.jobs)} images, {len(self.jobs) - len(absent)} present, {len(absent)} to make"
+        )
+        print(
+            f"{made_by['steps']} steps of {made_by['scheduler']}, {made_by['width']} x {made_by['height']} pixels, "
+            f"{made_by['dtype']} on {self.model.device}, {torch.get_num_threads()} threads; into {self.out}"
+        )
         if self.unseen:
             some = ", ".join(word for word, _ in self.unseen.most_common(8))
-            print(f"{self.with_unseen} of {len(self.prompts)} prompts hold words this model has never seen "
-                  f"({len(self.unseen)} words: {some} ...); it draws what it knows of the rest")  # fmt: skip
+            print(
+                f"{self.with_unseen} of {len(self.prompts)} prompts hold words this model has never seen "
+                f"({len(self.unseen)} words: {some} ...); it draws what it knows of the rest"
+            )
 
     def rehearse(self) -> None:
         """Say what a run would do, how long it would take and what it would fill; write nothing."""
@@ -177,13 +191,23 @@ class Run:
         """What run.json holds: everything needed to repeat the run."""
         config, model = self.config, self.model
         return {
-            "model": model.spec.name, "source": str(model.spec.source), "vae": config.vae, "lora": config.lora,
+            "model": model.spec.name,
+            "source": str(model.spec.source),
+            "vae": config.vae,
+            "lora": config.lora,
             "prompts": config.prompts.name,
-            "prompts_sha256": hashlib.sha256(config.prompts.read_bytes()).hexdigest(), "prompt_count": len(self.prompts),
-            "image_count": len(self.jobs), "guidance_scales": list(config.guidance_scales), "protocol": self.protocol,
-            "images_per_prompt": config.images_per_prompt, "processes": self.processes.count,
-            "batch_size": config.batch_size, **self.instruments.facts(self.prompts),
-            "unseen_words": dict(self.unseen.most_common()), "prompts_with_unseen_words": self.with_unseen,
+            "prompts_sha256": hashlib.sha256(config.prompts.read_bytes()).hexdigest(),
+            "prompt_count": len(self.prompts),
+            "image_count": len(self.jobs),
+            "guidance_scales": list(config.guidance_scales),
+            "protocol": self.protocol,
+            "images_per_prompt": config.images_per_prompt,
+            "processes": self.processes.count,
+            "batch_size": config.batch_size,
+            **self.instruments.facts(self.prompts),
+            "unseen_words": dict(self.unseen.most_common()),
+            "prompts_with_unseen_words": self.with_unseen,
             "truncated_prompts": sum(model.conditioner.is_truncated(prompt.text) for prompt in self.prompts),
-            "device": str(model.device), **protocol.machine(),
-        }  # fmt: skip
+            "device": str(model.device),
+            **protocol.machine(),
+        }

@@ -133,7 +133,15 @@ def row(metric: str, estimate: Estimate | None, scale: float | None, category: s
     spec = METRICS[metric.removesuffix("_jackknife").removesuffix("_ceiling")]
     found = estimate or Estimate(float("nan"), 0)
     return {
-        "category": category, "guidance_scale": scale, "metric": metric, "value": found.value, "n": found.n,
-        "se": found.se, "low": found.low, "high": found.high, "higher_is_better": spec.higher_is_better,
-        "detector": spec.detector, "note": note,
-    }  # fmt: skip
+        "category": category,
+        "guidance_scale": scale,
+        "metric": metric,
+        "value": found.value,
+        "n": found.n,
+        "se": found.se,
+        "low": found.low,
+        "high": found.high,
+        "higher_is_better": spec.higher_is_better,
+        "detector": spec.detector,
+        "note": note,
+    }

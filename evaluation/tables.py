@@ -6,8 +6,23 @@ import html
 
 import pandas as pd
 
-COLUMNS = ["model", "prompts", "category", "guidance_schedule", "guidance_scale", "metric", "value", "n", "se", "low",
-           "high", "higher_is_better", "detector", "resize", "note"]  # fmt: skip
+COLUMNS = [
+    "model",
+    "prompts",
+    "category",
+    "guidance_schedule",
+    "guidance_scale",
+    "metric",
+    "value",
+    "n",
+    "se",
+    "low",
+    "high",
+    "higher_is_better",
+    "detector",
+    "resize",
+    "note",
+]
 
 
 def summary_table(rows: list[dict], model: str, prompts: str, schedule: str) -> pd.DataFrame:
@@ -36,15 +51,21 @@ def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
     across = rows["guidance_scale"].map(lambda scale: "all" if pd.isna(scale) else f"w = {scale:g}")
     order = [name for name in across.drop_duplicates() if name != "all"] + ["all"] * ("all" in set(across))
     table = pd.DataFrame({"metric": rows["metric"], "across": across, "text": text})
-    return table.pivot(index="metric", columns="across", values="text").reindex(columns=order).fillna("").loc[
-        list(dict.fromkeys(rows["metric"]))]  # fmt: skip
+    return (
+        table.pivot(index="metric", columns="across", values="text")
+        .reindex(columns=order)
+        .fillna("")
+        .loc[list(dict.fromkeys(rows["metric"]))]
+    )
 
 
 def categories(summary: pd.DataFrame) -> pd.DataFrame:
     """Per-image metrics by category of prompts, scales across; empty where the prompts have none."""
     rows = summary[(summary["category"] != "") & summary["value"].notna()]
-    rows = rows.assign(across=[f"w = {scale:g}" for scale in rows["guidance_scale"]],
-                       text=[f"{digits(value, 4)} (n = {n})" for value, n in zip(rows["value"], rows["n"])])  # fmt: skip
+    rows = rows.assign(
+        across=[f"w = {scale:g}" for scale in rows["guidance_scale"]],
+        text=[f"{digits(value, 4)} (n = {n})" for value, n in zip(rows["value"], rows["n"])],
+    )
     order = list(dict.fromkeys(rows["across"]))
     return (
         rows.pivot(index=["metric", "category"], columns="across", values="text")[order]

@@ -68,8 +68,9 @@ def check_size(height: object, width: object, factor: int) -> None:
             raise ValueError(f"{name} must be a positive multiple of {factor} pixels, got {side!r}")
 
 
-def check_guidance(schedule: str, interval: tuple[float, float] | None, rescale: float,
-                   until_alike: float | None = None) -> None:  # fmt: skip
+def check_guidance(
+    schedule: str, interval: tuple[float, float] | None, rescale: float, until_alike: float | None = None
+) -> None:
     """The shape of w over time."""
     if schedule not in guidance.SCHEDULES:
         raise ValueError(f"guidance_schedule must be one of {', '.join(guidance.SCHEDULES)}, got {schedule!r}")

@@ -32,9 +32,17 @@ class Cell:
 class GuidedCells:
     """Predicts for all cells at once: `predict` is what the denoising loop calls."""
 
-    def __init__(self, cells: list[Cell], texts: dict[str | None, Conditioning], denoiser: Denoiser, rows_per_call: int | None,
-                 schedule: str, interval: tuple[float, float] | None, rescale: float,
-                 until_alike: float | None = None):  # fmt: skip
+    def __init__(
+        self,
+        cells: list[Cell],
+        texts: dict[str | None, Conditioning],
+        denoiser: Denoiser,
+        rows_per_call: int | None,
+        schedule: str,
+        interval: tuple[float, float] | None,
+        rescale: float,
+        until_alike: float | None = None,
+    ):
         self.cells, self.texts, self.denoiser, self.rows_per_call = cells, texts, denoiser, rows_per_call
         self.schedule, self.interval, self.rescale = schedule, interval, rescale
         self.until_alike, self.alike = until_alike, [False] * len(cells)

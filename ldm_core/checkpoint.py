@@ -38,10 +38,15 @@ FAMILIES: dict[str, Family] = {
     for family in (
         Family("sd", "StableDiffusionPipeline", _UNET, (_CLIP,)),
         Family("sdxl", "StableDiffusionXLPipeline", _UNET, (_CLIP, _PROJECTED[1])),
-        Family("sd3", "StableDiffusion3Pipeline", ("transformer", SD3Transformer2DModel), (*_PROJECTED, _T5),
-               optional=frozenset({"text_encoder_3"})),
+        Family(
+            "sd3",
+            "StableDiffusion3Pipeline",
+            ("transformer", SD3Transformer2DModel),
+            (*_PROJECTED, _T5),
+            optional=frozenset({"text_encoder_3"}),
+        ),
     )
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

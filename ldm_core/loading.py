@@ -33,15 +33,33 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 SHORT = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 WEIGHTS = "diffusion_pytorch_model*.safetensors"
 VAE_FILES = ["vae/*.json", f"vae/{WEIGHTS}", "config.json", WEIGHTS]  # the last two: an autoencoder alone
-FILES = ["model_index.json", "scheduler/*.json", "tokenizer*/*", "text_encoder*/*.json", "text_encoder*/model*.safetensors",
-         "unet/*.json", f"unet/{WEIGHTS}", "transformer/*.json", f"transformer/{WEIGHTS}", *VAE_FILES]  # fmt: skip
+FILES = [
+    "model_index.json",
+    "scheduler/*.json",
+    "tokenizer*/*",
+    "text_encoder*/*.json",
+    "text_encoder*/model*.safetensors",
+    "unet/*.json",
+    f"unet/{WEIGHTS}",
+    "transformer/*.json",
+    f"transformer/{WEIGHTS}",
+    *VAE_FILES,
+]
 CONFIG_FILES = ["model_index.json", "*/*.json", "tokenizer*/*"]
 NOT_FILES = ["*.fp16*", "*non_ema*"]  # the same weights once more
 
 
-def load(name: str, device: str | None = None, dtype: str | torch.dtype | None = None, vae: str | None = None, *,
-         lora: str | None = None, config: str | None = None, offload: bool = False, compiled: bool = False,
-         ) -> LatentDiffusion:  # fmt: skip
+def load(
+    name: str,
+    device: str | None = None,
+    dtype: str | torch.dtype | None = None,
+    vae: str | None = None,
+    *,
+    lora: str | None = None,
+    config: str | None = None,
+    offload: bool = False,
+    compiled: bool = False,
+) -> LatentDiffusion:
     """A model by registry name, diffusers folder, single .safetensors file or hub id.
 
     device None is CUDA, else Apple's, else the CPU. dtype None is bfloat16 on CUDA and on CPUs that calculate in it
@@ -93,8 +111,12 @@ def _described(spec: registry.ModelSpec, checkpoint: Checkpoint, side: int) -> r
     return dataclasses.replace(spec, height=side, width=side, world=world, family=checkpoint.family.name)
 
 
-def _read(spec: registry.ModelSpec, name: str, config: str | None, dtype: torch.dtype,
-          ) -> tuple[Checkpoint, Path | torch.nn.Module, tuple[Path, ...]]:  # fmt: skip
+def _read(
+    spec: registry.ModelSpec,
+    name: str,
+    config: str | None,
+    dtype: torch.dtype,
+) -> tuple[Checkpoint, Path | torch.nn.Module, tuple[Path, ...]]:
     """The checkpoint, its autoencoder or the folder of it, and the files of its weights."""
     if Path(spec.source).is_file():
         checkpoint, vae = read_single_file(Path(spec.source), _configs(Path(spec.source), config), dtype)
@@ -118,18 +140,26 @@ def _configs(path: Path, config: str | None) -> Path:
         raise ValueError(f"model {str(path)!r} needs the configs of {source}; give --config FOLDER ({error})") from None
 
 
-def assemble(checkpoint: Checkpoint, factor: int, dtype: torch.dtype, placement: Placement,
-             ) -> tuple[Conditioner, Denoiser]:  # fmt: skip
+def assemble(
+    checkpoint: Checkpoint,
+    factor: int,
+    dtype: torch.dtype,
+    placement: Placement,
+) -> tuple[Conditioner, Denoiser]:
     """A family's conditioner and denoiser from the parts of a checkpoint, each where the placement wants it."""
     parts, family = checkpoint.parts, checkpoint.family
     name, _ = family.denoiser
     net = parts[name].to(placement.home)
     large = dtype == torch.bfloat16 and family.name != "sd"
     readers = [
-        TextReader(parts[tokenizer], parts[encoder].to(placement.home, torch.bfloat16 if large else torch.float32),
-                   ThreeReadersConditioner.T5_TOKENS if encoder == "text_encoder_3" else None)
-        for encoder, _, tokenizer, _ in family.text if encoder in parts
-    ]  # fmt: skip
+        TextReader(
+            parts[tokenizer],
+            parts[encoder].to(placement.home, torch.bfloat16 if large else torch.float32),
+            ThreeReadersConditioner.T5_TOKENS if encoder == "text_encoder_3" else None,
+        )
+        for encoder, _, tokenizer, _ in family.text
+        if encoder in parts
+    ]
     if family.name == "sdxl":
         zeros = bool(checkpoint.index.get("force_zeros_for_empty_prompt", True))
         return TwoClipsConditioner(*readers, zeros_for_none=zeros), SizedUnetDenoiser(net, factor)

@@ -45,8 +45,13 @@ def merge_lora(checkpoint: Checkpoint, vae: nn.Module, path: Path, weight: float
     names = [name for row in checkpoint.family.text for name in (row[0], row[2])]
     text = {name: checkpoint.parts.get(name) for name in names}
     denoiser, _ = checkpoint.family.denoiser
-    pipeline = kind(vae=vae, scheduler=make_scheduler(checkpoint.scheduler_config), **text, **absent,
-                    **{denoiser: checkpoint.parts[denoiser]})  # fmt: skip
+    pipeline = kind(
+        vae=vae,
+        scheduler=make_scheduler(checkpoint.scheduler_config),
+        **text,
+        **absent,
+        **{denoiser: checkpoint.parts[denoiser]},
+    )
     try:
         pipeline.load_lora_weights(path.parent, weight_name=path.name, adapter_name="merged", local_files_only=True)
         found = [name for names in pipeline.get_list_adapters().values() for name in names]

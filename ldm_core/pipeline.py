@@ -28,9 +28,18 @@ from .sampling import State, denoise, image_generators, initial_noise, make_sche
 class LatentDiffusion:
     """A loaded model. `ldm_core.load` makes it."""
 
-    def __init__(self, spec: ModelSpec, conditioner: Conditioner, denoiser: Denoiser, autoencoder: Autoencoder,
-                 scheduler_config: dict, files: tuple[Path, ...], vae: str | None = None, lora: str | None = None,
-                 placement: Placement | None = None):  # fmt: skip
+    def __init__(
+        self,
+        spec: ModelSpec,
+        conditioner: Conditioner,
+        denoiser: Denoiser,
+        autoencoder: Autoencoder,
+        scheduler_config: dict,
+        files: tuple[Path, ...],
+        vae: str | None = None,
+        lora: str | None = None,
+        placement: Placement | None = None,
+    ):
         self.spec, self.conditioner, self.denoiser, self.autoencoder = spec, conditioner, denoiser, autoencoder
         self.scheduler_config = scheduler_config
         self.files = files  # files and folders of the weights
@@ -98,14 +107,24 @@ class LatentDiffusion:
         """What the autoencoder keeps of images (B, 3, H, W) in [0, 1]."""
         return self.decode(self.encode(images))
 
-    def sample(self, prompts: str | Sequence[str], seeds: int | Sequence[int] | None = None,
-               guidance_scale: float | Sequence[float] | None = None, **settings: object) -> Tensor:  # fmt: skip
+    def sample(
+        self,
+        prompts: str | Sequence[str],
+        seeds: int | Sequence[int] | None = None,
+        guidance_scale: float | Sequence[float] | None = None,
+        **settings: object,
+    ) -> Tensor:
         """One image per prompt: (B, 3, H, W) in [0, 1]. The settings are those of `denoise`."""
         *_, last = self.denoise(prompts, seeds, guidance_scale, **settings)
         return self.decode(last.latent)
 
-    def sweep(self, prompts: str | Sequence[str], seeds: int | Sequence[int] | None = None,
-              guidance_scales: Sequence[float] = (1, 2, 4, 8), **settings: object) -> Tensor:  # fmt: skip
+    def sweep(
+        self,
+        prompts: str | Sequence[str],
+        seeds: int | Sequence[int] | None = None,
+        guidance_scales: Sequence[float] = (1, 2, 4, 8),
+        **settings: object,
+    ) -> Tensor:
         """All scales of all prompts: (S, B, 3, H, W) in [0, 1], each prompt's noise the same at every scale.
 
         All cells denoise together; text encoding, noise and every network row that cells have in common (the whole
@@ -121,12 +140,23 @@ class LatentDiffusion:
         images = self.sample(listed * len(scales), seeds * len(scales), each, negative_prompt=negatives, **settings)
         return images.unflatten(0, (len(scales), len(listed)))
 
-    def denoise(self, prompts: str | Sequence[str], seeds: int | Sequence[int] | None = None,
-                guidance_scale: float | Sequence[float] | None = None, *, steps: int | None = None,
-                scheduler: str | None = None, negative_prompt: str | Sequence[str] | None = None,
-                height: int | None = None, width: int | None = None, guidance_schedule: str = "constant",
-                guidance_interval: tuple[float, float] | None = None, guidance_rescale: float = 0.0,
-                guidance_until_alike: float | None = None, rows_per_call: int | None = None) -> Iterator[State]:  # fmt: skip
+    def denoise(
+        self,
+        prompts: str | Sequence[str],
+        seeds: int | Sequence[int] | None = None,
+        guidance_scale: float | Sequence[float] | None = None,
+        *,
+        steps: int | None = None,
+        scheduler: str | None = None,
+        negative_prompt: str | Sequence[str] | None = None,
+        height: int | None = None,
+        width: int | None = None,
+        guidance_schedule: str = "constant",
+        guidance_interval: tuple[float, float] | None = None,
+        guidance_rescale: float = 0.0,
+        guidance_until_alike: float | None = None,
+        rows_per_call: int | None = None,
+    ) -> Iterator[State]:
         """The denoising loop: a State (step, t, latent, clean) after each step; the last latent is the result.
 
         prompts             a text or several; a single prompt or seed serves all of the other
@@ -156,8 +186,16 @@ class LatentDiffusion:
         solver = make_scheduler(self.scheduler_config, scheduler)
         cells = [Cell(*parts) for parts in zip(listed, negatives, seeds, scales)]
         shape = (self.latent_channels, height // self.factor, width // self.factor)
-        guided = GuidedCells(cells, self._encode_texts(cells), self.denoiser, rows_per_call,
-                             guidance_schedule, guidance_interval, guidance_rescale, guidance_until_alike)  # fmt: skip
+        guided = GuidedCells(
+            cells,
+            self._encode_texts(cells),
+            self.denoiser,
+            rows_per_call,
+            guidance_schedule,
+            guidance_interval,
+            guidance_rescale,
+            guidance_until_alike,
+        )
         generators = image_generators(seeds)
         noise = initial_noise(generators, shape).to(self.device)
         return self._on_device(denoise(guided.predict, solver, noise, generators, steps))

@@ -58,8 +58,19 @@ class Recipe:
 
     def sample_settings(self) -> dict[str, object]:
         """The arguments for LatentDiffusion.sample that make this picture again, prompt and seed among them."""
-        names = ("steps", "guidance_scale", "scheduler", "height", "width", "negative_prompt", "guidance_schedule",
-                 "guidance_interval", "guidance_rescale", "guidance_until_alike", "rows_per_call")  # fmt: skip
+        names = (
+            "steps",
+            "guidance_scale",
+            "scheduler",
+            "height",
+            "width",
+            "negative_prompt",
+            "guidance_schedule",
+            "guidance_interval",
+            "guidance_rescale",
+            "guidance_until_alike",
+            "rows_per_call",
+        )
         return {"prompts": self.prompt, "seeds": self.seed} | {name: getattr(self, name) for name in names}
 
     def to_png_text(self) -> dict[str, str]:
@@ -75,17 +86,26 @@ class Recipe:
         )
 
 
-def recipe_for(model: LatentDiffusion, prompt: str, seed: int, guidance_scale: float | None = None,
-               **settings: object) -> Recipe:  # fmt: skip
+def recipe_for(
+    model: LatentDiffusion, prompt: str, seed: int, guidance_scale: float | None = None, **settings: object
+) -> Recipe:
     """The recipe of model.sample(prompt, seed, guidance_scale, **settings), its defaults written out."""
     spec = model.spec
     own = {"steps": spec.steps, "scheduler": model.scheduler_name, "height": model.height, "width": model.width}
     given = {name: value for name, value in settings.items() if value is not None}
     return Recipe(
-        model=spec.reference, prompt=prompt, seed=seed, vae=model.vae, lora=model.lora, device=model.device.type,
+        model=spec.reference,
+        prompt=prompt,
+        seed=seed,
+        vae=model.vae,
+        lora=model.lora,
+        device=model.device.type,
         guidance_scale=spec.guidance_scale if guidance_scale is None else guidance_scale,
-        dtype=str(model.dtype).removeprefix("torch."), weights=model.weights, versions=versions(), **own | given,
-    )  # fmt: skip
+        dtype=str(model.dtype).removeprefix("torch."),
+        weights=model.weights,
+        versions=versions(),
+        **own | given,
+    )
 
 
 def read_png(path: Path) -> Recipe:
@@ -116,8 +136,7 @@ def _object(text: str) -> dict:
 def _from_fields(values: dict) -> Recipe:
     fields = {part.name: part for part in dataclasses.fields(Recipe)}
     unknown = sorted(set(values) - set(fields))
-    needed = {name for name, part in fields.items()
-              if part.default is part.default_factory is dataclasses.MISSING}  # fmt: skip
+    needed = {name for name, part in fields.items() if part.default is part.default_factory is dataclasses.MISSING}
     absent = sorted(needed - set(values))
     if unknown or absent:
         raise ValueError(f"a recipe has all of {', '.join(sorted(needed))}; missing: {absent}, unknown: {unknown}")

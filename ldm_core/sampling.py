@@ -16,10 +16,15 @@ import torch
 from torch import Tensor
 
 SCHEDULERS = {
-    "ddim": "DDIMScheduler", "ddpm": "DDPMScheduler", "euler": "EulerDiscreteScheduler",
-    "euler-ancestral": "EulerAncestralDiscreteScheduler", "dpm++2m": "DPMSolverMultistepScheduler",
-    "pndm": "PNDMScheduler", "unipc": "UniPCMultistepScheduler", "flow-euler": "FlowMatchEulerDiscreteScheduler",
-}  # fmt: skip
+    "ddim": "DDIMScheduler",
+    "ddpm": "DDPMScheduler",
+    "euler": "EulerDiscreteScheduler",
+    "euler-ancestral": "EulerAncestralDiscreteScheduler",
+    "dpm++2m": "DPMSolverMultistepScheduler",
+    "pndm": "PNDMScheduler",
+    "unipc": "UniPCMultistepScheduler",
+    "flow-euler": "FlowMatchEulerDiscreteScheduler",
+}
 
 
 @dataclass(frozen=True)
@@ -67,12 +72,19 @@ def make_scheduler(config: dict, name: str | None = None) -> object:
 
 def readable_name(scheduler: object) -> str:
     """The readable name of a scheduler, or its class name where the table has none."""
-    return next((name for name, class_name in SCHEDULERS.items() if class_name == type(scheduler).__name__),
-                type(scheduler).__name__)  # fmt: skip
+    return next(
+        (name for name, class_name in SCHEDULERS.items() if class_name == type(scheduler).__name__),
+        type(scheduler).__name__,
+    )
 
 
-def denoise(predict: Callable[[Tensor, Tensor, float], Tensor], scheduler: object, noise: Tensor,
-            generators: list[torch.Generator], steps: int) -> Iterator[State]:  # fmt: skip
+def denoise(
+    predict: Callable[[Tensor, Tensor, float], Tensor],
+    scheduler: object,
+    noise: Tensor,
+    generators: list[torch.Generator],
+    steps: int,
+) -> Iterator[State]:
     """The sampling loop: noise (B, C, h, w) -> a State after each step; the last one's latent is the result.
 
     predict(latent, timestep, t) is the guided prediction for a latent as the network takes it. The generators that

@@ -21,8 +21,15 @@ def test_real_sizes_have_the_published_numbers_of_parameters_and_operations(name
 def test_our_pictures_and_diffusers_of_the_same_random_weights_are_the_same(name):
     model, checkpoint = build_model(name, "cpu", torch.float32, small=True)
     pipeline = gpu_suite.diffusers_pipeline(model, checkpoint, torch.float32)
-    theirs = pipeline("a house", generator=torch.Generator().manual_seed(7), guidance_scale=4.0, num_inference_steps=2,
-                      height=64, width=64, output_type="pt").images  # fmt: skip
+    theirs = pipeline(
+        "a house",
+        generator=torch.Generator().manual_seed(7),
+        guidance_scale=4.0,
+        num_inference_steps=2,
+        height=64,
+        width=64,
+        output_type="pt",
+    ).images
     ours = model.sample("a house", 7, 4.0, steps=2, height=64, width=64)
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
 

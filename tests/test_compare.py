@@ -18,8 +18,26 @@ def runs(tmp_path_factory, tiny_folder):
     folder = tmp_path_factory.mktemp("runs")
     (folder / "p.txt").write_text(PROMPTS)
     for name, steps in (("one", "1"), ("two", "2")):
-        run(["--model", str(tiny_folder), "--prompts", str(folder / "p.txt"), "--steps", steps, "--device", "cpu", "--dtype",
-             "fp32", "--guidance-scales", "1,3", "--metrics", "fd_scenes,clip_scenes", "--out", str(folder / name)])  # fmt: skip
+        run(
+            [
+                "--model",
+                str(tiny_folder),
+                "--prompts",
+                str(folder / "p.txt"),
+                "--steps",
+                steps,
+                "--device",
+                "cpu",
+                "--dtype",
+                "fp32",
+                "--guidance-scales",
+                "1,3",
+                "--metrics",
+                "fd_scenes,clip_scenes",
+                "--out",
+                str(folder / name),
+            ]
+        )
     return folder
 
 

@@ -21,8 +21,15 @@ from demo.tabs import guidance as guidance_tab  # noqa: E402
 from ldm_core.images import from_pil, png_text  # noqa: E402
 from ldm_core.recipe import Recipe  # noqa: E402
 
-GOOD = {"prompt": "a house", "negative_prompt": "", "seed": 7, "steps": 5, "guidance_scale": 3.0, "scheduler": "ddim",
-        "guidance_schedule": "constant"}  # fmt: skip
+GOOD = {
+    "prompt": "a house",
+    "negative_prompt": "",
+    "seed": 7,
+    "steps": 5,
+    "guidance_scale": 3.0,
+    "scheduler": "ddim",
+    "guidance_schedule": "constant",
+}
 
 
 @pytest.fixture
@@ -50,11 +57,30 @@ def test_words_the_model_never_saw_are_said(session):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("prompt", "x" * 401), ("prompt", None), ("negative_prompt", 3), ("seed", -1), ("seed", 2**32), ("seed", 1.5),
-     ("seed", True), ("steps", 0), ("steps", 101), ("steps", float("nan")), ("guidance_scale", float("nan")),
-     ("guidance_scale", float("inf")), ("guidance_scale", -1), ("guidance_scale", "4"), ("scheduler", "heun"), ("scheduler", None),
-     ("guidance_schedule", "zigzag"), ("size", "64 x 64"), ("size", 3), ("model", "best"), ("model", None)],
-)  # fmt: skip
+    [
+        ("prompt", "x" * 401),
+        ("prompt", None),
+        ("negative_prompt", 3),
+        ("seed", -1),
+        ("seed", 2**32),
+        ("seed", 1.5),
+        ("seed", True),
+        ("steps", 0),
+        ("steps", 101),
+        ("steps", float("nan")),
+        ("guidance_scale", float("nan")),
+        ("guidance_scale", float("inf")),
+        ("guidance_scale", -1),
+        ("guidance_scale", "4"),
+        ("scheduler", "heun"),
+        ("scheduler", None),
+        ("guidance_schedule", "zigzag"),
+        ("size", "64 x 64"),
+        ("size", 3),
+        ("model", "best"),
+        ("model", None),
+    ],
+)
 def test_the_server_refuses_what_is_out_of_bounds_before_the_queue(session, name, value):
     problems = session.problems(**good(session, **{name: value}))
     assert sum(map(bool, problems)) == 1 and problems[list(good(session)).index(name)]

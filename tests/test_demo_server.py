@@ -17,11 +17,34 @@ from PIL import Image  # noqa: E402
 from ldm_core.recipe import read_png  # noqa: E402
 
 NASTY = [
-    None, True, -1, 0, 1e308, -1e308, 2**63, 1.5, "", "x" * 5000, "\u202e\U0001f600" * 200, "<script>alert(1)</script>",
-    "../../etc/passwd", "/etc/passwd", "file:///etc/passwd", "http://127.0.0.1:1/x", [], {}, [[]], {"path": "/etc/passwd"},
-    {"path": "http://127.0.0.1:1/x.png"}, {"path": None}, {"url": "http://127.0.0.1:1/x.png", "meta": {"_type": "gradio.FileData"}},
-    "NaN", "1,2,4,8" * 40, "1-8(0)", "0-1e9(1e-9)",
-]  # fmt: skip
+    None,
+    True,
+    -1,
+    0,
+    1e308,
+    -1e308,
+    2**63,
+    1.5,
+    "",
+    "x" * 5000,
+    "\u202e\U0001f600" * 200,
+    "<script>alert(1)</script>",
+    "../../etc/passwd",
+    "/etc/passwd",
+    "file:///etc/passwd",
+    "http://127.0.0.1:1/x",
+    [],
+    {},
+    [[]],
+    {"path": "/etc/passwd"},
+    {"path": "http://127.0.0.1:1/x.png"},
+    {"path": None},
+    {"url": "http://127.0.0.1:1/x.png", "meta": {"_type": "gradio.FileData"}},
+    "NaN",
+    "1,2,4,8" * 40,
+    "1-8(0)",
+    "0-1e9(1e-9)",
+]
 
 
 @pytest.fixture(scope="module")

@@ -106,12 +106,22 @@ def test_a_prompt_cannot_write_into_the_page():
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
-    [("prompt", "x" * 401, "characters"), ("guidance_scales", "1,,2", "1-8\\(1\\)"), ("guidance_scales", "1,99", "at the most"),
-     ("guidance_scales", 3, "must be text"), ("guidance_scales", "0-20[20]", "pictures at the most"), ("seeds", "x", "like 7"),
-     ("seeds", "4294967296", "at the most"), ("seeds", None, "like 7"), ("guidance_schedule", "zigzag", "one of"),
-     ("steps", 0, "Steps must"), ("steps", float("nan"), "Steps must"), ("model", "best", "model must be one of"),
-     ("model", None, "model must be one of")],
-)  # fmt: skip
+    [
+        ("prompt", "x" * 401, "characters"),
+        ("guidance_scales", "1,,2", "1-8\\(1\\)"),
+        ("guidance_scales", "1,99", "at the most"),
+        ("guidance_scales", 3, "must be text"),
+        ("guidance_scales", "0-20[20]", "pictures at the most"),
+        ("seeds", "x", "like 7"),
+        ("seeds", "4294967296", "at the most"),
+        ("seeds", None, "like 7"),
+        ("guidance_schedule", "zigzag", "one of"),
+        ("steps", 0, "Steps must"),
+        ("steps", float("nan"), "Steps must"),
+        ("model", "best", "model must be one of"),
+        ("model", None, "model must be one of"),
+    ],
+)
 def test_the_server_refuses_what_is_out_of_bounds_before_the_queue(session, name, value, message):
     found = guidance.problems(session, *good(session, **{name: value}).values())
     assert sum(map(bool, found)) == 1 and re.search(message, " ".join(found))

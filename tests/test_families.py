@@ -55,8 +55,15 @@ def ours(folder, scheduler=None, guidance_scale=5.0, lora=None, vae=None, **sett
 
 @pytest.mark.parametrize(
     ("name", "scheduler"),
-    [("sdxl", None), ("sdxl", "euler-ancestral"), ("sdxl", "ddim"), ("sdxl", "dpm++2m"), ("sdxl", "unipc"), ("sd3", None)],
-)  # fmt: skip
+    [
+        ("sdxl", None),
+        ("sdxl", "euler-ancestral"),
+        ("sdxl", "ddim"),
+        ("sdxl", "dpm++2m"),
+        ("sdxl", "unipc"),
+        ("sd3", None),
+    ],
+)
 def test_pictures_of_every_family_equal_diffusers_own(request, name, scheduler):
     folder, kind = family(request, name)
     torch.testing.assert_close(ours(folder, scheduler), theirs(folder, kind, scheduler), atol=1e-4, rtol=0)
@@ -118,8 +125,12 @@ def test_a_merged_lora_equals_diffusers_with_its_adapter(request, name, tmp_path
 def test_a_lora_that_does_not_fit_is_one_line(tiny_folder, tiny_sd3_folder, tmp_path):
     path = tmp_path / "style.safetensors"
     make_lora(tiny_sd3_folder, "sd3", path)
-    for text, message in ((str(path), "does not fit this model"), (f"{path}:much", "FILE:WEIGHT.*got 'much'"),
-                          (f"{path}:nan", "finite"), (str(tmp_path / "none.safetensors"), "is no file")):  # fmt: skip
+    for text, message in (
+        (str(path), "does not fit this model"),
+        (f"{path}:much", "FILE:WEIGHT.*got 'much'"),
+        (f"{path}:nan", "finite"),
+        (str(tmp_path / "none.safetensors"), "is no file"),
+    ):
         with pytest.raises(ValueError, match=message) as caught:
             ldm_core.load(str(tiny_folder), device="cpu", lora=text)
         assert "\n" not in str(caught.value)
@@ -131,8 +142,11 @@ def test_offloaded_networks_draw_the_same_and_lie_in_main_memory_afterwards(requ
     plain, offloaded = (ldm_core.load(str(folder), device="cpu", dtype="float32", offload=on) for on in (False, True))
     assert torch.equal(plain.sample("a house", 3, 2.0, steps=2), offloaded.sample("a house", 3, 2.0, steps=2))
     moved = []
-    for part, net in (("text", next(offloaded.conditioner.encoders)), ("denoiser", offloaded.denoiser.network),
-                      ("autoencoder", offloaded.autoencoder.vae)):  # fmt: skip
+    for part, net in (
+        ("text", next(offloaded.conditioner.encoders)),
+        ("denoiser", offloaded.denoiser.network),
+        ("autoencoder", offloaded.autoencoder.vae),
+    ):
         net.to = lambda device, part=part: moved.append((part, str(device)))
     offloaded.placement.device = torch.device("cpu")
     offloaded.sample("a house", 3, 2.0, steps=2)
@@ -202,9 +216,12 @@ def test_what_is_wrong_with_a_single_file_is_one_line(tiny_folder, tmp_path, mon
     damaged.write_bytes(b"no weights")
     save_file({"weight": torch.zeros(2)}, strange)
     for path, config, message in (
-        (damaged, None, "cannot be read"), (damaged, str(tiny_folder), "cannot load"), (strange, str(tiny_folder), "cannot load"),
-        (strange, None, "needs the configs of .* give --config FOLDER"), (tiny_folder, str(tiny_folder), "goes with a single"),
-    ):  # fmt: skip
+        (damaged, None, "cannot be read"),
+        (damaged, str(tiny_folder), "cannot load"),
+        (strange, str(tiny_folder), "cannot load"),
+        (strange, None, "needs the configs of .* give --config FOLDER"),
+        (tiny_folder, str(tiny_folder), "goes with a single"),
+    ):
         with pytest.raises(ValueError, match=message) as caught:
             ldm_core.load(str(path), device="cpu", config=config)
         assert "\n" not in str(caught.value)

@@ -64,17 +64,35 @@ def test_the_latex_table_escapes_names_and_points_to_what_is_better():
 
 def test_the_methods_paragraph_says_what_was_done():
     facts = {
-        "protocol": {"guidance_schedule": "cosine", "guidance_interval": [0.2, 0.8], "guidance_rescale": 0.7, "width": 128,
-                     "height": 96, "weights": "a" * 64, "steps": 20, "scheduler": "ddim", "dtype": "float32", "run_seed": 5},
-        "guidance_scales": [1.0, 7.5], "images_per_prompt": 2, "prompt_count": 40, "prompts": "p.txt", "model": "scenes",
+        "protocol": {
+            "guidance_schedule": "cosine",
+            "guidance_interval": [0.2, 0.8],
+            "guidance_rescale": 0.7,
+            "width": 128,
+            "height": 96,
+            "weights": "a" * 64,
+            "steps": 20,
+            "scheduler": "ddim",
+            "dtype": "float32",
+            "run_seed": 5,
+        },
+        "guidance_scales": [1.0, 7.5],
+        "images_per_prompt": 2,
+        "prompt_count": 40,
+        "prompts": "p.txt",
+        "model": "scenes",
         "detectors": {"scenes": {"name": "scenes_detector", "sha256": "b" * 64, "resize": "clean-64"}},
         "references": {"scenes": {"words": "embedded, 2000 images"}},
         "versions": {"torch": "2", "diffusers": "3", "transformers": "4"},
-    }  # fmt: skip
+    }
     told = paper.methods(facts)
-    for part in ("2 images of 128 x 96 pixels for each of the 40 prompts of p.txt", "cosine classifier-free guidance in the interval "
-                 "t = 0.2 to 0.8, rescaled by 0.7 at scales 1, 7.5", "run seed 5", "scenes_detector (bbbbbbbbbbbb, clean-64)",
-                 "embedded, 2000 images"):  # fmt: skip
+    for part in (
+        "2 images of 128 x 96 pixels for each of the 40 prompts of p.txt",
+        "cosine classifier-free guidance in the interval t = 0.2 to 0.8, rescaled by 0.7 at scales 1, 7.5",
+        "run seed 5",
+        "scenes_detector (bbbbbbbbbbbb, clean-64)",
+        "embedded, 2000 images",
+    ):
         assert part in told
 
 
@@ -84,8 +102,16 @@ def test_many_prompts_are_shown_by_their_best_worst_and_by_chance(tmp_path):
     rows = []
     for index in range(30):
         Image.new("RGB", (8, 8), (index * 8, 0, 0)).save(tmp_path / f"{index}.png")
-        rows.append({"prompt_id": index, "prompt": f"prompt number {index}", "seed": index, "guidance_scale": 1.0,
-                     "file": f"{index}.png", "scene_accuracy": index / 30})  # fmt: skip
+        rows.append(
+            {
+                "prompt_id": index,
+                "prompt": f"prompt number {index}",
+                "seed": index,
+                "guidance_scale": 1.0,
+                "file": f"{index}.png",
+                "scene_accuracy": index / 30,
+            }
+        )
     shown = pictures.picture_grids(tmp_path, pd.DataFrame(rows))
     best, worst, chance = shown.split("<h3>")[1:]
     assert "Best by scene_accuracy" in best and "prompt number 29" in best and "prompt number 3<" not in best

@@ -180,7 +180,7 @@ def test_a_diverging_network_is_said_in_words(tiny):
         ({"guidance_rescale": 2}, "guidance_rescale"),
         ({"rows_per_call": 0}, "rows_per_call"),
     ],
-)  # fmt: skip
+)
 def test_bad_arguments_are_named_before_any_network_runs(tiny, arguments, message):
     before = tiny.denoiser.calls
     with pytest.raises(ValueError, match=message):

@@ -48,9 +48,32 @@ def command(count, folder, model):
     launcher = (
         ["-m", "torch.distributed.run", "--nproc_per_node", str(count), "--master_port", str(port)] if count > 1 else []
     )
-    return [sys.executable, *launcher, "-m", "evaluation.run", "--model", str(model), "--prompts", str(folder.parent / "p.txt"),
-            "--steps", "2", "--device", "cpu", "--dtype", "fp32", "--guidance-scales", "1,3", "--batch-size", "4", "--images-per-prompt",
-            "3", "--metrics", "fd_scenes,kd_scenes,clip_scenes,scene_accuracy", "--out", str(folder)]  # fmt: skip
+    return [
+        sys.executable,
+        *launcher,
+        "-m",
+        "evaluation.run",
+        "--model",
+        str(model),
+        "--prompts",
+        str(folder.parent / "p.txt"),
+        "--steps",
+        "2",
+        "--device",
+        "cpu",
+        "--dtype",
+        "fp32",
+        "--guidance-scales",
+        "1,3",
+        "--batch-size",
+        "4",
+        "--images-per-prompt",
+        "3",
+        "--metrics",
+        "fd_scenes,kd_scenes,clip_scenes,scene_accuracy",
+        "--out",
+        str(folder),
+    ]
 
 
 def environment():
@@ -102,8 +125,14 @@ def test_two_processes_make_the_same_files_and_tables(alone, tiny_folder):
 
 def test_killed_on_three_and_resumed_on_two_gives_the_same(alone, tiny_folder):
     folder = alone.parent / "killed"
-    started = subprocess.Popen(command(3, folder, tiny_folder), env=environment(), cwd=ROOT, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
+    started = subprocess.Popen(
+        command(3, folder, tiny_folder),
+        env=environment(),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     deadline = time.monotonic() + 120
     while len(list(folder.rglob("*.png"))) < 5 and time.monotonic() < deadline and started.poll() is None:
         time.sleep(0.02)
@@ -118,8 +147,22 @@ def test_killed_on_three_and_resumed_on_two_gives_the_same(alone, tiny_folder):
 
 def test_accelerates_own_launcher_without_a_gpu_is_told_what_to_use(tmp_path, tiny_folder):
     (tmp_path / "p.txt").write_text(PROMPTS)
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
-                "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "evaluation.run"]  # fmt: skip
+    launcher = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--cpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+        "-m",
+        "evaluation.run",
+    ]
     given = command(1, tmp_path / "run", tiny_folder)[3:]
     done = subprocess.run([*launcher, *given], env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode != 0 and TOO_FEW in done.stderr and not (tmp_path / "run").exists()

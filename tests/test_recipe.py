@@ -51,7 +51,7 @@ def test_the_parameters_text_is_what_other_programs_show():
 @pytest.mark.parametrize(
     ("change", "message"),
     [({"colour": "red"}, r"unknown: \['colour'\]"), ({"seed": None}, r"missing: \['seed'\]")],
-)  # fmt: skip
+)
 def test_recipes_with_other_fields_are_refused(change, message):
     values = dataclasses.asdict(Recipe("scenes", "a boat", 5, 20, 4.0, "ddim", 128, 128)) | change
     with pytest.raises(ValueError, match=message):

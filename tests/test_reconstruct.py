@@ -73,9 +73,31 @@ def test_a_run_scores_its_autoencoder_on_the_reference_and_on_its_own_pictures(t
         Image.fromarray(scenes.draw(scenes.random_scene(seed), 64)).save(folder / f"{seed}.png")
     (tmp_path / "p.txt").write_text("a red house\na boat\n")
     out = tmp_path / "run"
-    assert run(["--model", str(tiny_folder), "--prompts", str(tmp_path / "p.txt"), "--steps", "1", "--device", "cpu", "--dtype",
-                "fp32", "--guidance-scales", "1", "--metrics", "vae_psnr,vae_ssim,rfd_scenes,vae_psnr_generated",
-                "--reference", str(folder), "--out", str(out)]) == 0  # fmt: skip
+    assert (
+        run(
+            [
+                "--model",
+                str(tiny_folder),
+                "--prompts",
+                str(tmp_path / "p.txt"),
+                "--steps",
+                "1",
+                "--device",
+                "cpu",
+                "--dtype",
+                "fp32",
+                "--guidance-scales",
+                "1",
+                "--metrics",
+                "vae_psnr,vae_ssim,rfd_scenes,vae_psnr_generated",
+                "--reference",
+                str(folder),
+                "--out",
+                str(out),
+            ]
+        )
+        == 0
+    )
     summary = pd.read_csv(out / "summary.csv").set_index("metric")
     drawn = from_uint8(np.stack([scenes.draw(scenes.random_scene(seed), 64) for seed in range(3)]))
     expected = psnr(drawn, rounded(tiny.reconstruct(drawn))).mean()

@@ -53,8 +53,27 @@ def test_a_file_holds_the_statistics_and_how_they_were_made(stats):
 def a_run(out, tiny_folder, source, *more):
     prompts = out.parent / "p.txt"
     prompts.write_text("a red house\na boat on a lake\nclouds at night\na palm tree\n")
-    return run(["--model", str(tiny_folder), "--prompts", str(prompts), "--steps", "1", "--device", "cpu", "--guidance-scales", "1",
-                "--metrics", "fd_scenes,kd_scenes", "--reference", str(source), "--out", str(out), *more])  # fmt: skip
+    return run(
+        [
+            "--model",
+            str(tiny_folder),
+            "--prompts",
+            str(prompts),
+            "--steps",
+            "1",
+            "--device",
+            "cpu",
+            "--guidance-scales",
+            "1",
+            "--metrics",
+            "fd_scenes,kd_scenes",
+            "--reference",
+            str(source),
+            "--out",
+            str(out),
+            *more,
+        ]
+    )
 
 
 def values(out):

@@ -25,8 +25,16 @@ def build(session: Session) -> None:
     """The tab's inputs, picture and events."""
     with gr.Row(elem_classes="stage"):
         with gr.Column(scale=5):
-            picture = gr.Image(opening(session), label="Picture", format="png", interactive=False, buttons=["download", "fullscreen"],
-                               height=SHOWN + 40, elem_id="picture", alt_text="The generated picture")  # fmt: skip
+            picture = gr.Image(
+                opening(session),
+                label="Picture",
+                format="png",
+                interactive=False,
+                buttons=["download", "fullscreen"],
+                height=SHOWN + 40,
+                elem_id="picture",
+                alt_text="The generated picture",
+            )
             status = gr.Markdown(controls.WHAT_IT_DRAWS[session.model.spec.world], elem_id="status")
         with gr.Column(scale=4):
             prompt = controls.prompt_box(session)
@@ -37,8 +45,15 @@ def build(session: Session) -> None:
             with gr.Accordion("Advanced", open=False):
                 settings = controls.advanced(session, prompt, seed, scale)
             with gr.Accordion("Go on from a picture made here", open=False):
-                earlier = gr.Image(type="filepath", image_mode=None, sources=["upload", "clipboard"], height=140, buttons=[],
-                                   label="A PNG from this page: its settings come back", elem_id="earlier")  # fmt: skip
+                earlier = gr.Image(
+                    type="filepath",
+                    image_mode=None,
+                    sources=["upload", "clipboard"],
+                    height=140,
+                    buttons=[],
+                    label="A PNG from this page: its settings come back",
+                    elem_id="earlier",
+                )
     shared = {
         "concurrency_id": "device",
         "concurrency_limit": 1,
@@ -46,11 +61,17 @@ def build(session: Session) -> None:
         "show_progress_on": [status],
     }
     drawing = [
-        trigger(handler(session), settings.inputs, [picture, status], api_name="generate" if trigger == go.click else None,
-                api_visibility="public" if trigger == go.click else "private",
-                validator=controls.validator(session, session.problems), **shared)
+        trigger(
+            handler(session),
+            settings.inputs,
+            [picture, status],
+            api_name="generate" if trigger == go.click else None,
+            api_visibility="public" if trigger == go.click else "private",
+            validator=controls.validator(session, session.problems),
+            **shared,
+        )
         for trigger in (go.click, prompt.submit)
-    ]  # fmt: skip
+    ]
     stop.click(
         controls.stopped(session, "Stopped; the last preview stays."), None, status, cancels=drawing, **controls.QUIET
     )
@@ -81,8 +102,17 @@ def restore(session: Session, path: str) -> list[object]:
         words = "This picture carries no recipe. A PNG that was downloaded from this page does; a screenshot or a JPEG does not."
         raise gr.Error(words, title="Not restored") from None
     size = f"{recipe.width} x {recipe.height}"
-    values = [recipe.prompt, recipe.negative_prompt, recipe.seed, recipe.steps, recipe.guidance_scale, recipe.scheduler,
-              over_time.name_of(recipe) or recipe.guidance_schedule, size, recipe.model]  # fmt: skip
+    values = [
+        recipe.prompt,
+        recipe.negative_prompt,
+        recipe.seed,
+        recipe.steps,
+        recipe.guidance_scale,
+        recipe.scheduler,
+        over_time.name_of(recipe) or recipe.guidance_schedule,
+        size,
+        recipe.model,
+    ]
     if wrong := " ".join(filter(None, session.problems(*values))):
         raise gr.Error(wrong, title="Not restored")
     return [*values, restored_words(session, recipe)]
@@ -113,8 +143,18 @@ def opening(session: Session) -> Image.Image | None:
     model, spec = session.model, session.model.spec
     if not spec.embedded:
         return None
-    *_, (picture, _) = draw(session, controls.EXAMPLES[spec.world][0], "", controls.FIRST_SEED, spec.steps, spec.guidance_scale,
-                            model.scheduler_name, "constant", f"{spec.width} x {spec.height}", spec.reference)  # fmt: skip
+    *_, (picture, _) = draw(
+        session,
+        controls.EXAMPLES[spec.world][0],
+        "",
+        controls.FIRST_SEED,
+        spec.steps,
+        spec.guidance_scale,
+        model.scheduler_name,
+        "constant",
+        f"{spec.width} x {spec.height}",
+        spec.reference,
+    )
     return picture
 
 
@@ -122,26 +162,64 @@ def handler(session: Session) -> Callable[..., Iterator]:
     """The endpoint /generate."""
     spec = session.model.spec
 
-    def generate(prompt: str, negative_prompt: str = "", seed: int = 7, steps: int = spec.steps,
-                 guidance_scale: float = spec.guidance_scale, scheduler: str = session.model.scheduler_name,
-                 guidance_schedule: str = "constant",
-                 size: str = f"{spec.width} x {spec.height}", model: str = spec.reference, request: gr.Request = None,
-                 ) -> Iterator[tuple[Image.Image, str]]:  # fmt: skip
+    def generate(
+        prompt: str,
+        negative_prompt: str = "",
+        seed: int = 7,
+        steps: int = spec.steps,
+        guidance_scale: float = spec.guidance_scale,
+        scheduler: str = session.model.scheduler_name,
+        guidance_schedule: str = "constant",
+        size: str = f"{spec.width} x {spec.height}",
+        model: str = spec.reference,
+        request: gr.Request = None,
+    ) -> Iterator[tuple[Image.Image, str]]:
         given = (prompt, negative_prompt, seed, steps, guidance_scale, scheduler, guidance_schedule, size, model)
-        yield from controls.in_lane(session, session.problems(*given), 2, lambda: draw(
-            session, prompt, negative_prompt, int(seed), int(steps), float(guidance_scale), scheduler, guidance_schedule, size, model
-        ), request)  # fmt: skip
+        yield from controls.in_lane(
+            session,
+            session.problems(*given),
+            2,
+            lambda: draw(
+                session,
+                prompt,
+                negative_prompt,
+                int(seed),
+                int(steps),
+                float(guidance_scale),
+                scheduler,
+                guidance_schedule,
+                size,
+                model,
+            ),
+            request,
+        )
 
     return generate
 
 
-def draw(session: Session, prompt: str, negative_prompt: str, seed: int, steps: int, guidance_scale: float,
-         scheduler: str, schedule: str, size: str, name: str) -> Iterator[tuple[Image.Image, str]]:  # fmt: skip
+def draw(
+    session: Session,
+    prompt: str,
+    negative_prompt: str,
+    seed: int,
+    steps: int,
+    guidance_scale: float,
+    scheduler: str,
+    schedule: str,
+    size: str,
+    name: str,
+) -> Iterator[tuple[Image.Image, str]]:
     """Previews of the predicted clean latent, then the picture with its recipe inside."""
     model, began = session.model_of(name), time.perf_counter()
     rows, (width, height) = model.network_rows, sizes_of(size)
-    settings = {"steps": steps, "scheduler": scheduler, "negative_prompt": negative_prompt, "height": height, "width": width,
-                **over_time.OVER_TIME[schedule]}  # fmt: skip
+    settings = {
+        "steps": steps,
+        "scheduler": scheduler,
+        "negative_prompt": negative_prompt,
+        "height": height,
+        "width": width,
+        **over_time.OVER_TIME[schedule],
+    }
     for state in model.denoise(prompt, seed, guidance_scale, **settings):
         if state.step % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:
             yield to_pil(model.decode(state.clean)[0]), controls.step_words(state, began)

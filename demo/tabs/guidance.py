@@ -58,19 +58,30 @@ def build(session: Session) -> None:
     model.input(functools.partial(choose_model, session), model, [prompt, steps], **controls.QUIET)
     schedule.change(over_time.curve_svg, schedule, curve, **controls.QUIET)
     sweeping = go.click(
-        handler(session), [prompt, scales, seeds, schedule, steps, model], [grid, status, chart, keep], api_name="sweep",
+        handler(session),
+        [prompt, scales, seeds, schedule, steps, model],
+        [grid, status, chart, keep],
+        api_name="sweep",
         validator=controls.validator(session, functools.partial(problems, session)),
-        concurrency_id="device", concurrency_limit=1, show_progress="minimal",
+        concurrency_id="device",
+        concurrency_limit=1,
+        show_progress="minimal",
         show_progress_on=[status],
-    )  # fmt: skip
+    )
     sweeping.success(
-        lambda *values: [gr.DownloadButton(visible=True), cost_words(session, *values)], [scales, seeds, steps, model],
-        [keep, cost], **controls.QUIET,
-    )  # fmt: skip
+        lambda *values: [gr.DownloadButton(visible=True), cost_words(session, *values)],
+        [scales, seeds, steps, model],
+        [keep, cost],
+        **controls.QUIET,
+    )
     stop.click(
-        controls.stopped(session, "Stopped; the cells stay as they are."), None, status, cancels=[sweeping], api_visibility="private",
+        controls.stopped(session, "Stopped; the cells stay as they are."),
+        None,
+        status,
+        cancels=[sweeping],
+        api_visibility="private",
         queue=False,
-    )  # fmt: skip
+    )
 
 
 def problems(
@@ -140,13 +151,31 @@ def cost_words(session: Session, scales: object, seeds: object, steps: object, m
 def handler(session: Session) -> Callable[..., Iterator]:
     """The endpoint /sweep."""
 
-    def sweep(prompt: str, guidance_scales: str = "1,2,4,8", seeds: str = "7", guidance_schedule: str = "constant",
-              steps: int = session.model.spec.steps, model: str = session.model.spec.reference,
-              request: gr.Request = None) -> Iterator[tuple]:  # fmt: skip
+    def sweep(
+        prompt: str,
+        guidance_scales: str = "1,2,4,8",
+        seeds: str = "7",
+        guidance_schedule: str = "constant",
+        steps: int = session.model.spec.steps,
+        model: str = session.model.spec.reference,
+        request: gr.Request = None,
+    ) -> Iterator[tuple]:
         found = problems(session, prompt, guidance_scales, seeds, guidance_schedule, steps, model)
-        yield from controls.in_lane(session, found, 4, lambda: draw(
-            session, prompt, read_scales(session, guidance_scales), read_seeds(session, seeds), guidance_schedule, int(steps), model
-        ), request)  # fmt: skip
+        yield from controls.in_lane(
+            session,
+            found,
+            4,
+            lambda: draw(
+                session,
+                prompt,
+                read_scales(session, guidance_scales),
+                read_seeds(session, seeds),
+                guidance_schedule,
+                int(steps),
+                model,
+            ),
+            request,
+        )
 
     return sweep
 
@@ -213,8 +242,11 @@ def alignment(world: str, prompt: str, pictures: list[Image.Image]) -> dict[str,
 def chart_of(session: Session, cells: list[SweepCell]) -> gr.LinePlot:
     """Alignment against guidance scale, a line a seed; saturation where there is no alignment score."""
     name = next(iter(cells[0].scores))
-    table = pd.DataFrame({
-        "guidance scale": [cell.guidance_scale for cell in cells], "score": [cell.scores[name] for cell in cells],
-        "seed": [f"seed {cell.seed}" for cell in cells],
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "guidance scale": [cell.guidance_scale for cell in cells],
+            "score": [cell.scores[name] for cell in cells],
+            "seed": [f"seed {cell.seed}" for cell in cells],
+        }
+    )
     return gr.LinePlot(table, visible=len({cell.guidance_scale for cell in cells}) > 1, y_title=name)

@@ -35,11 +35,23 @@ def build(session: Session) -> None:
     with gr.Row():
         with gr.Column(scale=4):
             samples = sample_files(session)
-            photo = gr.Image(samples[0], type="filepath", image_mode=None, sources=["upload", "clipboard"], label="Photo",
-                             height=300, buttons=[], elem_id="photo")  # fmt: skip
+            photo = gr.Image(
+                samples[0],
+                type="filepath",
+                image_mode=None,
+                sources=["upload", "clipboard"],
+                label="Photo",
+                height=300,
+                buttons=[],
+                elem_id="photo",
+            )
             gr.Examples([[path] for path in samples], photo, label="Samples of our own")
-            choice = gr.CheckboxGroup(choices(session), value=default_choice(session), label="Autoencoders",
-                                      info="those of the project are here already; others are fetched when first chosen")  # fmt: skip
+            choice = gr.CheckboxGroup(
+                choices(session),
+                value=default_choice(session),
+                label="Autoencoders",
+                info="those of the project are here already; others are fetched when first chosen",
+            )
             sampled = gr.Checkbox(False, label="Also by a sample of the posterior, in place of its mean")
             with gr.Row():
                 go, stop = gr.Button("Compare", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
@@ -49,10 +61,16 @@ def build(session: Session) -> None:
             numbers = gr.JSON(visible=False)
             keep = gr.DownloadButton("Keep the numbers (CSV)", visible=False)
     comparing = go.click(
-        handler(session), [photo, choice, sampled], [view, status, numbers, keep], api_name="reconstruct",
-        validator=controls.validator(session, functools.partial(problems, session)), concurrency_id="device",
-        concurrency_limit=1, show_progress="minimal", show_progress_on=[status],
-    )  # fmt: skip
+        handler(session),
+        [photo, choice, sampled],
+        [view, status, numbers, keep],
+        api_name="reconstruct",
+        validator=controls.validator(session, functools.partial(problems, session)),
+        concurrency_id="device",
+        concurrency_limit=1,
+        show_progress="minimal",
+        show_progress_on=[status],
+    )
     comparing.success(lambda: gr.DownloadButton(visible=True), None, keep, **controls.QUIET)
     stop.click(
         controls.stopped(session, "Stopped."), None, status, cancels=[comparing], api_visibility="private", queue=False

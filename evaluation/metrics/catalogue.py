@@ -48,7 +48,16 @@ METRICS: dict[str, Metric] = {
         Metric("clip_scenes", IMAGE, True, "scenes"),
         Metric("scene_accuracy", IMAGE, True, "scenes", "", scenes.parse, "no prompt speaks of the drawn world", True),
         *_distances("fashion", "fashion", "fd_fashion", "kd_fashion"),
-        Metric("fashion_accuracy", IMAGE, True, "fashion", "", fashion_mnist.parse, "no prompt names a piece of clothing", True),
+        Metric(
+            "fashion_accuracy",
+            IMAGE,
+            True,
+            "fashion",
+            "",
+            fashion_mnist.parse,
+            "no prompt names a piece of clothing",
+            True,
+        ),
         Metric("vae_psnr", AUTOENCODER, True),
         Metric("vae_ssim", AUTOENCODER, True),
         Metric("vae_lpips", AUTOENCODER, False),
@@ -57,7 +66,7 @@ METRICS: dict[str, Metric] = {
         Metric("rfd_scenes", AUTOENCODER, False, "scenes"),
         Metric("vae_psnr_generated", IMAGE, True, "autoencoder"),
     )
-}  # fmt: skip
+}
 GENERAL = ("fid", "kid", "clip_score", "vae_psnr", "vae_ssim")
 DEFAULTS = {  # by the world that a model was made for
     "scenes": ("fd_scenes", "kd_scenes", "clip_scenes", "scene_accuracy", *GENERAL),

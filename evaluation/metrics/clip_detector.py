@@ -57,8 +57,13 @@ class ClipDetector:
         features = []
         for start in range(0, len(prompts), BATCH):
             # Filled up to one length, so that no prompt's features depend on the others'.
-            tokens = self.tokenizer(list(prompts[start : start + BATCH]), padding="max_length", truncation=True,
-                                    max_length=self.longest, return_tensors="pt").to(self.device)  # fmt: skip
+            tokens = self.tokenizer(
+                list(prompts[start : start + BATCH]),
+                padding="max_length",
+                truncation=True,
+                max_length=self.longest,
+                return_tensors="pt",
+            ).to(self.device)
             pooled = self.model.text_model(tokens.input_ids, attention_mask=tokens.attention_mask).pooler_output
             features.append(self.model.text_projection(pooled).float().cpu())
         return torch.cat(features)

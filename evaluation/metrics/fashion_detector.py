@@ -36,10 +36,19 @@ class FashionDetector(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.trunk = nn.Sequential(
-            *_block(1, 32), *_block(32, 32), nn.MaxPool2d(2), *_block(32, 64), *_block(64, 64), nn.MaxPool2d(2),
-            *_block(64, 128), *_block(128, 128), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.4),
+            *_block(1, 32),
+            *_block(32, 32),
+            nn.MaxPool2d(2),
+            *_block(32, 64),
+            *_block(64, 64),
+            nn.MaxPool2d(2),
+            *_block(64, 128),
+            *_block(128, 128),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Dropout(0.4),
             nn.Linear(128 * 4 * 4, FEATURES),
-        )  # fmt: skip
+        )
         self.classes = nn.Sequential(nn.GELU(), nn.Linear(FEATURES, len(fashion_mnist.LABELS)))
 
     def image_features(self, images: Tensor) -> Tensor:

@@ -51,10 +51,15 @@ NONE = "none"
 _LOWER, _UPPER = (NONE, *GROUND_KINDS), (NONE, *SKY_KINDS)
 # One head an attribute: its name and the answers it chooses from.
 HEADS: dict[str, tuple[str, ...]] = {
-    "sky": SKIES, "ground": GROUNDS, "mountains": ("no", "yes"), "clouds": ("no", "yes"),
-    **{f"lower {place}": _LOWER for place in PLACES}, **{f"lower {place} colour": COLOURS for place in PLACES},
-    **{f"upper {place}": _UPPER for place in PLACES}, **{f"upper {place} colour": COLOURS for place in PLACES},
-}  # fmt: skip
+    "sky": SKIES,
+    "ground": GROUNDS,
+    "mountains": ("no", "yes"),
+    "clouds": ("no", "yes"),
+    **{f"lower {place}": _LOWER for place in PLACES},
+    **{f"lower {place} colour": COLOURS for place in PLACES},
+    **{f"upper {place}": _UPPER for place in PLACES},
+    **{f"upper {place} colour": COLOURS for place in PLACES},
+}
 
 
 class ScenesDetector(nn.Module):
@@ -65,9 +70,15 @@ class ScenesDetector(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.trunk = nn.Sequential(
-            *_block(3, 32, stride=2), *_block(32, 64, stride=2), *_block(64, 64), *_block(64, 128, stride=2),
-            *_block(128, 128), nn.Conv2d(128, 32, 1), nn.Flatten(), nn.LayerNorm(32 * 8 * 8),
-        )  # fmt: skip
+            *_block(3, 32, stride=2),
+            *_block(32, 64, stride=2),
+            *_block(64, 64),
+            *_block(64, 128, stride=2),
+            *_block(128, 128),
+            nn.Conv2d(128, 32, 1),
+            nn.Flatten(),
+            nn.LayerNorm(32 * 8 * 8),
+        )
         self.project = nn.Linear(32 * 8 * 8, FEATURES)
         self.attributes = nn.Sequential(
             nn.Linear(32 * 8 * 8, 256), nn.GELU(), nn.Linear(256, sum(len(answers) for answers in HEADS.values()))

@@ -88,8 +88,11 @@ def save_reference(images: Tensor) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m evaluation.metrics.train_fashion_detector", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m evaluation.metrics.train_fashion_detector",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--data", type=Path, default=None, metavar="FOLDER", help="the four official files")
     parser.add_argument("--measure", action="store_true", help="only measure the saved detector")
     parser.add_argument("--epochs", type=int, default=12)

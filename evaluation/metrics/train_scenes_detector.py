@@ -103,8 +103,12 @@ def measure(count: int) -> None:
     pictures = F.normalize(torch.cat([detector.image_features(part) for part in images.split(250)]), dim=1)
     words = F.normalize(detector.text_features(texts), dim=1)
     right, wrong = (pictures * words).sum(1).mean(), (pictures * words.roll(1, 0)).sum(1).mean()
-    whole = np.mean([all(getattr(a, n) == getattr(b, n) for n in ("sky", "ground", "things", "mountains", "clouds"))
-                     for a, b in zip(shown, pictured)])  # fmt: skip
+    whole = np.mean(
+        [
+            all(getattr(a, n) == getattr(b, n) for n in ("sky", "ground", "things", "mountains", "clouds"))
+            for a, b in zip(shown, pictured)
+        ]
+    )
     print(f"held-out drawings: {count}")
     print(f"scene_accuracy ceiling: {np.mean(accuracy):.4f} (+/- {np.std(accuracy) / math.sqrt(count):.4f})")
     print(f"whole scene read without a mistake: {whole:.4f}")
@@ -112,8 +116,11 @@ def measure(count: int) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m evaluation.metrics.train_scenes_detector", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m evaluation.metrics.train_scenes_detector",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--measure", action="store_true", help="only measure the saved detector")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=96)

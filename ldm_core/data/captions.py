@@ -19,10 +19,12 @@ SKY_PHRASES = {
     "storm": ("in a storm", "under a stormy sky", "on a stormy day", "in bad weather"),
 }
 SKY_NOUNS = {
-    "day": ("a blue sky", "a sunny sky", "a bright sky"), "dawn": ("a morning sky", "a sky at dawn"),
-    "sunset": ("an evening sky", "a sunset sky"), "night": ("a night sky", "a starry sky"),
+    "day": ("a blue sky", "a sunny sky", "a bright sky"),
+    "dawn": ("a morning sky", "a sky at dawn"),
+    "sunset": ("an evening sky", "a sunset sky"),
+    "night": ("a night sky", "a starry sky"),
     "storm": ("a stormy sky", "a dark stormy sky"),
-}  # fmt: skip
+}
 GROUND_PHRASES = {
     "field": ("in a grassy field", "on a green meadow", "on the grass", "in a field", "in the countryside"),
     "snow": ("in a snowy field", "in the snow", "on snow", "in winter", "in a snowy landscape"),
@@ -32,14 +34,18 @@ GROUND_PHRASES = {
 GROUND_NOUNS = {
     "field": ("a grassy field", "a green meadow", "a field of grass"),
     "snow": ("a snowy field", "a snowy landscape", "a winter landscape"),
-    "desert": ("a desert", "a sandy desert", "sand dunes"), "lake": ("a lake", "a calm lake", "a quiet lake"),
-}  # fmt: skip
+    "desert": ("a desert", "a sandy desert", "sand dunes"),
+    "lake": ("a lake", "a calm lake", "a quiet lake"),
+}
 NOUNS = {
     "house": ("house", "house", "house", "cottage", "home", "cabin", "hut"),
     "pine": ("pine tree", "pine tree", "pine", "fir tree", "evergreen tree"),
-    "palm": ("palm tree", "palm tree", "palm"), "boat": ("boat", "sailing boat", "sailboat"),
-    "balloon": ("hot air balloon", "hot air balloon", "balloon"), "sun": ("sun",), "moon": ("moon", "moon", "full moon"),
-}  # fmt: skip
+    "palm": ("palm tree", "palm tree", "palm"),
+    "boat": ("boat", "sailing boat", "sailboat"),
+    "balloon": ("hot air balloon", "hot air balloon", "balloon"),
+    "sun": ("sun",),
+    "moon": ("moon", "moon", "full moon"),
+}
 ADJECTIVES = ("little", "small", "old", "big", "lonely", "pretty")
 PLACE_PHRASES = {
     "left": ("on the left", "on the left", "to the left", "on the left side"),
@@ -136,23 +142,43 @@ def _pick(rng: random.Random, choices: tuple) -> str:
 
 
 _KIND_WORDS = {
-    "house": "house", "houses": "house", "cottage": "house", "cottages": "house", "home": "house", "cabin": "house",
-    "hut": "house", "barn": "house", "farmhouse": "house",
-    "pine": "pine", "pines": "pine", "fir": "pine", "evergreen": "pine", "palm": "palm", "palms": "palm",
-    "boat": "boat", "boats": "boat", "sailboat": "boat", "sailboats": "boat", "balloon": "balloon", "balloons": "balloon",
-    "sun": "sun", "moon": "moon",
-}  # fmt: skip
+    "house": "house",
+    "houses": "house",
+    "cottage": "house",
+    "cottages": "house",
+    "home": "house",
+    "cabin": "house",
+    "hut": "house",
+    "barn": "house",
+    "farmhouse": "house",
+    "pine": "pine",
+    "pines": "pine",
+    "fir": "pine",
+    "evergreen": "pine",
+    "palm": "palm",
+    "palms": "palm",
+    "boat": "boat",
+    "boats": "boat",
+    "sailboat": "boat",
+    "sailboats": "boat",
+    "balloon": "balloon",
+    "balloons": "balloon",
+    "sun": "sun",
+    "moon": "moon",
+}
 _SKY_WORDS = {  # the first that occurs decides: "a stormy night" is a storm, "the blue of the night" is night
     "storm": ("storm", "stormy", "thunderstorm", "bad weather"),
     "night": ("night", "midnight", "starry", "stars", "nighttime"),
-    "sunset": ("sunset", "dusk", "evening"), "dawn": ("dawn", "sunrise", "morning"),
+    "sunset": ("sunset", "dusk", "evening"),
+    "dawn": ("dawn", "sunrise", "morning"),
     "day": ("day", "daylight", "daytime", "sunny", "noon", "blue sky", "bright sky"),
-}  # fmt: skip
+}
 _GROUND_WORDS = {
-    "lake": ("lake", "lakes", "water"), "snow": ("snow", "snowy", "winter"),
+    "lake": ("lake", "lakes", "water"),
+    "snow": ("snow", "snowy", "winter"),
     "desert": ("desert", "sand", "sandy", "dunes"),
     "field": ("field", "grass", "grassy", "meadow", "countryside", "fields", "meadows"),
-}  # fmt: skip
+}
 _PLACE_WORDS = {"left": "left", "center": "center", "centre": "center", "middle": "center", "right": "right"}
 _BREAKS = (",", ".", ";", "and", "with", "over", "behind")
 

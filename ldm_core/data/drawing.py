@@ -10,9 +10,15 @@ from .canvas import Canvas, Colour
 from .world import COLOURED_KINDS, GROUND_KINDS, LAND_KINDS, PLACES, Scene, Thing
 
 PAINT: dict[str, Colour] = {
-    "red": (214, 40, 40), "orange": (242, 125, 22), "yellow": (250, 212, 46), "green": (40, 158, 72),
-    "blue": (42, 92, 214), "purple": (134, 54, 176), "pink": (248, 146, 186), "white": (246, 246, 246),
-}  # fmt: skip
+    "red": (214, 40, 40),
+    "orange": (242, 125, 22),
+    "yellow": (250, 212, 46),
+    "green": (40, 158, 72),
+    "blue": (42, 92, 214),
+    "purple": (134, 54, 176),
+    "pink": (248, 146, 186),
+    "white": (246, 246, 246),
+}
 SKY: dict[str, list[tuple[float, Colour]]] = {
     "day": [(0, (72, 150, 236)), (1, (204, 234, 252))],
     "dawn": [(0, (148, 166, 220)), (0.6, (238, 194, 208)), (1, (255, 224, 196))],
@@ -29,9 +35,12 @@ GROUND: dict[str, tuple[Colour, Colour]] = {  # far, near
 SHORE: tuple[Colour, Colour] = ((118, 172, 80), (70, 128, 50))
 # What each hour's light does to the colours of the ground and of the things on it: (red, green, blue) factors.
 LIGHT: dict[str, tuple[float, float, float]] = {
-    "day": (1.0, 1.0, 1.0), "dawn": (0.98, 0.93, 0.95), "sunset": (0.95, 0.80, 0.76),
-    "night": (0.50, 0.52, 0.66), "storm": (0.72, 0.74, 0.78),
-}  # fmt: skip
+    "day": (1.0, 1.0, 1.0),
+    "dawn": (0.98, 0.93, 0.95),
+    "sunset": (0.95, 0.80, 0.76),
+    "night": (0.50, 0.52, 0.66),
+    "storm": (0.72, 0.74, 0.78),
+}
 PUFFS = ((-0.075, 0.012, 0.036), (-0.028, -0.014, 0.048), (0.03, -0.006, 0.044), (0.076, 0.014, 0.034))  # x, y, radius
 COLUMN = {"left": 0.19, "center": 0.5, "right": 0.81}
 
