@@ -24,9 +24,9 @@ from ldm_core.loading import autoencoder_folder, choose_device, load_autoencoder
 from ldm_core.registry import AUTOENCODERS
 
 from . import statistics
-from .document import document, write_whole
 from .metrics.reconstruction import crop
 from .metrics.round_trip import QUALITIES, round_trip, same_cost
+from .report.document import document, write_whole
 
 CODECS = [f"psnr_{codec.lower()}" for codec in QUALITIES]
 DEFAULT = "photo-f4,photo-f8,photo-f16"

@@ -24,8 +24,8 @@ import ldm_core
 from ldm_core.loading import choose_device, quiet
 from ldm_core.pipeline import LatentDiffusion
 
-from .cost import peak_memory_gb
-from .timing import alternating, seconds
+from .benchmarks.timing import alternating, seconds
+from .generation.cost import peak_memory_gb
 
 SCALES = (1.5, 2, 3, 4, 5, 6, 7, 8)
 PROMPT, SEED = "a red house on the left and a pine tree on the right, mountains, in a snowy field at night", 7
@@ -120,11 +120,11 @@ def main(argv: list[str] | None = None) -> int:
     quiet()
     try:
         if arguments.suite == "gpu":
-            from .gpu_suite import gpu_suite  # the runner and all it needs
+            from .benchmarks.gpu_suite import gpu_suite  # the runner and all it needs
 
             rows = gpu_suite(choose_device(arguments.device), arguments.repeats)
         elif arguments.suite == "less-work":
-            from .less_work import less_work_suite
+            from .benchmarks.less_work import less_work_suite
 
             rows = less_work_suite(arguments.device, arguments.count, Path("runs/less-work"))
         else:

@@ -27,8 +27,8 @@ from ldm_core.images import from_uint8, rounded
 from ldm_core.pipeline import LatentDiffusion
 
 from . import run, statistics
-from .composition import composition
-from .metrics.detectors import load_detector
+from .detectors.detector import load_detector
+from .metrics.composition import composition
 from .metrics.reconstruction import psnr
 
 BATCH = 50  # images

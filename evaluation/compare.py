@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import score
-from .differences import COLUMNS, PAIR, of_distances, of_means, with_verdicts
-from .document import write_whole
-from .look import cache_file, identity, read_cache
-from .metrics.catalogue import AUTOENCODER, DISTANCE, METRICS
-from .metrics.detectors import load_detector
+from .catalogue import AUTOENCODER, DISTANCE, METRICS
+from .detectors.detector import load_detector
+from .detectors.feature_cache import cache_file, identity, read_cache
+from .metrics import scoring as score
+from .metrics.differences import COLUMNS, PAIR, of_distances, of_means, with_verdicts
 from .reference import load_reference, stored_reference
+from .report.document import write_whole
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ldm_core.registry import MODELS, find
 
-from .metrics.catalogue import RESIZE_MODES, check
+from .catalogue import RESIZE_MODES, check
 
 SCHEDULES = ("constant", "linear", "cosine")
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from ldm_core.pipeline import LatentDiffusion
 
-from . import reconstruct, score
+from .catalogue import AUTOENCODER, DEFAULTS, DISTANCE, METRICS, Metric, detectors_of
 from .config import RunConfig
-from .jobs import Job
-from .metrics.catalogue import AUTOENCODER, DEFAULTS, DISTANCE, METRICS, Metric, detectors_of
-from .metrics.detectors import Detector, load_detector
+from .detectors.detector import Detector, load_detector
+from .generation.jobs import Job
+from .generation.prompts import Prompt
+from .metrics import autoencoder as reconstruct
+from .metrics import scoring as score
 from .processes import Processes
-from .prompts import Prompt
 from .reference import Reference, load_reference
 
 

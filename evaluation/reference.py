@@ -27,8 +27,8 @@ from ldm_core.data.photos import middle_square, open_photo, photo_files
 from ldm_core.images import from_pil, from_uint8
 from ldm_core.loading import choose_device, quiet
 
-from .metrics.catalogue import RESIZE_MODES
-from .metrics.detectors import NAMES, Detector, load_detector
+from .catalogue import RESIZE_MODES
+from .detectors.detector import NAMES, Detector, load_detector
 from .metrics.frechet import Moments
 
 COUNT = 2000  # drawings of the drawn world's own reference

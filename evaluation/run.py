@@ -16,10 +16,10 @@ from pathlib import Path
 
 from ldm_core.recipe import Recipe, read_png
 
+from .catalogue import METRICS, RESIZE_MODES
 from .config import SCHEDULES, RunConfig
-from .metrics.catalogue import METRICS, RESIZE_MODES
-from .prompts import Prompt, load_prompts
-from .scales import parse_scales
+from .generation.axes import parse_scales
+from .generation.prompts import Prompt, load_prompts
 
 DEFAULT = {field.name: field.default for field in dataclasses.fields(RunConfig)}
 

@@ -17,20 +17,24 @@ import ldm_core
 from ldm_core import guidance
 from ldm_core.sampling import make_scheduler, time_of
 
-from . import protocol, reconstruct, report, score, tables
+from .catalogue import DISTANCE, IMAGE, METRICS
 from .config import RunConfig, choose_model
-from .cost import Spent, cost_table, estimate
-from .differences import differences
-from .document import write_whole
-from .generate import generate, missing
+from .detectors.feature_cache import cache_file, flat_images, identity, job_table, look
+from .generation import protocol
+from .generation.cost import Spent, cost_table, estimate
+from .generation.generate import generate, missing
+from .generation.jobs import Job, list_jobs
+from .generation.prompts import Prompt
 from .instruments import Instruments
-from .jobs import Job, list_jobs
-from .look import cache_file, flat_images, identity, job_table, look
-from .metrics.catalogue import DISTANCE, IMAGE, METRICS
+from .metrics import autoencoder as reconstruct
+from .metrics import scoring as score
+from .metrics.differences import differences
+from .metrics.self_check import self_check
 from .processes import Processes
-from .prompts import Prompt
-from .report import Results
-from .self_check import self_check
+from .report import page as report
+from .report import tables
+from .report.document import write_whole
+from .report.page import Results
 
 
 class Run:

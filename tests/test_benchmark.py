@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from evaluation import benchmark, gpu_suite, less_work
-from evaluation.random_weights import build_model, build_unet, shape_of
+from evaluation import benchmark
+from evaluation.benchmarks import gpu_suite, less_work
+from evaluation.benchmarks.random_weights import build_model, build_unet, shape_of
 
 
 @pytest.mark.parametrize(("name", "millions", "gigaflops"), [("sd1.5", 859.5, 803.3), ("sdxl", 2567.5, 6761.2)])

@@ -15,8 +15,8 @@ COMMANDS = (
     "evaluation.compare",
     "evaluation.reference",
     "evaluation.run",
-    "evaluation.metrics.train_fashion_detector",
-    "evaluation.metrics.train_scenes_detector",
+    "evaluation.detectors.train_fashion",
+    "evaluation.detectors.train_scenes",
     "ldm_core.training.train_autoencoder",
     "ldm_core.training.train_denoiser",
 )

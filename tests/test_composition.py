@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from evaluation.composition import composition
-from evaluation.metrics.scenes_detector import load_scenes_detector
+from evaluation.detectors.scenes import load_scenes_detector
+from evaluation.metrics.composition import composition
 from ldm_core.data.scenes import Scene, Thing, draw
 from ldm_core.images import from_uint8, to_pil
 

@@ -9,7 +9,7 @@ import pytest
 
 import ldm_core
 from evaluation.card import captions
-from evaluation.metrics.detectors import load_detector
+from evaluation.detectors.detector import load_detector
 from ldm_core.registry import MODELS, WEIGHTS
 
 EMBEDDED = [name for name, spec in MODELS.items() if spec.embedded]

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.metrics import fashion_detector, train_fashion_detector, weights_file
+from evaluation.detectors import fashion as fashion_detector
+from evaluation.detectors import train_fashion as train_fashion_detector
+from evaluation.detectors import weights_file
 from evaluation.reference import load_reference
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from evaluation import paper, pictures, plots, tables
-from evaluation.front import find_front, not_dominated
+from evaluation.report import charts as plots
+from evaluation.report import paper, pictures, tables
+from evaluation.report.pareto import find_front, not_dominated
 
 
 def a_summary(points, distance="fd_scenes", fit="clip_scenes"):

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluation.metrics import inception
-from evaluation.metrics.inception import InceptionDetector, InceptionV3, load_inception
-from evaluation.metrics.resize import resize
+from evaluation.detectors import inception
+from evaluation.detectors.inception import InceptionDetector, InceptionV3, load_inception
+from evaluation.detectors.resize import resize
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.jobs import list_jobs
-from evaluation.prompts import Prompt, load_prompts
-from evaluation.scales import parse_scales
+from evaluation.generation.axes import parse_scales
+from evaluation.generation.jobs import list_jobs
+from evaluation.generation.prompts import Prompt, load_prompts
 
 
 @pytest.mark.parametrize(

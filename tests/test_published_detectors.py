@@ -9,8 +9,8 @@ import pytest
 import torch
 from transformers import CLIPConfig, CLIPModel, Dinov2Config, Dinov2Model
 
-from evaluation.metrics.clip_detector import CMMD, SCORE, load_clip, load_cmmd
-from evaluation.metrics.dinov2_detector import SOURCE, load_dinov2
+from evaluation.detectors.clip import CMMD, SCORE, load_clip, load_cmmd
+from evaluation.detectors.dinov2 import SOURCE, load_dinov2
 from ldm_core.data import scenes
 from ldm_core.training.tokenizer import build_tokenizer
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from evaluation import reconstruct
+from evaluation.metrics import autoencoder as reconstruct
 from evaluation.metrics.reconstruction import crop, psnr
 from evaluation.run import main as run
 from ldm_core.data import scenes
@@ -52,7 +52,7 @@ def test_the_rows_hold_the_mean_of_images_and_beside_it_the_spread_and_the_mean_
 
 def test_an_autoencoder_that_keeps_everything_is_at_no_distance(monkeypatch):
     monkeypatch.setattr(reconstruct, "FOR_DISTANCES", 6)
-    from evaluation.metrics.detectors import load_detector
+    from evaluation.detectors.detector import load_detector
 
     whole = Halves()
     whole.reconstruct = lambda images: images

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from evaluation import reference
-from evaluation.metrics.detectors import load_detector
+from evaluation.detectors.detector import load_detector
 from evaluation.metrics.frechet import Moments
 from evaluation.run import main as run
 from ldm_core.data import scenes

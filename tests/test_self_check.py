@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from evaluation import self_check
+from evaluation.metrics import self_check
 from evaluation.run import main as run
 
 

@@ -13,8 +13,8 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from evaluation.metrics.detectors import Detector, load_detector
-from evaluation.scales import parse_scales
+from evaluation.detectors.detector import Detector, load_detector
+from evaluation.generation.axes import parse_scales
 from ldm_core.images import from_pil
 from ldm_core.recipe import recipe_for
 

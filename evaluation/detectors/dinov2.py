@@ -14,7 +14,7 @@ from transformers import Dinov2Model
 from ldm_core.checkpoint import network
 from ldm_core.pipeline import weights_hash
 
-from .clip_detector import folder_name
+from .clip import folder_name
 from .hub import hub_folder
 from .resize import resize
 

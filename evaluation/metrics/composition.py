@@ -18,8 +18,8 @@ import pandas as pd
 from ldm_core.data.scenes import UNSEEN_PAIRS, Scene, Thing, parse
 from ldm_core.images import from_uint8, load_png
 
-from . import statistics
-from .metrics.scenes_detector import ScenesDetector, shows
+from .. import statistics
+from ..detectors.scenes import ScenesDetector, shows
 
 BATCH = 50  # images
 

@@ -1,7 +1,7 @@
 """Train the detector of Fashion-MNIST on the official training images, and measure it on the test images.
 
-python -m evaluation.metrics.train_fashion_detector --data FOLDER                trains, measures, saves
-python -m evaluation.metrics.train_fashion_detector --data FOLDER --measure      measures what is saved
+python -m evaluation.detectors.train_fashion --data FOLDER                trains, measures, saves
+python -m evaluation.detectors.train_fashion --data FOLDER --measure      measures what is saved
 
 With the weights it leaves the features of the test images: the reference for fd_fashion (the data set does not ship).
 """
@@ -21,7 +21,7 @@ from tqdm import tqdm
 from ldm_core.data import fashion_mnist
 
 from ..reference import write_world_reference
-from .fashion_detector import FashionDetector, load_fashion_detector
+from .fashion import FashionDetector, load_fashion_detector
 from .weights_file import save_weights
 
 LEARNING_RATE = 2e-3
@@ -89,7 +89,7 @@ def save_reference(images: Tensor) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m evaluation.metrics.train_fashion_detector",
+        prog="python -m evaluation.detectors.train_fashion",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

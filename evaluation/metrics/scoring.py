@@ -9,16 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from . import statistics
-from .jobs import Job
-from .metrics.blocks import Blocks
-from .metrics.catalogue import DISTANCE, METRICS
-from .metrics.detectors import WorldDetector
-from .metrics.frechet import FrechetReference
-from .metrics.kernel import KernelReference
-from .metrics.neighbours import NeighbourReference
-from .reference import Reference
-from .statistics import Estimate
+from .. import statistics
+from ..catalogue import DISTANCE, METRICS
+from ..detectors.detector import WorldDetector
+from ..generation.jobs import Job
+from ..reference import Reference
+from ..statistics import Estimate
+from .blocks import Blocks
+from .frechet import FrechetReference
+from .kernel import KernelReference
+from .neighbours import NeighbourReference
 
 BLOCKS = 20  # of the jackknife, at most
 TOO_FEW = "a distance needs images of three prompts or more"

@@ -7,7 +7,7 @@ import math
 
 import pandas as pd
 
-from .front import Front
+from .pareto import Front
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 220, 52, 14, 30, 36
 

@@ -14,10 +14,10 @@ import pandas as pd
 
 from ldm_core.images import from_uint8, load_png
 
-from .cost import CostLog
-from .jobs import Job
-from .metrics.detectors import Detector
-from .processes import Processes
+from ..generation.cost import CostLog
+from ..generation.jobs import Job
+from ..processes import Processes
+from .detector import Detector
 
 BATCH = 32  # images
 KEPT_EVERY = 50 * BATCH  # what a kill can cost

@@ -26,7 +26,7 @@ def load_weights(detector: nn.Module) -> dict:
     path = detector.weights
     if not path.exists():
         raise ValueError(
-            f"no detector weights at {path}; make them: python -m evaluation.metrics.train_{detector.name}"
+            f"no detector weights at {path}; make them: python -m evaluation.detectors.train_{detector.name.removesuffix('_detector')}"
         )
     with safe_open(path, framework="pt") as stored:
         detector.load_state_dict({name: stored.get_tensor(name).float() for name in stored.keys()})  # noqa: SIM118

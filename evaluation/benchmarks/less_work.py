@@ -10,10 +10,10 @@ from pathlib import Path
 
 from ldm_core.data import scenes
 
-from . import tables
-from .config import RunConfig
-from .prompts import Prompt
-from .runner import Run
+from ..config import RunConfig
+from ..generation.prompts import Prompt
+from ..report import tables
+from ..runner import Run
 
 VARIANTS: dict[str, dict[str, object]] = {
     "full guidance": {},

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .catalogue import RESIZE_MODES
+from ..catalogue import RESIZE_MODES
 
 
 def resize(images: Tensor, size: int, mode: str = "clean") -> Tensor:

@@ -15,12 +15,12 @@ from ldm_core.data.photos import open_photo, photo_files
 from ldm_core.images import from_pil, from_uint8, rounded
 from ldm_core.pipeline import LatentDiffusion
 
-from . import statistics
-from .metrics.catalogue import METRICS
-from .metrics.detectors import Detector
-from .metrics.frechet import FrechetReference, Moments
-from .metrics.reconstruction import crop, lpips, psnr, ssim
-from .score import BLOCKS, row
+from .. import statistics
+from ..catalogue import METRICS
+from ..detectors.detector import Detector
+from .frechet import FrechetReference, Moments
+from .reconstruction import crop, lpips, psnr, ssim
+from .scoring import BLOCKS, row
 
 DRAWINGS = 64  # held out, for figures per image
 FOR_DISTANCES = 512  # drawings where a distance is asked for, which needs more of them

@@ -16,7 +16,7 @@ import torch
 from ldm_core import arguments
 from ldm_core.pipeline import LatentDiffusion
 
-from .config import RunConfig
+from ..config import RunConfig
 
 PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pandas", "scipy", "pillow")
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from .metrics.frechet import FrechetReference
-from .metrics.kernel import KernelReference
-from .metrics.neighbours import NeighbourReference
-from .metrics.reconstruction import psnr, ssim
-from .metrics.resize import resize
-from .statistics import jackknife, mean
+from ..detectors.resize import resize
+from ..statistics import jackknife, mean
+from .frechet import FrechetReference
+from .kernel import KernelReference
+from .neighbours import NeighbourReference
+from .reconstruction import psnr, ssim
 
 
 def self_check() -> None:

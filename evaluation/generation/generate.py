@@ -16,9 +16,9 @@ from tqdm import tqdm
 from ldm_core.images import load_png, save_png, to_uint8
 from ldm_core.pipeline import LatentDiffusion
 
+from ..processes import Processes
 from .cost import CostLog
 from .jobs import Job
-from .processes import Processes
 
 
 def missing(jobs: Sequence[Job], folder: Path) -> list[Job]:

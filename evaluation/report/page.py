@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import paper, plots, tables
-from .cost import outside_networks
+from ..generation.cost import outside_networks
+from . import charts as plots
+from . import paper, tables
 from .document import document
-from .front import Front, find_front
+from .pareto import Front, find_front
 from .pictures import picture_grids
 
 

@@ -1,7 +1,7 @@
 """The detector of the drawn world: what a picture of a scene shows, and how well it fits a caption.
 
 A small contrastive image-text network in the manner of CLIP (Radford et al. 2021) with attribute heads, trained on
-drawings by `python -m evaluation.metrics.train_scenes_detector`. It shares nothing with any generator.
+drawings by `python -m evaluation.detectors.train_scenes`. It shares nothing with any generator.
 
     features    64 numbers an image, for fd_scenes, kd_scenes: few enough that some hundred images fix a covariance
     cosine      of image and text features, for clip_scenes

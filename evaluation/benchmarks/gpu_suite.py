@@ -18,11 +18,11 @@ from ldm_core.data import scenes
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.sampling import make_scheduler
 
-from .config import RunConfig
-from .cost import outside_networks, peak_memory_gb
-from .prompts import Prompt
+from ..config import RunConfig
+from ..generation.cost import outside_networks, peak_memory_gb
+from ..generation.prompts import Prompt
+from ..runner import Run
 from .random_weights import build_model, build_unet, shape_of
-from .runner import Run
 from .timing import alternating, seconds, synchronize
 
 SCALES = (1.5, 2, 3, 4, 5, 6, 7, 8)

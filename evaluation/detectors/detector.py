@@ -18,11 +18,11 @@ import numpy as np
 from torch import Tensor
 
 from ..statistics import Estimate
-from .clip_detector import load_clip, load_cmmd
-from .dinov2_detector import load_dinov2
-from .fashion_detector import load_fashion_detector
+from .clip import load_clip, load_cmmd
+from .dinov2 import load_dinov2
+from .fashion import load_fashion_detector
 from .inception import load_inception
-from .scenes_detector import load_scenes_detector
+from .scenes import load_scenes_detector
 
 
 class Detector(Protocol):

@@ -19,8 +19,8 @@ from torch import Tensor
 from ldm_core.images import to_pil
 from ldm_core.pipeline import LatentDiffusion
 
+from ..report.tables import at_scales
 from .jobs import Job
-from .tables import at_scales
 
 LOGS = "cost-*.jsonl"  # a process each
 COLUMNS = [

@@ -1,7 +1,7 @@
 """The detector of Fashion-MNIST: what piece of clothing a picture shows.
 
 A small convolutional classifier trained on the official training set by
-`python -m evaluation.metrics.train_fashion_detector --data FOLDER`. It shares nothing with any generator.
+`python -m evaluation.detectors.train_fashion --data FOLDER`. It shares nothing with any generator.
 
     features    64 numbers an image, for fd_fashion, kd_fashion, coverage_fashion
     classify    the label a picture shows, for fashion_accuracy

@@ -1,7 +1,7 @@
 """Train the detector of the drawn world on drawings, and measure it on drawings it has never seen.
 
-python -m evaluation.metrics.train_scenes_detector                trains, saves, measures
-python -m evaluation.metrics.train_scenes_detector --measure      measures what is saved
+python -m evaluation.detectors.train_scenes                trains, saves, measures
+python -m evaluation.detectors.train_scenes --measure      measures what is saved
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tqdm import tqdm
 from ldm_core.data import scenes
 from ldm_core.data.scenes import COLOURED_KINDS, GROUND_KINDS, PLACES, Scene
 
-from .scenes_detector import HEADS, INPUT_SIZE, NONE, ScenesDetector, load_scenes_detector, scene_accuracy
+from .scenes import HEADS, INPUT_SIZE, NONE, ScenesDetector, load_scenes_detector, scene_accuracy
 from .weights_file import save_weights
 
 UNSEEN = -100  # cross_entropy's mark for a label that does not count: the colour of a thing that has none
@@ -117,7 +117,7 @@ def measure(count: int) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m evaluation.metrics.train_scenes_detector",
+        prog="python -m evaluation.detectors.train_scenes",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

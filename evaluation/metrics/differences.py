@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from . import statistics
-from .metrics.catalogue import DISTANCE, METRICS
-from .score import Distance
-from .statistics import Estimate
+from .. import statistics
+from ..catalogue import DISTANCE, METRICS
+from ..statistics import Estimate
+from .scoring import Distance
 
 PAIR = ["prompt_id", "seed"]  # what one image shares with its twin
 COLUMNS = ["difference", "se", "low", "high", "p", "verdict"]
