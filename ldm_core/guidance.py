@@ -11,10 +11,16 @@ Time t runs from 1.0 (pure noise) to 0.0 (clean latent), whatever units the sche
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+from .checks import check_real
+
+if TYPE_CHECKING:  # --help reads the names here, and must not wait for torch
+    from torch import Tensor
 
 WeightSchedule = Callable[[float, float], float]  # (w, t) -> the weight at time t
 
@@ -35,6 +41,43 @@ def cosine(w: float, t: float) -> float:
 
 
 SCHEDULES: dict[str, WeightSchedule] = {"constant": constant, "linear": linear, "cosine": cosine}
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """How hard, and when, the prompt pulls: guided = uncond + w (cond - uncond) (Ho & Salimans 2022)."""
+
+    scale: float | None = dataclasses.field(default=None, metadata={"help": "w; 1 is no guidance", "metavar": "W"})
+    schedule: str = dataclasses.field(default="constant", metadata={"help": "w over time; each averages w"})
+    interval: tuple[float, float] | None = dataclasses.field(
+        default=None,
+        metadata={"help": "guide only while LOW <= t <= HIGH, t from 1 (noise) to 0 (clean)", "metavar": "LOW,HIGH"},
+    )
+    rescale: float = dataclasses.field(
+        default=0.0, metadata={"help": "0 to 1: bring the prediction's spread back after guidance", "metavar": "X"}
+    )
+
+    def __post_init__(self) -> None:
+        if self.scale is not None:
+            object.__setattr__(
+                self, "scale", check_real("guidance_scale", self.scale, 0, math.inf, "; 1 is no guidance")
+            )
+        if not isinstance(self.schedule, str) or self.schedule not in SCHEDULES:
+            raise ValueError(f"guidance_schedule must be one of {', '.join(SCHEDULES)}, got {self.schedule!r}")
+        object.__setattr__(self, "interval", _interval(self.interval))
+        object.__setattr__(self, "rescale", check_real("guidance_rescale", self.rescale, 0, 1))
+
+
+def _interval(value: object) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    try:
+        low, high = (check_real("guidance_interval", part, 0, 1) for part in value)  # type: ignore[attr-defined]
+        if low < high:
+            return low, high
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"guidance_interval must be (low, high) with 0 <= low < high <= 1, got {value!r}")
 
 
 def weight(w: float, t: float, schedule: str = "constant", interval: tuple[float, float] | None = None) -> float:
