@@ -19,9 +19,10 @@ import pandas as pd
 from .catalogue import AUTOENCODER, DISTANCE, METRICS
 from .detectors.detector import load_detector
 from .detectors.feature_cache import cache_file, identity, read_cache
+from .detectors.reference_sources import load_reference
+from .detectors.references import stored_reference
 from .metrics import scoring as score
 from .metrics.differences import COLUMNS, PAIR, of_distances, of_means, with_verdicts
-from .reference import load_reference, stored_reference
 from .report.document import write_whole
 
 

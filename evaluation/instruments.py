@@ -10,12 +10,14 @@ from ldm_core.pipeline import LatentDiffusion
 from .catalogue import AUTOENCODER, DEFAULTS, DISTANCE, METRICS, Metric, detectors_of
 from .config import RunConfig
 from .detectors.detector import Detector, load_detector
+from .detectors.reference_sources import load_reference
+from .detectors.references import Reference
+from .downloads import Downloads
 from .generation.jobs import Job
 from .generation.prompts import Prompt
 from .metrics import autoencoder as reconstruct
 from .metrics import scoring as score
 from .processes import Processes
-from .reference import Reference, load_reference
 
 
 class Instruments:
@@ -101,7 +103,7 @@ class Instruments:
     def _detector(self, name: str, download: bool) -> Detector:
         if name == "autoencoder":
             return reconstruct.AutoencoderDetector(self.model)
-        return load_detector(name, self.config.resize, str(self.model.device), download)
+        return load_detector(name, self.config.resize, str(self.model.device), Downloads("yes" if download else "no"))
 
     def _prepare_reference(self, metric: Metric) -> None:
         name = metric.detector

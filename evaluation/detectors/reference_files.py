@@ -4,17 +4,16 @@
     .pt     {mu, sigma}, or features (n, d) (torch-fidelity's cache)
     .pkl    {metric: {mu, sigma}, num_images} (EDM2)
 
-A pickle may name nothing but arrays and numbers. Sizes are read off headers, and bounded, before anything is allocated.
+Sizes are read off headers, and bounded, before anything is allocated; pickles are read as pickled_arrays.py says.
 """
 
 from __future__ import annotations
 
-import codecs
-import io
 import json
+import math
 import pickle
 import zipfile
-from collections import OrderedDict
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,9 +24,11 @@ import numpy as np
 import torch
 from numpy.lib import format as npy
 
+from .pickled_arrays import MOST_BYTES, read_pickle, read_torch
+
 SUFFIXES = (".npz", ".pt", ".pkl")
-MOST_DIMENSIONS = 16_384  # of features: a covariance of 2 GB
-MOST_BYTES = 8 << 30  # of an array in memory, and of a pickled file
+MOST_DIMENSIONS = 8192  # of features
+MOST_TEXT = 64 << 20  # bytes of a protocol
 MOST_IMAGE_BYTES = 128 << 30  # of arr_0, which is never in memory as a whole
 MOST_SIDE = 8192  # pixels of an image in arr_0
 IMAGES_AT_ONCE = 32
@@ -84,7 +85,7 @@ def _named(path: Path) -> Iterator[None]:
         NotImplementedError,
         pickle.UnpicklingError,
         zipfile.BadZipFile,
-        zipfile.zlib.error,  # type: ignore[attr-defined]
+        zlib.error,
     ) as error:
         words = " ".join((getattr(error, "strerror", None) or str(error) or type(error).__name__).split())
         raise ValueError(f"--reference {path} is no file of statistics: {words[:300]}") from None
@@ -139,44 +140,39 @@ def _npz(path: Path, dimension: int | None) -> Stored:
     return Stored(path, *_doubles(mean, covariance), _floats(features), protocol, protocol.get("n"), images)
 
 
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of an .npy stream, read up to its first value; ValueError where it is of objects."""
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], str, np.dtype]:
+    """Shape, order and type of an .npy stream, read up to its first value; ValueError where it is of objects."""
     version = npy.read_magic(stream)
-    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
-    if read is None:
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    if version not in readers:
         raise ValueError(f".npy version {version} is not read")
-    shape, fortran, dtype = read(stream)
-    if fortran and len(shape) > 1:
-        shape = (*shape, -1)  # marked for _array, refused elsewhere
+    shape, fortran, dtype = readers[version](stream)
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are not read")
-    return shape, dtype
+    return shape, "F" if fortran else "C", dtype
 
 
-def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """One array of an archive, no larger than its member says it is, nor than what may be in memory."""
+def _array(archive: zipfile.ZipFile, name: str, most: int = MOST_BYTES) -> np.ndarray:
+    """One array of an archive: never more than its member says it holds, nor than `most` bytes."""
     info = archive.getinfo(f"{name}.npy")
     with archive.open(info) as stream:
-        shape, dtype = _header(stream)
-        fortran = shape[-1:] == (-1,)
-        shape = shape[:-1] if fortran else shape
-        size = dtype.itemsize * int(np.prod([int(side) for side in shape], dtype=object))
-        if size > min(info.file_size, MOST_BYTES) or max(shape[-1:], default=0) > max(MOST_DIMENSIONS, 0):
-            raise ValueError(
-                f"{name} declares the shape {shape}, {size} bytes; its part of the file has {info.file_size}"
-            )
+        shape, order, dtype = _header(stream)
+        size = math.prod(shape) * dtype.itemsize
+        if size > min(info.file_size, most) or max(shape[1:], default=0) > MOST_DIMENSIONS:
+            raise ValueError(f"{name} declares the shape {shape}, {size} bytes; the file holds {info.file_size} of it")
         values = np.frombuffer(stream.read(size), dtype)
-    return values.reshape(shape, order="F" if fortran else "C")
+        stream.read(1)  # only at its end is a member's checksum compared
+    return values.reshape(shape, order="F" if order == "F" else "C")
 
 
 def _protocol(archive: zipfile.ZipFile) -> dict:
     """How our own files say they came about: JSON with the number of images `n`."""
-    text = _array(archive, "protocol")
+    text = _array(archive, "protocol", MOST_TEXT)
     if text.dtype.kind != "U" or text.size != 1:
         raise ValueError("protocol is no text")
     protocol = json.loads(str(text.reshape(())))
-    n = protocol.get("n") if isinstance(protocol, dict) else None
-    if isinstance(n, bool) or not isinstance(n, int) or n < 2:
+    n = protocol.get("n", 0) if isinstance(protocol, dict) else 0
+    if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 2):  # None: nobody knows
         raise ValueError("protocol does not say the number of images n, 2 or more")
     return protocol
 
@@ -185,12 +181,13 @@ def _image_shape(archive: zipfile.ZipFile) -> tuple[int, int, int]:
     """Number, height and width of the images in arr_0."""
     info = archive.getinfo("arr_0.npy")
     with archive.open(info) as stream:
-        shape, dtype = _header(stream)
-    if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or not all(1 <= side <= MOST_SIDE for side in shape[1:3]):
+        shape, order, dtype = _header(stream)
+    sides = all(1 <= side <= MOST_SIDE for side in shape[1:3])
+    if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or not sides or order == "F":
         raise ValueError(f"arr_0 must be images, uint8 (n, H, W, 3), got {dtype} {shape}")
-    size = int(np.prod([int(side) for side in shape], dtype=object))
+    size = math.prod(shape)
     if shape[0] < 2 or size > min(info.file_size, MOST_IMAGE_BYTES):
-        raise ValueError(f"arr_0 declares the shape {shape}, {size} bytes; its part of the file has {info.file_size}")
+        raise ValueError(f"arr_0 declares the shape {shape}, {size} bytes; the file holds {info.file_size} of it")
     return shape[0], shape[1], shape[2]
 
 
@@ -204,67 +201,11 @@ def stored_images(path: Path) -> Iterator[np.ndarray]:
                 here = min(IMAGES_AT_ONCE, count - start)
                 data = stream.read(here * height * width * 3)
                 yield np.frombuffer(data, np.uint8).reshape(here, height, width, 3)
-
-
-# .pt and .pkl
-
-
-def _empty(kind: type, shape: tuple, code: bytes) -> np.ndarray:
-    """In place of numpy's own `_reconstruct`, which would allocate whatever a file says."""
-    if kind is not np.ndarray:
-        raise pickle.UnpicklingError("it holds something other than arrays and numbers")
-    return np.zeros(0, np.int8)
-
-
-def _scalar(dtype: np.dtype, data: Any) -> np.generic:
-    if dtype.hasobject or not isinstance(data, bytes) or len(data) != dtype.itemsize:
-        raise pickle.UnpicklingError("it holds a damaged number")
-    return np.frombuffer(data, dtype)[0]
-
-
-def _latin(text: str, encoding: str = "latin1") -> bytes:
-    """Bytes as pickle's protocol 2 spells them."""
-    if codecs.lookup(encoding).name != "iso8859-1":
-        raise pickle.UnpicklingError(f"it names the codec {encoding}")
-    return text.encode("latin1")
-
-
-ADMITTED: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("collections", "OrderedDict"): OrderedDict,
-    ("_codecs", "encode"): _latin,
-    **{
-        (f"numpy.{core}.multiarray", name): function
-        for core in ("core", "_core")
-        for name, function in (("_reconstruct", _empty), ("scalar", _scalar))
-    },
-}
-
-
-class _Arrays(pickle._Unpickler):  # type: ignore[name-defined]  # the one in C allocates what a file says
-    """Arrays, numbers, text and plain containers; anything else in a pickle is refused by its name, and not run."""
-
-    dispatch = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ADMITTED:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which is no array; nothing of it was run")
-        return ADMITTED[module, name]
-
-    def load_build(self) -> None:
-        """Set the state of an array or of an array's type, and of nothing else."""
-        state = self.stack.pop()
-        if type(self.stack[-1]) not in (np.ndarray, np.dtype) and not isinstance(self.stack[-1], np.dtype):
-            raise pickle.UnpicklingError("it sets the state of something that is no array")
-        self.stack[-1].__setstate__(state)
-
-    dispatch[pickle.BUILD[0]] = load_build
+            stream.read(1)
 
 
 def _pkl(path: Path, dimension: int | None) -> Stored:
-    _bounded(path, path.stat().st_size)
-    content = _Arrays(io.BytesIO(path.read_bytes())).load()
+    content = read_pickle(path)
     if not isinstance(content, dict):
         raise ValueError(f"it holds {type(content).__name__}, no statistics")
     if "mu" in content:
@@ -278,26 +219,14 @@ def _pkl(path: Path, dimension: int | None) -> Stored:
 
 
 def _pt(path: Path, dimension: int | None) -> Stored:
-    with zipfile.ZipFile(path) as archive:  # the older form of torch's files allocates what it declares
-        _bounded(path, sum(info.file_size for info in archive.infolist()))
-    admitted: list[Any] = [
-        (value, ".".join(key)) for key, value in ADMITTED.items() if key[0].startswith(("numpy", "_"))
-    ]
-    admitted += [type(np.dtype(code)) for code in ("f2", "f4", "f8", "i4", "i8")]
-    with torch.serialization.safe_globals(admitted):
-        content = torch.load(path, map_location="cpu", weights_only=True)
+    content = read_torch(path)
     if torch.is_tensor(content):
-        if content.ndim != 2 or content.numel() * 8 > MOST_BYTES:
+        if content.ndim != 2 or content.numel() * 8 > MOST_BYTES:  # it may be a small one stretched over a large shape
             raise ValueError(f"it holds a tensor {tuple(content.shape)}, no features (n, d)")
         return Stored(path, features=_floats(content.numpy()))
     if not isinstance(content, dict) or "mu" not in content:
         raise ValueError("it holds no mu and sigma")
     return _of_mapping(path, content, None)
-
-
-def _bounded(path: Path, size: int) -> None:
-    if size > MOST_BYTES:
-        raise ValueError(f"it declares {size} bytes; {MOST_BYTES} are the most that is read")
 
 
 def _of_mapping(path: Path, content: dict, n: Any) -> Stored:

@@ -12,8 +12,8 @@ import pandas as pd
 from .. import statistics
 from ..catalogue import DISTANCE, METRICS
 from ..detectors.detector import WorldDetector
+from ..detectors.references import Reference
 from ..generation.jobs import Job
-from ..reference import Reference
 from ..statistics import Estimate
 from .blocks import Blocks
 from .frechet import FrechetReference
