@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 MOST_BYTES = 2 << 30  # of a pickled file
 
@@ -28,15 +27,11 @@ def read_pickle(path: Path) -> Any:
 
 
 def read_torch(path: Path) -> Any:
-    """What torch.save wrote, in its present form (a zip): tensors and arrays in plain containers."""
+    """What torch.save wrote, in its present form (a zip), with tensors as arrays."""
     with zipfile.ZipFile(path) as archive:  # the older form allocates what it declares
         _bounded(sum(info.file_size for info in archive.infolist()))
-    admitted: list[Any] = [
-        (value, f"{module}.{name}") for (module, name), value in ADMITTED.items() if module != "collections"
-    ]
-    admitted += [type(np.dtype(code)) for code in ("f2", "f4", "f8", "i1", "i4", "i8", "u1")]
-    with torch.serialization.safe_globals(admitted):
-        return torch.load(path, map_location="cpu", weights_only=True)
+        (program,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+        return _Tensors(archive, program).load()
 
 
 def _bounded(size: int) -> None:
@@ -88,11 +83,19 @@ for _core in ("core", "_core"):  # numpy 1 and numpy 2
     ADMITTED[f"numpy.{_core}.numeric", "_frombuffer"] = _of_buffer
 
 
+PLAIN = [(3, order, None, None, None, -1, -1, 0) for order in "<>|="]  # states of a number's type
+# torch's storages by their names, and the numbers in them
+STORAGES = {"Half": "f2", "Float": "f4", "Double": "f8", "Byte": "u1", "Short": "i2", "Int": "i4", "Long": "i8"}
+
+
 # The unpickler in C makes room for as many memoised objects as a file names; the one in Python does not.
-class _Arrays(pickle._Unpickler):  # type: ignore[name-defined]
+_Unpickler: Any = pickle._Unpickler  # type: ignore[attr-defined]
+
+
+class _Arrays(_Unpickler):
     """Anything in a pickle but arrays, numbers, text and plain containers is refused by its name."""
 
-    dispatch = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    dispatch = dict(_Unpickler.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ADMITTED:
@@ -103,7 +106,7 @@ class _Arrays(pickle._Unpickler):  # type: ignore[name-defined]
         """The state of an array, or the byte order of its type; no other object has one."""
         state, made = self.stack.pop(), self.stack[-1]
         if isinstance(made, np.dtype):
-            if not isinstance(state, tuple) or state[1] not in tuple("<>|=") or any(state[2:5]):
+            if state not in PLAIN:
                 raise pickle.UnpicklingError("it holds a type that is no plain number's")
         elif type(made) is not np.ndarray:
             raise pickle.UnpicklingError("it sets the state of something that is no array")
@@ -115,3 +118,36 @@ class _Arrays(pickle._Unpickler):  # type: ignore[name-defined]
 
     dispatch[pickle.BUILD[0]] = load_build
     dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+
+
+class _Tensors(_Arrays):
+    """The same of a file of torch's: tensors become arrays that look into what is stored."""
+
+    def __init__(self, archive: zipfile.ZipFile, program: str):
+        super().__init__(io.BytesIO(archive.read(program)))
+        self.archive, self.root = archive, program.removesuffix("data.pkl")
+        order = f"{self.root}byteorder"
+        self.order = ">" if order in archive.namelist() and archive.read(order) == b"big" else "<"
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _tensor
+        if module == "torch" and name.removesuffix("Storage") in STORAGES:
+            return STORAGES[name.removesuffix("Storage")]
+        return super().find_class(module, name)
+
+    def persistent_load(self, identity: tuple) -> np.ndarray:
+        """A storage: ("storage", its type, its number in the zip, device, count)."""
+        _, code, key, _, count = identity
+        return np.frombuffer(self.archive.read(f"{self.root}data/{key}"), self.order + code)[:count]
+
+
+def _tensor(storage: np.ndarray, offset: int, size: tuple, stride: tuple, *more: Any) -> np.ndarray:
+    """A view of a storage, within it."""
+    if not size:
+        return storage[offset : offset + 1].reshape(())
+    last = offset + sum((side - 1) * step for side, step in zip(size, stride, strict=True))
+    if min(offset, *size, *stride) < 0 or (min(size) > 0 and last >= len(storage)):
+        raise pickle.UnpicklingError("it holds a tensor larger than what is stored of it")
+    strides = [step * storage.itemsize for step in stride]
+    return np.lib.stride_tricks.as_strided(storage[offset:], size, strides, writeable=False)

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import torch
 from numpy.lib import format as npy
 
 from .pickled_arrays import MOST_BYTES, read_pickle, read_torch
@@ -137,7 +136,7 @@ def _npz(path: Path, dimension: int | None) -> Stored:
         )
     if features is not None and features.ndim == 2 and not len(features):
         features = None  # ours, of a reference without features
-    return Stored(path, *_doubles(mean, covariance), _floats(features), protocol, protocol.get("n"), images)
+    return Stored(path, _doubles(mean), _doubles(covariance), _floats(features), protocol, protocol.get("n"), images)
 
 
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], str, np.dtype]:
@@ -220,37 +219,37 @@ def _pkl(path: Path, dimension: int | None) -> Stored:
 
 def _pt(path: Path, dimension: int | None) -> Stored:
     content = read_torch(path)
-    if torch.is_tensor(content):
-        if content.ndim != 2 or content.numel() * 8 > MOST_BYTES:  # it may be a small one stretched over a large shape
-            raise ValueError(f"it holds a tensor {tuple(content.shape)}, no features (n, d)")
-        return Stored(path, features=_floats(content.numpy()))
+    if isinstance(content, np.ndarray):
+        if content.ndim != 2 or content.size * 8 > MOST_BYTES:  # it may be a small one stretched over a large shape
+            raise ValueError(f"it holds a tensor {content.shape}, no features (n, d)")
+        return Stored(path, features=_floats(content))
     if not isinstance(content, dict) or "mu" not in content:
         raise ValueError("it holds no mu and sigma")
     return _of_mapping(path, content, None)
 
 
 def _of_mapping(path: Path, content: dict, n: Any) -> Stored:
-    """Statistics under the names mu and sigma, as arrays or tensors."""
+    """Statistics under the names mu and sigma, as arrays."""
     mean, covariance = (_bounded_array(content.get(name), name) for name in ("mu", "sigma"))
     if mean is None:
         raise ValueError("mu is missing")
     n = int(n) if isinstance(n, int | np.integer) and not isinstance(n, bool) and n >= 2 else None
-    return Stored(path, *_doubles(mean, covariance), n=n)
+    return Stored(path, _doubles(mean), _doubles(covariance), n=n)
 
 
 def _bounded_array(values: Any, name: str) -> np.ndarray | None:
     """Values as an array; a tensor may be a small one stretched over a large shape, so shapes are looked at first."""
     if values is None:
         return None
-    if not isinstance(values, np.ndarray) and not torch.is_tensor(values):
+    if not isinstance(values, np.ndarray):
         raise ValueError(f"{name} is {type(values).__name__}, no array")
     if values.ndim not in (1, 2) or max(values.shape) > MOST_DIMENSIONS:
-        raise ValueError(f"{name} has the shape {tuple(values.shape)}")
-    return values.numpy() if torch.is_tensor(values) else values
+        raise ValueError(f"{name} has the shape {values.shape}")
+    return values
 
 
-def _doubles(*arrays: np.ndarray | None) -> list[np.ndarray | None]:
-    return [None if values is None else _real(values).astype(np.float64) for values in arrays]
+def _doubles(values: np.ndarray | None) -> np.ndarray | None:
+    return None if values is None else _real(values).astype(np.float64)
 
 
 def _floats(values: np.ndarray | None) -> np.ndarray | None:

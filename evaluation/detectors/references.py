@@ -67,21 +67,25 @@ def made_by(detector: Detector, n: int, crop: str = "none") -> dict:
 def save_reference(path: Path, reference: Reference) -> None:
     """Write a file of statistics, whole or not at all."""
     features = np.zeros((0, len(reference.mean)), np.float32) if reference.features is None else reference.features
-    protocol = {"protocol": json.dumps(reference.protocol)} if reference.protocol else {}
+    arrays = {"mu": reference.mean, "sigma": reference.covariance, "features": features}
+    if reference.protocol:
+        arrays["protocol"] = np.array(json.dumps(reference.protocol))
     with whole_file(path) as partial, partial.open("wb") as stream:
-        np.savez(stream, mu=reference.mean, sigma=reference.covariance, features=features, **protocol)
+        np.savez(stream, **arrays)  # type: ignore[arg-type]  # their names are not its option's
 
 
 def read_reference(detector: Detector, path: Path) -> Reference:
     """A file of statistics, its protocol compared with the run's detector; its images seen where it holds some."""
     stored = read_stored(path, detector.dimension)
-    of_another = stored.mean is not None and stored.mean.size != detector.dimension
-    if of_another and not stored.images:
+    mean = stored.mean
+    if mean is not None and mean.size != detector.dimension:
+        if stored.images:
+            return _of_images(detector, stored, None)
         raise ValueError(
-            f"--reference {path} is of {stored.mean.size} dimensions; features of {detector.name} have {detector.dimension}"
+            f"--reference {path} is of {mean.size} dimensions; features of {detector.name} have {detector.dimension}"
         )
     if stored.images:
-        return _of_images(detector, stored, None if of_another else stored.mean)
+        return _of_images(detector, stored, mean)
     reference = _of_statistics(stored)
     if reference.mean.size != detector.dimension:
         raise ValueError(
@@ -103,7 +107,7 @@ def stored_reference(path: Path) -> Reference:
 def _of_statistics(stored: Stored) -> Reference:
     """What a file says of itself; what it does not say stays unknown."""
     name, n = stored.path.name, stored.n
-    if stored.mean is None:
+    if stored.mean is None or stored.covariance is None:
         if stored.features is None or len(stored.features) < 2:
             raise ValueError(f"--reference {stored.path} holds neither mu and sigma nor features of 2 images or more")
         return Reference.of(f"{name}, {len(stored.features)} images, {UNKNOWN}", stored.features)
