@@ -26,13 +26,14 @@ from tqdm import tqdm
 
 from ldm_core.files import write_whole
 
-from .detectors.reference_sources import DATA_SET_FILE
 from .downloads import NO_DOWNLOADS, Downloads, Remote, cache_folder, download, megabytes, require_room
 
 URL = "http://images.cocodataset.org"
 VARIABLE = "LDM_COCO_URL"
 MOST_TEXT = 1 << 30  # bytes of captions
 CROP = "square"
+# In the folder of photographs: {"name", "crop"}. It is written last, so it also says that all is there.
+DATA_SET_FILE = "data-set.json"
 
 
 @dataclass(frozen=True)

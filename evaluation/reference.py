@@ -21,6 +21,7 @@ from ldm_core.data import scenes
 from ldm_core.images import from_uint8
 from ldm_core.loading import choose_device, quiet
 
+from . import command
 from .catalogue import RESIZE_MODES
 from .detectors.detector import NAMES, load_detector
 from .detectors.reference_sources import CROPS, features_of, write_world_reference
@@ -41,9 +42,7 @@ def make_world_reference(count: int = COUNT) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """0 when the file is written, 2 when it cannot be made."""
-    parser = argparse.ArgumentParser(
-        prog="python -m evaluation.reference", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser("evaluation.reference", __doc__)
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="real images, searched below too")
     parser.add_argument("--detector", choices=[name for name in NAMES if name != "clip"], default="inception")
     parser.add_argument("--resize", choices=RESIZE_MODES, default="clean", help="for inception (default: %(default)s)")
@@ -64,23 +63,23 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--world", choices=["scenes"], help="in place of all that: the drawn world's own reference anew"
     )
-    arguments = parser.parse_args(argv)
+    return command.carry_out(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The exit code."""
     quiet()
     if arguments.world:
         make_world_reference()
         return 0
-    try:
-        if arguments.images is None or arguments.out is None:
-            raise ValueError("give --images FOLDER and --out FILE")
-        if arguments.out.suffix != ".npz":
-            raise ValueError(f"--out must end in .npz, got {arguments.out}")
-        device = choose_device(arguments.device)
-        detector = load_detector(arguments.detector, arguments.resize, device, Downloads(arguments.download))
-        features, protocol = features_of(detector, arguments.images, arguments.crop)
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        save_reference(arguments.out, Reference.of("", features, protocol))
-    except (ValueError, OSError) as error:
-        parser.exit(2, f"{parser.prog}: error: {' '.join(str(error).split())}\n")
+    if arguments.images is None or arguments.out is None:
+        raise ValueError("give --images FOLDER and --out FILE")
+    if arguments.out.suffix != ".npz":
+        raise ValueError(f"--out must end in .npz, got {arguments.out}")
+    device = choose_device(arguments.device)
+    detector = load_detector(arguments.detector, arguments.resize, device, Downloads(arguments.download))
+    features, protocol = features_of(detector, arguments.images, arguments.crop)
+    save_reference(arguments.out, Reference.of("", features, protocol))
     if protocol["unreadable"]:
         print(f"{len(protocol['unreadable'])} files could not be read: {', '.join(protocol['unreadable'][:10])}")
     print(f"{arguments.out}: {protocol['n']} images, {detector.name}, {detector.resize}")

@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from evaluation import data_sets, downloads
-from evaluation.data_sets import DATA_SETS, DataSet, captions_file, photographs_folder
-from evaluation.detectors.reference_sources import DATA_SET_FILE, load_reference
+from evaluation.data_sets import DATA_SET_FILE, DATA_SETS, DataSet, captions_file, photographs_folder
+from evaluation.detectors.reference_sources import load_reference
 from evaluation.downloads import Downloads
 from evaluation.generation.prompts import coco_caption, load_prompts
 from ldm_core.data import scenes

@@ -16,14 +16,13 @@ from ldm_core.data.photos import middle_square, open_photo, photo_files
 from ldm_core.files import whole_file
 from ldm_core.images import from_pil
 
+from ..data_sets import DATA_SET_FILE
 from ..downloads import NO_DOWNLOADS, Downloads, cache_folder
 from .detector import Detector, WorldDetector
 from .reference_files import check_statistics
 from .references import Reference, made_by, read_reference, save_reference
 
 CROPS = ("none", "square")
-# In a data set's folder in the user's cache: {"name", "crop"}. It is written last, so it also says that all is there.
-DATA_SET_FILE = "data-set.json"
 
 
 def load_reference(
