@@ -202,6 +202,8 @@ class Run:
         not_computed = results.summary[results.summary["value"].isna()].drop_duplicates(["metric", "note"])
         for note, rows in not_computed.groupby("note", sort=False):
             print(f"{', '.join(rows['metric'])}: {note}")
+        for name, reference in self.instruments.references.items():
+            print(f"reference of {name}: {portable(reference.words)}")
         print(f"\nreport: {self.out / 'report.html'}")
 
     def facts(self) -> RunFacts:

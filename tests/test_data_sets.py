@@ -21,6 +21,7 @@ from evaluation.data_sets import DATA_SET_FILE, DATA_SETS, DataSet, captions_fil
 from evaluation.detectors.reference_sources import load_reference
 from evaluation.downloads import Downloads
 from evaluation.generation.prompts import coco_caption, load_prompts
+from evaluation.run import main as run
 from ldm_core.data import scenes
 from tests.loopback import loopback
 
@@ -295,3 +296,31 @@ def test_the_mirror_is_asked_in_place_of_the_original(coco, monkeypatch):
     assert coco.data_set.remote("captions").url == f"{coco.server.address}/annotations/a.zip"
     monkeypatch.delenv(data_sets.VARIABLE)
     assert coco.data_set.remote("captions").host == "images.cocodataset.org"
+
+
+def test_the_fields_protocol_is_one_command_and_the_second_run_needs_no_network(coco, tiny_folder, tmp_path, capsys):
+    arguments = [
+        "--prompts",
+        "coco-val2017",
+        "--reference",
+        "coco-val2017",
+        "--model",
+        str(tiny_folder),
+        "--steps",
+        "1",
+    ]
+    arguments += ["--device", "cpu", "--guidance-scales", "1", "--metrics", "fd_scenes,kd_scenes"]
+    with pytest.raises(SystemExit) as stopped:
+        run([*arguments, "--download", "no", "--out", str(tmp_path / "none")])
+    assert stopped.value.code == 2 and not coco.server.asked
+    assert "coco-val2017's captions is not in the local cache; --download yes fetches it" in capsys.readouterr().err
+    assert run([*arguments, "--download", "yes", "--out", str(tmp_path / "first")]) == 0
+    asked = len(coco.server.asked)
+    assert run([*arguments, "--out", str(tmp_path / "second")]) == 0
+    assert len(coco.server.asked) == asked == 2
+    facts = [json.loads((tmp_path / name / "run.json").read_text()) for name in ("first", "second")]
+    assert facts[0]["references"] == facts[1]["references"] and facts[0]["prompts"] == "coco-val2017.json"
+    assert facts[0]["references"]["scenes"]["words"] == "coco-val2017, 5 images, middle squares"
+    assert facts[0]["prompt_count"] == 5
+    summaries = [(tmp_path / name / "summary.csv").read_text() for name in ("first", "second")]
+    assert summaries[0] == summaries[1]

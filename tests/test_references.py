@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import io
 import json
 import os
@@ -12,17 +14,21 @@ import zipfile
 from collections import OrderedDict
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from evaluation.detectors import references, world_references
+from evaluation import catalogue
+from evaluation.detectors import inception, references, world_references
 from evaluation.detectors.detector import load_detector
 from evaluation.detectors.reference_files import read_stored, stored_images
 from evaluation.detectors.reference_sources import load_reference, shipped
 from evaluation.detectors.world_references import world_reference
 from evaluation.metrics.frechet import Moments
+from evaluation.run import main as run
 from ldm_core.data import scenes
 from ldm_core.images import from_uint8
+from ldm_core.registry import MODELS
 
 RNG = np.random.default_rng(0)
 FEATURES = RNG.normal(size=(200, 64)).astype(np.float32)
@@ -340,7 +346,6 @@ def test_a_damaged_one_in_the_cache_is_made_anew(cache):
 
 def test_a_detector_that_ships_none_takes_its_models_world_and_without_one_says_what_would_do(cache, monkeypatch):
     monkeypatch.setattr(world_references, "COUNT", 10)
-    monkeypatch.setattr(world_reference, "__defaults__", (*world_reference.__defaults__[:-1], 10))
     assert load_reference(Small(), world="scenes").protocol["world"] == "scenes"
     assert load_reference(load_detector("scenes"), world="scenes").words.startswith("embedded")
     with pytest.raises(ValueError, match="small ships no reference: give --reference FOLDER"):
@@ -358,3 +363,55 @@ def test_fashions_reference_is_its_official_test_images_where_they_are_at_hand(c
     reference = world_reference(Small(), "fashion", count=100)
     assert reference.words == "100 official test images" and reference.features.shape == (100, 64)
     assert reference.features[:, 0].max() == 0, "the corner is the black rim"
+
+
+def test_fid_of_a_run_on_the_drawn_world_is_computed_where_inception_is(
+    cache, tiny_folder, tmp_path, monkeypatch, capsys
+):
+    """Weights of the published file's form, drawn at random, stand in for it; its hash is told accordingly."""
+    file, out = tmp_path / "inception.pth", tmp_path / "run"
+    torch.manual_seed(0)
+    torch.save(inception.InceptionV3().state_dict(), file)
+    monkeypatch.setenv(inception.VARIABLE, str(file))
+    monkeypatch.setattr(inception, "CHECKSUM", hashlib.sha256(file.read_bytes()).hexdigest())
+    monkeypatch.setattr(world_references, "COUNT", 12)
+    (tmp_path / "p.txt").write_text("a red house\na boat on a lake\nclouds at night\na palm tree\n")
+    monkeypatch.setitem(catalogue.DEFAULTS, "scenes", ("fid", "kid"))
+    as_scenes = dataclasses.replace(MODELS["scenes"], source=str(tiny_folder))
+    monkeypatch.setitem(MODELS, "scenes", as_scenes)
+    arguments = ["--prompts", str(tmp_path / "p.txt"), "--model", "scenes", "--guidance-scales", "1", "--steps", "1"]
+    arguments += ["--device", "cpu", "--out", str(out)]
+    assert run([*arguments, "--dry-run"]) == 0
+    assert not (cache / "ldm-eval").exists(), "a rehearsal makes no reference"
+    assert run(arguments) == 0
+    values = pd.read_csv(out / "summary.csv").set_index("metric")["value"]
+    assert np.isfinite(values[["fid", "kid"]]).all()
+    reference = json.loads((out / "run.json").read_text())["references"]["inception"]
+    assert reference["words"] == "12 drawings of the reference seeds" and reference["world"] == "scenes"
+    assert len(list((cache / "ldm-eval" / "references").iterdir())) == 1
+
+
+def test_a_reference_that_is_damaged_or_absent_stops_a_run_before_a_picture(tiny_folder, tmp_path, capsys):
+    (tmp_path / "p.txt").write_text("a red house\n")
+    (tmp_path / "nan.npz").write_bytes(HOSTILE["nan.npz"][0])
+    arguments = ["--prompts", str(tmp_path / "p.txt"), "--model", str(tiny_folder), "--device", "cpu"]
+    for name, message in (
+        ("nan.npz", "nan.npz is no file of statistics: mu holds values that are not finite"),
+        ("nope.npz", "nope.npz is not there"),
+        ("nope", "is no folder of images, no file of statistics (.npz, .pt, .pkl) and no data set (coco-val2017"),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            run([*arguments, "--out", str(tmp_path / "run"), "--reference", str(tmp_path / name)])
+        assert stopped.value.code == 2 and message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_protocol_stands_under_the_table(tiny_folder, tmp_path, capsys):
+    (tmp_path / "p.txt").write_text("a red house\na boat on a lake\nclouds at night\na palm tree\n")
+    (tmp_path / "bare.pkl").write_bytes(pickle.dumps({"fid": FINE}))
+    arguments = ["--prompts", str(tmp_path / "p.txt"), "--model", str(tiny_folder), "--device", "cpu", "--steps", "1"]
+    arguments += ["--guidance-scales", "1", "--metrics", "fd_scenes", "--out", str(tmp_path / "run")]
+    assert run([*arguments, "--reference", str(tmp_path / "bare.pkl")]) == 0
+    assert "the reference's protocol unknown" in pd.read_csv(tmp_path / "run" / "summary.csv")["note"][0]
+    assert "the reference's protocol unknown" in (tmp_path / "run" / "report.md").read_text()
+    assert "bare.pkl, protocol unknown" in capsys.readouterr().out

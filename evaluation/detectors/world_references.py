@@ -27,15 +27,16 @@ FASHION_TEST_BYTES = 4_422_102 + 5_148
 
 
 def world_reference(
-    detector: Detector, world: str, downloads: Downloads = NO_DOWNLOADS, count: int = COUNT
+    detector: Detector, world: str, downloads: Downloads = NO_DOWNLOADS, count: int | None = None
 ) -> Reference:
-    """Of `count` pictures of a world ("scenes" or "fashion"), made once and kept in the user's cache.
+    """Of `count` (default COUNT) pictures of a world ("scenes" or "fashion"), made once and kept in the user's cache.
 
     scenes      drawings of the reference seeds, which no model has learned from
     fashion     the official test images, spread evenly, on black squares as the model draws them
     """
     if world not in PICTURES:
         raise ValueError(f"no reference can be made of the world {world!r}; known: {', '.join(PICTURES)}")
+    count = COUNT if count is None else count
     pictures = functools.partial(PICTURES[world], count, downloads)
     version = hashlib.sha256(next(pictures()).tobytes()).hexdigest()  # a world that is drawn otherwise is another
 
