@@ -374,20 +374,21 @@ def test_fid_of_a_run_on_the_drawn_world_is_computed_where_inception_is(
     torch.save(inception.InceptionV3().state_dict(), file)
     monkeypatch.setenv(inception.VARIABLE, str(file))
     monkeypatch.setattr(inception, "CHECKSUM", hashlib.sha256(file.read_bytes()).hexdigest())
-    monkeypatch.setattr(world_references, "COUNT", 12)
+    monkeypatch.setattr(world_references, "COUNT", 6)
+    monkeypatch.setattr("evaluation.detectors.feature_cache.BATCH", 4)
     (tmp_path / "p.txt").write_text("a red house\na boat on a lake\nclouds at night\na palm tree\n")
     monkeypatch.setitem(catalogue.DEFAULTS, "scenes", ("fid", "kid"))
     as_scenes = dataclasses.replace(MODELS["scenes"], source=str(tiny_folder))
     monkeypatch.setitem(MODELS, "scenes", as_scenes)
     arguments = ["--prompts", str(tmp_path / "p.txt"), "--model", "scenes", "--guidance-scales", "1", "--steps", "1"]
-    arguments += ["--device", "cpu", "--out", str(out)]
+    arguments += ["--device", "cpu", "--height", "32", "--width", "32", "--out", str(out)]
     assert run([*arguments, "--dry-run"]) == 0
     assert not (cache / "ldm-eval").exists(), "a rehearsal makes no reference"
     assert run(arguments) == 0
     values = pd.read_csv(out / "summary.csv").set_index("metric")["value"]
     assert np.isfinite(values[["fid", "kid"]]).all()
     reference = json.loads((out / "run.json").read_text())["references"]["inception"]
-    assert reference["words"] == "12 drawings of the reference seeds" and reference["world"] == "scenes"
+    assert reference["words"] == "6 drawings of the reference seeds" and reference["world"] == "scenes"
     assert len(list((cache / "ldm-eval" / "references").iterdir())) == 1
 
 
