@@ -71,18 +71,18 @@ class ImageSet:
         ValueError where the folder holds no such table.
         """
         try:
-            table = pd.read_csv(run / "images.csv", keep_default_na=True, float_precision="round_trip")
+            table = pd.read_csv(run / "images.csv")
         except (OSError, ValueError) as error:
             raise ValueError(f"{run} is no finished run: {error}") from None
         missing = [name for name in ("file", "prompt_id") if name not in table]
         if missing:
             raise ValueError(f"{run / 'images.csv'} has no column {missing[0]!r}")
-        table["category"] = table["category"].fillna("") if "category" in table else ""
+        table["category"] = table["category"].astype(object).fillna("") if "category" in table else ""
         if axes is None:
             axes = [name for name in ("guidance_scale",) if name in table]
         if "condition" not in table:
             table["condition"] = [condition_label(dict(zip(axes, values))) for values in _tuples(table, axes)]
-        table["condition"] = table["condition"].fillna("")
+        table["condition"] = table["condition"].astype(object).fillna("")
         return cls(run, table, tuple(axes), named_by_content=True)
 
     @classmethod

@@ -14,7 +14,7 @@ from .downloads import NO_DOWNLOADS, Downloads
 from .image_set import ImageSet
 from .metrics.autoencoder import AutoencoderDetector, Reconstructions
 from .metrics.metric import Metric
-from .paths import portable
+from .paths import without_home
 from .processes import Processes
 
 
@@ -80,7 +80,7 @@ class Instruments:
                 for name, detector in self.detectors.items()
             },
             "references": {
-                name: {"words": portable(reference.words), **reference.protocol}
+                name: {"words": without_home(reference.words), **reference.protocol}
                 for name, reference in self.references.items()
             },
             "truncated_by_detectors": {name: sum(map(reads, prompts)) for name, reads in readers.items()},
@@ -97,7 +97,7 @@ class Instruments:
         except ValueError as error:
             if self.asked_for:
                 raise ValueError(f"--metrics {metric.name} cannot be computed: {error}") from None
-            self.obstacles[metric.name] = portable(str(error))
+            self.obstacles[metric.name] = without_home(str(error))
 
     def _detector(self, name: str) -> Detector:
         if name == "autoencoder" and self.autoencoder is not None:

@@ -14,7 +14,7 @@ def without_home(text: str) -> str:
 
 def portable(path: Path | str) -> str:
     """A path below the working folder as seen from there, else without the home folder; other names as they are."""
-    path = Path(path)
-    if path.is_absolute() and path.is_relative_to(Path.cwd()):
-        return path.relative_to(Path.cwd()).as_posix()
+    here = Path.cwd()
+    if Path(path).is_absolute() and Path(path).is_relative_to(here):
+        return Path(path).relative_to(here).as_posix()
     return without_home(str(path))

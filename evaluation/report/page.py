@@ -76,11 +76,11 @@ def title(facts: RunFacts) -> str:
 
 def lead(facts: RunFacts) -> str:
     """What was run, in one sentence."""
-    protocol = facts.protocol
+    size = f"{facts.setting('width')} x {facts.setting('height')}"
     return (
-        f"{facts.image_count} images of {protocol['width']} x {protocol['height']} pixels from {facts.prompt_count} "
-        f"prompts; {protocol['steps']} steps of {protocol['scheduler']}, {protocol['guidance_schedule']} guidance, "
-        f"{protocol['dtype']} on {facts.device}. ± is one standard error; the same prompt has the same seed under every condition."
+        f"{facts.image_count} images of {size} pixels from {facts.prompt_count} prompts; {facts.setting('steps')} steps of "
+        f"{facts.setting('scheduler')}, {facts.setting('guidance_schedule')} guidance, {facts.protocol['dtype']} on "
+        f"{facts.device}. ± is one standard error; the same prompt has the same seed under every condition."
     )
 
 
