@@ -57,8 +57,8 @@ class RunConfig:
         if self.reference is not None and not self.reference.is_dir():
             if self.reference.suffix.lower() not in SUFFIXES:
                 raise ValueError(
-                    f"--reference {self.reference} is no folder of images, no file of statistics ({', '.join(SUFFIXES)}) "
-                    f"and no data set ({', '.join(DATA_SETS)})"
+                    f"--reference {self.reference} is no folder of images, nor a file of statistics ({', '.join(SUFFIXES)}), "
+                    f"nor a data set ({', '.join(DATA_SETS)})"
                 )
             if not self.reference.is_file():
                 raise ValueError(f"--reference {self.reference} is not there")

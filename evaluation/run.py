@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import os
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,7 @@ def fetch_data_sets(arguments: argparse.Namespace, downloads: Downloads) -> None
         if name in DATA_SETS and not Path(name).exists():
             from .processes import Processes
 
-            found = Processes.join().first_then_all(lambda bring=bring, name=name: bring(name, downloads))
+            found = Processes.join().first_then_all(functools.partial(bring, name, downloads))
             setattr(arguments, option, found)
 
 

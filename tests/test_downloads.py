@@ -20,6 +20,7 @@ from evaluation import downloads as module
 from evaluation.detectors import inception
 from evaluation.detectors.hub import Published, hub_folder
 from evaluation.downloads import Downloads, Remote, cache_folder, download, megabytes
+from tests.conftest import free_port
 from tests.loopback import loopback
 
 CONTENT = bytes(range(256)) * 8192  # 2 MB, so that it comes in several blocks
@@ -359,3 +360,33 @@ def test_a_network_of_the_hub_is_fetched_where_agreed_and_its_hash_compared(serv
 def test_a_folder_named_by_the_variable_needs_no_hub(tmp_path, monkeypatch):
     monkeypatch.setenv("LDM_NOWHERE", str(tmp_path))
     assert hub_folder(Published("LDM_NOWHERE", ID, "model.safetensors", 1, "")) == tmp_path
+
+
+TURNS = """
+import os, sys
+from evaluation.processes import Processes
+processes = Processes.join()
+def work():
+    if not os.path.exists(sys.argv[1]):
+        assert processes.first, "the others begin when the first is done"
+        open(sys.argv[1], "w").close()
+    return processes.rank
+def fail():
+    raise ValueError("nothing here")
+print(processes.first_then_all(work), end=" ")
+try:
+    processes.first_then_all(fail)
+except ValueError as error:
+    print(error)
+processes.part()
+"""
+
+
+def test_of_several_processes_the_first_fetches_and_its_refusal_is_everyones(tmp_path):
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2"}
+    command = [sys.executable, "-c", TURNS, str(tmp_path / "fetched")]
+    running = [
+        subprocess.Popen(command, cwd=ROOT, env=os.environ | where | {"RANK": rank}, stdout=subprocess.PIPE, text=True)
+        for rank in ("0", "1")
+    ]
+    assert [process.communicate(timeout=120)[0] for process in running] == ["0 nothing here\n", "1 nothing here\n"]

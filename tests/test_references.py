@@ -399,7 +399,7 @@ def test_a_reference_that_is_damaged_or_absent_stops_a_run_before_a_picture(tiny
     for name, message in (
         ("nan.npz", "nan.npz is no file of statistics: mu holds values that are not finite"),
         ("nope.npz", "nope.npz is not there"),
-        ("nope", "is no folder of images, no file of statistics (.npz, .pt, .pkl) and no data set (coco-val2017"),
+        ("nope", "is no folder of images, nor a file of statistics (.npz, .pt, .pkl), nor a data set (coco-val2017"),
     ):
         with pytest.raises(SystemExit) as stopped:
             run([*arguments, "--out", str(tmp_path / "run"), "--reference", str(tmp_path / name)])
