@@ -88,7 +88,7 @@ class Run:
             kept=self.out / "references",
             resize=config.resize,
             device=str(self.model.device),
-            autoencoder=Reconstructions(self.model, photographs),
+            autoencoder=None if self.plan.several_models else Reconstructions(self.model, photographs),
             processes=self.processes,
             measure_references=not config.dry_run,
         )

@@ -36,6 +36,11 @@ class Plan:
         self.conditions, self.axes = list(self.asked), tuple(axis.name for axis in config.axes)
         self.model = self._take(asked[0].model or config.model)
 
+    @property
+    def several_models(self) -> bool:
+        """Whether the tables are of more than one model."""
+        return MODEL in self.axes
+
     def _take(self, name: str | None) -> LatentDiffusion:
         """The model of a name, loaded unless it is the one at hand."""
         if self._loaded != (name or "the best"):

@@ -55,7 +55,7 @@ def check_folder(out: Path, protocol: Mapping[str, Any], conditions: Sequence[Co
     if before is not None:
         free = swept(conditions) | swept(before.conditions)
         changed = [
-            f"{key}: {before.protocol.get(key)} there, {protocol.get(key)} now"
+            f"{key}: {_said(before.protocol.get(key))} there, {_said(protocol.get(key))} now"
             for key in dict.fromkeys([*protocol, *before.protocol])
             if before.protocol.get(key) != protocol.get(key) and key not in free
         ]
@@ -67,6 +67,10 @@ def check_folder(out: Path, protocol: Mapping[str, Any], conditions: Sequence[Co
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise ValueError(f"--out {out} cannot be written: {parent} is no folder that is open to writing")
     return before
+
+
+def _said(value: object) -> str:
+    return "nothing" if value in ("", None) else str(value)
 
 
 def swept(conditions: Sequence[Condition]) -> set[str]:
