@@ -19,11 +19,11 @@ from .catalogue import DISTANCE, IMAGE, METRICS
 from .config import RunConfig, choose_model
 from .detectors.feature_cache import cache_file, flat_images, identity, job_table, look
 from .generation import protocol
-from .generation.protocol import settings_of
 from .generation.cost import Spent, cost_table, estimate
 from .generation.generate import generate, missing
 from .generation.jobs import Job, list_jobs
 from .generation.prompts import Prompt
+from .generation.protocol import settings_of
 from .instruments import Instruments
 from .metrics import autoencoder as reconstruct
 from .metrics import scoring as score

@@ -122,9 +122,7 @@ class UnetDenoiser(Denoiser):
     def _predict(
         self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, guidance: Tensor | None
     ) -> Tensor:
-        return self._run(
-            latents, timestep, encoder_hidden_states=conditioning.tokens, timestep_cond=guidance
-        ).sample
+        return self._run(latents, timestep, encoder_hidden_states=conditioning.tokens, timestep_cond=guidance).sample
 
 
 class SizedUnetDenoiser(UnetDenoiser):

@@ -51,7 +51,9 @@ class Family:
         """Why a denoiser's config asks for inputs that the family has none of; empty where it does not."""
         if denoiser.config.out_channels != denoiser.config.in_channels:
             given, taken = denoiser.config.out_channels, denoiser.config.in_channels
-            return f"out_channels is {given} and in_channels {taken}: a network that predicts as many as it takes is run"
+            return (
+                f"out_channels is {given} and in_channels {taken}: a network that predicts as many as it takes is run"
+            )
         return ""
 
     def text_encoders(self, parts: Mapping, placed: torch.device, dtype: torch.dtype) -> list[TextEncoder]:
@@ -158,7 +160,9 @@ class StableDiffusionXL(UnetFamily):
         width = encoders[-1].network.config.projection_dim + 6 * denoiser.config.addition_time_embed_dim
         taken = denoiser.add_embedding.linear_1.in_features
         if width != taken:
-            raise ValueError(f"the denoiser takes {taken} values beside the text, text_encoder_2 and sizes give {width}")
+            raise ValueError(
+                f"the denoiser takes {taken} values beside the text, text_encoder_2 and sizes give {width}"
+            )
         return TwoClipsConditioner(*encoders, zeros_for_none=zeros)
 
     def denoiser(self, network: nn.Module, factor: int) -> Denoiser:

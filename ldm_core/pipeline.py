@@ -26,7 +26,7 @@ from .placement import Placement
 from .recipe import Recipe, recipe_for
 from .registry import ModelSpec
 from .sampling import State, check_scheduler, denoise, image_generators, initial_noise
-from .schedulers import make_scheduler, names_of, kind_of, readable_name, set_steps, time_of
+from .schedulers import kind_of, make_scheduler, names_of, readable_name, set_steps, time_of
 from .settings import FIELDS, SamplingSettings
 
 DEFAULT_SCALES = (1, 2, 4, 8)
@@ -225,9 +225,7 @@ class LatentDiffusion:
         check_scheduler(self.scheduler_config, whole.scheduler)
         return whole
 
-    def recipe(
-        self, prompt: str, seed: int, settings: SamplingSettings | None = None, **overrides: object
-    ) -> Recipe:
+    def recipe(self, prompt: str, seed: int, settings: SamplingSettings | None = None, **overrides: object) -> Recipe:
         """The record that makes one picture of `sample` again: everything that decides it, defaults written out."""
         return recipe_for(self, prompt, seed, settings=settings, **overrides)
 

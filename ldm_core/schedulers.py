@@ -205,7 +205,9 @@ def predicted_clean(
 
 def _signal(scheduler: object, latent: Tensor, scaled: Tensor, timestep: Tensor, sigma: float | None) -> float:
     """sqrt(a): the share of the clean latent in what the network is given."""
-    if scaled is not latent and not torch.equal(scaled, latent):  # z_0 + sigma eps, scaled by sqrt(a) = (1 + sigma^2)^-1/2
+    if scaled is not latent and not torch.equal(
+        scaled, latent
+    ):  # z_0 + sigma eps, scaled by sqrt(a) = (1 + sigma^2)^-1/2
         return float(scaled.double().norm() / latent.double().norm())
     if sigma is not None:
         return (1 + sigma**2) ** -0.5

@@ -280,7 +280,9 @@ def test_an_axis_that_is_none_is_refused(tiny, arguments, message):
 
 def test_cells_of_a_sweep_share_rows_while_their_guidance_agrees(tiny):
     before = tiny.denoiser.rows
-    tiny.sweep("a house", 3, axes={"guidance_interval": [(0.0, 0.1), (0.0, 0.6), (0.0, 0.6)]}, guidance_scale=4, steps=4)
+    tiny.sweep(
+        "a house", 3, axes={"guidance_interval": [(0.0, 0.1), (0.0, 0.6), (0.0, 0.6)]}, guidance_scale=4, steps=4
+    )
     # t = 0.75, 0.5, 0.25, 0: none guided, then two alike guided beside one that is not, which joins at the end.
     assert tiny.denoiser.rows - before == 1 + 2 + 3 + 4
 

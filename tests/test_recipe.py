@@ -46,7 +46,9 @@ def test_json_gives_back_every_field(tiny):
 
 
 def test_the_parameters_text_is_what_other_programs_show():
-    recipe = Recipe("scenes", "a boat", 5, BOAT.replaced(width=256, height=128, negative_prompt="fog"), weights="ab" * 32)
+    recipe = Recipe(
+        "scenes", "a boat", 5, BOAT.replaced(width=256, height=128, negative_prompt="fog"), weights="ab" * 32
+    )
     assert recipe.to_png_text()["parameters"] == (
         "a boat\nNegative prompt: fog\n"
         "Steps: 20, Sampler: ddim, CFG scale: 4, Seed: 5, Size: 256x128, Model hash: ababababab, Model: scenes"

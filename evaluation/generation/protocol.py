@@ -65,7 +65,9 @@ def check_folder(out: Path, protocol: Mapping) -> None:
         before = _stored(known)
         former = {name: before[name] for name in FORMER if before.get(name) is not None}
         if former:
-            raise ValueError(f"--out {out} holds a run with {former}, which is no setting any more; choose another folder")
+            raise ValueError(
+                f"--out {out} holds a run with {former}, which is no setting any more; choose another folder"
+            )
         changed = [
             f"{key}: {before.get(key)} there, {value} now"
             for key, value in protocol.items()
