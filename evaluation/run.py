@@ -161,12 +161,11 @@ def _recipe_values(arguments: argparse.Namespace) -> dict[str, Any]:
     for name in [*SETTINGS, *own, "guidance_scales", "sweep"]:
         if getattr(arguments, name) not in (None, []):
             raise ValueError(f"--{name.replace('_', '-')} cannot be given with --recipe, which decides it")
-    values = {name: getattr(recipe, name) for name in SETTINGS if name != "rows_per_call"}
-    scales = (recipe.guidance_scale,)
+    settings = recipe.settings.replaced(guidance_scale=None, rows_per_call=None)
     return own | {
         "prompts": arguments.recipe,
-        "settings": SamplingSettings.of(**values),
-        "guidance_scales": scales,
+        "settings": settings,
+        "guidance_scales": (recipe.settings["guidance_scale"],),
     }
 
 

@@ -390,6 +390,8 @@ def test_fid_of_a_run_on_the_drawn_world_is_computed_where_inception_is(
     reference = json.loads((out / "run.json").read_text())["references"]["inception"]
     assert reference["words"] == "6 drawings of the reference seeds" and reference["world"] == "scenes"
     assert len(list((cache / "ldm-eval" / "references").iterdir())) == 1
+    kept = references.stored_reference(out / "references" / "inception.npz")
+    assert kept.protocol == {name: value for name, value in reference.items() if name != "words"}
 
 
 def test_a_reference_that_is_damaged_or_absent_stops_a_run_before_a_picture(tiny_folder, tmp_path, capsys):

@@ -16,11 +16,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ldm_core import guidance
 from ldm_core.images import to_pil
 from ldm_core.pipeline import LatentDiffusion
-from ldm_core.sampling import make_scheduler, time_of
-from ldm_core.settings import SamplingSettings
 
 from ..report.tables import at_conditions
 from .axes import Condition
@@ -62,27 +59,35 @@ class Spent:
 
 
 class CostLog:
-    """Appends to one process's log beside the images, so that the sessions of a run add up."""
+    """Appends to a process's logs beside the images in a run's folder, so that the sessions of a run add up."""
 
-    def __init__(self, folder: Path, rank: int = 0):
-        self.path = folder / LOGS.replace("*", str(rank))
+    def __init__(self, out: Path, rank: int = 0):
+        self.out, self.name = out, LOGS.replace("*", str(rank))
 
     def images(
         self, model: LatentDiffusion, batch: Sequence[Job], seconds: float, network_seconds: float, rows: int
     ) -> None:
         """A batch of generated images, its seconds and rows shared out by the network rows that each scale needs."""
         counts = Counter(job.condition for job in batch)
-        weights = {condition: count * network_rows(model, condition.settings) for condition, count in counts.items()}
+        weights = {condition: count * model.rows_alone(condition.settings) for condition, count in counts.items()}
         for condition, count in counts.items():
             share = weights[condition] / sum(weights.values())
-            self._add("images", count, share * seconds, share * network_seconds, share * rows, condition)
+            spent = (count, share * seconds, share * network_seconds, share * rows)
+            self._add("images", condition.folder, *spent, condition)
 
-    def detectors(self, count: int, seconds: float, network_seconds: float) -> None:
-        """Images that went through a detector."""
-        self._add("detectors", count, seconds, network_seconds, 0.0)
+    def detectors(self, folder: str, count: int, seconds: float, network_seconds: float) -> None:
+        """Images of a folder that went through a detector."""
+        self._add("detectors", folder, count, seconds, network_seconds, 0.0)
 
     def _add(
-        self, stage: str, images: int, seconds: float, network: float, rows: float, condition: Condition | None = None
+        self,
+        stage: str,
+        folder: str,
+        images: int,
+        seconds: float,
+        network: float,
+        rows: float,
+        condition: Condition | None = None,
     ) -> None:
         row = {
             "stage": stage,
@@ -94,24 +99,8 @@ class CostLog:
             "rows": rows,
             "peak_memory_gb": peak_memory_gb(),
         }
-        with self.path.open("a", encoding="utf-8") as file:
+        with (self.out / folder / self.name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-
-
-def network_rows(model: LatentDiffusion, settings: SamplingSettings) -> int:
-    """Network rows of one image by itself: one or two a step, as guidance asks at each step's time."""
-    made = settings.resolved(steps=model.spec.steps, guidance_scale=model.spec.guidance_scale)
-    w, of = made["guidance_scale"], made.guidance
-    times = _times(model, made.scheduler, made["steps"])
-    return sum(1 if guidance.weight(w, t, of.schedule, of.interval) in (0, 1) else 2 for t in times)
-
-
-def _times(model: LatentDiffusion, scheduler: str | None, steps: int) -> list[float]:
-    """The time t of each network call; some schedulers call more often than they step."""
-    own = scheduler in (None, model.scheduler_name)  # its own may be one that has no name
-    solver = make_scheduler(model.scheduler_config, None if own else scheduler)
-    solver.set_timesteps(steps)
-    return [time_of(solver, timestep) for timestep in solver.timesteps]
 
 
 def cost_table(out: Path, calls: Mapping[Condition, int], tables: Spent, summary: pd.DataFrame) -> pd.DataFrame:
@@ -170,14 +159,14 @@ def estimate(model: LatentDiffusion, jobs: Sequence[Job], batch_size: int) -> tu
         return time.perf_counter() - began
 
     def rows(steps: int) -> int:
-        return sum(network_rows(model, job.condition.settings.replaced(steps=steps)) for job in trial)
+        return sum(model.rows_alone(job.condition.settings.replaced(steps=steps)) for job in trial)
 
     image = sample(model, trial[:1], steps=1)[0]  # first calls allocate
     short, long = seconds(2), seconds(4)
     row = max(0.0, long - short) / max(1, rows(4) - rows(2))
     rest = max(0.0, short - row * rows(2)) / len(trial)  # of an image: text, decoding
     counts = Counter(job.condition for job in jobs)
-    total = sum(count * (rest + row * network_rows(model, one.settings)) for one, count in counts.items())
+    total = sum(count * (rest + row * model.rows_alone(one.settings)) for one, count in counts.items())
     buffer = io.BytesIO()
     to_pil(image).save(buffer, format="PNG")
     return total, buffer.tell() * len(jobs)
