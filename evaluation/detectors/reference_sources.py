@@ -19,8 +19,8 @@ from ldm_core.images import from_pil
 from ..data_sets import DATA_SET_FILE
 from ..downloads import NO_DOWNLOADS, Downloads, cache_folder
 from .detector import Detector, WorldDetector
-from .reference_files import check_statistics
 from .references import Reference, made_by, read_reference, save_reference
+from .statistics_checks import check_statistics
 
 CROPS = ("none", "square")
 
