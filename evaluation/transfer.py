@@ -150,7 +150,7 @@ def _check_offer(remote: Remote, response: http.client.HTTPResponse, have: int) 
     else:
         total = response.headers.get("Content-Length") or ""
     if total.isdecimal() and int(total) != remote.size:
-        raise ValueError(f"{remote.url} offers {total} bytes; {remote.name} has {remote.size}")
+        raise ValueError(f"{remote.url} offers {total} bytes for {remote.name}; {remote.size} are published")
 
 
 def _blocks(response: http.client.HTTPResponse, most: int) -> Iterator[bytes]:

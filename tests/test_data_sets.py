@@ -314,6 +314,8 @@ def test_the_fields_protocol_is_one_command_and_the_second_run_needs_no_network(
         run([*arguments, "--download", "no", "--out", str(tmp_path / "none")])
     assert stopped.value.code == 2 and not coco.server.asked
     assert "coco-val2017's captions is not in the local cache; --download yes fetches it" in capsys.readouterr().err
+    assert run([*arguments, "--download", "yes", "--dry-run"]) == 0
+    assert "--reference coco-val2017's photographs is not in the local cache" in capsys.readouterr().out
     assert run([*arguments, "--download", "yes", "--out", str(tmp_path / "first")]) == 0
     asked = len(coco.server.asked)
     assert run([*arguments, "--out", str(tmp_path / "second")]) == 0

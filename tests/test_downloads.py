@@ -118,7 +118,7 @@ def test_a_part_longer_than_the_file_is_begun_anew(server, tmp_path):
 
 
 def test_another_size_than_the_published_one_is_refused_before_a_byte(server, tmp_path):
-    with pytest.raises(ValueError, match=f"offers {len(CONTENT)} bytes; the weights has 5000000"):
+    with pytest.raises(ValueError, match=f"offers {len(CONTENT)} bytes for the weights; 5000000 are published"):
         download(remote(server, size=5_000_000), tmp_path / "x.pth")
     assert left(tmp_path) == [".x.pth.lock"]
 
