@@ -9,20 +9,24 @@ worse than A by more than a margin at any scale; 2 where the runs cannot be comp
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from .catalogue import AUTOENCODER, DISTANCE, METRICS
+from ldm_core.files import write_whole
+
+from . import catalogue, command
+from .catalogue import METRICS
 from .detectors.detector import load_detector
 from .detectors.feature_cache import cache_file, identity, read_cache
-from .metrics import scoring as score
-from .metrics.differences import COLUMNS, PAIR, of_distances, of_means, with_verdicts
+from .image_set import ImageSet
+from .metrics.differences import COLUMNS, with_verdicts
+from .metrics.evidence import Evidence
+from .metrics.metric import Metric
 from .reference import load_reference, stored_reference
-from .report.document import write_whole
+from .run_facts import RunFacts
 
 
 @dataclass(frozen=True)
@@ -30,83 +34,85 @@ class Finished:
     """A finished run, as its folder holds it."""
 
     folder: Path
-    facts: dict
-    images: pd.DataFrame
+    facts: RunFacts
+    images: ImageSet
 
     @classmethod
     def read(cls, folder: Path) -> Finished:
         """ValueError where the folder is no finished run."""
         try:
-            facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-            return cls(folder, facts, pd.read_csv(folder / "images.csv", keep_default_na=True))
-        except (OSError, json.JSONDecodeError) as error:
+            facts = RunFacts.read(folder)
+        except (OSError, ValueError) as error:
             raise ValueError(f"{folder} is no finished run: {error}") from None
+        return cls(folder, facts, ImageSet.read(folder, facts.axes))
 
     def features(self, name: str) -> np.ndarray:
-        """Per-image features by a detector, in the order of images.csv."""
-        files = [Path(file) for file in self.images["file"]]
-        who = identity(self.facts["detectors"][name]["sha256"], self.facts["detectors"][name]["resize"])
-        path = cache_file(self.folder, files[0].parent.name, name, who)
-        known = read_cache(path, who)
-        if not known:
-            raise ValueError(f"{self.folder} has lost its features ({path.name}); run the evaluation again to score it")
-        return np.stack([known[file.name][0] for file in files])
+        """Per-image features (images, d) by a detector, in the order of images.csv."""
+        who = identity(self.facts.detectors[name]["sha256"], self.facts.detectors[name]["resize"])
+        known = {}
+        for part in dict.fromkeys(path.parent.name for path in self.images.paths):
+            file = cache_file(self.folder / "features", part, name, who)
+            found = read_cache(file, who)
+            if not found:
+                raise ValueError(
+                    f"{self.folder} has lost its features ({file.name}); run the evaluation again to score it"
+                )
+            known |= {(part, key): features for key, (features, _) in found.items()}
+        return np.stack([known[path.parent.name, path.name] for path in self.images.paths])
+
+    def evidence(self, metric: Metric) -> Evidence:
+        """What the metric is computed from."""
+        if not metric.needs_reference:
+            return Evidence(self.images)
+        name = metric.detector
+        kept = self.folder / "references" / f"{name}.npz"
+        reference = stored_reference(kept) if kept.exists() else load_reference(load_detector(name))
+        return Evidence(self.images, {name: self.features(name)}, {name: reference})
 
 
 def check_comparable(first: Finished, second: Finished) -> None:
     """The runs must be of one prompt set, of as many images, by the same detectors; ValueError names what differs."""
     for key in ("prompts_sha256", "prompt_count", "images_per_prompt", "references"):
-        if first.facts[key] != second.facts[key]:
-            raise ValueError(f"the runs cannot be compared: {key} is {first.facts[key]} and {second.facts[key]}")
-    for name in set(first.facts["detectors"]) & set(second.facts["detectors"]):
-        one, other = (run.facts["detectors"][name] for run in (first, second))
+        one, other = getattr(first.facts, key), getattr(second.facts, key)
         if one != other:
+            raise ValueError(f"the runs cannot be compared: {key} is {one} and {other}")
+    for name in set(first.facts.detectors) & set(second.facts.detectors):
+        ours, theirs = first.facts.detectors[name], second.facts.detectors[name]
+        if ours != theirs:
             raise ValueError(
-                f"the runs cannot be compared: {name} was {one['name']} at {one['resize']} ({one['sha256'][:8]}) "
-                f"and {other['name']} at {other['resize']} ({other['sha256'][:8]})"
+                f"the runs cannot be compared: {name} was {ours['name']} at {ours['resize']} ({ours['sha256'][:8]}) "
+                f"and {theirs['name']} at {theirs['resize']} ({theirs['sha256'][:8]})"
             )
-    if not common_scales(first, second):
-        raise ValueError("the runs cannot be compared: they have no guidance scale in common")
+    if not common_conditions(first, second):
+        raise ValueError("the runs cannot be compared: they have no condition in common")
 
 
 def computed(run: Finished) -> list[str]:
-    return [metric for metric in run.facts["metrics"] if metric not in run.facts["not_computed"]]
+    """The metrics that a run has of its images."""
+    names = [name for name in run.facts.metrics if name not in run.facts.not_computed]
+    return [metric.name for metric in catalogue.find(names) if metric.of_generated]
 
 
-def common_scales(first: Finished, second: Finished) -> list[float]:
-    return sorted(set(first.images["guidance_scale"]) & set(second.images["guidance_scale"]))
+def common_conditions(first: Finished, second: Finished) -> list[str]:
+    """The conditions that both runs have."""
+    return [condition for condition in first.images.conditions if condition in second.images.conditions]
 
 
 def compare(first: Finished, second: Finished) -> pd.DataFrame:
-    """A row per metric and common scale: second - first, paired by prompt and seed."""
+    """A row per metric and common condition: second - first, paired by prompt and seed."""
     check_comparable(first, second)
-    scales, names = common_scales(first, second), (first.folder.name or "A", second.folder.name or "B")
+    names = (first.folder.name or "A", second.folder.name or "B")
     rows = []
-    for metric in (name for name in computed(first) if name in computed(second)):
-        if METRICS[metric].kind == AUTOENCODER:
-            continue
-        found = _distances(first, second, metric) if METRICS[metric].kind == DISTANCE else _means(first, second, metric)
-        pairs = [{"metric": metric, "scale": scale} | found[scale] for scale in scales if found[scale] is not None]
+    for metric in catalogue.find(name for name in computed(first) if name in computed(second)):
+        one, other = first.evidence(metric), second.evidence(metric)
+        pairs = []
+        for condition in common_conditions(first, second):
+            difference = metric.between(one, condition, other, condition)
+            if difference is not None:
+                scale = first.images.values(condition).get("guidance_scale")
+                pairs.append({"metric": metric.name, "scale": scale, "condition": condition} | difference)
         rows += with_verdicts(pairs, metric, [names] * len(pairs))
-    return pd.DataFrame(rows, columns=["metric", "scale", *COLUMNS])
-
-
-def _means(first: Finished, second: Finished, metric: str) -> dict[float, dict | None]:
-    def scores(run: Finished, scale: float) -> pd.Series:
-        return run.images[run.images["guidance_scale"] == scale].set_index(PAIR)[metric]
-
-    return {scale: of_means(scores(first, scale), scores(second, scale)) for scale in common_scales(first, second)}
-
-
-def _distances(first: Finished, second: Finished, metric: str) -> dict[float, dict | None]:
-    name = METRICS[metric].detector
-    kept = first.folder / "references" / f"{name}.npz"
-    reference = stored_reference(kept) if kept.exists() else load_reference(load_detector(name))
-    one, other = (
-        score.measure_distances(run.images, {name: run.features(name)}, {name: reference}, [metric])
-        for run in (first, second)
-    )
-    return {scale: of_distances(one[metric, scale], other[metric, scale]) for scale in common_scales(first, second)}
+    return pd.DataFrame(rows, columns=["metric", "scale", *COLUMNS, "condition"])
 
 
 def margins(texts: list[str]) -> dict[str, float]:
@@ -134,27 +140,27 @@ def too_bad(table: pd.DataFrame, allowed: dict[str, float]) -> list[str]:
     for row in table[table["metric"].isin(list(allowed))].itertuples():
         loss = -row.difference if METRICS[row.metric].higher_is_better else row.difference
         if loss > allowed[row.metric]:
-            worse.append(f"{row.metric} at w = {row.scale:g} is worse by {loss:.4g}, allowed {allowed[row.metric]:g}")
+            worse.append(f"{row.metric} at {row.condition} is worse by {loss:.4g}, allowed {allowed[row.metric]:g}")
     return worse
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m evaluation.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """0; 1 where the second run is worse than a margin allows; 2 where they cannot be compared."""
+    parser = command.parser("evaluation.compare", __doc__)
     parser.add_argument("first", type=Path, metavar="RUN_A")
     parser.add_argument("second", type=Path, metavar="RUN_B")
     parser.add_argument("--fail-if-worse", action="append", default=[], metavar="METRIC:MARGIN")
     parser.add_argument("--out", type=Path, default=None, metavar="FILE.csv", help="write the table there too")
-    arguments = parser.parse_args(argv)
-    try:
-        allowed = margins(arguments.fail_if_worse)
-        table = compare(Finished.read(arguments.first), Finished.read(arguments.second))
-        worse = too_bad(table, allowed)
-        if arguments.out is not None:
-            write_whole(arguments.out, table.to_csv(index=False, lineterminator="\n"))
-    except (ValueError, OSError) as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    return command.carry_out(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The exit code."""
+    allowed = margins(arguments.fail_if_worse)
+    table = compare(Finished.read(arguments.first), Finished.read(arguments.second))
+    worse = too_bad(table, allowed)
+    if arguments.out is not None:
+        write_whole(arguments.out, table.to_csv(index=False, lineterminator="\n"))
     print(f"{arguments.second} - {arguments.first}\n\n{table.round(5).to_string(index=False)}")
     for line in worse:
         print(line)

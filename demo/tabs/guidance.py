@@ -235,7 +235,7 @@ def alignment(world: str, prompt: str, pictures: list[Image.Image]) -> dict[str,
     except ValueError:  # CLIP's weights are not on this machine
         return {}
     images = torch.stack([from_pil(picture) for picture in pictures])
-    return {metric: detector.look(images, [prompt] * len(pictures))[1][metric]}
+    return {metric: detector.extract(images, [prompt] * len(pictures))[1][metric]}
 
 
 def chart_of(session: Session, cells: list[SweepCell]) -> gr.LinePlot:

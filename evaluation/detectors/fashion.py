@@ -61,7 +61,7 @@ class FashionDetector(nn.Module):
         return self.classes(self.image_features(images)).argmax(1).tolist()
 
     @torch.inference_mode()
-    def look(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
+    def extract(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
         """Features (B, 64), and whether each image shows what its prompt names; NaN where it names no clothing."""
         features = self.image_features(images)
         shown, asked = self.classes(features).argmax(1).tolist(), map(fashion_mnist.parse, prompts)
