@@ -56,6 +56,8 @@ def make_scheduler(config: Mapping, name: str | None = None) -> object:
         raise ValueError(f"the checkpoint's scheduler config names no class; {known}")
     class_name = own if name is None else SCHEDULERS.get(name, name)
     found = _class(class_name)
+    if absent := getattr(getattr(diffusers, str(class_name), None), "_backends", None):
+        raise ValueError(f"the scheduler {class_name} needs packages that are not here: {', '.join(absent)}")
     if found is None and name is None:
         raise ValueError(f"the checkpoint's scheduler {shown(own)} is unknown; {known}")
     if found is None:
@@ -191,8 +193,13 @@ def predicted_clean(
     if kind == FLOW:
         sigma = float(timestep) / scheduler.config.num_train_timesteps if sigma is None else sigma
         return latent - sigma * prediction
-    if kind == EDM and hasattr(scheduler, "precondition_outputs"):
+    if hasattr(scheduler, "precondition_outputs"):
         return scheduler.precondition_outputs(latent, prediction, sigmas[step])
+    if kind == EDM:  # a consistency model's output (Song et al. 2023, eq. 5)
+        skip, out = scheduler.get_scalings_for_boundary_condition(sigma)
+        return out * prediction + skip * latent
+    if sigma is None and not hasattr(scheduler, "alphas_cumprod"):  # Liu et al. 2022 on a clock of its own, v predicted
+        return float(scheduler.alphas[step]) * latent - float(scheduler.betas[step]) * prediction
     signal = _signal(scheduler, latent, scaled, timestep, sigma)
     spread = max(0.0, 1 - signal**2) ** 0.5
     prediction_type = getattr(scheduler.config, "prediction_type", "epsilon")
@@ -211,7 +218,5 @@ def _signal(scheduler: object, latent: Tensor, scaled: Tensor, timestep: Tensor,
         return float(scaled.double().norm() / latent.double().norm())
     if sigma is not None:
         return (1 + sigma**2) ** -0.5
-    table = getattr(scheduler, "alphas_cumprod", None)
-    if table is None:  # a scheduler of its own kind: its levels are not known, and the first is all noise
-        return max(1e-3, 1 - time_of(scheduler, timestep))
+    table = scheduler.alphas_cumprod
     return max(1e-4, float(table[min(int(timestep), len(table) - 1)]) ** 0.5)
