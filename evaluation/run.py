@@ -138,9 +138,10 @@ def _recipe_values(arguments: argparse.Namespace) -> dict[str, Any]:
     for name in [*SETTINGS, *own, "guidance_scales", "sweep"]:
         if getattr(arguments, name) not in (None, []):
             raise ValueError(f"--{name.replace('_', '-')} cannot be given with --recipe, which decides it")
+    settings = recipe.settings.replaced(guidance_scale=None, rows_per_call=None)
     return own | {
         "prompts": arguments.recipe,
-        "settings": recipe.settings.replaced(rows_per_call=None),
+        "settings": settings,
         "guidance_scales": (recipe.settings["guidance_scale"],),
     }
 

@@ -88,7 +88,7 @@ class Run:
             kept=self.out / "references",
             resize=config.resize,
             device=str(self.model.device),
-            autoencoder=Reconstructions(self.model, photographs),
+            autoencoder=None if self.plan.several_models else Reconstructions(self.model, photographs),
             processes=self.processes,
             measure_references=not config.dry_run,
         )
@@ -161,7 +161,7 @@ class Run:
         return results
 
     def _log(self, part: str, count: int, seconds: float, network_seconds: float) -> None:
-        CostLog(self.out / "images" / part, self.processes.rank).detectors(count, seconds, network_seconds)
+        CostLog(self.out, self.processes.rank).detectors(f"images/{part}", count, seconds, network_seconds)
 
     def _results(self, evidence: Evidence, facts: RunFacts) -> Results:
         """Every table, from what the detectors extracted."""

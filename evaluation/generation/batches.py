@@ -6,29 +6,23 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
-from ldm_core.pipeline import LatentDiffusion
+from ldm_core.pipeline import LOOP, LatentDiffusion
 
 from .jobs import Job
 
 
 def batches(jobs: Sequence[Job], size: int) -> Iterator[list[Job]]:
-    """Jobs that one call can make together, at most `size` of them: a condition's folder is of one protocol."""
-    groups: dict[str, list[Job]] = {}
+    """Jobs of one model in batches of at most `size` that denoise together: steps, scheduler and sizes agree in each."""
+    groups: dict[tuple, list[Job]] = {}
     for job in jobs:
-        groups.setdefault(job.condition.folder, []).append(job)
+        groups.setdefault(tuple(job.condition.settings[name] for name in LOOP), []).append(job)
     for group in groups.values():
         yield from (group[start : start + size] for start in range(0, len(group), size))
 
 
 def sample(model: LatentDiffusion, batch: Sequence[Job], **changes: object) -> Tensor:
-    """The images (B, 3, H, W) of jobs of one protocol; `changes` to their settings, by flat names."""
-    settings = batch[0].condition.settings.replaced(**changes).flat()
-    del settings["guidance_scale"]
-    if settings["scheduler"] == model.scheduler_name:
-        settings["scheduler"] = None  # its own may be one that has no name
-    return model.sample(
-        [job.text for job in batch],
-        [job.seed for job in batch],
-        [job.condition.guidance_scale for job in batch],
-        **settings,
-    )
+    """The images (B, 3, H, W) of jobs that denoise together; `changes` to their settings, by flat names."""
+    settings = [job.condition.settings.replaced(**changes) for job in batch]
+    images = model.sample([job.text for job in batch], [job.seed for job in batch], settings=settings)
+    assert isinstance(images, Tensor), "of one size"
+    return images

@@ -59,10 +59,10 @@ class Spent:
 
 
 class CostLog:
-    """Appends to one process's log beside the images, so that the sessions of a run add up."""
+    """Appends to a process's logs beside the images in a run's folder, so that the sessions of a run add up."""
 
-    def __init__(self, folder: Path, rank: int = 0):
-        self.path = folder / LOGS.replace("*", str(rank))
+    def __init__(self, out: Path, rank: int = 0):
+        self.out, self.name = out, LOGS.replace("*", str(rank))
 
     def images(
         self, model: LatentDiffusion, batch: Sequence[Job], seconds: float, network_seconds: float, rows: int
@@ -72,14 +72,22 @@ class CostLog:
         weights = {condition: count * model.rows_alone(condition.settings) for condition, count in counts.items()}
         for condition, count in counts.items():
             share = weights[condition] / sum(weights.values())
-            self._add("images", count, share * seconds, share * network_seconds, share * rows, condition)
+            spent = (count, share * seconds, share * network_seconds, share * rows)
+            self._add("images", condition.folder, *spent, condition)
 
-    def detectors(self, count: int, seconds: float, network_seconds: float) -> None:
-        """Images that went through a detector."""
-        self._add("detectors", count, seconds, network_seconds, 0.0)
+    def detectors(self, folder: str, count: int, seconds: float, network_seconds: float) -> None:
+        """Images of a folder that went through a detector."""
+        self._add("detectors", folder, count, seconds, network_seconds, 0.0)
 
     def _add(
-        self, stage: str, images: int, seconds: float, network: float, rows: float, condition: Condition | None = None
+        self,
+        stage: str,
+        folder: str,
+        images: int,
+        seconds: float,
+        network: float,
+        rows: float,
+        condition: Condition | None = None,
     ) -> None:
         row = {
             "stage": stage,
@@ -91,7 +99,7 @@ class CostLog:
             "rows": rows,
             "peak_memory_gb": peak_memory_gb(),
         }
-        with self.path.open("a", encoding="utf-8") as file:
+        with (self.out / folder / self.name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
 

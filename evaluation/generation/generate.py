@@ -43,8 +43,8 @@ def generate(
 ) -> None:
     """Make the jobs' images in a run's folder.
 
-    Jobs that differ in nothing but prompt, seed and guidance scale share a batch, and there every network row that they
-    have in common. Of several processes each is given its own jobs; the first shows its progress.
+    Jobs that differ in nothing but prompt, seed and guidance share batches, and there every network row that they have in
+    common. Of several processes each is given its own jobs; the first shows its progress.
     """
     processes = processes or Processes()
     for job in jobs:
@@ -61,7 +61,7 @@ def generate(
         mininterval=0.5 if terminal else 15,
         disable=not processes.first,
     )
-    pending: list[Future] = []
+    log, pending = CostLog(out, processes.rank), []
     with bar, ThreadPoolExecutor(4) as writers:
         for batch in batches(jobs, batch_size):
             began, rows = time.perf_counter(), model.network_rows
@@ -70,7 +70,6 @@ def generate(
             _finish(pending)  # those of the batch before, written meanwhile
             pixels = to_uint8(images)
             pending = [writers.submit(save_png, out / job.file, image) for job, image in zip(batch, pixels)]
-            log = CostLog(out / batch[0].condition.folder, processes.rank)
             log.images(model, batch, time.perf_counter() - began, drawn - began, model.network_rows - rows)
             bar.update(len(batch))
         _finish(pending)

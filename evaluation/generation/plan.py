@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.settings import FIELDS
@@ -35,6 +35,11 @@ class Plan:
         self.conditions, self.axes = list(self.asked), tuple(axis.name for axis in config.axes)
         self.model = self._take(asked[0].model or config.model)
 
+    @property
+    def several_models(self) -> bool:
+        """Whether the tables are of more than one model."""
+        return MODEL in self.axes
+
     def _take(self, name: str | None) -> LatentDiffusion:
         """The model of a name, loaded unless it is the one at hand."""
         if self._loaded != (name or "the best"):
@@ -46,9 +51,7 @@ class Plan:
         """With what the settings leave to the model written out."""
         model = self._take(condition.model or self.config.model)
         made_by = protocol.protocol_of(self.config, condition.settings, model)
-        own: dict[str, Any] = {name: made_by[name] for name in protocol.OF_MODEL if name in FIELDS}
-        own |= {"rows_per_call": made_by["rows_per_call"], "guidance_scale": model.spec.guidance_scale}
-        settings = condition.settings.resolved(**own)
+        settings = model.resolve(condition.settings).resolved(rows_per_call=made_by["rows_per_call"])
         values = tuple(
             (axis, as_value(settings[axis]) if axis in FIELDS else value) for axis, value in condition.values
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ldm_core.pipeline import LatentDiffusion
+from ldm_core.recipe import FORMER
 from ldm_core.settings import SamplingSettings
 
 from ..config import RunConfig
@@ -45,9 +46,14 @@ def check_folder(out: Path, protocol: Mapping[str, Any], conditions: Sequence[Co
     """
     before = RunFacts.read(out) if (out / "run.json").exists() else None
     if before is not None:
+        former = {name: before.protocol[name] for name in FORMER if before.protocol.get(name) is not None}
+        if former:
+            raise ValueError(
+                f"--out {out} holds a run with {former}, which is no setting any more; choose another folder"
+            )
         free = swept(conditions) | swept(before.conditions)
         changed = [
-            f"{key}: {before.protocol.get(key)} there, {protocol.get(key)} now"
+            f"{key}: {_said(before.protocol.get(key))} there, {_said(protocol.get(key))} now"
             for key in dict.fromkeys([*protocol, *before.protocol])
             if before.protocol.get(key) != protocol.get(key) and key not in free
         ]
@@ -59,6 +65,10 @@ def check_folder(out: Path, protocol: Mapping[str, Any], conditions: Sequence[Co
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise ValueError(f"--out {out} cannot be written: {parent} is no folder that is open to writing")
     return before
+
+
+def _said(value: object) -> str:
+    return "nothing" if value in ("", None) else str(value)
 
 
 def swept(conditions: Sequence[Condition]) -> set[str]:

@@ -12,7 +12,7 @@ import pandas as pd
 from .. import statistics
 from ..image_set import ImageSet
 from ..statistics import Estimate
-from .metric import Metric, Row
+from .metric import Metric, Row, Sample
 
 if TYPE_CHECKING:
     from .distance import DistanceEstimate
@@ -83,6 +83,19 @@ def of_distances(first: DistanceEstimate, second: DistanceEstimate) -> Row | Non
     parts = np.subtract(second.left_out, first.left_out)
     difference, _ = statistics.jackknife(second.whole - first.whole, parts, first.n)
     return _with_p(difference, len(parts) - 1)
+
+
+def unpaired(first: Sample, second: Sample) -> Row:
+    """second - first of independent samples: their errors add in squares, with Welch's (1947) degrees of freedom."""
+    change, parts = second.value - first.value, (first, second)
+    if any(part.se is None for part in parts):
+        return {"difference": change, "se": None, "low": None, "high": None, "p": 1.0}
+    squares = [float(part.se or 0) ** 2 for part in parts]
+    total = sum(squares)
+    weights = sum(square**2 / max(1, part.freedom) for square, part in zip(squares, parts))
+    freedom = int(total**2 / weights) if weights else min(part.freedom for part in parts)
+    n = min(part.n for part in parts)
+    return _with_p(statistics.estimate(change, n, total**0.5, max(1, freedom)), max(1, freedom))
 
 
 def _with_p(difference: Estimate, freedom: int) -> Row:

@@ -10,7 +10,7 @@ import numpy as np
 from .. import statistics
 from ..image_set import ImageSet
 from .blocks import Blocks
-from .metric import Distance, Row
+from .metric import Distance, Row, Sample
 from .rows import not_computed, row
 
 if TYPE_CHECKING:
@@ -65,6 +65,14 @@ def distance_rows(metric: Distance, evidence: Evidence) -> list[Row]:
             name = f"{metric.name}_jackknife"
             rows.append(row(metric, better, values, condition, note="bias-corrected", name=name))
     return rows
+
+
+def sample_of(found: DistanceEstimate) -> Sample | None:
+    """A condition's distance and its jackknife error; None where there are too few prompts for one."""
+    if not found.left_out:
+        return None
+    plain, _ = statistics.jackknife(found.whole, found.left_out, found.n)
+    return Sample(plain.value, plain.se, found.n, len(found.left_out) - 1)
 
 
 def enough_images(images: ImageSet) -> bool:

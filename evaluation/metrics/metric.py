@@ -22,6 +22,16 @@ NO_FEATURES = "the reference holds mean and covariance alone"
 Row = dict[str, Any]  # of summary.csv, but for what is the same for all rows of a run
 
 
+@dataclass(frozen=True)
+class Sample:
+    """A condition's value with its standard error (None: n allows none), from n images, and the error's degrees of freedom."""
+
+    value: float
+    se: float | None
+    n: int
+    freedom: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Metric(ABC):
     """A metric by name; what it needs beside the images stands in the four flags."""
@@ -43,7 +53,7 @@ class Metric(ABC):
     def obstacle(self, images: ImageSet, autoencoder: Reconstructions | None = None) -> str | None:
         """Why it cannot be computed of these images (their rows, not their pixels), known before anything is; or None."""
         if self.needs_autoencoder and autoencoder is None:
-            return "it needs the autoencoder of a model"
+            return "it needs the autoencoder of one model"
         if self.needs_captions and not any(images.captions):
             return "it scores images against their captions, and none are known"
         return None
@@ -59,6 +69,10 @@ class Metric(ABC):
     def between(self, evidence: Evidence, first: str, other: Evidence, second: str) -> Row | None:
         """The value under a condition of another set (or of this one) minus that under a condition of this one, paired, with
         error, interval and p; None where that cannot be."""
+        return None
+
+    def sample(self, evidence: Evidence, condition: str) -> Sample | None:
+        """A condition's value and error by itself, for comparisons that cannot be paired; None where there is none."""
         return None
 
     def ceiling(self, evidence: Evidence) -> list[Row]:
@@ -102,6 +116,11 @@ class Distance(Metric):
         from .differences import of_distances
 
         return of_distances(evidence.distances(self)[first], other.distances(self)[second])
+
+    def sample(self, evidence: Evidence, condition: str) -> Sample | None:
+        from .distance import sample_of
+
+        return sample_of(evidence.distances(self)[condition])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +226,11 @@ class ImageScore(Metric):
         from .differences import of_means
 
         return of_means(evidence.scores(self.name, first), other.scores(self.name, second))
+
+    def sample(self, evidence: Evidence, condition: str) -> Sample | None:
+        from .scoring import sample_of
+
+        return sample_of(evidence.scores(self.name, condition))
 
     def ceiling(self, evidence: Evidence) -> list[Row]:
         from .rows import row

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -19,7 +18,7 @@ from ..reference import Reference
 from .autoencoder import Reconstructions
 from .differences import differences
 from .evidence import Evidence
-from .metric import ImageScore, Metric, Row
+from .metric import ImageScore, Metric, Row, Sample
 from .rows import not_computed, row
 
 
@@ -104,6 +103,11 @@ def score_rows(metric: ImageScore, evidence: Evidence) -> list[Row]:
     return rows or [not_computed(metric, metric.nothing_read)]
 
 
-def constants(metrics: Sequence[Metric]) -> dict[str, dict[str, Any]]:
-    """Every constant of every metric, by the metric's name."""
-    return {metric.name: metric.constants for metric in metrics if metric.constants}
+def sample_of(scores: pd.Series) -> Sample | None:
+    """The mean of a condition's scores, indexed by prompt and seed; None where no image has one."""
+    scores = scores.dropna()
+    if not len(scores):
+        return None
+    prompts = scores.index.get_level_values("prompt_id")
+    found = statistics.mean(scores, prompts)
+    return Sample(found.value, found.se, found.n, len(set(prompts)) - 1)
