@@ -9,7 +9,7 @@ import torch
 from evaluation.detectors import fashion as fashion_detector
 from evaluation.detectors import train_fashion as train_fashion_detector
 from evaluation.detectors import weights_file
-from evaluation.reference import load_reference
+from evaluation.detectors.reference_sources import load_reference
 
 
 @pytest.fixture(scope="module")

@@ -222,7 +222,7 @@ def measured(world: str, prompt: str, cells: list[SweepCell]) -> list[SweepCell]
 
 @functools.cache
 def _detector(name: str) -> Detector:
-    return load_detector(name, download=False)
+    return load_detector(name)
 
 
 def alignment(world: str, prompt: str, pictures: list[Image.Image]) -> dict[str, list[float]]:

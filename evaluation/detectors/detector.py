@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
+from ..downloads import NO_DOWNLOADS, Downloads
 from ..statistics import Estimate
 from .clip import load_clip, load_cmmd
 from .dinov2 import load_dinov2
@@ -51,7 +52,9 @@ PUBLISHED = {"inception": load_inception, "clip": load_clip, "cmmd": load_cmmd, 
 NAMES = (*WORLDS, *PUBLISHED)
 
 
-def load_detector(name: str, resize: str = "clean", device: str = "cpu", download: bool = False) -> Detector:
+def load_detector(
+    name: str, resize: str = "clean", device: str = "cpu", downloads: Downloads = NO_DOWNLOADS
+) -> Detector:
     """The detector of a name, its weights checked; ValueError says what is missing.
 
     `resize` is Inception's mode; the others have one way each. A world's own detector always works on the CPU.
@@ -60,5 +63,5 @@ def load_detector(name: str, resize: str = "clean", device: str = "cpu", downloa
         return WORLDS[name]()
     if name not in PUBLISHED:
         raise ValueError(f"detector must be one of {', '.join(NAMES)}, got {name!r}")
-    options = {"device": device, "download": download}
+    options = {"device": device, "downloads": downloads}
     return load_inception(resize, **options) if name == "inception" else PUBLISHED[name](**options)

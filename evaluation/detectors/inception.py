@@ -18,14 +18,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..downloads import NO_DOWNLOADS, Downloads, Remote, download
 from .resize import resize
 
 FEATURES = 2048
 INPUT_SIZE = 299  # pixels
 # One file under two names: pytorch-fid's and torch-fidelity's. Both names carry the first 8 digits of its SHA-256.
 FILES = ("pt_inception-2015-12-05-6726825d.pth", "weights-inception-2015-12-05-6726825d.pth")
-CHECKSUM = "6726825d"
-URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{FILES[0]}"
+CHECKSUM = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+WEIGHTS = Remote(
+    "Inception-v3 (fid, kid)",
+    f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{FILES[0]}",
+    95_628_359,
+    f"sha256:{CHECKSUM}",
+)
 VARIABLE = "LDM_INCEPTION"
 
 
@@ -214,12 +220,13 @@ class InceptionDetector:
         return self.image_features(images).numpy(), {}
 
 
-def load_inception(mode: str = "clean", device: str = "cpu", download: bool = False) -> InceptionDetector:
+def load_inception(mode: str = "clean", device: str = "cpu", downloads: Downloads = NO_DOWNLOADS) -> InceptionDetector:
     """The published weights, checked; ValueError says where they were looked for and how to get them."""
-    path = weights_file(download)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if not digest.startswith(CHECKSUM):
-        raise ValueError(f"{path} is not {FILES[0]}: its SHA-256 begins with {digest[:8]}, not {CHECKSUM}")
+    path = weights_file(downloads)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != CHECKSUM:
+        raise ValueError(f"{path} is not {FILES[0]}: its SHA-256 begins with {digest[:8]}, not {CHECKSUM[:8]}")
     network = InceptionV3()
     load_published(network, path)
     return InceptionDetector(network, mode, digest, device)
@@ -238,8 +245,8 @@ def load_published(network: InceptionV3, path: Path) -> None:
         raise ValueError(f"{path} lacks {len(absent)} Inception weights, {absent[0]} among them")
 
 
-def weights_file(download: bool = False) -> Path:
-    """The file of the environment variable, else of torch's download cache; fetched into it only where asked for."""
+def weights_file(downloads: Downloads = NO_DOWNLOADS) -> Path:
+    """The file of the environment variable, else of torch's download cache; fetched into it only where that is agreed."""
     if named := os.environ.get(VARIABLE):
         if not Path(named).is_file():
             raise ValueError(f"{VARIABLE}={named} is no file; it must name {FILES[0]}")
@@ -248,15 +255,9 @@ def weights_file(download: bool = False) -> Path:
     for name in FILES:
         if (cache / name).is_file():
             return cache / name
-    if not download:
-        raise ValueError(
-            f"Inception's weights are not here; set {VARIABLE} to {FILES[0]}, or put it into {cache}, from {URL}"
-        )
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(URL, str(cache / FILES[0]), hash_prefix=CHECKSUM, progress=False)
-    except (OSError, RuntimeError) as error:
-        raise ValueError(
-            f"Inception's weights cannot be downloaded ({error}); set {VARIABLE} to {FILES[0]}, from {URL}"
-        ) from None
+        downloads.permit(WEIGHTS.name, WEIGHTS.size, WEIGHTS.host, cache)
+        download(WEIGHTS, cache / FILES[0])
+    except ValueError as error:
+        raise ValueError(f"{error}, or set {VARIABLE} to {FILES[0]}, or put it into {cache}") from None
     return cache / FILES[0]

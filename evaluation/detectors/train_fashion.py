@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from ldm_core.data import fashion_mnist
 
-from ..reference import write_world_reference
 from .fashion import FashionDetector, load_fashion_detector
+from .reference_sources import write_world_reference
 from .weights_file import save_weights
 
 LEARNING_RATE = 2e-3
