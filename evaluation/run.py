@@ -19,7 +19,7 @@ from ldm_core.recipe import Recipe, read_png
 from .catalogue import METRICS, RESIZE_MODES
 from .config import SCHEDULES, RunConfig
 from .generation.axes import parse_scales
-from .generation.prompts import Prompt, load_prompts
+from .generation.prompts import Prompt, load_prompts, prompt_file
 
 DEFAULT = {field.name: field.default for field in dataclasses.fields(RunConfig)}
 
@@ -29,7 +29,12 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m evaluation.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument("--prompts", type=Path, metavar="FILE", help=".txt, .csv, .tsv, .jsonl, or COCO's captions .json")
+    made.add_argument(
+        "--prompts",
+        type=prompt_file,
+        metavar="FILE",
+        help=".txt, .csv, .tsv, .jsonl, or COCO's captions .json; or the name of a set that ships here: coco, fashion, scenes",
+    )
     made.add_argument(
         "--recipe", type=Path, metavar="FILE", help="in place of --prompts: one picture again, from its JSON or its PNG"
     )

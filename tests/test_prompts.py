@@ -11,7 +11,7 @@ import pytest
 
 from evaluation.generation.axes import parse_scales
 from evaluation.generation.jobs import list_jobs
-from evaluation.generation.prompts import Prompt, load_prompts
+from evaluation.generation.prompts import Prompt, load_prompts, prompt_file
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_scales_are_read_as_people_write_them(text, scales):
     "text", ["", "a", "1,,2", "-1", "nan", "inf", "5-1(1)", "1-8(0)", "1-8[1]", "1-1000(1)", "1;2"]
 )
 def test_other_scales_are_refused_with_an_example(text):
-    with pytest.raises(ValueError, match="1-8\\(1\\)|1 to 64"):
+    with pytest.raises(ValueError, match=r"1-8\(1\)|1 to 64"):
         parse_scales(text)
 
 
@@ -132,7 +132,7 @@ def test_the_fields_own_prompt_files_load_whole(file, count):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ValueError, match="none.txt cannot be read"):
+    with pytest.raises(ValueError, match=r"none\.txt cannot be read"):
         load_prompts(tmp_path / "none.txt")
 
 
@@ -146,3 +146,17 @@ def test_a_prompt_keeps_its_seed_at_every_scale_and_repeats_get_others():
 
 def test_a_seed_given_outright_is_the_images_seed():
     assert [job.seed for job in list_jobs([Prompt(0, "a cat", seed=5)], [1, 2], 1, run_seed=9)] == [5, 5]
+
+
+@pytest.mark.parametrize("name", ["coco", "coco.txt", "prompts/coco.txt"])
+def test_a_set_that_ships_is_found_by_its_name_from_any_folder(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_prompts(prompt_file(name))[0] == load_prompts(Path(__file__).parents[1] / "prompts" / "coco.txt")[0]
+    write(tmp_path, "coco.txt", "a cat\n")  # one's own file goes before
+    assert load_prompts(prompt_file("coco.txt")) == [Prompt(0, "a cat")]
+
+
+@pytest.mark.parametrize("name", ["nothing.txt", "elsewhere/coco.txt", "../prompts/coco.csv"])
+def test_any_other_name_is_a_path(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert prompt_file(name) == Path(name)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TEXT_COLUMNS, CATEGORY_COLUMNS = ("prompt", "caption"), ("category", "tag")
+SHIPPED = Path(__file__).parents[2] / "prompts"  # the sets of this repository: beside the packages, installed or not
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,13 @@ class Prompt:
     seed: int | None = None  # an image seed given outright
     challenge: str = ""  # PartiPrompts' second grouping
     reference: str = ""  # the file name of the picture that it describes
+
+
+def prompt_file(name: str) -> Path:
+    """The file of a prompt set: a path, or the name of one that ships here ("coco", "prompts/coco.txt") from any folder."""
+    path = Path(name)
+    shipped = SHIPPED / (path.name if path.suffix else f"{path.name}.txt")
+    return shipped if not path.exists() and path.parent.name in ("", "prompts") and shipped.is_file() else path
 
 
 def load_prompts(path: Path, limit: int | None = None) -> list[Prompt]:
