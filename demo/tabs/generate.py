@@ -6,6 +6,7 @@ import functools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from PIL import Image
@@ -54,7 +55,7 @@ def build(session: Session) -> None:
                     label="A PNG from this page: its settings come back",
                     elem_id="earlier",
                 )
-    shared = {
+    shared: dict[str, Any] = {
         "concurrency_id": "device",
         "concurrency_limit": 1,
         "show_progress": "minimal",
@@ -73,7 +74,11 @@ def build(session: Session) -> None:
         for trigger in (go.click, prompt.submit)
     ]
     stop.click(
-        controls.stopped(session, "Stopped; the last preview stays."), None, status, cancels=drawing, **controls.QUIET
+        controls.stopped(session, "Stopped; the last preview stays."),
+        None,
+        status,
+        cancels=drawing,  # type: ignore[arg-type]  # gradio's hints leave out its own Dependency
+        **controls.QUIET,
     )
     settings.model.input(
         functools.partial(choose_model, session),
@@ -172,7 +177,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
         guidance_schedule: str = "constant",
         size: str = f"{spec.width} x {spec.height}",
         model: str = spec.reference,
-        request: gr.Request = None,
+        request: gr.Request | None = None,
     ) -> Iterator[tuple[Image.Image, str]]:
         given = (prompt, negative_prompt, seed, steps, guidance_scale, scheduler, guidance_schedule, size, model)
         yield from controls.in_lane(

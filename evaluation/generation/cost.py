@@ -51,7 +51,7 @@ class CostLog:
 
     def images(self, batch: Sequence[Job], seconds: float, network_seconds: float, rows: int) -> None:
         """A batch of generated images, its seconds and rows shared out by the network rows that each scale needs."""
-        weights = Counter()
+        weights: Counter[float] = Counter()
         for job in batch:
             weights[job.guidance_scale] += 1 if job.guidance_scale in (0, 1) else 2
         counts = Counter(job.guidance_scale for job in batch)
