@@ -27,7 +27,6 @@ class RunConfig:
     guidance_schedule: str = "constant"
     guidance_interval: tuple[float, float] | None = None
     guidance_rescale: float = 0.0
-    guidance_until_alike: float | None = None
     negative_prompt: str = ""
     steps: int | None = None  # None: the model's default
     scheduler: str | None = None

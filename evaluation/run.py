@@ -92,13 +92,6 @@ def _add_guidance(made: argparse.ArgumentParser) -> None:
         help="guide only while LOW <= t <= HIGH, t from 1 (noise) to 0 (clean)",
     )
     _add(made, "guidance-rescale", float, "X", "0 to 1: bring the prediction's spread back after guidance")
-    _add(
-        made,
-        "guidance-until-alike",
-        float,
-        "X",
-        "guide an image no further once its two predictions' cosine is above X, such as 0.99",
-    )
 
 
 def _add_drawing(made: argparse.ArgumentParser) -> None:
@@ -177,16 +170,16 @@ def _recipe_settings(arguments: argparse.Namespace) -> dict:
         "guidance_schedule",
         "guidance_interval",
         "guidance_rescale",
-        "guidance_until_alike",
         "dtype",
     )
     default = {field.name: field.default for field in dataclasses.fields(RunConfig)}
     for name in names:
         if getattr(arguments, name) != default[name]:
             raise ValueError(f"--{name.replace('_', '-')} cannot be given with --recipe, which decides it")
-    return {name: getattr(recipe, name) for name in names} | {
+    decided = recipe.settings.flat() | {name: getattr(recipe, name) for name in ("model", "vae", "lora", "dtype")}
+    return {name: decided[name] for name in names} | {
         "prompts": arguments.recipe,
-        "guidance_scales": (recipe.guidance_scale,),
+        "guidance_scales": (recipe.settings.guidance.scale,),
     }
 
 

@@ -14,8 +14,6 @@ import pandas as pd
 import torch
 
 import ldm_core
-from ldm_core import guidance
-from ldm_core.sampling import make_scheduler, time_of
 
 from .catalogue import DISTANCE, IMAGE, METRICS
 from .config import RunConfig, choose_model
@@ -25,6 +23,7 @@ from .generation.cost import Spent, cost_table, estimate
 from .generation.generate import generate, missing
 from .generation.jobs import Job, list_jobs
 from .generation.prompts import Prompt
+from .generation.protocol import settings_of
 from .instruments import Instruments
 from .metrics import autoencoder as reconstruct
 from .metrics import scoring as score
@@ -110,9 +109,7 @@ class Run:
             self._keep_facts(facts)
         keys = ("steps", "height", "width", "guidance_schedule", "guidance_rescale", "negative_prompt", "rows_per_call")
         settings = {key: self.protocol[key] for key in keys}
-        settings |= {
-            name: getattr(self.config, name) for name in ("scheduler", "guidance_interval", "guidance_until_alike")
-        }
+        settings |= {name: getattr(self.config, name) for name in ("scheduler", "guidance_interval")}
         if share := self.processes.share(absent):
             generate(self.model, share, self.images, self.config.batch_size, settings, self.processes)
         self.processes.meet()
@@ -166,13 +163,7 @@ class Run:
 
     def _calls(self, scale: float) -> int | None:
         """Network rows of one image by itself; None where that depends on the image."""
-        if self.config.guidance_until_alike is not None and scale not in (0, 1):
-            return None
-        scheduler = make_scheduler(self.model.scheduler_config, self.config.scheduler)
-        scheduler.set_timesteps(self.protocol["steps"])
-        times = [time_of(scheduler, timestep) for timestep in scheduler.timesteps]
-        schedule, interval = self.config.guidance_schedule, self.config.guidance_interval
-        return sum(1 if guidance.weight(scale, t, schedule, interval) in (0, 1) else 2 for t in times)
+        return self.model.rows_alone(settings_of(self.config).replaced(guidance_scale=scale))
 
     def _report(self, results: Results) -> None:
         """Write the files, and say on the terminal what is in them."""

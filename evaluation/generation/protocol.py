@@ -13,8 +13,9 @@ from pathlib import Path
 
 import torch
 
-from ldm_core import arguments
 from ldm_core.pipeline import LatentDiffusion
+from ldm_core.recipe import FORMER
+from ldm_core.settings import FIELDS, SamplingSettings
 
 from ..config import RunConfig
 
@@ -23,18 +24,13 @@ PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pandas", "scipy", "p
 
 def protocol_of(config: RunConfig, model: LatentDiffusion) -> dict:
     """Everything but prompt, seed and scale that changes a pixel; checked on the way."""
-    height, width = config.height or model.height, config.width or model.width
-    arguments.check_size(height, width, model.multiple)
-    arguments.check_scheduler(config.scheduler)
-    arguments.check_guidance(
-        config.guidance_schedule, config.guidance_interval, config.guidance_rescale, config.guidance_until_alike
-    )
+    settings = model.resolve(settings_of(config))
     return {
         "weights": model.weights,
-        "steps": config.steps or model.spec.steps,
-        "scheduler": config.scheduler or model.scheduler_name,
-        "height": height,
-        "width": width,
+        "steps": settings.steps,
+        "scheduler": settings.scheduler,
+        "height": settings.height,
+        "width": settings.width,
         "dtype": str(model.dtype).removeprefix("torch."),
         "guidance_schedule": config.guidance_schedule,
         "guidance_interval": list(config.guidance_interval) if config.guidance_interval else None,
@@ -46,9 +42,14 @@ def protocol_of(config: RunConfig, model: LatentDiffusion) -> dict:
     }
 
 
+def settings_of(config: RunConfig) -> SamplingSettings:
+    """What the command line says of a picture, the scale apart."""
+    return SamplingSettings.of(**{name: getattr(config, name) for name in FIELDS if hasattr(config, name)})
+
+
 def _named_where_set(config: RunConfig) -> dict:
     """Options that came later: left out where they are not used, so that earlier runs keep their fingerprints."""
-    found = {"compiled": config.compile or None, "guidance_until_alike": config.guidance_until_alike}
+    found = {"compiled": config.compile or None}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -62,6 +63,11 @@ def check_folder(out: Path, protocol: Mapping) -> None:
     known = out / "run.json"
     if known.exists():
         before = _stored(known)
+        former = {name: before[name] for name in FORMER if before.get(name) is not None}
+        if former:
+            raise ValueError(
+                f"--out {out} holds a run with {former}, which is no setting any more; choose another folder"
+            )
         changed = [
             f"{key}: {before.get(key)} there, {value} now"
             for key, value in protocol.items()

@@ -17,8 +17,6 @@ def methods(facts: dict) -> str:
         guidance += " in the interval t = {} to {}".format(*protocol["guidance_interval"])
     if protocol["guidance_rescale"]:
         guidance += f", rescaled by {protocol['guidance_rescale']:g}"
-    if "guidance_until_alike" in protocol:
-        guidance += f" until the two predictions' cosine exceeds {protocol['guidance_until_alike']:g}"
     scales = ", ".join(f"{scale:g}" for scale in facts["guidance_scales"])
     told = (
         f"We generated {facts['images_per_prompt']} image{'s' * (facts['images_per_prompt'] > 1)} of "
