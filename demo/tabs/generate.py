@@ -115,7 +115,7 @@ def restore(session: Session, path: str) -> list[object]:
         "prompt": recipe.prompt,
         "seed": recipe.seed,
         "guidance_schedule": over_time.name_of(own) or own.guidance.schedule,
-        "size": size_text((own.width, own.height)),
+        "size": size_text((own["width"], own["height"])),
         "model": recipe.model,
     }
     given = [values[name] for name in NAMES]
