@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from . import habits
+from .layout import TABLEWARE
 from .world import (
     COLOURED_KINDS,
     COUNTED_ONCE,
@@ -95,7 +96,7 @@ class _Composer:
             return
         subject, relation, base = triple
         self.ground = self.weighted(self._common_ground(subject, relation, base))
-        place = "center" if self.rng.random() < 0.6 else self.pick(("left", "right"))
+        place = "center" if self.rng.random() < 0.6 or subject == "rainbow" else self.pick(("left", "right"))
         several = (subject, base) in habits.SEVERAL_ON and relation == "on" and self.rng.random() < 0.35
         self.add(base, place)
         self.add(subject, place, count=self.pick((2, 3)) if several else 1, relation=relation, other=0)
@@ -136,7 +137,9 @@ class _Composer:
         grounds = habits.HABITATS[base]
         if relation == "on" or subject in LIGHTS:
             return grounds
-        return {g: weight * habits.HABITATS[subject][g] for g, weight in grounds.items() if g in habits.HABITATS[subject]}
+        return {
+            g: weight * habits.HABITATS[subject][g] for g, weight in grounds.items() if g in habits.HABITATS[subject]
+        }
 
     def _light(self, chance: float) -> None:
         """Sun, moon or rainbow in a free part of the sky, if the hour and the weather allow it."""
@@ -153,8 +156,9 @@ class _Composer:
 
     def _finished(self) -> Scene:
         outside = self.ground != "room"
-        mountains = outside and self.rng.random() < (0.12 if self.ground == "street" else 0.3)
-        clouds = outside and self.rng.random() < 0.33
+        arched = any(thing.kind == "rainbow" for thing in self.things)  # which nothing should cover
+        mountains = outside and not arched and self.rng.random() < (0.12 if self.ground == "street" else 0.3)
+        clouds = outside and not arched and self.rng.random() < 0.33
         stars = outside and self.sky == "night" and self.rng.random() < 0.85
         layout = self.rng.getrandbits(32)
         return Scene(self.sky, self.ground, tuple(self.things), mountains, clouds, stars, layout)
@@ -185,11 +189,12 @@ class _Composer:
             for kind, weight in _FIRST_KINDS.items()
             if self.ground in habits.HABITATS[kind] and kind not in present
             if all(kind != thing.kind for thing in self.things)
+            if (kind in TABLEWARE) == (present[-1] in TABLEWARE)
         }
         return self.weighted(found)
 
     def size_among(self) -> str:
-        return self.weighted({"medium": 0.7, "small": 0.18, "big": 0.12})
+        return self.weighted({"medium": 0.74, "small": 0.13, "big": 0.13})
 
     def colour(self, kind: str) -> str | None:
         """A colour for a kind: not one that another of its kind has here, nor one that is withheld from training."""
@@ -230,6 +235,6 @@ _PAIRS: dict[str, list[tuple[str, str]]] = {
         (kind, other)
         for kind in _STANDING
         for other in _STANDING
-        if kind != other and set(habits.HABITATS[kind]) & set(habits.HABITATS[other])
+        if kind != other and (kind in TABLEWARE) == (other in TABLEWARE) and set(habits.HABITATS[kind]) & set(habits.HABITATS[other])
     ],
 }
