@@ -75,8 +75,8 @@ class _Composer:
 
     def _several(self, kind: str) -> None:
         count = 1 if kind in COUNTED_ONCE else self.pick((2, 3))
-        place = "center" if self.rng.random() < 0.75 else self.pick(("left", "right"))
-        self.add(kind, place, count=count)
+        middle = kind in habits.LONG_KINDS or self.rng.random() < 0.75
+        self.add(kind, "center" if middle else self.pick(("left", "right")), count=count)
 
     def _gathered(self, first: str) -> None:
         """Two or three things, each in a place of its own; sometimes two of a kind in two colours."""
@@ -108,19 +108,15 @@ class _Composer:
 
     def triple(self, first: str) -> tuple[str, str, str] | None:
         """A relation of which the first kind is a part: (kind, relation, kind), or None when there is none."""
-        relation = self.weighted(
-            {"next to": 1.2, "on": 2.2, "in front of": 1.2, "above": 1.0, "riding": 1.4, "holding": 1.6}
-        )
-        pairs = [pair for pair in _PAIRS[relation] if first in pair and self.allowed(pair[0], relation, pair[1])]
-        if not pairs:
-            relation = "next to"
-            pairs = [pair for pair in _PAIRS[relation] if first in pair]
-        if not pairs:
-            relation = "above"
-            pairs = [pair for pair in _PAIRS[relation] if first in pair and self.allowed(pair[0], relation, pair[1])]
-        if not pairs:
+        found = {
+            relation: [pair for pair in pairs if first in pair and self.allowed(pair[0], relation, pair[1])]
+            for relation, pairs in _PAIRS.items()
+        }
+        weights = {relation: habits.RELATION_WEIGHTS[relation] for relation, pairs in found.items() if pairs}
+        if not weights:
             return None
-        subject, base = self.pick(pairs)
+        relation = self.weighted(weights)
+        subject, base = self.pick(found[relation])
         return subject, relation, base
 
     def allowed(self, kind: str, relation: str, base: str) -> bool:
@@ -184,12 +180,13 @@ class _Composer:
         """A kind that is found on this ground; seldom one that is there already, and then it has another colour."""
         if len(present) == 1 and present[0] in COLOURED_KINDS and self.rng.random() < 0.15:
             return present[0]
+        table_top = all(thing.kind in TABLEWARE for thing in self.things)
         found = {
             kind: habits.HABITATS[kind][self.ground] * weight
             for kind, weight in _FIRST_KINDS.items()
             if self.ground in habits.HABITATS[kind] and kind not in present
             if all(kind != thing.kind for thing in self.things)
-            if (kind in TABLEWARE) == (present[-1] in TABLEWARE)
+            if (kind in TABLEWARE) == table_top
         }
         return self.weighted(found)
 
@@ -224,17 +221,22 @@ class _Composer:
         return next(reversed(list(weights)))
 
 
+def _meet(kind: str, other: str) -> bool:
+    """Whether two kinds are found on the same ground; what stands on table-tops meets only its like."""
+    return kind != other and bool(set(habits.HABITATS[kind]) & set(habits.HABITATS[other]))
+
+
 _STANDING = [kind for kind in KINDS if kind not in SKY_KINDS and kind not in ("boat", "train", "pizza")]
 _PAIRS: dict[str, list[tuple[str, str]]] = {
     "riding": [(rider, steed) for steed in habits.STEEDS for rider in PEOPLE],
     "holding": [(person, held) for held in habits.HELD for person in PEOPLE],
     "on": [(kind, surface) for surface, kinds in habits.SURFACES.items() for kind in kinds],
-    "in front of": [(front, back) for back in habits.BACK_KINDS for front in habits.FRONT_KINDS],
+    "in front of": [(front, back) for back in habits.BACK_KINDS for front in habits.FRONT_KINDS if _meet(front, back)],
     "above": [(over, below) for below in habits.BELOW_KINDS for over in habits.ABOVE_KINDS],
     "next to": [
         (kind, other)
         for kind in _STANDING
         for other in _STANDING
-        if kind != other and (kind in TABLEWARE) == (other in TABLEWARE) and set(habits.HABITATS[kind]) & set(habits.HABITATS[other])
+        if _meet(kind, other) and (kind in TABLEWARE) == (other in TABLEWARE)
     ],
 }

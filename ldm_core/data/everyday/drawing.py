@@ -128,6 +128,9 @@ def _lighter(colour: Colour) -> Colour:
 
 
 def _darker(colour: Colour) -> Colour:
+    """A gradient's lower end; yellow turns golden there, since darker yellow looks green."""
+    if colour[0] > 150 and colour[1] > 0.72 * colour[0] and colour[2] < 0.5 * colour[1]:
+        return colour[0] * 0.95, colour[1] * 0.86, colour[2] * 0.75
     return colour[0] * 0.87, colour[1] * 0.87, colour[2] * 0.91
 
 

@@ -129,6 +129,8 @@ class Group:
             held = held.attached(grip, hand_x + 1.25, hand_y - 1.0)
             held = replace(held, string=(hand_x, hand_y, hand_x + 1.25, hand_y - 1.0))
         else:
+            if held.kind.name == "flowers":
+                held = replace(held, scale=0.72 * held.scale)
             held = held.attached(grip, hand_x, hand_y)
         self.spots = [held, person] if held.kind.name == "umbrella" else [person, held]
 

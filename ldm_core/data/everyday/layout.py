@@ -15,7 +15,8 @@ from .spots import Spot
 from .world import SKY_KINDS, Scene
 
 SIZE_ALONE = {"small": 0.44, "medium": 0.82, "big": 1.0}
-SIZE_AMONG = {"small": 0.62, "medium": 1.0, "big": 1.34}
+LEAST = 0.14  # of the picture: nothing is smaller than that both ways
+SIZE_AMONG = {"small": 0.64, "medium": 1.0, "big": 1.34}
 SIZE_IN_SKY = {"small": 0.55, "medium": 0.9, "big": 1.0}
 TABLEWARE = ("cup", "pizza", "cake")
 
@@ -31,8 +32,9 @@ def arrange(scene: Scene) -> list[Spot]:
     flying = [all(scene.things[index].kind in SKY_KINDS for index in group) for group in members]
     ground = [Group(scene, group, "ground") for group, flies in zip(members, flying) if not flies]
     sky = [Group(scene, group, "sky") for group, flies in zip(members, flying) if flies]
+    shrink = min((_shrink(group, ground) for group in ground), default=1.0)
     for group in ground:
-        _fit_ground(scene, group, ground, sky)
+        _fit_ground(scene, group, ground, sky, shrink)
     for group in sky:
         _fit_sky(scene, group, ground, sky)
     return [spot for group in (*sky, *sorted(ground, key=lambda group: group.base)) for spot in group.spots]
@@ -52,7 +54,7 @@ def _related(scene: Scene) -> list[list[int]]:
     return groups
 
 
-def _fit_ground(scene: Scene, group: Group, ground: Sequence[Group], sky: Sequence[Group]) -> None:
+def _fit_ground(scene: Scene, group: Group, ground: Sequence[Group], sky: Sequence[Group], shrink: float) -> None:
     """Scale a group of the lower row and put it on its ground, below what is in the sky above it."""
     alone = len(ground) == 1
     middle, width = _cell(group, ground)
@@ -73,11 +75,24 @@ def _fit_ground(scene: Scene, group: Group, ground: Sequence[Group], sky: Sequen
         natural = min(1.0, max(0.64, math.sqrt(tall / 1.7))) if len(group.spots) == 1 else 1.0
         factor = fit * SIZE_ALONE[group.size] * natural
     else:
-        factor = min(fit, 0.44 * _compressed(tall / 1.7) / tall * SIZE_AMONG[group.size])
+        wanted = _natural(group) * shrink * SIZE_AMONG[group.size]
+        factor = min(fit, max(wanted, LEAST / max(tall, right - left)))
     factor *= 0.94 + 0.06 * group.rng.random()
     slack = max(width - (right - left) * factor, 0.0)
     x = middle - (left + right) / 2 * factor + min(slack, 0.08) * (group.rng.random() - 0.5)
     group.move(factor, x, base - low * factor)
+
+
+def _natural(group: Group) -> float:
+    """The scale of an ordinary size among others: 0.44 of the picture for a man's height."""
+    _, high, _, low = group.bounds()
+    return 0.44 * _compressed((low - high) / 1.7) / (low - high)
+
+
+def _shrink(group: Group, ground: Sequence[Group]) -> float:
+    """How much smaller than natural a group must be for its cell; the others follow it some of the way."""
+    left, _, right, _ = group.bounds()
+    return max(0.66, min(1.0, _cell(group, ground)[1] / (right - left) / _natural(group)))
 
 
 def _cell(group: Group, others: Sequence[Group]) -> tuple[float, float]:

@@ -65,5 +65,7 @@ def contrast(colour: Colour) -> Colour:
 
 
 def _shaded(colour: Colour) -> Colour:
-    """A darker colour, a little bluer as shadows are."""
+    """A darker colour, a little bluer as shadows are; yellow becomes golden, since darker yellow looks green."""
+    if colour[0] > 180 and colour[1] > 0.72 * colour[0] and colour[2] < 0.5 * colour[1]:
+        return colour[0] * 0.92, colour[1] * 0.78, colour[2] * 0.60
     return colour[0] * (_DARKER - 0.02), colour[1] * _DARKER, colour[2] * (_DARKER + 0.05)

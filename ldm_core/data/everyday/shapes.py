@@ -15,7 +15,7 @@ import numpy as np
 
 from .outlines import Outlines
 
-_QUARTER = [((1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)) for t in (k / 7 for k in range(7))]  # of the unit circle
+_QUARTER = [((1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)) for t in (k / 12 for k in range(12))]  # of the unit circle
 _CIRCLE = np.array(_QUARTER + [(-y, x) for x, y in _QUARTER] + [(-x, -y) for x, y in _QUARTER]
                    + [(y, -x) for x, y in _QUARTER])  # fmt: skip
 
@@ -88,6 +88,19 @@ def R(x0: float, y0: float, x1: float, y1: float, radius: float, paint: str, **h
     centres = ((x1 - radius, y1 - radius), (x0 + radius, y1 - radius), (x0 + radius, y0 + radius),
                (x1 - radius, y0 + radius))  # fmt: skip
     return Part(np.vstack([corner * radius + centre for corner, centre in zip(corners, centres)]), paint, **how)
+
+
+def arch(cx: float, cy: float, outer: float, inner: float, paint: str, **how: object) -> Part:
+    """The upper half of a ring around (cx, cy)."""
+    half = _CIRCLE[2 * len(_QUARTER) :]  # from the left over the top to the right, y being down
+    half = np.vstack([half, _CIRCLE[:1]])
+    return Part(np.vstack([half * outer, half[::-1] * inner]) + (cx, cy), paint, **how)
+
+
+def ring(cx: float, cy: float, outer: float, inner: float, paint: str, **how: object) -> Part:
+    """A ring around (cx, cy): one circle one way round, the other the other, joined by a cut."""
+    closed = np.vstack([_CIRCLE, _CIRCLE[:1]])
+    return Part(np.vstack([closed * outer, closed[::-1] * inner]) + (cx, cy), paint, **how)
 
 
 def P(points: str, paint: str, **how: object) -> Part:
