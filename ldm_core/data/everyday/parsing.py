@@ -10,7 +10,7 @@ import re
 
 from .lexicon import SCENERY
 from .tokens import Token, read_tokens
-from .world import COLOURED_KINDS, COUNTED_ONCE, PEOPLE, Scene, Thing
+from .world import COLOURED_KINDS, COUNTED_ONCE, PEOPLE, SKY_KINDS, Scene, Thing
 
 _SKY_ORDER = ("storm", "night", "sunset", "dawn", "day")  # "a stormy night" is a storm, "a sunny evening" an evening
 _STEEDS = ("horse", "bicycle", "elephant", "cow")
@@ -219,6 +219,8 @@ def _meant(relation: str, first: str, second: str, inverse: bool) -> str | None:
         return "riding"
     if inverse and relation == "above" and first == "umbrella" and second in PEOPLE:
         return "holding"
+    if relation == "above" and first not in SKY_KINDS:
+        return None  # a dog under a tree stands by it
     return relation
 
 
