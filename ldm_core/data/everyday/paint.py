@@ -12,7 +12,7 @@ PAINT: dict[str, Colour] = {
 }  # fmt: skip
 # What each hour's light does to things: (red, green, blue) factors.
 LIGHT: dict[str, tuple[float, float, float]] = {
-    "day": (1.0, 1.0, 1.0), "dawn": (1.0, 0.95, 0.95), "sunset": (1.0, 0.86, 0.80),
+    "day": (1.0, 1.0, 1.0), "dawn": (1.0, 0.95, 0.95), "sunset": (1.0, 0.91, 0.86),
     "night": (0.58, 0.60, 0.76), "storm": (0.78, 0.80, 0.84),
 }  # fmt: skip
 SKY: dict[str, list[tuple[float, Colour]]] = {  # from the top of the picture to the horizon

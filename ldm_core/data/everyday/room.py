@@ -50,7 +50,9 @@ def _table_top(canvas: Canvas, floor: Colour) -> None:
     wood = mix(floor, (255, 226, 180), 0.25)
     canvas.rows([(0, mix(wood, (255, 255, 255), 0.22)), (1, wood)], 0.66, 0.955)
     canvas.rows([(0, mix(wood, (60, 30, 10), 0.35)), (1, mix(wood, (60, 30, 10), 0.45))], 0.955, 1.0)
-    grain = Outlines.joined([R(x, y, x + 0.3, y + 0.005, 0.002, "").points for x, y in ((0.05, 0.72), (0.6, 0.78), (0.25, 0.9))])
+    grain = Outlines.joined(
+        [R(x, y, x + 0.3, y + 0.005, 0.002, "").points for x, y in ((0.05, 0.72), (0.6, 0.78), (0.25, 0.9))]
+    )
     canvas.fill(grain, mix(wood, (60, 30, 10), 0.12))
 
 
@@ -88,7 +90,9 @@ def _view(canvas: Canvas, scene: Scene, x: float, y: float) -> None:
         shapes = []
         for k in range(6):
             left, top = x + (k % 3 + 0.5) / 3 * _WIDE, y + (0.15 + 0.45 * (k // 3)) * _TALL
-            shapes.append(np.array([(left, top), (left + 0.008, top), (left - 0.004, top + 0.06), (left - 0.012, top + 0.06)]))
+            shapes.append(
+                np.array([(left, top), (left + 0.008, top), (left - 0.004, top + 0.06), (left - 0.012, top + 0.06)])
+            )
         canvas.fill(Outlines.joined(shapes), (210, 220, 232), None, 0.7)
     else:
         line = ((0, 1), (0, 0.8), (0.3, 0.70), (0.7, 0.80), (1, 0.74), (1, 1))

@@ -57,6 +57,12 @@ BICYCLE = Look(132, 86, (
     S("104 61 90 20 88 13", 5.6, "c", smooth=False), S("80 9 90 11 98 14 97 20", 4.6, "#3a3a42"), B("32 22 44 19 55 21 52 26 42 27 34 27", "#3a3a42"),
     E(60, 62, 6.4, 6.4, "#5a5e68"), S("60 62 68 74", 4, "#5a5e68"), R(63, 73, 76, 77, 1.5, "#3a3a42"),
 ), {"seat": (46, 21)})  # fmt: skip
+CITY_BICYCLE = Look(132, 90, (
+    *(Part(part.points + (0, 4), part.paint, flat=part.flat) for x in (26, 104) for part in _spoked(x, 61)),
+    S("26 65 60 66", 5, "c-", smooth=False), S("26 65 45 38", 5, "c-", smooth=False), S("60 66 43 26", 5.6, "c", smooth=False), S("60 66 74 56 88 34 90 24", 6.6, "c"),
+    S("104 65 91 26 86 10", 5.6, "c", smooth=False), S("74 12 82 8 88 9", 4.8, "#3a3a42"), P("94 16 120 16 116 38 97 38", "#b07c46"), R(92, 13, 122, 19, 2, "#8f6034"),
+    B("30 24 42 21 54 23 51 28 41 29 32 29", "#6a4630"), S("4 54 14 40 32 38 44 48", 4.6, "c--"), E(60, 66, 6.4, 6.4, "#5a5e68"), S("60 66 54 78", 4, "#5a5e68"), R(48, 77, 61, 81, 1.5, "#3a3a42"),
+), {"seat": (44, 23)})  # fmt: skip
 TRAIN = Look(176, 78, (
     R(0, 72, 176, 75, 0, "#6b5a4c"), *(R(x, 75, x + 8, 78, 0, "#8a7460", flat=True) for x in range(4, 176, 17)),
     R(2, 18, 72, 64, 4, "c-"), R(-1, 14, 75, 21, 3, "#55525c"), *(R(x, 27, x + 15, 44, 3, GLASS) for x in (8, 29, 50)), R(2, 50, 72, 55, 0, "c!", inside=True, flat=True),
@@ -120,7 +126,7 @@ KINDS = (
     Kind("car", 1.35, (SALOON, BEETLE)),
     Kind("bus", 2.2, (BUS, DOUBLE_DECKER)),
     Kind("truck", 2.1, (TRUCK, PICKUP)),
-    Kind("bicycle", 1.15, (BICYCLE,)),
+    Kind("bicycle", 1.15, (BICYCLE, CITY_BICYCLE)),
     Kind("train", 2.2, (TRAIN, EXPRESS), shadow=0.0),
     Kind("airplane", 1.5, (AIRLINER, PROPELLER), shadow=0.0),
     Kind("boat", 2.4, (SAILBOAT, FISHING_BOAT), shadow=0.0, slots=({"hull": "#8a5530"}, {"hull": "#6b4a38"}, {"hull": "#b0764a"})),
