@@ -18,9 +18,9 @@ from ldm_core.data.everyday.outlines import Outlines
 from ldm_core.data.everyday.shapes import B, E, P, R, S
 
 HASHES = {
-    64: "407624ecb97acbdba3c40bc14b9d7823c07e08c1e8fca4f339c89d16aa3f1eab",
-    256: "a5ea4c1be41296e1cc79029767b45f30b97af7cdeb1571970dde4565455ff90c",
-    512: "2507163b9a59982c75daacb9903c6d857d135cd5c5f15f4f9dca806816182812",
+    64: "56db1deebed5ef0a14755ad7ab1d318091f20908d95fa5d4611717a31105550c",
+    256: "5e00677ad4bd8d7bab2e4c658676904dea72ec2f6390be8cee2f7b9d0d8e2e7c",
+    512: "f1fc0bfd0dbae97560b5af926b5afddb758ad9b55403b9502547603547455cb7",
 }
 
 

@@ -23,7 +23,7 @@ INK, PAPER = (40, 40, 48), (250, 249, 246)
 
 def kinds_sheet(size: int = 192, columns: int = 8) -> Image.Image:
     """Every kind in every look, labelled, each look in another of the ten colours."""
-    cells = []
+    cells: list[tuple[np.ndarray, str]] = []
     for kind in KINDS:
         for number, look in enumerate(ENTRIES[kind].looks):
             colour = COLOURS[(len(cells) * 3 + number) % len(COLOURS)]

@@ -10,7 +10,7 @@ import numpy as np
 from .canvas import Canvas, Colour
 from .layout import TABLEWARE
 from .outlines import Outlines
-from .paint import SKY, lit, mix
+from .paint import indoors, lit, mix, sky_stops
 from .shapes import B, E, R
 from .spots import Spot
 from .world import Scene
@@ -25,7 +25,7 @@ _WIDE, _TALL, _TOP = 0.24, 0.28, 0.09  # of the window
 def paint_room(canvas: Canvas, scene: Scene, spots: Sequence[Spot]) -> None:
     """A room by lamp light: even at night its colours are warm, and only the window is dark."""
     rng = random.Random(f"{scene.layout} room")
-    light = {"night": "sunset", "storm": "dawn"}.get(scene.sky, scene.sky)
+    light = indoors(scene.sky)
     wall, floor, rug = (
         lit(choices[int(rng.random() * len(choices))], light, 0.6) for choices in (_WALLS, _FLOORS, _RUGS)
     )
@@ -64,7 +64,7 @@ def _window(canvas: Canvas, scene: Scene, rng: random.Random, spots: Sequence[Sp
     frame = lit((250, 246, 238), scene.sky, 0.25)
     shade = mix(frame, (120, 110, 110), 0.2)
     canvas.fill(R(x - 0.022, y - 0.022, x + _WIDE + 0.022, y + _TALL + 0.022, 0.006, "").points, frame, shade)
-    canvas.rows(SKY[scene.sky], y, y + _TALL, x, x + _WIDE)
+    canvas.rows(sky_stops(scene.sky), y, y + _TALL, x, x + _WIDE)
     _view(canvas, scene, x, y)
     bars = [R(x + _WIDE / 2 - 0.007, y, x + _WIDE / 2 + 0.007, y + _TALL, 0, "").points,
             R(x - 0.007, y + _TALL / 2 - 0.006, x + _WIDE, y + _TALL / 2 + 0.006, 0, "").points]  # fmt: skip
