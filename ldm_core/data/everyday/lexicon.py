@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from . import phrases, table
 from .world import COLOURS, GROUNDS, KINDS, SKIES
@@ -97,7 +98,7 @@ class Entry:
     """
 
     role: str
-    value: object = None
+    value: Any = None
     plural: bool = False
     singular: bool = True
 
