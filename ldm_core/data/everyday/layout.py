@@ -40,6 +40,14 @@ def arrange(scene: Scene) -> list[Spot]:
     return [spot for group in (*sky, *sorted(ground, key=lambda group: group.base)) for spot in group.spots]
 
 
+def look_names(scene: Scene) -> list[str]:
+    """What each thing is drawn as, where words differ ("girl", "sailboat", "slice"), otherwise "": for its caption."""
+    names = [""] * len(scene.things)
+    for spot in arrange(scene):
+        names[spot.thing] = spot.kind.name_of(spot.look)
+    return names
+
+
 def _related(scene: Scene) -> list[list[int]]:
     """The indices of the scene's things, related ones together; what is above another is by itself."""
     groups: list[list[int]] = [[index] for index in range(len(scene.things))]

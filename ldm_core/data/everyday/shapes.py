@@ -62,7 +62,7 @@ class Kind:
     """An entry: a kind's looks, its height beside other things (a man is 1.7), and the colours of its slots.
 
     `shadow` is the width of its shadow on the ground, as a share of its own width; 0 for what does not stand. `slots`
-    are choices, of which each thing takes one.
+    are choices, of which each thing takes one. `names` say what each look is, where words differ: "girl", "sailboat".
     """
 
     name: str
@@ -70,7 +70,12 @@ class Kind:
     looks: tuple[Look, ...]
     shadow: float = 0.9
     slots: tuple[Mapping[str, str], ...] = ({},)
+    names: tuple[str, ...] = ()
     natural: str = "#000000"  # the paint of slot "c" when the thing has no colour
+
+    def name_of(self, look: Look) -> str:
+        """What a look of it is called, or "" where it has no word of its own."""
+        return next((name for mine, name in zip(self.looks, self.names) if mine is look), "")
 
 
 def E(cx: float, cy: float, rx: float, ry: float, paint: str, **how: Any) -> Part:

@@ -203,11 +203,11 @@ ELEPHANT, ELEPHANT_CALLING = _elephant("112 46 122 62 121 80 128 88"), _elephant
 
 _MANES = ({"hair": "#3a2a24"}, {"hair": "#5a3820"}, {"hair": "#e8d8b0"}, {"hair": "#2a262a"})
 KINDS = (
-    Kind("dog", 0.85, (DOG_STANDING, DOG_SITTING)),
-    Kind("cat", 0.62, (CAT_SITTING, CAT_STANDING)),
-    Kind("horse", 1.75, (HORSE, HORSE_TROTTING), slots=_MANES),
-    Kind("cow", 1.45, (COW, COW_GRAZING), slots=({"spot": "c!"},), natural="#f4f0ea"),
-    Kind("sheep", 1.0, (SHEEP, SHEEP_GRAZING)),
+    Kind("dog", 0.85, (DOG_STANDING, DOG_SITTING), names=("standing", "sitting")),
+    Kind("cat", 0.62, (CAT_SITTING, CAT_STANDING), names=("sitting", "standing")),
+    Kind("horse", 1.75, (HORSE, HORSE_TROTTING), names=("standing", "trotting"), slots=_MANES),
+    Kind("cow", 1.45, (COW, COW_GRAZING), names=("standing", "grazing"), slots=({"spot": "c!"},), natural="#f4f0ea"),
+    Kind("sheep", 1.0, (SHEEP, SHEEP_GRAZING), names=("standing", "grazing")),
     Kind("bird", 0.5, (BIRD_FLYING, BIRD_GLIDING, BIRD_STANDING), shadow=0.0),
     Kind("elephant", 2.3, (ELEPHANT, ELEPHANT_CALLING), natural="#98a2b0"),
 )

@@ -11,9 +11,9 @@ Head = Callable[[float, float, float], list[Part]]  # around (x, y), turned so f
 Body = Callable[[list[Part], bool], tuple[Part, ...]]  # with this head, holding something or not
 EYE, CHEEK, SHOE = "#2b2530", "#e8766a", "#3a3038"
 SKINS = ("#f6cfae", "#e8b48c", "#c68a5e", "#8a5a3c", "#f3c5a0")
-HAIRS = ("#3b2a22", "#6b4226", "#c98f3e", "#241f24", "#8f4a24")
+HAIRS = ("#d0963f", "#6b4226", "#241f24", "#2c2020", "#9a4a24", "#241f24", "#1e1a1e", "#3b2a22", "#7a4a28", "#c98f3e")
 TROUSERS = ("#46536e", "#5b5148", "#37424f", "#6d6a72", "#4d4a66")
-_LOOKS = zip(SKINS + SKINS[::-1], (*HAIRS, *HAIRS[2:], *HAIRS[:2]), TROUSERS * 2)
+_LOOKS = zip(SKINS + SKINS[::-1], HAIRS, TROUSERS * 2)
 SLOTS = tuple({"skin": skin, "hair": hair, "legs": legs} for skin, hair, legs in _LOOKS)
 
 
@@ -50,6 +50,16 @@ def _child_head(x: float, y: float, turn: float = 0.0) -> list[Part]:
         R(-3.4, 9, 3.4, 18, 2, "skin-"), E(-12, 2, 2.3, 3, "skin-"), E(12, 2, 2.3, 3, "skin-"),
         E(0, 0, 12, 13, "skin"),
         B("-12.6 -1 -12 -9 -5 -15.4 1 -17.6 8 -14.4 12.6 -8 12.4 -1 8.6 -7 3 -6 -2 -8.4 -8.4 -6", "hair"),
+    ]  # fmt: skip
+    return moved([*head, *moved(_face(turn), 0, 1)], x, y)
+
+
+def _girl_head(x: float, y: float, turn: float = 0.0) -> list[Part]:
+    head = [
+        B("-11 2 -17 0 -20 8 -18 18 -13 14", "hair-"), B("11 2 17 0 20 8 18 18 13 14", "hair-"),
+        R(-3.4, 9, 3.4, 18, 2, "skin-"), E(0, -1, 13, 14, "hair-"), E(0, 0, 12, 13, "skin"),
+        B("-12.8 3 -13 -6 -7 -14.6 0 -16.4 7 -14.6 13 -6 12.8 3 9.6 -5 3 -8.6 -4 -6.4 -9.4 -3", "hair"),
+        E(-13.4, 3, 2.8, 2.8, "c"), E(13.4, 3, 2.8, 2.8, "c"),
     ]  # fmt: skip
     return moved([*head, *moved(_face(turn), 0, 1)], x, y)
 
@@ -102,6 +112,14 @@ def _child(head: list[Part], holding: bool) -> tuple[Part, ...]:
             R(12.2, 54, 33.8, 59, 0, "c!", inside=True), *_arm(right, "c+" if holding else "c-"), *head)  # fmt: skip
 
 
+def _girl(head: list[Part], holding: bool) -> tuple[Part, ...]:
+    right = ("32 44 38.6 51 41 43", (41.4, 40)) if holding else ("32 44 36.4 53 36 63", (36, 66))
+    legs = [S("18.6 82 18 94", 6, "skin-", end=5), S("27.4 82 28 94", 6, "skin", end=5)]
+    dress = B("14 43 18 40 28 40 32 43 31 55 34 68 38.6 82 30 85 23 85.4 16 85 7.4 82 12 68 15 55", "c")
+    return (*legs, *_shoes(17.6, 28.4, 99.5), *_arm(("14 44 9.6 53 10 63", (10, 66))), dress,
+            S("14.6 58 23 60 31.4 58", 2.6, "c!"), *_arm(right, "c+" if holding else "c-"), *head)  # fmt: skip
+
+
 def _sitting(head: list[Part], top: float, skirt: bool) -> tuple[Part, ...]:
     """Seen from in front on a chair or a bench: knees towards us, feet on the ground."""
     cloth = "c" if skirt else "legs"
@@ -138,8 +156,9 @@ def _walking(head: list[Part], holding: bool) -> tuple[Part, ...]:
     return _standing(head, holding, 5.0)
 
 
+_BOY, _GIRL = _looks(_child_head, 40, 22, (_child,), False), _looks(_girl_head, 40, 22, (_girl,), True)
 KINDS = (
     Kind("man", 1.7, _looks(_man_head, 28, 14.5, (_standing, _walking), False), slots=SLOTS),
     Kind("woman", 1.65, _looks(_woman_head, 28, 14.5, (_dressed, _walking), True), slots=SLOTS),
-    Kind("child", 1.25, _looks(_child_head, 40, 22, (_child,), False), slots=SLOTS),
+    Kind("child", 1.25, _BOY + _GIRL, names=("boy",) * len(_BOY) + ("girl",) * len(_GIRL), slots=SLOTS),
 )

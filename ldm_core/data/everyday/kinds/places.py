@@ -187,7 +187,7 @@ VASE = Look(76, 96, (
 
 ROOFS = tuple({"roof": roof} for roof in ("#9c4a38", "#7c4436", "#5c5666", "#84503a"))
 KINDS = (
-    Kind("house", 3.0, (COTTAGE, TALL_HOUSE, BARN_HOUSE), slots=ROOFS),
+    Kind("house", 3.0, (COTTAGE, TALL_HOUSE, BARN_HOUSE), names=("cottage", "tall house", "farmhouse"), slots=ROOFS),
     Kind(
         "castle",
         4.0,
@@ -206,5 +206,12 @@ KINDS = (
     Kind(
         "oak", 3.0, (OAK, ROUND_OAK), shadow=0.6, slots=({"leaf": "#5c9e3c"}, {"leaf": "#4c9040"}, {"leaf": "#6ca83e"})
     ),
-    Kind("flowers", 0.75, (FLOWERS, TULIPS, VASE), shadow=0.5, slots=({"heart": "#f6c840"},)),
+    Kind(
+        "flowers",
+        0.75,
+        (FLOWERS, TULIPS, VASE),
+        names=("daisies", "tulips", "vase"),
+        shadow=0.5,
+        slots=({"heart": "#f6c840"},),
+    ),
 )

@@ -176,16 +176,17 @@ DELTA_KITE = Look(104, 92, (
 ), {"grip": (52, 40)}, poses=("flying",))  # fmt: skip
 
 KINDS = (
-    Kind("car", 1.35, (SALOON, BEETLE)),
-    Kind("bus", 2.2, (BUS, DOUBLE_DECKER)),
-    Kind("truck", 2.1, (TRUCK, PICKUP)),
+    Kind("car", 1.35, (SALOON, BEETLE), names=("saloon", "beetle")),
+    Kind("bus", 2.2, (BUS, DOUBLE_DECKER), names=("single-decker", "double-decker")),
+    Kind("truck", 2.1, (TRUCK, PICKUP), names=("lorry", "pickup")),
     Kind("bicycle", 1.15, (BICYCLE, CITY_BICYCLE)),
-    Kind("train", 2.2, (TRAIN, EXPRESS), shadow=0.0),
-    Kind("airplane", 1.5, (AIRLINER, PROPELLER), shadow=0.0),
+    Kind("train", 2.2, (TRAIN, EXPRESS), names=("steam train", "express train"), shadow=0.0),
+    Kind("airplane", 1.5, (AIRLINER, PROPELLER), names=("airliner", "propeller plane"), shadow=0.0),
     Kind(
         "boat",
         2.4,
         (SAILBOAT, FISHING_BOAT),
+        names=("sailboat", "fishing boat"),
         shadow=0.0,
         slots=({"hull": "#8a5530"}, {"hull": "#6b4a38"}, {"hull": "#b0764a"}),
     ),
