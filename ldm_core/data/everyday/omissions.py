@@ -12,6 +12,8 @@ from .world import COUNTED_ONCE, Scene, Thing
 SAID = {"colour": 0.92, "count": 0.97, "place": 0.45, "size": 0.85, "relation": 0.95, "ground": 0.7, "sky": 0.5,
         "scenery": 0.6}  # fmt: skip
 ALL_NAMED = 0.8  # of the captions name every thing
+BRIEF = 0.3  # of the captions are brief as most prompts are: "a cat", "red car at night"
+_UNSAID_IN_BRIEF = ("place", "size", "ground", "sky", "scenery")
 SKILLS = tuple(SAID)
 
 
@@ -23,8 +25,10 @@ def leave_out(scene: Scene, rng: random.Random, dropout: float = 0.0, without: t
     """
     draws = iter(lambda: (rng.random(), rng.random()), None)  # for each fact: by habit, by dropout
     places = next(draws)  # one caption says all places or none
+    brief = rng.random() < BRIEF
 
     def says(skill: str, drawn: tuple[float, float], chance: float) -> bool:
+        chance *= 0.1 if brief and skill in _UNSAID_IN_BRIEF else 1.0
         return skill not in without and drawn[0] < chance and drawn[1] >= dropout
 
     names_all = rng.random() < ALL_NAMED
@@ -42,7 +46,10 @@ def leave_out(scene: Scene, rng: random.Random, dropout: float = 0.0, without: t
     if not things and sky is None and ground is None and not any(seen):
         sky, ground = (None if scene.ground else scene.sky), scene.ground
         seen = seen if sky or ground else [getattr(scene, name) for name in SCENERY]
-    return dataclasses.replace(_only(scene, things, named), sky=sky, ground=ground, **dict(zip(SCENERY, seen)))
+    mountains, clouds, stars = seen
+    return dataclasses.replace(
+        _only(scene, things, named), sky=sky, ground=ground, mountains=mountains, clouds=clouds, stars=stars
+    )
 
 
 def _lessened(thing: Thing, said: dict[str, bool]) -> Thing:
