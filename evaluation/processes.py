@@ -41,7 +41,7 @@ class Processes:
             if "ACCELERATE_MIXED_PRECISION" in os.environ and "MASTER_PORT" in os.environ:
                 raise ValueError(TOO_FEW)
             return cls()
-        numbers = [int(os.environ.get(name, 0)) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")]
+        numbers = [int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")]
         if numbers[1] > 1 and not dist.is_initialized():
             dist.init_process_group("gloo", timeout=PATIENCE)
         return cls(*numbers)

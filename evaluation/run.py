@@ -27,7 +27,7 @@ from .data_sets import DATA_SETS, captions_file, photographs_folder
 from .detectors.reference_files import SUFFIXES
 from .downloads import MODES, Downloads
 from .generation.axes import EXAMPLE, parse_scales, parse_sweep
-from .generation.prompts import Prompt, load_prompts
+from .generation.prompts import Prompt, load_prompts, prompt_file
 from .run_facts import command_line
 
 DEFAULT = {field.name: field.default for field in dataclasses.fields(RunConfig)}
@@ -41,9 +41,8 @@ SETTINGS = [name for name in FIELDS if name != "guidance_scale"]  # that one has
 def parser() -> argparse.ArgumentParser:
     """The options, their defaults and words read from RunConfig and from the settings' own fields."""
     made, names = command.parser("evaluation.run", __doc__), f"or by name {', '.join(DATA_SETS)}"
-    made.add_argument(
-        "--prompts", type=Path, metavar="FILE", help=f".txt, .csv, .tsv, .jsonl, COCO's captions .json; {names}"
-    )
+    note = f".txt, .csv, .tsv, .jsonl, COCO's captions .json; a set that ships here: coco, fashion, scenes; {names}"
+    made.add_argument("--prompts", type=prompt_file, metavar="FILE", help=note)
     made.add_argument(
         "--recipe", type=Path, metavar="FILE", help="in place of --prompts: one picture again, from its JSON or its PNG"
     )

@@ -105,7 +105,8 @@ def _normalisation(folder: Path) -> tuple[Tensor, Tensor]:
     path = folder / "preprocessor_config.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     values = known.get("image_mean", MEAN), known.get("image_std", STD)
-    return tuple(torch.tensor(value).view(3, 1, 1) for value in values)
+    mean, std = (torch.tensor(value).view(3, 1, 1) for value in values)
+    return mean, std
 
 
 def load_clip(device: str = "cpu", downloads: Downloads = NO_DOWNLOADS) -> ClipDetector:

@@ -10,7 +10,7 @@ ceiling         what real images score by the metric that has one, and in words 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -47,8 +47,13 @@ class WorldDetector(Detector, Protocol):
     def ceiling(self) -> tuple[Estimate, str]: ...
 
 
-WORLDS = {"scenes": load_scenes_detector, "fashion": load_fashion_detector}
-PUBLISHED = {"inception": load_inception, "clip": load_clip, "cmmd": load_cmmd, "dinov2": load_dinov2}
+WORLDS: dict[str, Callable[[], WorldDetector]] = {"scenes": load_scenes_detector, "fashion": load_fashion_detector}
+PUBLISHED: dict[str, Callable[..., Detector]] = {
+    "inception": load_inception,
+    "clip": load_clip,
+    "cmmd": load_cmmd,
+    "dinov2": load_dinov2,
+}
 NAMES = (*WORLDS, *PUBLISHED)
 
 
@@ -63,5 +68,5 @@ def load_detector(
         return WORLDS[name]()
     if name not in PUBLISHED:
         raise ValueError(f"detector must be one of {', '.join(NAMES)}, got {name!r}")
-    options = {"device": device, "downloads": downloads}
-    return load_inception(resize, **options) if name == "inception" else PUBLISHED[name](**options)
+    modes = (resize,) if name == "inception" else ()
+    return PUBLISHED[name](*modes, device=device, downloads=downloads)

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import os
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +36,13 @@ WEIGHTS = Remote(
 VARIABLE = "LDM_INCEPTION"
 
 
+Sides = int | tuple[int, int]  # rows and columns, or both the same
+
+
 class Convolution(nn.Module):
     """Convolution, batch normalisation, ReLU."""
 
-    def __init__(self, channels_in: int, channels: int, kernel: int | tuple[int, int], stride: int = 1, padding=0):
+    def __init__(self, channels_in: int, channels: int, kernel: Sides, stride: int = 1, padding: Sides = 0):
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels, kernel, stride, padding, bias=False)
         self.bn = nn.BatchNorm2d(channels, eps=0.001)
@@ -98,16 +101,16 @@ class MixedB(nn.Module):
 
     def __init__(self, inner: int):
         super().__init__()
-        row, column = {"kernel": (1, 7), "padding": (0, 3)}, {"kernel": (7, 1), "padding": (3, 0)}
+        row, column = ((1, 7), 1, (0, 3)), ((7, 1), 1, (3, 0))  # kernel, stride, padding
         self.branch1x1 = Convolution(768, 192, 1)
         self.branch7x7_1 = Convolution(768, inner, 1)
-        self.branch7x7_2 = Convolution(inner, inner, **row)
-        self.branch7x7_3 = Convolution(inner, 192, **column)
+        self.branch7x7_2 = Convolution(inner, inner, *row)
+        self.branch7x7_3 = Convolution(inner, 192, *column)
         self.branch7x7dbl_1 = Convolution(768, inner, 1)
-        self.branch7x7dbl_2 = Convolution(inner, inner, **column)
-        self.branch7x7dbl_3 = Convolution(inner, inner, **row)
-        self.branch7x7dbl_4 = Convolution(inner, inner, **column)
-        self.branch7x7dbl_5 = Convolution(inner, 192, **row)
+        self.branch7x7dbl_2 = Convolution(inner, inner, *column)
+        self.branch7x7dbl_3 = Convolution(inner, inner, *row)
+        self.branch7x7dbl_4 = Convolution(inner, inner, *column)
+        self.branch7x7dbl_5 = Convolution(inner, 192, *row)
         self.branch_pool = Convolution(768, 192, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -137,17 +140,17 @@ class ReductionB(nn.Module):
 class MixedC(nn.Module):
     """8 x 8: branches of 1x1, 3x3 and two 3x3 that end in a row and a column each, and pooling."""
 
-    def __init__(self, channels_in: int, pool):
+    def __init__(self, channels_in: int, pool: Callable[[Tensor], Tensor]):
         super().__init__()
-        row, column = {"kernel": (1, 3), "padding": (0, 1)}, {"kernel": (3, 1), "padding": (1, 0)}
+        row, column = ((1, 3), 1, (0, 1)), ((3, 1), 1, (1, 0))  # kernel, stride, padding
         self.branch1x1 = Convolution(channels_in, 320, 1)
         self.branch3x3_1 = Convolution(channels_in, 384, 1)
-        self.branch3x3_2a = Convolution(384, 384, **row)
-        self.branch3x3_2b = Convolution(384, 384, **column)
+        self.branch3x3_2a = Convolution(384, 384, *row)
+        self.branch3x3_2b = Convolution(384, 384, *column)
         self.branch3x3dbl_1 = Convolution(channels_in, 448, 1)
         self.branch3x3dbl_2 = Convolution(448, 384, 3, padding=1)
-        self.branch3x3dbl_3a = Convolution(384, 384, **row)
-        self.branch3x3dbl_3b = Convolution(384, 384, **column)
+        self.branch3x3dbl_3a = Convolution(384, 384, *row)
+        self.branch3x3dbl_3b = Convolution(384, 384, *column)
         self.branch_pool = Convolution(channels_in, 192, 1)
         self.pool = pool
 
