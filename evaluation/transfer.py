@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import http.client
-import os
 import shutil
 import time
 import urllib.error
@@ -13,6 +12,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from filelock import FileLock
 from tqdm import tqdm
@@ -33,7 +33,15 @@ class _CutOff(Exception):
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Redirects are followed among http and https, and never from https to http."""
 
-    def redirect_request(self, request, stream, code, message, headers, url):
+    def redirect_request(
+        self,
+        request: urllib.request.Request,
+        stream: IO[bytes],
+        code: int,
+        message: str,
+        headers: http.client.HTTPMessage,
+        url: str,
+    ) -> urllib.request.Request | None:
         old, new = urllib.parse.urlsplit(request.full_url).scheme, urllib.parse.urlsplit(url).scheme
         if new not in ("http", "https") or (old == "https" and new == "http"):
             raise ValueError(f"{request.full_url} redirects to {url}, which is not followed")
@@ -55,7 +63,7 @@ def download(remote: Remote, path: Path, pause: float = 1.0) -> None:
             part = path.with_name(f".{path.name}.part")
             _transfer(remote, part, path, pause)
             _verify(remote, part)
-            os.replace(part, path)
+            part.replace(path)
         lock.unlink(missing_ok=True)
 
 
