@@ -31,7 +31,7 @@
   const number = (value) => (value === null ? "–" : String(Number(value.toPrecision(4))));
 
   function select(label, options, chosen, change) {
-    const box = element("select", { onchange: () => change(Number(box.value)) });
+    const box = element("select", { ariaLabel: label, onchange: () => change(Number(box.value)) });
     options.forEach(([value, text]) => box.append(element("option", { value, textContent: text, selected: value === chosen })));
     return element("label", {}, element("span", { textContent: label }), box);
   }
