@@ -111,7 +111,7 @@ def _rehearse(model: LatentDiffusion) -> None:
         with model.placement.using(denoiser.network):
             denoiser(latent, torch.tensor(1), conditioning, 1)
         model.decode(torch.zeros_like(latent))
-    except Exception as error:  # the libraries raise what they like: all of it means that this checkpoint cannot draw
+    except Exception as error:  # noqa: BLE001  # the libraries raise what they like: all of it means that this checkpoint cannot draw
         raise ValueError(f"model {model.spec.name!r} cannot draw: {first_line(error)}") from None
     denoiser.calls = denoiser.rows = 0
 
@@ -212,8 +212,10 @@ def local_folder(spec: registry.ModelSpec | registry.AutoencoderSpec, files: Seq
     if spec.embedded:
         raise ValueError(f"model {spec.name!r} should be at {spec.source}, which is missing: is the clone complete?")
     try:
-        wanted = {"allow_patterns": list(files), "ignore_patterns": NOT_FILES}
-        return Path(snapshot_download(spec.source, revision=spec.revision, **wanted))
+        found = snapshot_download(
+            spec.source, revision=spec.revision, allow_patterns=list(files), ignore_patterns=NOT_FILES
+        )
+        return Path(found)
     except errors.GatedRepoError:
         raise ValueError(
             f"{spec.source} is gated: accept its licence on huggingface.co, then run `hf auth login`"

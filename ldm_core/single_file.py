@@ -29,7 +29,7 @@ def hub_id_of(path: Path) -> str:
     """Whose configs a file goes by, as diffusers recognises it."""
     try:
         return fetch_diffusers_config(load_single_file_checkpoint(str(path)))["pretrained_model_name_or_path"]
-    except Exception as error:  # the library raises what it likes: all of it means that the file is none of a model
+    except Exception as error:  # noqa: BLE001  # the library raises what it likes: all of it means that the file is none of a model
         raise ValueError(f"model {str(path)!r} cannot be read: {first_line(error)}") from None
 
 
@@ -55,7 +55,7 @@ def read_single_file(path: Path, config: Path, dtype: torch.dtype) -> tuple[Chec
         )
     except (OSError, SafetensorError) as error:
         raise ValueError(f"cannot load {path}: {first_line(error)}") from None
-    except Exception as error:  # the library raises what it likes: all of it means that file and config do not fit
+    except Exception as error:  # noqa: BLE001  # the library raises what it likes: all of it means that file and config do not fit
         for frame, _ in traceback.walk_tb(error.__traceback__):  # it fails without saying which weight it has not got
             _check_whole({type(part).__name__: part for part in frame.f_locals.values()}, path)
         raise ValueError(f"cannot load {path} with --config {config}: {first_line(error)}") from None

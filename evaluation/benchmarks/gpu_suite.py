@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ldm_core.data import scenes
 from ldm_core.pipeline import LatentDiffusion
-from ldm_core.sampling import make_scheduler
+from ldm_core.schedulers import make_scheduler
 
 from ..config import RunConfig
 from ..generation.cost import outside_networks, peak_memory_gb
@@ -141,6 +141,7 @@ def evaluation_rows(device: str, small: bool) -> Rows:
         run = Run(config, prompts)
         began = time.perf_counter()
         results = run.carry_out()
+        assert results is not None, "one process"
         synchronize()
         took = time.perf_counter() - began
     return [

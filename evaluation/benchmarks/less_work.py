@@ -1,5 +1,5 @@
-"""What it costs in quality to call the network less: guidance within an interval, beside full guidance on the same held-out
-prompts and seeds.
+"""What it costs in quality to call the network less: a limited guidance interval beside full guidance, on the same
+held-out prompts and seeds.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ldm_core.data import scenes
+from ldm_core.settings import SamplingSettings
 
 from ..config import RunConfig
 from ..generation.prompts import Prompt
@@ -33,8 +34,9 @@ def less_work_suite(device: str | None, count: int, out: Path, scale: float = 4.
     base = RunConfig(file, model="scenes", guidance_scales=(scale,), device=device, metrics=METRICS)
     rows = []
     for name, change in VARIANTS.items():
-        config = dataclasses.replace(base, out=out / name.replace(" ", "-"), **change)
+        config = dataclasses.replace(base, out=out / name.replace(" ", "-"), settings=SamplingSettings.of(**change))
         results = Run(config, prompts).carry_out()
+        assert results is not None, "one process"
         calls = results.cost["network_calls_per_image"].dropna().iloc[0]
         found = tables.side_by_side(results.summary)[f"w = {scale:g}"]
         measured = "; ".join(f"{metric} {found[metric]}" for metric in METRICS)

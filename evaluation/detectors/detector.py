@@ -4,19 +4,20 @@ name, sha256    what it is, and which weights
 dimension       numbers in a feature
 resize          how images are brought to its size
 features        images (B, 3, H, W) in [0, 1] -> (B, dimension), float32
-look            images and their prompts -> features (B, dimension) and {metric: a score an image, NaN where none}
+extract         images and their prompts -> features (B, dimension) and {metric: a score an image, NaN where none}
 ceiling         what real images score by the metric that has one, and in words what they are; a world's own have it
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from torch import Tensor
 
+from ..downloads import NO_DOWNLOADS, Downloads
 from ..statistics import Estimate
 from .clip import load_clip, load_cmmd
 from .dinov2 import load_dinov2
@@ -35,7 +36,7 @@ class Detector(Protocol):
 
     def image_features(self, images: Tensor) -> Tensor: ...
 
-    def look(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]: ...
+    def extract(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]: ...
 
 
 class WorldDetector(Detector, Protocol):
@@ -46,12 +47,19 @@ class WorldDetector(Detector, Protocol):
     def ceiling(self) -> tuple[Estimate, str]: ...
 
 
-WORLDS = {"scenes": load_scenes_detector, "fashion": load_fashion_detector}
-PUBLISHED = {"inception": load_inception, "clip": load_clip, "cmmd": load_cmmd, "dinov2": load_dinov2}
+WORLDS: dict[str, Callable[[], WorldDetector]] = {"scenes": load_scenes_detector, "fashion": load_fashion_detector}
+PUBLISHED: dict[str, Callable[..., Detector]] = {
+    "inception": load_inception,
+    "clip": load_clip,
+    "cmmd": load_cmmd,
+    "dinov2": load_dinov2,
+}
 NAMES = (*WORLDS, *PUBLISHED)
 
 
-def load_detector(name: str, resize: str = "clean", device: str = "cpu", download: bool = False) -> Detector:
+def load_detector(
+    name: str, resize: str = "clean", device: str = "cpu", downloads: Downloads = NO_DOWNLOADS
+) -> Detector:
     """The detector of a name, its weights checked; ValueError says what is missing.
 
     `resize` is Inception's mode; the others have one way each. A world's own detector always works on the CPU.
@@ -60,5 +68,5 @@ def load_detector(name: str, resize: str = "clean", device: str = "cpu", downloa
         return WORLDS[name]()
     if name not in PUBLISHED:
         raise ValueError(f"detector must be one of {', '.join(NAMES)}, got {name!r}")
-    options = {"device": device, "download": download}
-    return load_inception(resize, **options) if name == "inception" else PUBLISHED[name](**options)
+    modes = (resize,) if name == "inception" else ()
+    return PUBLISHED[name](*modes, device=device, downloads=downloads)

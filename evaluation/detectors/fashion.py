@@ -21,17 +21,19 @@ from torch import Tensor, nn
 from ldm_core.data import fashion_mnist
 
 from ..statistics import Estimate, estimate
-from .weights_file import load_weights
+from .weights_file import OwnDetector, load_weights
 
 WEIGHTS = Path(__file__).parent / "weights" / "fashion_detector" / "model.safetensors"
 FEATURES = 64
 INPUT_SIZE = 32  # pixels: the 28 of the data set with a black rim of two, as the generator draws them
 
 
-class FashionDetector(nn.Module):
+class FashionDetector(OwnDetector):
     """Images (B, 3, H, W) in [0, 1], taken as grey, into 64 features and ten classes."""
 
     name, dimension, resize, weights = "fashion_detector", FEATURES, f"clean-{INPUT_SIZE}", WEIGHTS
+    test_accuracy: float  # on the official test images, of which there are test_count
+    test_count: int
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +63,7 @@ class FashionDetector(nn.Module):
         return self.classes(self.image_features(images)).argmax(1).tolist()
 
     @torch.inference_mode()
-    def look(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
+    def extract(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
         """Features (B, 64), and whether each image shows what its prompt names; NaN where it names no clothing."""
         features = self.image_features(images)
         shown, asked = self.classes(features).argmax(1).tolist(), map(fashion_mnist.parse, prompts)
