@@ -46,7 +46,7 @@ class Small:
         self.seen += len(images)
         return torch.nn.functional.adaptive_avg_pool2d(images.mean(1, keepdim=True), 8).flatten(1)
 
-    def look(self, images, prompts):
+    def extract(self, images, prompts):
         return self.image_features(images).numpy(), {}
 
 

@@ -105,7 +105,7 @@ class Reconstructions:
                 found = values[metric.name]
                 yield row(metric, statistics.mean(found), note=_note(metric.name, found, where))
             else:
-                yield _distance(metric, *map(np.concatenate, features[metric.name]), where)
+                yield _distance(metric, *(np.concatenate(side) for side in features[metric.name]), where=where)
 
 
 def real_images(model: LatentDiffusion, photographs: Path | None, count: int) -> Iterator[Tensor]:

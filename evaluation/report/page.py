@@ -154,7 +154,7 @@ def _charts(results: Results) -> list[str]:
 
 
 def _flat(facts: dict, prefix: str = "") -> list[tuple[str, object]]:
-    pairs = []
+    pairs: list[tuple[str, object]] = []
     for key, value in facts.items():
         if key == "unseen_words":  # hundreds, each with its count: a line of words, not a line each
             value = ", ".join(value)
