@@ -69,9 +69,9 @@ def _differences(
     if why := obstacle(metric, first, other):
         yield known | {"note": f"not compared: {why}"}
     elif not metric.of_generated:
-        one, two = (_of_summary(run, metric.name) for run in (first, other))
-        sides = {"value_a": one.value, "value_b": two.value}
-        yield known | sides | unpaired(one, two) | {"note": "unpaired: values per image are not kept"}
+        of_first, of_other = (_of_summary(run, metric.name) for run in (first, other))
+        sides = {"value_a": of_first.value, "value_b": of_other.value}
+        yield known | sides | unpaired(of_first, of_other) | {"note": "unpaired: values per image are not kept"}
     else:
         evidence, others = first.evidence(metric), other.evidence(metric)
         for a, b in matched.items():

@@ -185,6 +185,6 @@ def _unpack(data_set: DataSet, archive: zipfile.ZipFile, folder: Path) -> None:
             write_whole(partial / name, archive.read(info))
         write_whole(partial / DATA_SET_FILE, json.dumps({"name": data_set.name, "crop": CROP}))
         shutil.rmtree(folder, ignore_errors=True)
-        os.replace(partial, folder)
+        partial.replace(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

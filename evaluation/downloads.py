@@ -21,7 +21,10 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from http.client import HTTPMessage
 from pathlib import Path
+from typing import IO
+from urllib.request import Request
 
 from filelock import FileLock
 from tqdm import tqdm
@@ -118,7 +121,9 @@ class _CutOff(Exception):
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Redirects are followed among http and https, and never from https to http."""
 
-    def redirect_request(self, request, stream, code, message, headers, url):
+    def redirect_request(
+        self, request: Request, stream: IO[bytes], code: int, message: str, headers: HTTPMessage, url: str
+    ) -> Request | None:
         old, new = urllib.parse.urlsplit(request.full_url).scheme, urllib.parse.urlsplit(url).scheme
         if new not in ("http", "https") or (old == "https" and new == "http"):
             raise ValueError(f"{request.full_url} redirects to {url}, which is not followed")
@@ -140,7 +145,7 @@ def download(remote: Remote, path: Path, pause: float = 1.0) -> None:
             part = path.with_name(f".{path.name}.part")
             _transfer(remote, part, path, pause)
             _verify(remote, part)
-            os.replace(part, path)
+            part.replace(path)
         lock.unlink(missing_ok=True)
 
 

@@ -169,7 +169,7 @@ def test_a_real_part_of_coco_goes_the_same_way(server, monkeypatch):
 def test_the_question_says_how_much_and_what_it_fills(coco):
     asked = []
     policy = Downloads("ask", ask=lambda question: asked.append(question) or False)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="coco-val2017"):
         photographs_folder("coco-val2017", policy)
     size = coco.data_set.photographs[1]
     assert f"coco-val2017's photographs: {downloads.megabytes(size)} from 127.0.0.1" in asked[0]

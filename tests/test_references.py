@@ -12,6 +12,7 @@ import struct
 import tracemalloc
 import zipfile
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -258,7 +259,7 @@ def test_random_damage_never_ends_in_anything_but_a_line(name, tmp_path):
         try:
             reference = references.read_reference(Small(), file)
         except ValueError as error:
-            assert str(file) in str(error)
+            assert str(file) in str(error)  # noqa: PT017  # one of three passes, and which is by chance
             refused += 1
         else:
             assert np.isfinite(reference.mean).all() and np.isfinite(reference.covariance).all()
@@ -359,7 +360,7 @@ def test_fashions_reference_is_its_official_test_images_where_they_are_at_hand(c
         world_reference(Small(), "fashion", count=10)
     if "LDM_TEST_DATA" not in os.environ:
         pytest.skip("LDM_TEST_DATA is not set")
-    monkeypatch.setenv(world_references.FASHION_VARIABLE, os.path.join(os.environ["LDM_TEST_DATA"], "fashion_mnist"))
+    monkeypatch.setenv(world_references.FASHION_VARIABLE, str(Path(os.environ["LDM_TEST_DATA"]) / "fashion_mnist"))
     reference = world_reference(Small(), "fashion", count=100)
     assert reference.words == "100 official test images" and reference.features.shape == (100, 64)
     assert reference.features[:, 0].max() == 0, "the corner is the black rim"

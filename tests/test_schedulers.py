@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import shutil
@@ -91,7 +92,9 @@ def test_any_scheduler_of_a_folder_draws_previews_and_replays_as_diffusers(
     states = list(model.denoise(PROMPTS, SEEDS, 5.0, steps=6))
     times = [state.t for state in states]
     assert (
-        all(1 >= before >= after >= 0 for before, after in zip(times, times[1:])) and times[0] > 0.7 and times[-1] < 0.3
+        all(1 >= before >= after >= 0 for before, after in itertools.pairwise(times))
+        and times[0] > 0.7
+        and times[-1] < 0.3
     )
     assert (states[-1].clean - states[-1].latent).std() < 0.2 * states[-1].latent.std()
     assert model.scheduler_names[0] == model.scheduler_name

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import diffusers
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from ldm_core.checkpoint import Checkpoint
 from ldm_core.data import scenes
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.schedulers import make_scheduler
@@ -86,8 +88,11 @@ def family_rows(name: str, device: str, dtype: torch.dtype, small: bool, ceiling
         rows.append(
             (
                 f"{name}, {pixels} px, {steps} steps, batch {count}: ours{words} / diffusers",
-                f"{count / one:.2f} / {count / other:.2f} images/s = {other / one:.2f} times; {1000 * one / steps:.1f} ms a step; "
-                f"{count * per_image / one / ceiling:.0%} of the ceiling; {peak_memory_gb():.1f} GB",
+                (
+                    f"{count / one:.2f} / {count / other:.2f} images/s = {other / one:.2f} times; "
+                    f"{1000 * one / steps:.1f} ms a step; {count * per_image / one / ceiling:.0%} of the ceiling; "
+                    f"{peak_memory_gb():.1f} GB"
+                ),
             )
         )
 
@@ -95,7 +100,7 @@ def family_rows(name: str, device: str, dtype: torch.dtype, small: bool, ceiling
     for count in counts:
         beside(count, "")
     sweep, eight = alternating(
-        lambda: model.sweep(PROMPT, 7, SCALES), lambda: [theirs(1, scale) for scale in SCALES], max(1, repeats // 2)
+        lambda: model.sweep(PROMPT, 7, SCALES), lambda: list(map(partial(theirs, 1), SCALES)), max(1, repeats // 2)
     )
     rows.append(
         (f"{name}: 8-scale sweep / eight pipeline calls", f"{sweep:.2f} s / {eight:.2f} s = {sweep / eight:.2f}")
@@ -107,7 +112,9 @@ def family_rows(name: str, device: str, dtype: torch.dtype, small: bool, ceiling
     return rows
 
 
-def diffusers_pipeline(model: LatentDiffusion, checkpoint: object, dtype: torch.dtype) -> object:
+def diffusers_pipeline(
+    model: LatentDiffusion, checkpoint: Checkpoint, dtype: torch.dtype
+) -> diffusers.DiffusionPipeline:
     """diffusers' pipeline over the same networks, its autoencoder in the denoiser's precision, as people run it."""
     kind = getattr(diffusers, checkpoint.family.pipeline)
     absent = {"safety_checker": None, "feature_extractor": None} if checkpoint.family.name == "sd" else {}

@@ -113,7 +113,7 @@ def conditions(settings: SamplingSettings, axes: Sequence[Axis]) -> list[Conditi
     for one, other in itertools.combinations(axes, 2):
         clash = (one.sets & other.sets) | ({one.name} & {other.name})
         if clash:
-            raise ValueError(f"two sweeps decide {sorted(clash)[0]}; sweep it once, or give one of them another name")
+            raise ValueError(f"two sweeps decide {min(clash)}; sweep it once, or give one of them another name")
     count = math.prod(len(axis.values) for axis in axes)
     if count > MAX_CONDITIONS:
         raise ValueError(f"the sweeps make {count} conditions; {MAX_CONDITIONS} at the most")
@@ -165,7 +165,7 @@ def _whole(value: float) -> float:
 
 
 def _bundles(axis: str, text: str) -> Axis:
-    if axis == MODEL or axis == WORDING:
+    if axis in (MODEL, WORDING):
         raise ValueError(f"--sweep {text!r}: a bundle cannot be called {axis}")
     return _axis(text, axis, [_bundle(part) for part in text.split("|")])
 

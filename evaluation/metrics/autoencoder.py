@@ -105,7 +105,8 @@ class Reconstructions:
                 found = values[metric.name]
                 yield row(metric, statistics.mean(found), note=_note(metric.name, found, where))
             else:
-                yield _distance(metric, *map(np.concatenate, features[metric.name]), where)
+                real, rebuilt_features = map(np.concatenate, features[metric.name])
+                yield _distance(metric, real, rebuilt_features, where)
 
 
 def real_images(model: LatentDiffusion, photographs: Path | None, count: int) -> Iterator[Tensor]:

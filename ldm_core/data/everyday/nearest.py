@@ -62,7 +62,7 @@ def substitute(text: str, enabled: bool = True) -> Substitution:
             unknown.append(word)
         elif token.role == "adjective" and not word.lower().endswith(("ing", "ed")) or _is_beyond(token):
             ignored.append(word)
-    once = lambda words: tuple(dict.fromkeys(words))  # noqa: E731
+    once = lambda words: tuple(dict.fromkeys(words))  # noqa: E731  # said in place
     return Substitution(_edited(text, edits), once(replaced), once(unknown), once(ignored))
 
 
