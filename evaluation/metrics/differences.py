@@ -99,7 +99,7 @@ def unpaired(first: Sample, second: Sample) -> Row:
 
 
 def _with_p(difference: Estimate, freedom: int) -> Row:
-    p = statistics.p_value(difference.value, difference.se, freedom)
+    p = None if difference.se is None else statistics.p_value(difference.value, difference.se, freedom)
     return {"difference": difference.value, "se": difference.se, "low": difference.low, "high": difference.high, "p": p}
 
 

@@ -203,11 +203,11 @@ class ImageScore(Metric):
     autoencoder: bool = False  # whether the model's autoencoder stands in the detector's place
 
     @property
-    def needs_captions(self) -> bool:  # type: ignore[override]
+    def needs_captions(self) -> bool:  # type: ignore[override]  # a field of the base, worked out here
         return self.captions
 
     @property
-    def needs_autoencoder(self) -> bool:  # type: ignore[override]
+    def needs_autoencoder(self) -> bool:  # type: ignore[override]  # a field of the base, worked out here
         return self.autoencoder
 
     def obstacle(self, images: ImageSet, autoencoder: Reconstructions | None = None) -> str | None:
