@@ -67,18 +67,3 @@ def test_blocks_are_even_the_same_each_time_and_blind_to_the_order_of_a_prompt_f
     labels = np.arange(1000) % 10  # a file that goes through ten labels in turn
     shares = [np.bincount(labels[blocks == block], minlength=10).max() for block in range(20)]
     assert max(shares) < 20, "i % 20 would put 50 prompts of one label into a block"
-
-
-def test_the_bootstrap_interval_of_normal_values_is_students():
-    values = np.random.default_rng(1).normal(size=400)
-    low, high = statistics.bootstrap_interval(values, range(400))
-    expected = statistics.mean(values)
-    assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.01)
-    assert statistics.bootstrap_interval(values, range(400)) == (low, high), "seeded"
-
-
-def test_the_bootstrap_draws_whole_prompts():
-    values = np.repeat(np.random.default_rng(2).normal(size=100), 4)  # four equal images of each prompt
-    by_prompt = statistics.bootstrap_interval(values, np.repeat(range(100), 4))
-    by_image = statistics.bootstrap_interval(values, range(400))
-    assert by_prompt[1] - by_prompt[0] == pytest.approx(2 * (by_image[1] - by_image[0]), rel=0.15)

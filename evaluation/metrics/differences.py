@@ -39,14 +39,13 @@ def differences(table: pd.DataFrame, found: dict[tuple[str, float], Distance], m
 def of_means(first: pd.Series, second: pd.Series) -> dict | None:
     """second - first of per-image scores indexed by prompt and seed; images of one prompt are not independent.
 
-    The interval is the bootstrap's over prompts, p that of Student's t with an error over prompts.
+    Interval and p are Student's, with an error over prompts.
     """
     change = (second - first).dropna()
     prompts = change.index.get_level_values("prompt_id")
     if len(set(prompts)) < 2:
         return None
-    low, high = statistics.bootstrap_interval(change, prompts)
-    return _with_p(statistics.mean(change, prompts), len(set(prompts)) - 1) | {"low": low, "high": high}
+    return _with_p(statistics.mean(change, prompts), len(set(prompts)) - 1)
 
 
 def of_distances(first: Distance, second: Distance) -> dict | None:
