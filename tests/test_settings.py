@@ -34,7 +34,12 @@ def test_the_model_fills_in_what_is_left_open_and_nothing_else():
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_setting_reads_back_what_it_writes(name):
-    tried = {"guidance_interval": (0.25, 0.75), "guidance_schedule": "cosine", "guidance_rescale": 0.7, "scheduler": "ddim"}
+    tried = {
+        "guidance_interval": (0.25, 0.75),
+        "guidance_schedule": "cosine",
+        "guidance_rescale": 0.7,
+        "scheduler": "ddim",
+    }
     value = tried.get(name, "a b" if name == "negative_prompt" else 3)
     settings = SamplingSettings.of(**{name: value})
     assert from_text(name, to_text(settings[name])) == settings[name]
