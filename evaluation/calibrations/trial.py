@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..comparisons import Difference, statements, verdict
+from ..comparisons import Difference
+from ..intervals import CONFIDENCE
 from ..statistics import Estimate
 
 PAIRED, PAIRED_NULL, APART, APART_NULL = "paired", "paired, null", "unpaired", "unpaired, null"
@@ -32,10 +33,11 @@ class Said:
 
     @classmethod
     def of_difference(cls, found: Difference) -> Said:
-        """As a table of this one comparison would print it."""
-        (statement,) = statements([found])
-        claims = verdict(found, statement, True).endswith("is better")
-        return cls(found.value, found.se, statement.low, statement.high, claims)
+        """As a table of this one comparison prints it: a difference is claimed where the interval leaves out 0."""
+        if found.interval is None:
+            return cls(found.value, found.se, None, None)
+        low, high = found.interval(CONFIDENCE)
+        return cls(found.value, found.se, low, high, not low <= 0 <= high)
 
 
 class Case(ABC):
