@@ -129,7 +129,7 @@ class Jackknifed:
     """A statistic of a whole sample of n images of so many prompts, and what it is without each block of prompts.
 
     sizes    images in each block (B,)
-    pairs    for shares: the statistic without block b and the next (the first, after the last), (B,)
+    pairs    for shares of many blocks: the statistic without block b and the next (the first, after the last), (B,)
     kind     "distance": unbounded; "share": in [0, 1]
     """
 

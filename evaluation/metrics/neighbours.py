@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..statistics import Jackknifed, Mean
-from .blocks import Blocks, blocks_of, finite, portions, without_each, without_pairs
+from .blocks import BLOCKS, Blocks, blocks_of, finite, portions, without_each, without_pairs
 
 NEIGHBOURS = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}  # k of the papers and their programs
 
@@ -35,7 +35,7 @@ class NeighbourReference:
         if blocks is None:
             return None
         count = int(blocks.max()) + 1
-        both = without_pairs(blocks) if count > 2 else []
+        both = without_pairs(blocks) if count == BLOCKS else []  # from fewer, what pairs add is too poorly known
         whole, *others = self._of_kept(features, blocks, [*without_each(blocks), *both])
         left_out, pairs = np.array(others[:count]), np.array(others[count:]) if both else None
         return Jackknifed(whole, left_out, np.bincount(blocks), len(np.unique(prompts)), "share", pairs)
