@@ -6,16 +6,16 @@ import dataclasses
 import html
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import gradio as gr
 
 from ldm_core.registry import ModelSpec
-from ldm_core.sampling import SCHEDULERS, State
+from ldm_core.sampling import State
 
 from . import over_time
-from .session import Session, sizes
+from .session import Session, size_text, sizes
 
 FIRST_SEED = 7
 QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}  # of events that only tidy the page
@@ -59,15 +59,15 @@ WHAT_IT_DRAWS = {
 
 @dataclass(frozen=True)
 class Settings:
-    """The inputs that decide a picture, in the order of Session.problems; and the prompts on offer below them."""
+    """The inputs that decide a picture, by the names and in the order of the endpoint's parameters."""
 
     prompt: gr.Textbox
-    negative: gr.Textbox
+    negative_prompt: gr.Textbox
     seed: gr.Number
     steps: gr.Slider
-    scale: gr.Slider
+    guidance_scale: gr.Slider
     scheduler: gr.Dropdown
-    schedule: gr.Dropdown
+    guidance_schedule: gr.Dropdown
     size: gr.Dropdown
     model: gr.Dropdown
 
@@ -129,51 +129,43 @@ def advanced(session: Session, prompt: gr.Textbox, seed: gr.Number, scale: gr.Sl
     """All else, to be put under a fold."""
     spec, limits = session.model.spec, session.limits
     model = gr.Dropdown(list(session.specs), value=spec.reference, label="Model")
-    size = gr.Dropdown(sizes(spec), value=sizes(spec)[0], label="Size", info="it was trained at the first")
+    offered = [size_text(each) for each in sizes(spec)]
+    size = gr.Dropdown(offered, value=offered[0], label="Size", info="it was trained at the first")
     steps = gr.Slider(
         1, limits.steps, spec.steps, step=1, label="Steps", info="more take longer and are a little finer"
     )
     negative = gr.Textbox(
         "", label="Negative prompt", max_length=limits.prompt_characters, info="what to steer away from"
     )
-    known = schedulers(session, spec.reference)
+    known = session.schedulers(spec.reference)
     scheduler = gr.Dropdown(known, value=known[0], label="Scheduler")
-    schedule = over_time.choice()
-    return Settings(prompt, negative, seed, steps, scale, scheduler, schedule, size, model)
-
-
-def schedulers(session: Session, name: str) -> list[str]:
-    """Those that a model can be drawn with, its own first as far as that is known before it is loaded."""
-    fit = [
-        scheduler for scheduler in SCHEDULERS if (scheduler == "flow-euler") == (session.specs[name].family == "sd3")
-    ]
-    loaded = session.models.get(name)
-    own = loaded.scheduler_name if loaded is not None else fit[0]
-    return [own, *(scheduler for scheduler in fit if scheduler != own)]
+    return Settings(prompt, negative, seed, steps, scale, scheduler, over_time.choice(), size, model)
 
 
 def defaults_of(session: Session, name: str) -> dict[str, object]:
     """What the inputs are set to when a model is chosen, by the name of the setting; and its own words and prompts."""
-    spec = session.specs[name]
+    spec, known = session.specs[name], session.schedulers(name)
+    offered = [size_text(each) for each in sizes(spec)]
     return {
         "prompt": EXAMPLES[spec.world][0],
         "steps": spec.steps,
-        "scale": spec.guidance_scale,
-        "size": gr.Dropdown(sizes(spec), value=sizes(spec)[0]),
+        "guidance_scale": spec.guidance_scale,
+        "size": gr.Dropdown(offered, value=offered[0]),
         "words": WHAT_IT_DRAWS[spec.world],
         "prompts": gr.Dataset(samples=_samples(spec)),
-        "scheduler": gr.Dropdown(choices=(known := schedulers(session, name)), value=known[0]),
+        "scheduler": gr.Dropdown(choices=known, value=known[0]),
     }
 
 
-def validator(session: Session, problems: Callable[..., list[str]]) -> Callable[..., list]:
-    """Runs on the server before the queue, for the page and for scripts alike; `problems` has a text for each input."""
+def validator(session: Session, problems: Callable[..., dict[str, str]], names: Sequence[str]) -> Callable[..., list]:
+    """Runs on the server before the queue, for the page and for scripts alike; `problems` has words by the inputs' names,
+    which `names` gives in the inputs' order."""
 
     def check(request: gr.Request, *values: object) -> list:
         found = problems(*values)
-        if not any(found):
-            found[0] = session.door.enter(*who(request))
-        return [gr.validate(not problem, problem) for problem in found]
+        if not found and (words := session.door.enter(*who(request))):
+            found = {names[0]: words}
+        return [gr.validate(name not in found, found.get(name, "")) for name in names]
 
     return check
 
@@ -203,7 +195,7 @@ def stopped(session: Session, words: str) -> Callable[[gr.Request], str]:
 
 def in_lane(
     session: Session,
-    problems: list[str],
+    problems: dict[str, str],
     outputs: int,
     draw: Callable[[], Iterator[tuple]],
     request: gr.Request | None = None,
@@ -213,8 +205,8 @@ def in_lane(
     The status is the second of an event's outputs.
     """
     try:
-        if any(problems):
-            raise gr.Error(" ".join(filter(None, problems)), title="Not drawn")
+        if problems:
+            raise gr.Error(" ".join(problems.values()), title="Not drawn")
         if session.lane.locked():
             yield gr.skip(), "Another picture is being drawn; yours is next.", *[gr.skip()] * (outputs - 2)
         with session.lane:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from ldm_core import guidance
-from ldm_core.recipe import Recipe
+from ldm_core.settings import SamplingSettings
 
 # "interval" costs a fifth fewer network rows and no accuracy: `python -m evaluation.benchmark --suite less-work`.
 OVER_TIME: dict[str, dict[str, object]] = {
@@ -23,10 +23,9 @@ def choice() -> gr.Dropdown:
     )
 
 
-def name_of(recipe: Recipe) -> str | None:
-    """The name that stands for a recipe's settings, if the page has one."""
-    own = {"guidance_schedule": recipe.guidance_schedule, "guidance_interval": recipe.guidance_interval}
-    return next((name for name, settings in OVER_TIME.items() if settings == own), None)
+def name_of(settings: SamplingSettings) -> str | None:
+    """The name that stands for a picture's guidance over time, if the page has one."""
+    return next((name for name, own in OVER_TIME.items() if settings.replaced(**own) == settings), None)
 
 
 def curve_svg(name: str) -> str:

@@ -19,14 +19,15 @@ from tqdm import tqdm
 
 from ldm_core.autoencoder import Autoencoder
 from ldm_core.data.photos import open_photo, photo_files
+from ldm_core.files import write_whole
 from ldm_core.images import from_pil
 from ldm_core.loading import autoencoder_folder, choose_device, load_autoencoder, quiet
 from ldm_core.registry import AUTOENCODERS
 
-from . import statistics
+from . import command, statistics
 from .metrics.reconstruction import crop
 from .metrics.round_trip import QUALITIES, round_trip, same_cost
-from .report.document import document, write_whole
+from .report.document import document
 
 CODECS = [f"psnr_{codec.lower()}" for codec in QUALITIES]
 DEFAULT = "photo-f4,photo-f8,photo-f16"
@@ -132,11 +133,7 @@ def page(summary: pd.DataFrame, folder: Path) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m evaluation.autoencoders",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("evaluation.autoencoders", __doc__)
     parser.add_argument("--images", type=Path, required=True, metavar="FOLDER", help="photographs, searched below too")
     parser.add_argument(
         "--models",
@@ -146,17 +143,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, default=None, metavar="N", help="only the first N images")
     parser.add_argument("--device", default=None)
     parser.add_argument("--out", type=Path, default=None, help="default: runs/autoencoders-<folder>")
-    arguments = parser.parse_args(argv)
+    return command.carry_out(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The exit code."""
     quiet()
     out = arguments.out or Path("runs") / f"autoencoders-{arguments.images.resolve().name}"
-    try:
-        files = photo_files(arguments.images)[: arguments.limit]
-        device = choose_device(arguments.device)
-        names = list(dict.fromkeys(name.strip() for name in arguments.models.split(",")))
-        table = measure(files, {name: load_autoencoder(autoencoder_folder(name), device) for name in names})
-        out.mkdir(parents=True, exist_ok=True)
-    except (ValueError, OSError) as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    files = photo_files(arguments.images)[: arguments.limit]
+    device = choose_device(arguments.device)
+    names = list(dict.fromkeys(name.strip() for name in arguments.models.split(",")))
+    table = measure(files, {name: load_autoencoder(autoencoder_folder(name), device) for name in names})
+    out.mkdir(parents=True, exist_ok=True)
     summary = summarise(table)
     for name, content in (("images", table), ("summary", summary)):
         write_whole(out / f"{name}.csv", content.to_csv(index=False, lineterminator="\n"))

@@ -24,6 +24,7 @@ import ldm_core
 from ldm_core.loading import choose_device, quiet
 from ldm_core.pipeline import LatentDiffusion
 
+from . import command
 from .benchmarks.timing import alternating, seconds
 from .generation.cost import peak_memory_gb
 
@@ -106,9 +107,7 @@ def graphics_card() -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m evaluation.benchmark", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser("evaluation.benchmark", __doc__)
     parser.add_argument("--suite", choices=["core", "gpu", "less-work"], default="core")
     parser.add_argument("--model", default="scenes", help="registry name or folder (default: %(default)s)")
     parser.add_argument("--device", default=None)
@@ -116,21 +115,22 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--count", type=int, default=300, help="pictures of each way in less-work (default: %(default)s)"
     )
-    arguments = parser.parse_args(argv)
+    return command.carry_out(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The exit code."""
     quiet()
-    try:
-        if arguments.suite == "gpu":
-            from .benchmarks.gpu_suite import gpu_suite  # the runner and all it needs
+    if arguments.suite == "gpu":
+        from .benchmarks.gpu_suite import gpu_suite  # the runner and all it needs
 
-            rows = gpu_suite(choose_device(arguments.device), arguments.repeats)
-        elif arguments.suite == "less-work":
-            from .benchmarks.less_work import less_work_suite
+        rows = gpu_suite(choose_device(arguments.device), arguments.repeats)
+    elif arguments.suite == "less-work":
+        from .benchmarks.less_work import less_work_suite
 
-            rows = less_work_suite(arguments.device, arguments.count, Path("runs/less-work"))
-        else:
-            rows = core_suite(arguments.model, arguments.device, arguments.repeats)
-    except ValueError as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
+        rows = less_work_suite(arguments.device, arguments.count, Path("runs/less-work"))
+    else:
+        rows = core_suite(arguments.model, arguments.device, arguments.repeats)
     print(f"{processor()}, {torch.get_num_threads()} threads, {graphics_card()}torch {torch.__version__}\n")
     print("| what | measured |\n| --- | --- |")
     for what, measured in rows:

@@ -23,10 +23,11 @@ from torch import Tensor
 
 import ldm_core
 from ldm_core.data import fashion_mnist, scenes
+from ldm_core.files import write_whole
 from ldm_core.images import from_uint8, rounded
 from ldm_core.pipeline import LatentDiffusion
 
-from . import run, statistics
+from . import command, run, statistics
 from .detectors.detector import load_detector
 from .metrics.composition import composition
 from .metrics.reconstruction import psnr
@@ -79,7 +80,7 @@ def autoencoder_figures(
     for texts, images in held:
         rebuilt = rounded(model.reconstruct(images))
         values += psnr(images, rebuilt).tolist()
-        read += detector.look(rebuilt, texts)[1][metric]
+        read += detector.extract(rebuilt, texts)[1][metric]
     return statistics.mean(values), statistics.mean(read)
 
 
@@ -97,9 +98,7 @@ def sheet(run_folder: Path, scale: float) -> Image.Image:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m evaluation.card", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser("evaluation.card", __doc__)
     parser.add_argument("model", help="a model of one of the repository's worlds: a registry name or a folder")
     parser.add_argument("--count", type=int, default=1000, help="held-out pictures and prompts (default: %(default)s)")
     parser.add_argument("--guidance-scales", default=None, help=f"default: {SCALES}")
@@ -108,18 +107,19 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--data", type=Path, default=None, metavar="FOLDER", help="the Fashion-MNIST files")
     parser.add_argument("--out", type=Path, default=None, help="default: runs/card-<model>-<n>-steps")
-    arguments = parser.parse_args(argv)
-    try:
-        model = ldm_core.load(arguments.model)
-        world = model.spec.world
-        if world not in METRICS:
-            raise ValueError(f"model {arguments.model!r} is of no world of this repository; use evaluation.run")
-        scene = world == "scenes"
-        size = (arguments.count, model.height)
-        held = held_out_scenes(*size) if scene else held_out_fashion(*size, arguments.data)
-        quality, readable = autoencoder_figures(model, held)
-    except ValueError as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    return command.carry_out(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The exit code."""
+    model = ldm_core.load(arguments.model)
+    world = model.spec.world
+    if world not in METRICS:
+        raise ValueError(f"model {arguments.model!r} is of no world of this repository; use evaluation.run")
+    scene = world == "scenes"
+    size = (arguments.count, model.height)
+    held = held_out_scenes(*size) if scene else held_out_fashion(*size, arguments.data)
+    quality, readable = autoencoder_figures(model, held)
     print(
         f"autoencoder on {quality.n} held-out images: {quality.value:.2f} dB PSNR (± {quality.se:.2f}); "
         f"the detector finds {readable.value:.4f} (± {readable.se:.4f}) of their captions in its reconstructions",
@@ -127,27 +127,18 @@ def main(argv: list[str] | None = None) -> int:
     )
     steps = arguments.steps or model.spec.steps
     out = arguments.out or Path("runs") / f"card-{model.spec.name}-{steps}-steps"
-    out.mkdir(parents=True, exist_ok=True)
     prompts = out / "held-out.jsonl"
-    prompts.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in captions(world, arguments.count)))
-    status = run.main(
-        [
-            "--model",
-            arguments.model,
-            "--prompts",
-            str(prompts),
-            "--out",
-            str(out / "run"),
-            "--steps",
-            str(steps),
-            "--guidance-scales",
-            arguments.guidance_scales or SCALES[world],
-            "--metrics",
-            METRICS[world],
-            "--dtype",
-            "float32",
-        ]
-    )
+    write_whole(prompts, "".join(json.dumps({"prompt": text}) + "\n" for text in captions(world, arguments.count)))
+    given = {
+        "model": arguments.model,
+        "prompts": prompts,
+        "out": out / "run",
+        "steps": steps,
+        "guidance-scales": arguments.guidance_scales or SCALES[world],
+        "metrics": METRICS[world],
+        "dtype": "float32",
+    }
+    status = run.main([word for name, value in given.items() for word in (f"--{name}", str(value))])
     if status:
         return status
     sheet(out / "run", model.spec.guidance_scale).save(out / "sheet.png")

@@ -1,70 +1,75 @@
-"""Every metric by name: what it is computed from, and which way is better. Imports no torch, so that --help is instant."""
+"""Every metric by name. Imports no torch, so that --help is instant."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from ldm_core.data import fashion_mnist, scenes
 
-DISTANCE, IMAGE, AUTOENCODER = "distance", "image", "autoencoder"
+from .metrics.metric import (
+    NEIGHBOURS,
+    AutoencoderScore,
+    Cmmd,
+    Distance,
+    FrechetDistance,
+    ImageScore,
+    KernelDistance,
+    Metric,
+    Neighbours,
+)
+
 RESIZE_MODES = ("clean", "tf1", "pytorch")  # what they are: resize.py
 
 
-@dataclass(frozen=True)
-class Metric:
-    """One metric. A distance compares a set of images with a reference; an image metric scores each against its prompt."""
-
-    name: str
-    kind: str
-    higher_is_better: bool
-    detector: str = ""  # the name in detectors.py
-    statistic: str = ""  # of a distance: its name in score.target_of
-    reads: Callable[[str], object] | None = None  # None for a prompt that the metric has nothing to say about
-    nothing_read: str = ""  # the reason where that is so of every prompt
-    has_ceiling: bool = False  # whether the detector knows what real images score
-
-
-NEIGHBOURS = ("precision", "recall", "density", "coverage")  # higher is better
-
-
-def _distances(detector: str, ending: str, frechet: str, kernel: str) -> tuple[Metric, ...]:
+def _distances(detector: str, frechet: str, kernel: str) -> tuple[Distance, ...]:
     """What any detector with a reference gives, under its own names."""
     return (
-        Metric(frechet, DISTANCE, False, detector, "frechet"),
-        Metric(kernel, DISTANCE, False, detector, "kernel"),
-        *(Metric(f"{statistic}_{ending}", DISTANCE, True, detector, statistic) for statistic in NEIGHBOURS),
+        FrechetDistance(name=frechet, higher_is_better=False, detector=detector),
+        KernelDistance(name=kernel, higher_is_better=False, detector=detector),
+        *(
+            Neighbours(name=f"{share}_{detector}", higher_is_better=True, detector=detector, statistic=share)
+            for share in NEIGHBOURS
+        ),
     )
 
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        *_distances("inception", "inception", "fid", "kid"),  # these two names are Inception's alone
-        *_distances("dinov2", "dinov2", "fd_dinov2", "kd_dinov2"),
-        Metric("cmmd", DISTANCE, False, "cmmd", "cmmd"),
-        Metric("clip_score", IMAGE, True, "clip"),
-        *_distances("scenes", "scenes", "fd_scenes", "kd_scenes"),
-        Metric("clip_scenes", IMAGE, True, "scenes"),
-        Metric("scene_accuracy", IMAGE, True, "scenes", "", scenes.parse, "no prompt speaks of the drawn world", True),
-        *_distances("fashion", "fashion", "fd_fashion", "kd_fashion"),
-        Metric(
-            "fashion_accuracy",
-            IMAGE,
-            True,
-            "fashion",
-            "",
-            fashion_mnist.parse,
-            "no prompt names a piece of clothing",
-            True,
+        *_distances("inception", "fid", "kid"),  # these two names are Inception's alone
+        *_distances("dinov2", "fd_dinov2", "kd_dinov2"),
+        Cmmd(name="cmmd", higher_is_better=False, detector="cmmd"),
+        ImageScore(name="clip_score", higher_is_better=True, detector="clip"),
+        *_distances("scenes", "fd_scenes", "kd_scenes"),
+        ImageScore(name="clip_scenes", higher_is_better=True, detector="scenes"),
+        ImageScore(
+            name="scene_accuracy",
+            higher_is_better=True,
+            detector="scenes",
+            reads=scenes.parse,
+            nothing_read="no prompt speaks of the drawn world",
+            bounds=(0, 1),
+            has_ceiling=True,
         ),
-        Metric("vae_psnr", AUTOENCODER, True),
-        Metric("vae_ssim", AUTOENCODER, True),
-        Metric("vae_lpips", AUTOENCODER, False),
-        Metric("rfid", AUTOENCODER, False, "inception"),
-        Metric("rfd_dinov2", AUTOENCODER, False, "dinov2"),
-        Metric("rfd_scenes", AUTOENCODER, False, "scenes"),
-        Metric("vae_psnr_generated", IMAGE, True, "autoencoder"),
+        *_distances("fashion", "fd_fashion", "kd_fashion"),
+        ImageScore(
+            name="fashion_accuracy",
+            higher_is_better=True,
+            detector="fashion",
+            reads=fashion_mnist.parse,
+            nothing_read="no prompt names a piece of clothing",
+            bounds=(0, 1),
+            has_ceiling=True,
+        ),
+        AutoencoderScore(name="vae_psnr", higher_is_better=True),
+        AutoencoderScore(name="vae_ssim", higher_is_better=True, numbers=(("window", 11), ("sigma", 1.5))),
+        AutoencoderScore(name="vae_lpips", higher_is_better=False, numbers=(("network", "alex"),)),
+        AutoencoderScore(name="rfid", higher_is_better=False, detector="inception"),
+        AutoencoderScore(name="rfd_dinov2", higher_is_better=False, detector="dinov2"),
+        AutoencoderScore(name="rfd_scenes", higher_is_better=False, detector="scenes"),
+        ImageScore(
+            name="vae_psnr_generated", higher_is_better=True, detector="autoencoder", captions=False, autoencoder=True
+        ),
     )
 }
 GENERAL = ("fid", "kid", "clip_score", "vae_psnr", "vae_ssim")
@@ -75,13 +80,19 @@ DEFAULTS = {  # by the world that a model was made for
 }
 
 
-def detectors_of(names: Iterable[str], kind: str | None = None) -> list[str]:
-    """The detectors that metrics need, each once; only for metrics of a kind where one is given."""
-    needed = [METRICS[name] for name in names if kind in (None, METRICS[name].kind)]
-    return list(dict.fromkeys(metric.detector for metric in needed if metric.detector))
+def find(names: Iterable[str]) -> list[Metric]:
+    """The metrics of names. ValueError for one that is not known."""
+    names = list(names)
+    check(names)
+    return [METRICS[name] for name in names]
 
 
-def check(names: tuple[str, ...]) -> None:
+def metric_of(row_name: str) -> Metric:
+    """The metric that a row of summary.csv belongs to, its corrected value and its ceiling too."""
+    return METRICS[row_name.removesuffix("_jackknife").removesuffix("_ceiling")]
+
+
+def check(names: Iterable[str]) -> None:
     """ValueError for a metric that is not known."""
     for name in names:
         if name not in METRICS:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .intervals import CONFIDENCE, Interval, Share, p_value, share_difference, student
-from .statistics import Jackknifed, Mean, holm
+from .statistics import Estimate, Jackknifed, Mean, holm
 
 FEWEST = 3  # prompts, or blocks of them, from which a spread of differences is told
 FEW = "fewer than three prompts: nothing known of the spread"
@@ -60,6 +60,15 @@ def independent_means(first: Mean, second: Mean) -> Difference:
     if not first.is_share:
         return _by_student(value, n, sum(parts) ** 0.5, _welch(parts, (first.count - 1, second.count - 1)))
     return _by_shares(value, n, sum(parts) ** 0.5, first.share, second.share, 0.0, first.scale[1])
+
+
+def independent_values(first: Estimate, second: Estimate) -> Difference:
+    """Of two values with their errors alone, of n independent images each: Welch's interval."""
+    value, n = second.value - first.value, first.n + second.n
+    if first.se is None or second.se is None or min(first.n, second.n) < FEWEST:
+        return Difference(value, n, note="no error is known of one of them")
+    parts = first.se**2, second.se**2
+    return _by_student(value, n, sum(parts) ** 0.5, _welch(parts, (first.n - 1, second.n - 1)))
 
 
 def paired_statistics(first: Jackknifed, second: Jackknifed) -> Difference:

@@ -59,7 +59,7 @@ class Processes:
             return f"cuda:{index}"
         return asked
 
-    def told(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         """The first process's value, for all; every process must come here."""
         if self.count == 1:
             return value

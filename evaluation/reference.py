@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -24,9 +23,11 @@ from tqdm import tqdm
 
 from ldm_core.data import scenes
 from ldm_core.data.photos import middle_square, open_photo, photo_files
+from ldm_core.files import whole_file
 from ldm_core.images import from_pil, from_uint8
 from ldm_core.loading import choose_device, quiet
 
+from . import command
 from .catalogue import RESIZE_MODES
 from .detectors.detector import NAMES, Detector, load_detector
 from .metrics.frechet import Moments
@@ -77,7 +78,6 @@ def load_reference(detector: Detector, source: Path | None = None, kept: Path | 
     else:
         reference = read_reference(detector, source)
     if kept is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
         save_reference(kept, reference)
     return reference
 
@@ -135,9 +135,8 @@ def features_of(detector: Detector, folder: Path, crop: str = "none") -> tuple[n
 
 def save_reference(path: Path, reference: Reference) -> None:
     """Write a file of statistics, whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
     features = np.zeros((0, len(reference.mean)), np.float32) if reference.features is None else reference.features
-    with partial.open("wb") as stream:
+    with whole_file(path) as partial, partial.open("wb") as stream:
         np.savez(
             stream,
             mu=reference.mean,
@@ -145,7 +144,6 @@ def save_reference(path: Path, reference: Reference) -> None:
             features=features,
             protocol=json.dumps(reference.protocol),
         )
-    os.replace(partial, path)
 
 
 def read_reference(detector: Detector, path: Path) -> Reference:
@@ -190,17 +188,13 @@ def make_world_reference(count: int = COUNT) -> None:
 def write_world_reference(detector: Detector, features: np.ndarray) -> None:
     """Put features (N, d) beside a detector's weights, stamped with its hash; whole or not at all."""
     file = detector.weights.parent / "reference.npz"
-    partial = file.with_suffix(".partial")
-    with partial.open("wb") as stream:
+    with whole_file(file) as partial, partial.open("wb") as stream:
         np.savez(stream, features=features, detector=detector.sha256)
-    os.replace(partial, file)
 
 
 def main(argv: list[str] | None = None) -> int:
     """0 when the file is written, 2 when it cannot be made."""
-    parser = argparse.ArgumentParser(
-        prog="python -m evaluation.reference", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser("evaluation.reference", __doc__)
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="real images, searched below too")
     parser.add_argument("--detector", choices=[name for name in NAMES if name != "clip"], default="inception")
     parser.add_argument("--resize", choices=RESIZE_MODES, default="clean", help="for inception (default: %(default)s)")
@@ -215,23 +209,23 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--world", choices=["scenes"], help="in place of all that: the drawn world's own reference anew"
     )
-    arguments = parser.parse_args(argv)
+    return command.carry_out(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The exit code."""
     quiet()
     if arguments.world:
         make_world_reference()
         return 0
-    try:
-        if arguments.images is None or arguments.out is None:
-            raise ValueError("give --images FOLDER and --out FILE")
-        if arguments.out.suffix != ".npz":
-            raise ValueError(f"--out must end in .npz, got {arguments.out}")
-        device = choose_device(arguments.device)
-        detector = load_detector(arguments.detector, arguments.resize, device, download=True)
-        features, protocol = features_of(detector, arguments.images, arguments.crop)
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        save_reference(arguments.out, Reference.of("", features, protocol))
-    except (ValueError, OSError) as error:
-        parser.exit(2, f"{parser.prog}: error: {' '.join(str(error).split())}\n")
+    if arguments.images is None or arguments.out is None:
+        raise ValueError("give --images FOLDER and --out FILE")
+    if arguments.out.suffix != ".npz":
+        raise ValueError(f"--out must end in .npz, got {arguments.out}")
+    device = choose_device(arguments.device)
+    detector = load_detector(arguments.detector, arguments.resize, device, download=True)
+    features, protocol = features_of(detector, arguments.images, arguments.crop)
+    save_reference(arguments.out, Reference.of("", features, protocol))
     if protocol["unreadable"]:
         print(f"{len(protocol['unreadable'])} files could not be read: {', '.join(protocol['unreadable'][:10])}")
     print(f"{arguments.out}: {protocol['n']} images, {detector.name}, {detector.resize}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from .intervals import CONFIDENCE, Share, student, wilson
@@ -141,6 +142,10 @@ class Jackknifed:
     pairs: np.ndarray | None = None
 
     @property
+    def value(self) -> float:
+        return self.whole
+
+    @property
     def n(self) -> int:
         return int(np.sum(self.sizes))
 
@@ -210,6 +215,9 @@ class Jackknifed:
         """Of a distance whose bias goes with 1 / n: the corrected value, its interval about the distance itself."""
         se = self.variance**0.5
         return Estimate(self.corrected, self.n, se, *student(self.corrected, se, self.blocks - 1), ITSELF)
+
+
+Sample = Mean | Jackknifed
 
 
 def estimate(value: float, n: int, se: float | None, freedom: int) -> Estimate:

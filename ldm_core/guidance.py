@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .checks import check_real
+from .checks import check_real, shown
 
 if TYPE_CHECKING:  # --help reads the names here, and must not wait for torch
     from torch import Tensor
@@ -63,9 +63,15 @@ class Guidance:
                 self, "scale", check_real("guidance_scale", self.scale, 0, math.inf, "; 1 is no guidance")
             )
         if not isinstance(self.schedule, str) or self.schedule not in SCHEDULES:
-            raise ValueError(f"guidance_schedule must be one of {', '.join(SCHEDULES)}, got {self.schedule!r}")
+            raise ValueError(f"guidance_schedule must be one of {', '.join(SCHEDULES)}, got {shown(self.schedule)}")
         object.__setattr__(self, "interval", _interval(self.interval))
         object.__setattr__(self, "rescale", check_real("guidance_rescale", self.rescale, 0, 1))
+
+    def weight(self, t: float) -> float:
+        """w at time t, from 1 (noise) to 0 (clean); the scale must be set."""
+        if self.scale is None:
+            raise ValueError("guidance_scale is open: SamplingSettings.resolved writes the model's own in")
+        return weight(self.scale, t, self.schedule, self.interval)
 
 
 def _interval(value: object) -> tuple[float, float] | None:
@@ -77,7 +83,7 @@ def _interval(value: object) -> tuple[float, float] | None:
             return low, high
     except (TypeError, ValueError):
         pass
-    raise ValueError(f"guidance_interval must be (low, high) with 0 <= low < high <= 1, got {value!r}")
+    raise ValueError(f"guidance_interval must be (low, high) with 0 <= low < high <= 1, got {shown(value)}")
 
 
 def weight(w: float, t: float, schedule: str = "constant", interval: tuple[float, float] | None = None) -> float:
@@ -97,11 +103,14 @@ def combine(cond: Tensor, uncond: Tensor, w: Tensor) -> Tensor:
     return uncond + w.view(-1, 1, 1, 1) * (cond - uncond)
 
 
-def rescale(guided: Tensor, cond: Tensor, amount: float) -> Tensor:
+def rescale(guided: Tensor, cond: Tensor, amount: float | Sequence[float]) -> Tensor:
     """Bring each row's standard deviation back towards the conditional prediction's (Lin et al. 2024, eq. 15-16).
 
-    amount 0 changes nothing, 1 restores it fully; the paper finds 0.7 good against over-exposure at large w.
+    Predictions are (B, C, h, w); amount is 0 (changes nothing) to 1 (restores it fully), one or one per row. The paper
+    finds 0.7 good against over-exposure at large w.
     """
+    amounts = [amount] * len(guided) if isinstance(amount, int | float) else amount
+    part, rest = (guided.new_tensor(shares).view(-1, 1, 1, 1) for shares in (amounts, [1 - each for each in amounts]))
     dims = tuple(range(1, guided.ndim))
     restored = guided * (cond.std(dims, keepdim=True) / guided.std(dims, keepdim=True))
-    return amount * restored + (1 - amount) * guided
+    return part * restored + rest * guided

@@ -14,20 +14,15 @@ from huggingface_hub import errors, snapshot_download
 
 from . import registry
 from .autoencoder import Autoencoder
-from .checkpoint import AUTOENCODERS, Checkpoint, hub_id_of, network, read_checkpoint, read_json, read_single_file
-from .conditioning import (
-    ClipConditioner,
-    Conditioner,
-    TextReader,
-    ThreeReadersConditioner,
-    TwoClipsConditioner,
-    load_words,
-)
-from .denoisers import Denoiser, SizedUnetDenoiser, TransformerDenoiser, UnetDenoiser
+from .checkpoint import AUTOENCODERS, Checkpoint, network, read_checkpoint, read_json
+from .checks import shown
+from .conditioning import Conditioner, load_words
+from .denoisers import Denoiser
 from .lora import merge_lora, parse_lora
 from .pipeline import LatentDiffusion
 from .placement import Placement
-from .sampling import make_scheduler
+from .sampling import check_scheduler
+from .single_file import hub_id_of, read_single_file
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SHORT = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
@@ -87,14 +82,14 @@ def load(
     autoencoder = load_autoencoder(own_vae, home) if isinstance(own_vae, Path) else Autoencoder(own_vae.to(home))
     for path, weight in loras:
         merge_lora(checkpoint, autoencoder.vae, path, weight)
-    make_scheduler(checkpoint.scheduler_config)
+    check_scheduler(checkpoint.scheduler_config)
     conditioner, denoiser = assemble(checkpoint, autoencoder.factor, dtype, placement)
     if denoiser.in_channels != autoencoder.latent_channels:
         raise ValueError(
             f"vae {vae!r} has {autoencoder.latent_channels} latent channels, the denoiser takes {denoiser.in_channels}"
         )
     if name not in registry.MODELS:
-        spec = _described(spec, checkpoint, denoiser.sample_size * autoencoder.factor)
+        spec = _described(spec, checkpoint, autoencoder.factor)
     conditioner.words = load_words(files[0] / "tokenizer")
     if compiled:
         denoiser.compile()
@@ -104,11 +99,13 @@ def load(
     )
 
 
-def _described(spec: registry.ModelSpec, checkpoint: Checkpoint, side: int) -> registry.ModelSpec:
+def _described(spec: registry.ModelSpec, checkpoint: Checkpoint, factor: int) -> registry.ModelSpec:
     """A stranger's spec: its native size is in its own config; its world too, where it was trained here."""
     world = checkpoint.index.get("_world")
     world = world if world in registry.WORLDS else ""
-    return dataclasses.replace(spec, height=side, width=side, world=world, family=checkpoint.family.name)
+    family = checkpoint.family
+    height, width = family.native_size(checkpoint.parts[family.denoiser_part], factor)
+    return dataclasses.replace(spec, height=height, width=width, world=world, family=family.name)
 
 
 def _read(
@@ -147,25 +144,10 @@ def assemble(
     placement: Placement,
 ) -> tuple[Conditioner, Denoiser]:
     """A family's conditioner and denoiser from the parts of a checkpoint, each where the placement wants it."""
-    parts, family = checkpoint.parts, checkpoint.family
-    name, _ = family.denoiser
-    net = parts[name].to(placement.home)
-    large = dtype == torch.bfloat16 and family.name != "sd"
-    readers = [
-        TextReader(
-            parts[tokenizer],
-            parts[encoder].to(placement.home, torch.bfloat16 if large else torch.float32),
-            ThreeReadersConditioner.T5_TOKENS if encoder == "text_encoder_3" else None,
-        )
-        for encoder, _, tokenizer, _ in family.text
-        if encoder in parts
-    ]
-    if family.name == "sdxl":
-        zeros = bool(checkpoint.index.get("force_zeros_for_empty_prompt", True))
-        return TwoClipsConditioner(*readers, zeros_for_none=zeros), SizedUnetDenoiser(net, factor)
-    if family.name == "sd3":
-        return ThreeReadersConditioner(*readers, width=net.config.joint_attention_dim), TransformerDenoiser(net)
-    return ClipConditioner(*readers), UnetDenoiser(net)
+    family, parts = checkpoint.family, checkpoint.parts
+    net = parts[family.denoiser_part].to(placement.home)
+    encoders = family.text_encoders(parts, placement.home, dtype)
+    return family.conditioner(encoders, checkpoint.index, net), family.denoiser(net, factor)
 
 
 def quiet() -> None:
@@ -239,8 +221,8 @@ def load_autoencoder(folder: Path, device: str = "cpu") -> Autoencoder:
     if not (folder / "config.json").exists():
         raise ValueError(f"vae {str(folder)!r} is no autoencoder folder: it has no config.json")
     class_name = read_json(folder / "config.json").get("_class_name")
-    if class_name not in AUTOENCODERS:
-        raise ValueError(f"vae {str(folder)!r} is a {class_name}; this version takes {', '.join(AUTOENCODERS)}")
+    if not isinstance(class_name, str) or class_name not in AUTOENCODERS:
+        raise ValueError(f"vae {str(folder)!r} is a {shown(class_name)}; this version takes {', '.join(AUTOENCODERS)}")
     return Autoencoder(network(AUTOENCODERS[class_name], folder, torch.float32).to(device))
 
 

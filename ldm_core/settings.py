@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .checks import check_whole
+from .checks import check_text, check_whole, shown
 from .guidance import Guidance
 
 MAX_STEPS = 1000
@@ -58,11 +58,11 @@ class SamplingSettings:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, check_whole(name, getattr(self, name), 1, most))
         if self.scheduler is not None and not isinstance(self.scheduler, str):
-            raise ValueError(f"scheduler must be a name, got {self.scheduler!r}")
+            raise ValueError(f"scheduler must be a name, got {shown(self.scheduler)}")
         if not isinstance(self.guidance, Guidance):
-            raise ValueError(f"guidance must be a Guidance, got {self.guidance!r}")
-        if not isinstance(self.negative_prompt, str):
-            raise ValueError(f"negative_prompt must be text, got {self.negative_prompt!r}")
+            raise ValueError(f"guidance must be a Guidance, got {shown(self.guidance)}")
+        negative = "" if self.negative_prompt is None else check_text("negative_prompt", self.negative_prompt)
+        object.__setattr__(self, "negative_prompt", negative)
 
     @classmethod
     def of(cls, **values: object) -> SamplingSettings:
@@ -73,9 +73,9 @@ class SamplingSettings:
         """The same with other values, by flat names."""
         for name in values:
             if name not in FIELDS:
-                near = difflib.get_close_matches(name, FIELDS, 1)
+                near = difflib.get_close_matches(str(name), FIELDS, 1)
                 hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(FIELDS)}"
-                raise ValueError(f"{name!r} is no setting of a picture{hint}")
+                raise ValueError(f"{shown(name)} is no setting of a picture{hint}")
         of_guidance = {FIELDS[name].name: value for name, value in values.items() if name.startswith(_PREFIX)}
         own: dict[str, Any] = {name: value for name, value in values.items() if not name.startswith(_PREFIX)}
         return dataclasses.replace(self, guidance=dataclasses.replace(self.guidance, **of_guidance), **own)

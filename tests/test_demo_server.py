@@ -91,7 +91,7 @@ def test_the_endpoints_have_names_and_types_that_a_person_can_read(client):
 def test_generate_by_name_gives_a_png_with_its_recipe(client):
     path, words = client.predict(prompt="a red house at night", seed=5, steps=3, api_name="/generate")
     recipe = read_png(path)
-    assert (recipe.prompt, recipe.seed, recipe.steps, recipe.model) == (
+    assert (recipe.prompt, recipe.seed, recipe.settings.steps, recipe.model) == (
         "a red house at night",
         5,
         3,

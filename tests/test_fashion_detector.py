@@ -34,7 +34,7 @@ def test_it_learns_what_the_pictures_show_and_keeps_it_through_its_file(bars, tm
     fashion_detector.load_fashion_detector.cache_clear()
     assert stored.ceiling()[0].value == measured
     assert train_fashion_detector.accuracy(stored, images, labels) == pytest.approx(measured, abs=0.02)
-    features, scores = stored.look(images[:10], ["a t-shirt"] * 9 + ["a house"])
+    features, scores = stored.extract(images[:10], ["a t-shirt"] * 9 + ["a house"])
     reference = load_reference(stored).features
     assert reference.shape == (134, 64) and np.abs(reference[0] - features[0]).max() < 0.05
     assert np.isnan(scores["fashion_accuracy"][9]) and set(scores["fashion_accuracy"][:9]) <= {0.0, 1.0}

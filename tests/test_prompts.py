@@ -1,4 +1,4 @@
-"""Prompt files, scales and the job list."""
+"""Prompt files of every kind."""
 
 from __future__ import annotations
 
@@ -9,32 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.generation.axes import parse_scales
-from evaluation.generation.jobs import list_jobs
 from evaluation.generation.prompts import Prompt, load_prompts
-
-
-@pytest.mark.parametrize(
-    ("text", "scales"),
-    [
-        ("1,2,4,8", (1, 2, 4, 8)),
-        ("1-3(1)", (1, 2, 3)),
-        ("1-2(0.5), 7.5", (1, 1.5, 2, 7.5)),
-        ("1-8[4]", (1, 3.333333, 5.666667, 8)),
-        (" 0 , 0.5 ", (0, 0.5)),
-        ("4,4,1", (4, 1)),
-    ],
-)
-def test_scales_are_read_as_people_write_them(text, scales):
-    assert parse_scales(text) == pytest.approx(scales)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "a", "1,,2", "-1", "nan", "inf", "5-1(1)", "1-8(0)", "1-8[1]", "1-1000(1)", "1;2"]
-)
-def test_other_scales_are_refused_with_an_example(text):
-    with pytest.raises(ValueError, match="1-8\\(1\\)|1 to 64"):
-        parse_scales(text)
 
 
 def write(tmp_path, name, data):
@@ -134,15 +109,3 @@ def test_the_fields_own_prompt_files_load_whole(file, count):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ValueError, match="none.txt cannot be read"):
         load_prompts(tmp_path / "none.txt")
-
-
-def test_a_prompt_keeps_its_seed_at_every_scale_and_repeats_get_others():
-    jobs = list_jobs([Prompt(0, "a cat"), Prompt(1, "a dog"), Prompt(2, "a cat")], [1, 8], 2, run_seed=0)
-    seeds = {(job.prompt.id, job.seed) for job in jobs}
-    assert len(jobs) == 12 and len(seeds) == 6 and len({seed for _, seed in seeds}) == 6
-    assert jobs[0].seed == jobs[1].seed == int.from_bytes(hashlib.sha256(b"0\na cat\n0").digest()[:4], "big")
-    assert len({job.file for job in jobs}) == 12
-
-
-def test_a_seed_given_outright_is_the_images_seed():
-    assert [job.seed for job in list_jobs([Prompt(0, "a cat", seed=5)], [1, 2], 1, run_seed=9)] == [5, 5]

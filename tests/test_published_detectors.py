@@ -54,7 +54,7 @@ def test_clip_score_is_that_of_transformers_own_model(clip, clip_folder, images)
     tokens = clip.tokenizer(["a red house"] * 3, return_tensors="pt")
     with torch.inference_mode():
         cosines = model(**tokens, pixel_values=(images - 0.4) / 0.2).logits_per_image[:, 0] / model.logit_scale.exp()
-    features, scores = clip.look(images, ["a red house"] * 3)
+    features, scores = clip.extract(images, ["a red house"] * 3)
     assert features.shape == (3, 16) and clip.resize == "clean-32, middle square"
     assert scores["clip_score"] == pytest.approx((100 * cosines).clamp(min=0).tolist(), abs=1e-3)
 
@@ -75,7 +75,7 @@ def test_each_score_is_clamped_by_itself_and_equal_directions_score_100(clip, im
     directions = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 2.0]])
     monkeypatch.setattr(clip, "image_features", lambda images: directions)
     monkeypatch.setattr(clip, "text_features", lambda prompts: torch.tensor([[3.0, 0.0]] * 3))
-    assert clip.look(images, ["a"] * 3)[1]["clip_score"] == pytest.approx([100, 0, 0])
+    assert clip.extract(images, ["a"] * 3)[1]["clip_score"] == pytest.approx([100, 0, 0])
 
 
 def test_a_wide_image_is_judged_by_its_middle(clip, images):
@@ -85,7 +85,7 @@ def test_a_wide_image_is_judged_by_its_middle(clip, images):
 
 def test_the_clip_of_cmmd_gives_features_alone(clip_folder, images, monkeypatch):
     monkeypatch.setenv(CMMD[0], str(clip_folder))
-    features, scores = load_cmmd().look(images, [""] * 3)
+    features, scores = load_cmmd().extract(images, [""] * 3)
     assert features.shape == (3, 16) and scores == {}
 
 
@@ -96,7 +96,7 @@ def test_dinov2_gives_the_normalised_class_token(tmp_path, images, monkeypatch):
     model.save_pretrained(tmp_path)
     monkeypatch.setenv(SOURCE[0], str(tmp_path))
     detector = load_dinov2()
-    features, scores = detector.look(images, [""] * 3)
+    features, scores = detector.extract(images, [""] * 3)
     assert features.shape == (3, 24) and scores == {} and detector.resize == "clean-224"
     larger = torch.nn.functional.interpolate(images, (224, 224), mode="bicubic", antialias=True).clamp(0, 1)
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))

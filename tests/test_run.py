@@ -183,7 +183,7 @@ def test_a_folder_with_a_foreign_run_json_is_refused(folder, capsys):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--steps", "0"], "--steps must be from 1"),
+        (["--steps", "0"], "steps must be an integer from 1"),
         (["--guidance-scales", "nan"], "guidance scales must look like"),
         (["--height", "31"], "height must be a positive multiple of 2"),
         (["--scheduler", "heun"], "scheduler must be one of"),
@@ -194,11 +194,14 @@ def test_a_folder_with_a_foreign_run_json_is_refused(folder, capsys):
         (["--seed", "-1"], "--seed must be from 0"),
         (["--limit", "0"], "--limit must be at least 1"),
         (["--guidance-interval", "0.9,0.1"], "guidance_interval"),
-        (["--guidance-interval", "often"], "two numbers"),
+        (["--guidance-interval", "often"], "guidance_interval=often"),
         (["--out", "/dev/null/run"], "cannot be written"),
         (["--device", "moon"], "device 'moon'"),
         (["--reference", "/nowhere"], "--reference /nowhere is no folder of images, nor"),
         (["--recipe", "/nowhere/r.json"], "one of the two"),
+        (["--sweep", "stepz=4"], "'stepz' is none of steps"),
+        (["--sweep", "steps=2", "--sweep", "steps=3"], "two sweeps decide steps"),
+        (["--report-only"], "no image of this run"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_exit_2_and_nothing_written(folder, capsys, more, message):

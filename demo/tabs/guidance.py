@@ -16,12 +16,13 @@ from PIL import Image
 from evaluation.detectors.detector import Detector, load_detector
 from evaluation.generation.axes import parse_scales
 from ldm_core.images import from_pil
-from ldm_core.recipe import recipe_for
+from ldm_core.settings import SamplingSettings
 
 from .. import controls, over_time
-from ..session import Session
+from ..session import Session, size_text
 from ..sweep_grid import SweepCell, cells_of, distance, grid_html, saturation, write_zip
 
+NAMES = ("prompt", "guidance_scales", "seeds", "guidance_schedule", "steps", "model")  # the endpoint's parameters
 PREVIEW_EVERY = 4  # steps
 ALIGNMENT = {"scenes": ("clip_scenes", "scenes"), "fashion": ("fashion_accuracy", "fashion")}  # metric, detector
 WHAT_IT_IS = (
@@ -62,7 +63,7 @@ def build(session: Session) -> None:
         [prompt, scales, seeds, schedule, steps, model],
         [grid, status, chart, keep],
         api_name="sweep",
-        validator=controls.validator(session, functools.partial(problems, session)),
+        validator=controls.validator(session, functools.partial(problems, session), NAMES),
         concurrency_id="device",
         concurrency_limit=1,
         show_progress="minimal",
@@ -85,26 +86,31 @@ def build(session: Session) -> None:
 
 
 def problems(
-    session: Session, prompt: object, scales: object, seeds: object, schedule: object, steps: object, model: object
-) -> list[str]:
-    """What is wrong with each of a visitor's settings, in their order; empty where nothing is."""
-    words = ["", ""]
-    for index, (read, value) in enumerate(((read_scales, scales), (read_seeds, seeds))):
+    session: Session,
+    prompt: object,
+    guidance_scales: object,
+    seeds: object,
+    guidance_schedule: object,
+    steps: object,
+    model: object,
+) -> dict[str, str]:
+    """What is wrong with a visitor's settings, in words by their names; empty where nothing is."""
+    name = model if isinstance(model, str) and model in session.specs else session.model.spec.reference
+    spec = session.specs[name]
+    size, own = (spec.width, spec.height), session.schedulers(name)[0]
+    found = session.problems(prompt, "", 0, steps, 1.0, own, guidance_schedule, size_text(size), model)
+    for asked, read, value in (("guidance_scales", read_scales, guidance_scales), ("seeds", read_seeds, seeds)):
         try:
             read(session, value)
         except ValueError as error:
-            words[index] = str(error)
-    spec = session.specs.get(model if isinstance(model, str) else "", session.model.spec)
-    size = f"{spec.width} x {spec.height}"
-    found = session.problems(prompt, "", 0, steps, 1.0, "ddim", schedule, size, model)
-    checked = [found[0], *words, found[6], found[3], found[8]]
-    if not any(checked):
-        pictures = len(read_scales(session, scales)) * len(read_seeds(session, seeds))
+            found[asked] = str(error)
+    if not found:
+        pictures = len(read_scales(session, guidance_scales)) * len(read_seeds(session, seeds))
         if pictures > session.limits.cells:
-            checked[1] = f"Scales times seeds may be {session.limits.cells} pictures at the most."
-        else:
-            checked[4] = session.too_much(size, steps, pictures)
-    return checked
+            found["guidance_scales"] = f"Scales times seeds may be {session.limits.cells} pictures at the most."
+        elif words := session.too_much(size, steps, pictures):
+            found["steps"] = words
+    return found
 
 
 def choose_model(session: Session, name: str) -> list[object]:
@@ -161,34 +167,25 @@ def handler(session: Session) -> Callable[..., Iterator]:
         request: gr.Request = None,
     ) -> Iterator[tuple]:
         found = problems(session, prompt, guidance_scales, seeds, guidance_schedule, steps, model)
-        yield from controls.in_lane(
-            session,
-            found,
-            4,
-            lambda: draw(
-                session,
-                prompt,
-                read_scales(session, guidance_scales),
-                read_seeds(session, seeds),
-                guidance_schedule,
-                int(steps),
-                model,
-            ),
-            request,
-        )
+
+        def chosen() -> Iterator[tuple]:
+            settings = SamplingSettings.of(steps=int(steps), **over_time.OVER_TIME[guidance_schedule])
+            scales, each = read_scales(session, guidance_scales), read_seeds(session, seeds)
+            return draw(session, prompt, scales, each, settings, model)
+
+        yield from controls.in_lane(session, found, 4, chosen, request)
 
     return sweep
 
 
 def draw(
-    session: Session, prompt: str, scales: list[float], seeds: list[int], schedule: str, steps: int, name: str
+    session: Session, prompt: str, scales: list[float], seeds: list[int], settings: SamplingSettings, name: str
 ) -> Iterator[tuple]:
     """Previews of all cells together, then the pictures with what is measured of them, and a zip."""
     model, began = session.model_of(name), time.perf_counter()
     rows = model.network_rows
-    settings = {"steps": steps, **over_time.OVER_TIME[schedule]}
     each = [scale for scale in scales for _ in seeds]
-    for state in model.denoise(prompt, seeds * len(scales), each, **settings):
+    for state in model.denoise(prompt, seeds * len(scales), each, settings=settings):
         words = controls.step_words(state, began)
         if (state.step + 1) % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:
             cells = cells_of(model.preview(state.clean), scales, seeds)
@@ -198,7 +195,9 @@ def draw(
     session.seconds_per_row[name] = (time.perf_counter() - began) / max(1, model.network_rows - rows)
     cells = measured(model.spec.world, prompt, cells_of(model.decode(state.latent), scales, seeds))
     cells = [
-        dataclasses.replace(cell, recipe=recipe_for(model, prompt, cell.seed, cell.guidance_scale, **settings))
+        dataclasses.replace(
+            cell, recipe=model.recipe(prompt, cell.seed, settings.replaced(guidance_scale=cell.guidance_scale))
+        )
         for cell in cells
     ]
     path = session.scratch.path("sweep.zip")
@@ -236,7 +235,7 @@ def alignment(world: str, prompt: str, pictures: list[Image.Image]) -> dict[str,
     except ValueError:  # CLIP's weights are not on this machine
         return {}
     images = torch.stack([from_pil(picture) for picture in pictures])
-    return {metric: detector.look(images, [prompt] * len(pictures))[1][metric]}
+    return {metric: detector.extract(images, [prompt] * len(pictures))[1][metric]}
 
 
 def chart_of(session: Session, cells: list[SweepCell]) -> gr.LinePlot:

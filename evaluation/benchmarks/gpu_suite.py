@@ -141,6 +141,7 @@ def evaluation_rows(device: str, small: bool) -> Rows:
         run = Run(config, prompts)
         began = time.perf_counter()
         results = run.carry_out()
+        assert results is not None, "one process"
         synchronize()
         took = time.perf_counter() - began
     return [

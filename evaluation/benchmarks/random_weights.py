@@ -12,8 +12,9 @@ from diffusers import AutoencoderKL, DDIMScheduler, EulerDiscreteScheduler, UNet
 from transformers import CLIPTextConfig
 
 from ldm_core.autoencoder import Autoencoder
-from ldm_core.checkpoint import FAMILIES, Checkpoint
+from ldm_core.checkpoint import Checkpoint
 from ldm_core.data import scenes
+from ldm_core.family import FAMILIES
 from ldm_core.loading import assemble
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.placement import Placement

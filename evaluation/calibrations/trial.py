@@ -82,11 +82,11 @@ def summary(kind: str, found: Sequence[Said], truth: float | None) -> dict:
     values = np.array([one.value for one in found if math.isfinite(one.value)])
     centre = truth if truth is not None else float(values.mean()) if len(values) else math.nan
     spread = float(values.std(ddof=1)) if len(values) > 1 else math.nan
-    printed = [one for one in found if one.low is not None and one.high is not None]
+    printed = [(one.low, one.high) for one in found if one.low is not None and one.high is not None]
     edge = 1e-9 * max(1.0, abs(centre))
-    held = [one.low - edge <= centre <= one.high + edge for one in printed]
+    held = [low - edge <= centre <= high + edge for low, high in printed]
     share = float(np.mean(held)) if printed else math.nan
-    errors = [one.se for one in printed if one.se is not None]
+    errors = [one.se for one in found if one.low is not None and one.se is not None]
     return {
         "estimate": kind,
         "truth": centre,
@@ -95,6 +95,6 @@ def summary(kind: str, found: Sequence[Said], truth: float | None) -> dict:
         "coverage_error": 100 * math.sqrt(share * (1 - share) / len(printed)) if printed else math.nan,
         "bias": (float(values.mean()) - centre) / spread if spread else math.nan,
         "error": float(np.mean(errors)) / spread if errors and spread else math.nan,
-        "width": float(np.mean([one.high - one.low for one in printed])) if printed else math.nan,
+        "width": float(np.mean([high - low for low, high in printed])) if printed else math.nan,
         "false": 100 * float(np.mean([one.claims for one in found])) if kind in (PAIRED_NULL, APART_NULL) else math.nan,
     }

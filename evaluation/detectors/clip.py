@@ -72,7 +72,7 @@ class ClipDetector:
         """Whether a prompt is longer than this CLIP reads."""
         return len(self.tokenizer(prompt).input_ids) > self.longest
 
-    def look(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
+    def extract(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
         """Features (B, dimension), and clip_score of each image against its prompt."""
         features = self.image_features(images)
         cosines = F.cosine_similarity(features, self.text_features(prompts))
@@ -82,7 +82,7 @@ class ClipDetector:
 class CmmdDetector(ClipDetector):
     """CLIP for its image features alone."""
 
-    def look(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
+    def extract(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
         """Features (B, dimension); prompts are not read."""
         return self.image_features(images).numpy(), {}
 

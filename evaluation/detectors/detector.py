@@ -4,7 +4,7 @@ name, sha256    what it is, and which weights
 dimension       numbers in a feature
 resize          how images are brought to its size
 features        images (B, 3, H, W) in [0, 1] -> (B, dimension), float32
-look            images and their prompts -> features (B, dimension) and {metric: a score an image, NaN where none}
+extract         images and their prompts -> features (B, dimension) and {metric: a score an image, NaN where none}
 ceiling         what real images score by the metric that has one, and in words what they are; a world's own have it
 """
 
@@ -35,7 +35,7 @@ class Detector(Protocol):
 
     def image_features(self, images: Tensor) -> Tensor: ...
 
-    def look(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]: ...
+    def extract(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]: ...
 
 
 class WorldDetector(Detector, Protocol):

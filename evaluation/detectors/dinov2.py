@@ -38,7 +38,7 @@ class Dinov2Detector:
         pixels = resize(images.to(self.device).float() * 255, INPUT_SIZE) / 255
         return self.model(pixel_values=(pixels - self.mean) / self.std).last_hidden_state[:, 0].float().cpu()
 
-    def look(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
+    def extract(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
         """Features (B, dimension); it knows nothing of prompts."""
         return self.image_features(images).numpy(), {}
 

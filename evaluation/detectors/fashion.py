@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from ldm_core.data import fashion_mnist
 
-from ..statistics import Estimate, estimate
+from ..intervals import Share, wilson
+from ..statistics import Estimate
 from .weights_file import load_weights
 
 WEIGHTS = Path(__file__).parent / "weights" / "fashion_detector" / "model.safetensors"
@@ -61,7 +62,7 @@ class FashionDetector(nn.Module):
         return self.classes(self.image_features(images)).argmax(1).tolist()
 
     @torch.inference_mode()
-    def look(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
+    def extract(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
         """Features (B, 64), and whether each image shows what its prompt names; NaN where it names no clothing."""
         features = self.image_features(images)
         shown, asked = self.classes(features).argmax(1).tolist(), map(fashion_mnist.parse, prompts)
@@ -71,7 +72,8 @@ class FashionDetector(nn.Module):
     def ceiling(self) -> tuple[Estimate, str]:
         """Its own accuracy on the official test set, as measured when it was trained."""
         n, p = self.test_count, self.test_accuracy
-        return estimate(p, n, (p * (1 - p) / n) ** 0.5, n - 1), "the classifier on the official test images"
+        ends = wilson(Share(p, n, n - 1))
+        return Estimate(p, n, (p * (1 - p) / n) ** 0.5, *ends), "the classifier on the official test images"
 
 
 def _block(channels_in: int, channels: int) -> list[nn.Module]:

@@ -209,7 +209,7 @@ class InceptionDetector:
         scaled = levels / 127.5 - 1 if self.mode == "pytorch" else (levels - 128) / 128
         return self.network(scaled).float().cpu()
 
-    def look(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
+    def extract(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
         """Features (B, 2048); it knows nothing of prompts."""
         return self.image_features(images).numpy(), {}
 

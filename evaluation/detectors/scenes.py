@@ -124,7 +124,7 @@ class ScenesDetector(nn.Module):
         return [_scene(answer) for answer in answers]
 
     @torch.inference_mode()
-    def look(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
+    def extract(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
         """Features (B, 64); clip_scenes, 100 times the clamped cosine; scene_accuracy, NaN where a prompt names nothing."""
         features, shown, asked = self.image_features(images), self.read(images), [parse(prompt) for prompt in prompts]
         cosines = 100 * F.cosine_similarity(features, self.text_features(list(prompts))).clamp(min=0)
@@ -137,10 +137,10 @@ class ScenesDetector(nn.Module):
         for start in range(0, CEILING_COUNT, 50):
             pictured = [random_scene(seed) for seed in HELD_OUT_SEEDS[start : start + 50]]
             captions = [caption(scene, start + index) for index, scene in enumerate(pictured)]
-            scores += self.look(from_uint8(np.stack([draw(scene) for scene in pictured])), captions)[1][
+            scores += self.extract(from_uint8(np.stack([draw(scene) for scene in pictured])), captions)[1][
                 "scene_accuracy"
             ]
-        return mean(scores), "real drawings against their own captions"
+        return mean(scores, bounds=(0, 1)), "real drawings against their own captions"
 
 
 def _block(channels_in: int, channels: int, stride: int = 1) -> list[nn.Module]:

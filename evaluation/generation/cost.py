@@ -8,21 +8,35 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from ldm_core.images import to_pil
 from ldm_core.pipeline import LatentDiffusion
 
-from ..report.tables import at_scales
+from ..report.tables import at_conditions
+from .axes import Condition
+from .batches import sample
 from .jobs import Job
 
 LOGS = "cost-*.jsonl"  # a process each
+LOGGED = [
+    "folder",
+    "stage",
+    "guidance_scale",
+    "wording",
+    "images",
+    "seconds",
+    "network_seconds",
+    "rows",
+    "peak_memory_gb",
+]
+KEYS = ["stage", "folder", "guidance_scale", "wording"]
 COLUMNS = [
     "stage",
     "guidance_scale",
@@ -32,6 +46,7 @@ COLUMNS = [
     "images_per_second",
     "network_calls_per_image",
     "peak_memory_gb",
+    "condition",
 ]
 
 
@@ -44,66 +59,89 @@ class Spent:
 
 
 class CostLog:
-    """Appends to one process's log beside the images, so that the sessions of a run add up."""
+    """Appends to a process's logs beside the images in a run's folder, so that the sessions of a run add up."""
 
-    def __init__(self, folder: Path, rank: int = 0):
-        self.path = folder / LOGS.replace("*", str(rank))
+    def __init__(self, out: Path, rank: int = 0):
+        self.out, self.name = out, LOGS.replace("*", str(rank))
 
-    def images(self, batch: Sequence[Job], seconds: float, network_seconds: float, rows: int) -> None:
+    def images(
+        self, model: LatentDiffusion, batch: Sequence[Job], seconds: float, network_seconds: float, rows: int
+    ) -> None:
         """A batch of generated images, its seconds and rows shared out by the network rows that each scale needs."""
-        weights = Counter()
-        for job in batch:
-            weights[job.guidance_scale] += 1 if job.guidance_scale in (0, 1) else 2
-        counts = Counter(job.guidance_scale for job in batch)
-        for scale, count in counts.items():
-            share = weights[scale] / weights.total()
-            self._add("images", count, share * seconds, share * network_seconds, scale, share * rows)
+        counts = Counter(job.condition for job in batch)
+        weights = {condition: count * model.rows_alone(condition.settings) for condition, count in counts.items()}
+        for condition, count in counts.items():
+            share = weights[condition] / sum(weights.values())
+            spent = (count, share * seconds, share * network_seconds, share * rows)
+            self._add("images", condition.folder, *spent, condition)
 
-    def detectors(self, count: int, seconds: float, network_seconds: float) -> None:
-        """Images that a detector has looked at."""
-        self._add("detectors", count, seconds, network_seconds, None, 0.0)
+    def detectors(self, folder: str, count: int, seconds: float, network_seconds: float) -> None:
+        """Images of a folder that went through a detector."""
+        self._add("detectors", folder, count, seconds, network_seconds, 0.0)
 
-    def _add(self, stage: str, images: int, seconds: float, network: float, scale: float | None, rows: float) -> None:
+    def _add(
+        self,
+        stage: str,
+        folder: str,
+        images: int,
+        seconds: float,
+        network: float,
+        rows: float,
+        condition: Condition | None = None,
+    ) -> None:
         row = {
             "stage": stage,
-            "guidance_scale": scale,
+            "guidance_scale": condition.guidance_scale if condition else None,
+            "wording": condition.wording if condition else "",
             "images": images,
             "seconds": seconds,
             "network_seconds": network,
             "rows": rows,
             "peak_memory_gb": peak_memory_gb(),
         }
-        with self.path.open("a", encoding="utf-8") as file:
+        with (self.out / folder / self.name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
 
-def cost_table(folder: Path, calls: Mapping[float, int | None], tables: Spent, summary: pd.DataFrame) -> pd.DataFrame:
-    """A row per scale with what its images cost, over all sessions, and what they are worth; then a row for the
+def cost_table(out: Path, calls: Mapping[Condition, int], tables: Spent, summary: pd.DataFrame) -> pd.DataFrame:
+    """A row per condition with what its images cost, over all sessions, and what they are worth; then a row for the
     detectors and one for the tables, the autoencoder's own figures among them.
 
-    calls are the network rows of one image by itself, at the scales that count; where one is None, the rows that there
-    really were, those that images had in common counted once. `network_seconds` is the part of
+    calls are the network rows of one image by itself, at the conditions that count. `network_seconds` is the part of
     `seconds` spent in the model and the detectors; all else is PNG files, statistics and book-keeping.
     """
-    lines = [line for log in sorted(folder.glob(LOGS)) for line in log.read_text(encoding="utf-8").splitlines()]
-    spent = pd.DataFrame(
-        [json.loads(line) for line in lines if line.endswith("}")],
-        columns=["stage", "guidance_scale", "images", "seconds", "network_seconds", "rows", "peak_memory_gb"],
-    )
-    spent = spent[spent["guidance_scale"].isna() | spent["guidance_scale"].isin(list(calls))]
+    spent = _logged(out, {condition.folder for condition in calls})
+    named = {condition.key: condition for condition in calls}
+    keys = list(zip(spent["folder"], spent["guidance_scale"], spent["wording"]))
+    spent = spent[spent["guidance_scale"].isna() | np.array([key in named for key in keys], bool)]
     sums = {"images": "sum", "seconds": "sum", "network_seconds": "sum", "rows": "sum", "peak_memory_gb": "max"}
-    total = spent.groupby(["stage", "guidance_scale"], dropna=False, sort=False).agg(sums).reset_index()
+    spent.loc[spent["guidance_scale"].isna(), ["folder", "wording"]] = ""
+    total = spent.groupby(KEYS, dropna=False, sort=False).agg(sums).reset_index()
     total["rank"] = total["stage"].map({"images": 0, "detectors": 1})
-    total = total.sort_values(["rank", "guidance_scale"]).drop(columns="rank")
+    total = total.sort_values(["rank", "guidance_scale"], kind="stable").drop(columns="rank").reset_index(drop=True)
     total["images_per_second"] = total["images"] / total["seconds"]
-    known = total["guidance_scale"].map(calls).astype(float)
-    total["network_calls_per_image"] = known.fillna(
-        (total["rows"] / total["images"]).where(total["guidance_scale"].notna())
-    )
-    total.loc[len(total)] = {"stage": "tables", "seconds": tables.seconds, "network_seconds": tables.network_seconds}
-    found = at_scales(summary)
-    worth = found.pivot(index="guidance_scale", columns="metric", values="value")[list(dict.fromkeys(found["metric"]))]
-    return total[COLUMNS].merge(worth, how="left", left_on="guidance_scale", right_index=True)
+    at = [named.get(key) for key in zip(total["folder"], total["guidance_scale"], total["wording"])]
+    total["network_calls_per_image"] = [calls[condition] if condition else float("nan") for condition in at]
+    total["condition"] = [condition.label if condition else "" for condition in at]
+    total.loc[len(total)] = {
+        "stage": "tables",
+        "seconds": tables.seconds,
+        "network_seconds": tables.network_seconds,
+        "condition": "",
+    }
+    found = at_conditions(summary)
+    worth = found.pivot(index="condition", columns="metric", values="value")[list(dict.fromkeys(found["metric"]))]
+    return total[COLUMNS].merge(worth, how="left", left_on="condition", right_index=True)
+
+
+def _logged(out: Path, folders: Iterable[str]) -> pd.DataFrame:
+    """Every line of the logs in a run's image folders."""
+    rows = []
+    for folder in sorted(folders):
+        for log in sorted((out / folder).glob(LOGS)):
+            lines = log.read_text(encoding="utf-8").splitlines()
+            rows += [{"folder": folder, "wording": "{}"} | json.loads(line) for line in lines if line.endswith("}")]
+    return pd.DataFrame(rows, columns=LOGGED)
 
 
 def outside_networks(cost: pd.DataFrame) -> float:
@@ -111,30 +149,27 @@ def outside_networks(cost: pd.DataFrame) -> float:
     return 1 - cost["network_seconds"].sum() / cost["seconds"].sum()
 
 
-def estimate(model: LatentDiffusion, jobs: Sequence[Job], protocol: Mapping) -> tuple[float, int]:
-    """Seconds an image, tried on a batch at a few steps, and the bytes of one PNG."""
-    steps, trial = protocol["steps"], 2
-    size = {name: protocol[name] for name in ("height", "width", "rows_per_call")}
+def estimate(model: LatentDiffusion, jobs: Sequence[Job], batch_size: int) -> tuple[float, int]:
+    """Seconds that jobs would take by themselves, tried on a batch at a few steps, and the bytes of their PNG files."""
+    trial = jobs[:batch_size]
 
-    def draw(count: int) -> Tensor:
-        return model.sample(
-            [job.prompt.text for job in jobs],
-            [job.seed for job in jobs],
-            [job.guidance_scale for job in jobs],
-            steps=count,
-            **size,
-        )
+    def seconds(steps: int) -> float:
+        began = time.perf_counter()
+        sample(model, trial, steps=steps)
+        return time.perf_counter() - began
 
-    draw(1)  # first calls allocate
-    began = time.perf_counter()
-    short = draw(trial)
-    middle = time.perf_counter()
-    draw(2 * trial)
-    step = max(0.0, (time.perf_counter() - middle) - (middle - began)) / trial
-    seconds = (middle - began) + step * (steps - trial)
+    def rows(steps: int) -> int:
+        return sum(model.rows_alone(job.condition.settings.replaced(steps=steps)) for job in trial)
+
+    image = sample(model, trial[:1], steps=1)[0]  # first calls allocate
+    short, long = seconds(2), seconds(4)
+    row = max(0.0, long - short) / max(1, rows(4) - rows(2))
+    rest = max(0.0, short - row * rows(2)) / len(trial)  # of an image: text, decoding
+    counts = Counter(job.condition for job in jobs)
+    total = sum(count * (rest + row * model.rows_alone(one.settings)) for one, count in counts.items())
     buffer = io.BytesIO()
-    to_pil(short[0]).save(buffer, format="PNG")
-    return seconds / len(jobs), buffer.tell()
+    to_pil(image).save(buffer, format="PNG")
+    return total, buffer.tell() * len(jobs)
 
 
 def peak_memory_gb() -> float:

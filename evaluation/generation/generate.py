@@ -17,15 +17,16 @@ from ldm_core.images import load_png, save_png, to_uint8
 from ldm_core.pipeline import LatentDiffusion
 
 from ..processes import Processes
+from .batches import batches, sample
 from .cost import CostLog
 from .jobs import Job
 
 
-def missing(jobs: Sequence[Job], folder: Path) -> list[Job]:
-    """The jobs without a sound image; damaged files are named and will be made again."""
+def missing(jobs: Sequence[Job], out: Path) -> list[Job]:
+    """The jobs without a sound image in a run's folder; damaged files are named and will be made again."""
     absent = []
     for job in jobs:
-        path = folder / job.file
+        path = out / job.file
         if not path.exists():
             absent.append(job)
             continue
@@ -38,19 +39,16 @@ def missing(jobs: Sequence[Job], folder: Path) -> list[Job]:
 
 
 def generate(
-    model: LatentDiffusion,
-    jobs: Sequence[Job],
-    folder: Path,
-    batch_size: int,
-    settings: dict,
-    processes: Processes | None = None,
+    model: LatentDiffusion, jobs: Sequence[Job], out: Path, batch_size: int, processes: Processes | None = None
 ) -> None:
-    """Make the jobs' images in `folder`; settings are those of LatentDiffusion.denoise, the same for all.
+    """Make the jobs' images in a run's folder.
 
-    Of several processes each is given its own jobs; the first shows its progress.
+    Jobs that differ in nothing but prompt, seed and guidance share batches, and there every network row that they have in
+    common. Of several processes each is given its own jobs; the first shows its progress.
     """
     processes = processes or Processes()
-    folder.mkdir(parents=True, exist_ok=True)
+    for job in jobs:
+        (out / job.file).parent.mkdir(parents=True, exist_ok=True)
     terminal = sys.stderr.isatty()
     words = "images" if processes.count == 1 else f"images, 1 of {processes.count} processes"
     bar = tqdm(
@@ -63,22 +61,16 @@ def generate(
         mininterval=0.5 if terminal else 15,
         disable=not processes.first,
     )
-    log, pending = CostLog(folder, processes.rank), []
+    log, pending = CostLog(out, processes.rank), []
     with bar, ThreadPoolExecutor(4) as writers:
-        for start in range(0, len(jobs), batch_size):
-            batch = jobs[start : start + batch_size]
+        for batch in batches(jobs, batch_size):
             began, rows = time.perf_counter(), model.network_rows
-            images = model.sample(
-                [job.prompt.text for job in batch],
-                [job.seed for job in batch],
-                [job.guidance_scale for job in batch],
-                **settings,
-            )
+            images = sample(model, batch)
             drawn = time.perf_counter()
             _finish(pending)  # those of the batch before, written meanwhile
             pixels = to_uint8(images)
-            pending = [writers.submit(save_png, folder / job.file, image) for job, image in zip(batch, pixels)]
-            log.images(batch, time.perf_counter() - began, drawn - began, model.network_rows - rows)
+            pending = [writers.submit(save_png, out / job.file, image) for job, image in zip(batch, pixels)]
+            log.images(model, batch, time.perf_counter() - began, drawn - began, model.network_rows - rows)
             bar.update(len(batch))
         _finish(pending)
 

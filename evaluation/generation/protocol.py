@@ -1,71 +1,61 @@
-"""What a run was made by: everything that changes a pixel, and every other fact that is needed to repeat it."""
+"""What a run's images are made by: everything but prompt, seed and scale that changes a pixel; and its folder's agreement."""
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 import os
-import platform
-from collections.abc import Mapping
-from importlib.metadata import version
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import torch
-
-from ldm_core import arguments
 from ldm_core.pipeline import LatentDiffusion
+from ldm_core.recipe import FORMER
+from ldm_core.settings import SamplingSettings
 
 from ..config import RunConfig
+from ..run_facts import RunFacts
+from .axes import MODEL, Condition
 
-PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pandas", "scipy", "pillow")
+CPU_ROWS = 16  # rows of a network call
+OF_MODEL = ("weights", "steps", "scheduler", "height", "width")  # what another model brings along
 
 
-def protocol_of(config: RunConfig, model: LatentDiffusion) -> dict:
-    """Everything but prompt, seed and scale that changes a pixel; checked on the way."""
-    height, width = config.height or model.height, config.width or model.width
-    arguments.check_size(height, width, model.multiple)
-    arguments.check_scheduler(config.scheduler)
-    arguments.check_guidance(
-        config.guidance_schedule, config.guidance_interval, config.guidance_rescale, config.guidance_until_alike
-    )
-    return {
+def protocol_of(config: RunConfig, settings: SamplingSettings, model: LatentDiffusion) -> dict[str, Any]:
+    """Everything but prompt, seed and guidance scale that changes a pixel; ValueError where the model cannot take it."""
+    rows = 2 * config.batch_size if model.device.type == "cuda" else CPU_ROWS
+    made = model.resolve(settings).resolved(rows_per_call=rows)
+    values = {name: value for name, value in made.stored().items() if name != "guidance_scale"}
+    return values | {
         "weights": model.weights,
-        "steps": config.steps or model.spec.steps,
-        "scheduler": config.scheduler or model.scheduler_name,
-        "height": height,
-        "width": width,
         "dtype": str(model.dtype).removeprefix("torch."),
-        "guidance_schedule": config.guidance_schedule,
-        "guidance_interval": list(config.guidance_interval) if config.guidance_interval else None,
-        "guidance_rescale": config.guidance_rescale,
-        "negative_prompt": config.negative_prompt,
-        "rows_per_call": 2 * config.batch_size if model.device.type == "cuda" else 16,
         "run_seed": config.seed,
-        **_named_where_set(config),
+        **({"compiled": True} if config.compile else {}),  # came later: earlier runs keep their fingerprints
     }
 
 
-def _named_where_set(config: RunConfig) -> dict:
-    """Options that came later: left out where they are not used, so that earlier runs keep their fingerprints."""
-    found = {"compiled": config.compile or None, "guidance_until_alike": config.guidance_until_alike}
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def fingerprint(protocol: Mapping) -> str:
+def fingerprint(protocol: Mapping[str, Any]) -> str:
     """The name of a protocol's image folder."""
     return hashlib.sha256(json.dumps(protocol, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def check_folder(out: Path, protocol: Mapping) -> None:
-    """The folder is new, or holds a run of this protocol; and it can be written. ValueError where not."""
-    known = out / "run.json"
-    if known.exists():
-        before = _stored(known)
+def check_folder(out: Path, protocol: Mapping[str, Any], conditions: Sequence[Condition]) -> RunFacts | None:
+    """The folder is new, or holds a run of this protocol, apart from what is swept there or here; and it can be written.
+
+    What is known of the run that is there; None where there is none. ValueError where it is another.
+    """
+    before = RunFacts.read(out) if (out / "run.json").exists() else None
+    if before is not None:
+        former = {name: before.protocol[name] for name in FORMER if before.protocol.get(name) is not None}
+        if former:
+            raise ValueError(
+                f"--out {out} holds a run with {former}, which is no setting any more; choose another folder"
+            )
+        free = swept(conditions) | swept(before.conditions)
         changed = [
-            f"{key}: {before.get(key)} there, {value} now"
-            for key, value in protocol.items()
-            if before.get(key) != value
+            f"{key}: {_said(before.protocol.get(key))} there, {_said(protocol.get(key))} now"
+            for key in dict.fromkeys([*protocol, *before.protocol])
+            if before.protocol.get(key) != protocol.get(key) and key not in free
         ]
         if changed:
             raise ValueError(
@@ -74,22 +64,15 @@ def check_folder(out: Path, protocol: Mapping) -> None:
     parent = next(folder for folder in [out, *out.absolute().parents] if folder.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise ValueError(f"--out {out} cannot be written: {parent} is no folder that is open to writing")
+    return before
 
 
-def _stored(path: Path) -> dict:
-    """The protocol of a run.json; ValueError where the file is none of ours."""
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))["protocol"])
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
-        raise ValueError(f"--out {path.parent}: its {path.name} was not written by this command") from None
+def _said(value: object) -> str:
+    return "nothing" if value in ("", None) else str(value)
 
 
-def machine() -> dict:
-    """Where and by what a run was made."""
-    return {
-        "threads": torch.get_num_threads(),
-        "machine": platform.processor() or platform.machine(),
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in PACKAGES},
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
+def swept(conditions: Sequence[Condition]) -> set[str]:
+    """The keys of the protocol in which conditions differ among themselves, or might: what their axes decide."""
+    named = {name for condition in conditions for name, _ in condition.values}
+    differing = {name for one in conditions for name in conditions[0].settings.changes(one.settings)}
+    return named | differing | (set(OF_MODEL) if MODEL in named else set())

@@ -1,77 +1,116 @@
-"""Paired differences, each with its error, p value and verdict: guidance scales against each other, or two runs."""
+"""Paired differences, each with its error, p value and verdict: conditions against each other, or two runs."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
-from .. import statistics
-from ..catalogue import DISTANCE, METRICS
-from ..statistics import Estimate
-from .scoring import Distance
+from ..comparisons import (
+    Difference,
+    independent_means,
+    independent_statistics,
+    paired_means,
+    paired_statistics,
+    statements,
+    verdict,
+)
+from ..image_set import ImageSet
+from ..statistics import Bounds, Jackknifed, Mean, Sample
+from .metric import Metric, Row
 
-PAIR = ["prompt_id", "seed"]  # what one image shares with its twin
-COLUMNS = ["difference", "se", "low", "high", "p", "verdict"]
+if TYPE_CHECKING:
+    from .distance import DistanceEstimate
+    from .evidence import Evidence
+
+COLUMNS = ["difference", "se", "low", "high", "confidence", "p", "verdict"]
+PLACES = ["axis", "value_a", "value_b", "condition_a", "condition_b"]
 
 
-def differences(table: pd.DataFrame, found: dict[tuple[str, float], Distance], metrics: Sequence[str]) -> pd.DataFrame:
-    """Every pair of scales by every metric: paired by prompt and seed, p adjusted (Holm) within a metric."""
-    scales = sorted(table["guidance_scale"].unique())
-    by_scale = {scale: part.set_index(PAIR) for scale, part in table.groupby("guidance_scale")}
-    rows = []
+def differences(evidence: Evidence, metrics: Sequence[Metric]) -> pd.DataFrame:
+    """Every two conditions that differ on one axis alone, by every metric: paired by prompt and seed, p and interval
+    adjusted (Holm) within a metric. scale_a and scale_b are the two sides' guidance scales, where the set has them."""
+    images, rows = evidence.images, []
+    scales = _scales(images)
     for metric in metrics:
         pairs = []
-        for a, b in itertools.combinations(scales, 2):
-            if METRICS[metric].kind == DISTANCE:
-                difference = of_distances(found[metric, a], found[metric, b])
-            else:
-                difference = of_means(by_scale[a][metric], by_scale[b][metric])
+        for axis, a, b in neighbours(images):
+            difference = metric.between(evidence, a, evidence, b)
             if difference is not None:
-                pairs.append({"metric": metric, "scale_a": a, "scale_b": b} | difference)
-        names = [(f"w = {pair['scale_a']:g}", f"w = {pair['scale_b']:g}") for pair in pairs]
-        rows += with_verdicts(pairs, metric, names)
-    return pd.DataFrame(rows, columns=["metric", "scale_a", "scale_b", *COLUMNS])
+                known = {"scale_a": scales[a], "scale_b": scales[b]} if scales else {}
+                sides = (images.values(a)[axis], images.values(b)[axis], a, b)
+                pairs.append(({"metric": metric.name} | known | dict(zip(PLACES, (axis, *sides))), difference))
+        rows += with_verdicts(pairs, metric, [(known["condition_a"], known["condition_b"]) for known, _ in pairs])
+    first = ["metric", *(["scale_a", "scale_b"] if scales else [])]
+    return pd.DataFrame(rows, columns=[*first, *COLUMNS, *PLACES])
 
 
-def of_means(first: pd.Series, second: pd.Series) -> dict | None:
+def neighbours(images: ImageSet) -> Iterator[tuple[str, str, str]]:
+    """(axis, condition, condition): every two conditions that differ on one axis alone."""
+    known = {condition: images.values(condition) for condition in images.conditions}
+    for axis in images.axes:
+        for a, b in itertools.combinations(known, 2):
+            if [name for name in images.axes if known[a][name] != known[b][name]] == [axis]:
+                yield axis, a, b
+
+
+def _scales(images: ImageSet) -> dict[str, float]:
+    if "guidance_scale" not in images.table:
+        return {}
+    first = images.table.drop_duplicates("condition")
+    return dict(zip(first["condition"], first["guidance_scale"]))
+
+
+def of_means(first: pd.Series, second: pd.Series, bounds: Bounds | None = None) -> Difference | None:
     """second - first of per-image scores indexed by prompt and seed; images of one prompt are not independent.
 
-    Interval and p are Student's, with an error over prompts.
+    None where images have no seed to be paired by, or the two sides have fewer than two prompts in common.
     """
-    change = (second - first).dropna()
-    prompts = change.index.get_level_values("prompt_id")
+    if not (_pairable(first) and _pairable(second)):
+        return None
+    both = pd.concat([first, second], axis=1, join="inner").dropna()
+    prompts = both.index.get_level_values("prompt_id")
     if len(set(prompts)) < 2:
         return None
-    return _with_p(statistics.mean(change, prompts), len(set(prompts)) - 1)
+    return paired_means(*(Mean.of(both.iloc[:, side], prompts, bounds) for side in (0, 1)))
 
 
-def of_distances(first: Distance, second: Distance) -> dict | None:
+def _pairable(scores: pd.Series) -> bool:
+    return scores.index.is_unique and not scores.index.get_level_values("seed").hasnans
+
+
+def of_distances(first: DistanceEstimate, second: DistanceEstimate) -> Difference | None:
     """second - first of distances to one reference: the same prompts are left out of both in turn."""
-    if not first.left_out or len(first.left_out) != len(second.left_out):
-        return None
-    parts = np.subtract(second.left_out, first.left_out)
-    difference, _ = statistics.jackknife(second.whole - first.whole, parts, first.n)
-    return _with_p(difference, len(parts) - 1)
+    return None if first.prompts != second.prompts else _between(first.sample, second.sample, True)
 
 
-def _with_p(difference: Estimate, freedom: int) -> dict:
-    p = statistics.p_value(difference.value, difference.se, freedom)
-    return {"difference": difference.value, "se": difference.se, "low": difference.low, "high": difference.high, "p": p}
+def unpaired(first: Sample, second: Sample) -> Difference | None:
+    """second - first of samples of other prompts or seeds: their errors add in squares."""
+    return _between(first, second, False)
 
 
-def with_verdicts(pairs: list[dict], metric: str, names: Sequence[tuple[str, str]]) -> list[dict]:
-    """The pairs with p adjusted for their number (Holm), and in words which of the two named is better."""
-    adjusted = statistics.holm([pair["p"] for pair in pairs])
-    return [
-        pair | {"p": p, "verdict": _verdict(pair["difference"], p, METRICS[metric].higher_is_better, *two)}
-        for pair, p, two in zip(pairs, adjusted, names)
-    ]
+def _between(first: Sample | None, second: Sample | None, paired: bool) -> Difference | None:
+    if isinstance(first, Mean) and isinstance(second, Mean):
+        return paired_means(first, second) if paired else independent_means(first, second)
+    if isinstance(first, Jackknifed) and isinstance(second, Jackknifed):
+        return paired_statistics(first, second) if paired else independent_statistics(first, second)
+    return None
 
 
-def _verdict(difference: float, p: float, higher_is_better: bool, first: str, second: str) -> str:
-    if p >= 1 - statistics.CONFIDENCE:
-        return "tied at this n"
-    return f"{second if (difference > 0) == higher_is_better else first} is better"
+def with_verdicts(
+    pairs: Sequence[tuple[Row, Difference]], metric: Metric, names: Sequence[tuple[str, str]]
+) -> list[Row]:
+    """What is known of each pair, with its difference, and in words which of the two named is better.
+
+    p is adjusted for the number of pairs (Holm), and low and high are the interval at the confidence that this leaves: 0 is
+    in it exactly where p is 0.05 or more, and where it is they are tied.
+    """
+    rows = []
+    found = [difference for _, difference in pairs]
+    for (known, difference), stated, two in zip(pairs, statements(found), names):
+        numbers = {"difference": difference.value, "se": difference.se, "low": stated.low, "high": stated.high}
+        words = verdict(difference, stated, metric.higher_is_better, *two)
+        rows.append(known | numbers | {"confidence": stated.confidence, "p": stated.p, "verdict": words})
+    return rows

@@ -8,8 +8,7 @@ import numpy as np
 
 from ..statistics import Jackknifed, Mean
 from .blocks import BLOCKS, Blocks, blocks_of, finite, portions, without_each, without_pairs
-
-NEIGHBOURS = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}  # k of the papers and their programs
+from .metric import NEIGHBOURS
 
 
 class NeighbourReference:

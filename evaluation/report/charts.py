@@ -1,28 +1,39 @@
-"""Small SVG charts: a metric against guidance scale, and distance against fit; 95 % intervals. Text stays text."""
+"""Small SVG charts: a metric against an axis, and distance against fit; 95 % intervals. Text stays text."""
 
 from __future__ import annotations
 
 import html
 import math
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import pandas as pd
 
-from .pareto import Front
+from ..condition import condition_label, shown
+from .pareto import ParetoFront
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 220, 52, 14, 30, 36
 
 
-def chart(rows: pd.DataFrame, metric: str, higher_is_better: bool, line: float | None = None) -> str:
-    """Rows with guidance_scale, value, low, high -> an <svg>; `line` is drawn across, a ceiling."""
-    rows = rows.dropna(subset=["value"]).sort_values("guidance_scale")
+def chart(
+    rows: pd.DataFrame,
+    metric: str,
+    higher_is_better: bool,
+    line: float | None = None,
+    axis: str = "guidance_scale",
+    others: Sequence[str] = (),
+) -> str:
+    """Rows with an axis, value, low, high -> an <svg>, a curve for each value of the other axes; `line` is drawn across,
+    a ceiling."""
+    rows = rows.dropna(subset=["value"])
     known = [*rows["value"], *rows["low"].dropna(), *rows["high"].dropna(), *([line] if line is not None else [])]
     low, high = min(known), max(known)
     margin = 0.08 * (high - low) or 1.0
     low, high = low - margin, high + margin
-    scales = list(rows["guidance_scale"])
+    places = _in_order(rows[axis])
 
-    def x(index: int) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * (index + 0.5) / len(scales)
+    def x(value: object) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * (places.index(value) + 0.5) / len(places)
 
     def y(value: float) -> float:
         return TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
@@ -35,26 +46,50 @@ def chart(rows: pd.DataFrame, metric: str, higher_is_better: bool, line: float |
     if line is not None:
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(line):.1f}" y2="{y(line):.1f}" class="ceiling"/>')
         parts.append(f'<text x="{WIDTH - RIGHT}" y="{y(line) - 4:.1f}" text-anchor="end" class="quiet">ceiling</text>')
-    points = " ".join(f"{x(index):.1f},{y(value):.1f}" for index, value in enumerate(rows["value"]))
-    parts.append(f'<polyline points="{points}" class="curve"/>')
-    for index, (scale, value, bottom, top) in enumerate(zip(scales, rows["value"], rows["low"], rows["high"])):
-        if pd.notna(bottom):
-            parts.append(
-                f'<line x1="{x(index):.1f}" x2="{x(index):.1f}" y1="{y(bottom):.1f}" y2="{y(top):.1f}" class="bar"/>'
-            )
-        parts.append(
-            f'<circle cx="{x(index):.1f}" cy="{y(value):.1f}" r="3.5"><title>w = {scale:g}: {value:.4g}</title></circle>'
-        )
-        parts.append(f'<text x="{x(index):.1f}" y="{HEIGHT - 20}" text-anchor="middle">{scale:g}</text>')
+    curves = [part for _, part in rows.groupby(list(others), sort=False)] if others else [rows]
+    for number, curve in enumerate(curves):
+        parts += _curve(curve, axis, others, x, y, number / max(1, len(curves) - 1))
+    for value in places:
+        words = html.escape(shown(value))
+        parts.append(f'<text x="{x(value):.1f}" y="{HEIGHT - 20}" text-anchor="middle">{words}</text>')
+    title = "guidance scale w" if axis == "guidance_scale" else axis
     parts.append(
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle" class="quiet">guidance scale w</text>'
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle" class="quiet">{html.escape(title)}</text>'
     )
-    label = f'role="img" aria-label="{html.escape(metric)} against guidance scale"'
+    label = f'role="img" aria-label="{html.escape(metric)} against {html.escape(title)}"'
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" {label}>{"".join(parts)}</svg>'
 
 
-def front_chart(front: Front) -> str:
-    """Distance (upwards) against fit (to the right), a labelled point a scale; hollow where another scale beats it."""
+def _curve(
+    rows: pd.DataFrame,
+    axis: str,
+    others: Sequence[str],
+    x: Callable[[object], float],
+    y: Callable[[float], float],
+    shade: float,
+) -> list[str]:
+    """One curve with its points and intervals; the further in its order, the paler."""
+    rows = rows.iloc[np.argsort([x(value) for value in rows[axis]], kind="stable")]
+    points = " ".join(f"{x(place):.1f},{y(value):.1f}" for place, value in zip(rows[axis], rows["value"]))
+    parts = [f'<g style="opacity:{1 - 0.65 * shade:.2f}"><polyline points="{points}" class="curve"/>']
+    for place, (_, row) in zip(rows[axis], rows.iterrows()):
+        if pd.notna(row["low"]):
+            ends = f'y1="{y(row["low"]):.1f}" y2="{y(row["high"]):.1f}"'
+            parts.append(f'<line x1="{x(place):.1f}" x2="{x(place):.1f}" {ends} class="bar"/>')
+        words = html.escape(condition_label({name: row[name] for name in (axis, *others)}))
+        where = f'cx="{x(place):.1f}" cy="{y(row["value"]):.1f}"'
+        parts.append(f'<circle {where} r="3.5"><title>{words}: {row["value"]:.4g}</title></circle>')
+    return [*parts, "</g>"]
+
+
+def _in_order(values: pd.Series) -> list:
+    """The distinct values of an axis: numbers rising, words as they came."""
+    distinct = list(dict.fromkeys(values))
+    return sorted(distinct) if pd.api.types.is_numeric_dtype(values) else distinct
+
+
+def front_chart(front: ParetoFront) -> str:
+    """Distance (upwards) against fit (to the right), a labelled point a condition; hollow where another beats it."""
     points = front.points
 
     def bounds(name: str) -> tuple[float, float]:
@@ -80,15 +115,15 @@ def front_chart(front: Front) -> str:
     path = " ".join(f"{x(row.value_fit):.1f},{y(row.value_distance):.1f}" for row in points.itertuples())
     parts.append(f'<polyline points="{path}" class="curve"/>')
     labels: list[tuple[float, float]] = []
-    for scale, row in points.iterrows():
+    for condition, row in points.iterrows():
         across, down = x(row["value_fit"]), y(row["value_distance"])
         for ends in (("low_fit", "high_fit"), ("low_distance", "high_distance")):
             if pd.notna(row[ends[0]]):
                 one, two = row[ends[0]], row[ends[1]]
                 at = (x(one), x(two), down, down) if ends[0] == "low_fit" else (across, across, y(one), y(two))
                 parts.append('<line x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}" class="bar"/>'.format(*at))
-        hollow = ' class="hollow"' if scale in front.dominated else ""
-        knee = " (knee)" if scale == front.knee else ""
+        hollow = ' class="hollow"' if condition in front.dominated else ""
+        knee = " (knee)" if condition == front.knee else ""
         parts.append(f'<circle cx="{across:.1f}" cy="{down:.1f}" r="4"{hollow}/>')
         # What is dominated lies up and to the left of its betters: its label keeps out of their way.
         left_or_right, step, anchor = (across - 7, 13, ' text-anchor="end"') if hollow else (across + 7, -13, "")
@@ -96,11 +131,13 @@ def front_chart(front: Front) -> str:
         while any(abs(left_or_right - x) < 70 and abs(height - y) < 11 for x, y in labels):
             height += step
         labels.append((left_or_right, height))
-        parts.append(f'<text x="{left_or_right:.1f}" y="{height:.1f}"{anchor}>w = {scale:g}{knee}</text>')
+        parts.append(
+            f'<text x="{left_or_right:.1f}" y="{height:.1f}"{anchor}>{html.escape(str(condition))}{knee}</text>'
+        )
     parts.append(
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle" class="quiet">{front.fit}</text>'
     )
-    label = f'role="img" aria-label="{front.distance} against {front.fit}, a point for each guidance scale"'
+    label = f'role="img" aria-label="{front.distance} against {front.fit}, a point for each condition"'
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" {label}>{"".join(parts)}</svg>'
 
 

@@ -1,9 +1,6 @@
-"""One self-contained HTML file, its style within; and text files written whole or not at all."""
+"""One self-contained HTML file, its style within."""
 
 from __future__ import annotations
-
-import os
-from pathlib import Path
 
 STYLE = """
 :root{--ink:#1c2330;--quiet:#667085;--line:#e4e7ec;--back:#fff;--card:#f8f9fb;--accent:#2f6fde}
@@ -28,10 +25,3 @@ def document(title: str, body: str) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{title}</title><style>{STYLE}</style></head><body><main>{body}</main></body></html>"
     )
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

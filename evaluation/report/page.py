@@ -10,10 +10,11 @@ from pathlib import Path
 import pandas as pd
 
 from ..generation.cost import outside_networks
+from ..run_facts import RunFacts
 from . import charts as plots
 from . import paper, tables
 from .document import document
-from .pareto import Front, find_front
+from .pareto import ParetoFront, find_front
 from .pictures import picture_grids
 
 
@@ -25,10 +26,11 @@ class Results:
     images: pd.DataFrame
     differences: pd.DataFrame
     cost: pd.DataFrame
-    facts: dict
+    facts: RunFacts
+    axes: tuple[str, ...] = ("guidance_scale",)
 
     @functools.cached_property
-    def front(self) -> Front | None:
+    def front(self) -> ParetoFront | None:
         return find_front(self.summary)
 
 
@@ -41,7 +43,7 @@ def markdown(results: Results) -> str:
     if len(by_category):
         parts += ["## By category\n", tables.markdown(by_category)]
     if len(results.differences):
-        parts += ["## Differences between scales\n", tables.markdown(tables.rounded(results.differences))]
+        parts += ["## Differences between conditions\n", tables.markdown(tables.rounded(results.differences))]
     parts += ["## Cost\n", tables.markdown(tables.rounded(results.cost)), _outside(results.cost) + "\n"]
     parts += ["## Methods\n", paper.methods(facts) + "\n", "## LaTeX\n", f"```latex\n{_latex(results)}\n```"]
     return "\n".join(parts) + "\n"
@@ -51,13 +53,15 @@ def page(out: Path, results: Results) -> str:
     """The whole HTML page."""
     facts = results.facts
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in remarks(results))
-    protocol = "".join(f"<dt>{html.escape(str(k))}</dt><dd>{html.escape(str(v))}</dd>" for k, v in _flat(facts))
+    protocol = "".join(
+        f"<dt>{html.escape(str(k))}</dt><dd>{html.escape(str(v))}</dd>" for k, v in _flat(facts.to_json())
+    )
     body = (
         f'<h1>{html.escape(title(facts))}</h1><p class="lead">{html.escape(lead(facts))}</p>'
-        f"<h2>Guidance scales side by side</h2>{tables.summary_html(results.summary)}<ul class='quiet'>{notes}</ul>"
+        f"<h2>Conditions side by side</h2>{tables.summary_html(results.summary)}<ul class='quiet'>{notes}</ul>"
         f'<div class="charts">{"".join(_charts(results))}</div>'
         f"{_category_section(results.summary)}<h2>Pictures</h2>{picture_grids(out, results.images)}"
-        f"<h2>Differences between scales</h2>{tables.as_html(tables.rounded(results.differences))}"
+        f"<h2>Differences between conditions</h2>{tables.as_html(tables.rounded(results.differences))}"
         f"<h2>Cost</h2>{tables.as_html(tables.rounded(results.cost))}<p class='quiet'>{html.escape(_outside(results.cost))}</p>"
         f"<h2>For a paper</h2><details><summary>methods, in a paragraph</summary><pre>{html.escape(paper.methods(facts))}</pre></details>"
         f"<details><summary>the table as LaTeX</summary><pre>{html.escape(_latex(results))}</pre></details>"
@@ -66,46 +70,46 @@ def page(out: Path, results: Results) -> str:
     return document(html.escape(title(facts)), body)
 
 
-def title(facts: dict) -> str:
-    return f"{facts['model']} on {facts['prompts']}"
+def title(facts: RunFacts) -> str:
+    return f"{facts.model} on {facts.prompts}"
 
 
-def lead(facts: dict) -> str:
+def lead(facts: RunFacts) -> str:
     """What was run, in one sentence."""
-    protocol = facts["protocol"]
+    size = f"{facts.setting('width')} x {facts.setting('height')}"
     return (
-        f"{facts['image_count']} images of {protocol['width']} x {protocol['height']} pixels from {facts['prompt_count']} "
-        f"prompts; {protocol['steps']} steps of {protocol['scheduler']}, {protocol['guidance_schedule']} guidance, "
-        f"{protocol['dtype']} on {facts['device']}. ± is one standard error; the same prompt has the same seed at every scale."
+        f"{facts.image_count} images of {size} pixels from {facts.prompt_count} prompts; {facts.setting('steps')} steps of "
+        f"{facts.setting('scheduler')}, {facts.setting('guidance_schedule')} guidance, {facts.protocol['dtype']} on "
+        f"{facts.device}. ± is one standard error; the same prompt has the same seed under every condition."
     )
 
 
 def remarks(results: Results) -> list[str]:
     """What a reader must know before using the numbers."""
     summary, facts, notes = results.summary, results.facts, []
-    if facts["unseen_words"]:
-        most = ", ".join(list(facts["unseen_words"])[:12])
+    if facts.unseen_words:
+        most = ", ".join(list(facts.unseen_words)[:12])
         notes.append(
-            f"{facts['prompts_with_unseen_words']} of {facts['prompt_count']} prompts hold words the model has never "
-            f"seen ({len(facts['unseen_words'])} words, most often: {most})."
+            f"{facts.prompts_with_unseen_words} of {facts.prompt_count} prompts hold words the model has never "
+            f"seen ({len(facts.unseen_words)} words, most often: {most})."
         )
-    if facts["truncated_prompts"]:
+    if facts.truncated_prompts:
         notes.append(
-            f"{facts['truncated_prompts']} prompts are longer than the text encoder reads; their ends were cut off."
+            f"{facts.truncated_prompts} prompts are longer than the text encoder reads; their ends were cut off."
         )
-    for name, count in facts["truncated_by_detectors"].items():
+    for name, count in facts.truncated_by_detectors.items():
         if count:
             notes.append(
-                f"{count} prompts are longer than {facts['detectors'][name]['name']} reads; it scored what it read of them."
+                f"{count} prompts are longer than {facts.detectors[name]['name']} reads; it scored what it read of them."
             )
-    if flat := facts.get("flat_images"):
+    if flat := facts.flat_images:
         notes.append(
             f"{len(flat)} images are of one colour all over, {flat[0]} among them: look at them before the numbers."
         )
     if results.front:
         notes.append(results.front.words())
-    told = summary[summary["note"] != ""].drop_duplicates(["metric", "note"])
-    return notes + [f"{', '.join(rows['metric'])}: {note}" for note, rows in told.groupby("note", sort=False)]
+    noted = summary[summary["note"] != ""].drop_duplicates(["metric", "note"])
+    return notes + [f"{', '.join(rows['metric'])}: {note}" for note, rows in noted.groupby("note", sort=False)]
 
 
 def _outside(cost: pd.DataFrame) -> str:
@@ -115,7 +119,7 @@ def _outside(cost: pd.DataFrame) -> str:
 def _latex(results: Results) -> str:
     summary, facts = results.summary, results.facts
     better = dict(zip(summary["metric"], summary["higher_is_better"]))
-    return paper.latex(tables.side_by_side(summary), better, f"{title(facts)}: {facts['prompt_count']} prompts.")
+    return paper.latex(tables.side_by_side(summary), better, f"{title(facts)}: {facts.prompt_count} prompts.")
 
 
 def _category_section(summary: pd.DataFrame) -> str:
@@ -125,12 +129,16 @@ def _category_section(summary: pd.DataFrame) -> str:
 
 def _charts(results: Results) -> list[str]:
     rows = tables.whole(results.summary)
-    ceilings = rows[rows["guidance_scale"].isna()].set_index("metric")["value"]
+    ceilings = rows[rows["condition"] == ""].set_index("metric")["value"]
+    axis = max(results.axes, key=lambda name: results.images[name].nunique()) if results.axes else "condition"
+    others = [name for name in results.axes if name != axis]
     return [
         *([plots.front_chart(results.front)] if results.front else []),
         *(
-            plots.chart(rows, metric, bool(rows["higher_is_better"].iloc[0]), ceilings.get(f"{metric}_ceiling"))
-            for metric, rows in tables.at_scales(results.summary).groupby("metric", sort=False)
+            plots.chart(
+                rows, metric, bool(rows["higher_is_better"].iloc[0]), ceilings.get(f"{metric}_ceiling"), axis, others
+            )
+            for metric, rows in tables.at_conditions(results.summary).groupby("metric", sort=False)
         ),
     ]
 

@@ -6,37 +6,38 @@ import re
 
 import pandas as pd
 
+from ..condition import shown
+from ..run_facts import RunFacts
+
 ARROWS = {True: r"$\uparrow$", False: r"$\downarrow$"}
 
 
-def methods(facts: dict) -> str:
+def methods(facts: RunFacts) -> str:
     """How the figures came about, in a paragraph."""
-    protocol, versions = facts["protocol"], facts["versions"]
-    guidance = f"{protocol['guidance_schedule']} classifier-free guidance"
-    if protocol["guidance_interval"]:
-        guidance += " in the interval t = {} to {}".format(*protocol["guidance_interval"])
-    if protocol["guidance_rescale"]:
-        guidance += f", rescaled by {protocol['guidance_rescale']:g}"
-    if "guidance_until_alike" in protocol:
-        guidance += f" until the two predictions' cosine exceeds {protocol['guidance_until_alike']:g}"
-    scales = ", ".join(f"{scale:g}" for scale in facts["guidance_scales"])
-    told = (
-        f"We generated {facts['images_per_prompt']} image{'s' * (facts['images_per_prompt'] > 1)} of "
-        f"{protocol['width']} x {protocol['height']} pixels for each of the {facts['prompt_count']} prompts of "
-        f"{facts['prompts']} with {facts['model']} (weights {protocol['weights'][:12]}), {protocol['steps']} steps of "
-        f"{protocol['scheduler']} in {protocol['dtype']}, and {guidance} at scales {scales}. A prompt has the same seed at "
-        f"every scale (run seed {protocol['run_seed']}), so scales are compared pairwise."
+    protocol, versions = facts.protocol, facts.versions
+    guidance = f"{facts.setting('guidance_schedule')} classifier-free guidance"
+    if (interval := facts.setting("guidance_interval")) != "none":
+        guidance += f" in the interval t = {interval.replace(':', ' to ')}"
+    if (rescale := facts.setting("guidance_rescale")) != "0":
+        guidance += f", rescaled by {rescale}"
+    scales = ", ".join(shown(scale) for scale in facts.guidance_scales)
+    written = (
+        f"We generated {facts.images_per_prompt} image{'s' * (facts.images_per_prompt > 1)} of "
+        f"{facts.setting('width')} x {facts.setting('height')} pixels for each of the {facts.prompt_count} prompts of "
+        f"{facts.prompts} with {facts.model} (weights {protocol['weights'][:12]}), {facts.setting('steps')} steps of "
+        f"{facts.setting('scheduler')} in {protocol['dtype']}, and {guidance} at scale{'s' * (len(facts.guidance_scales) > 1)} "
+        f"{scales}. A prompt has the same seed under every condition (run seed {protocol['run_seed']}), so conditions are "
+        "compared pairwise."
     )
     measured = [
-        f"{detector['name']} ({detector['sha256'][:12]}, {detector['resize']})"
-        for detector in facts["detectors"].values()
+        f"{detector['name']} ({detector['sha256'][:12]}, {detector['resize']})" for detector in facts.detectors.values()
     ]
     if measured:
-        told += f" Features and scores are by {', '.join(measured)}."
-    if facts["references"]:
-        words = "; ".join(f"{name}: {reference['words']}" for name, reference in facts["references"].items())
-        told += f" Distances are to reference statistics ({words})."
-    return told + (
+        written += f" Features and scores are by {', '.join(measured)}."
+    if facts.references:
+        words = "; ".join(f"{name}: {reference['words']}" for name, reference in facts.references.items())
+        written += f" Distances are to reference statistics ({words})."
+    return written + (
         " Errors are standard errors: over prompts for means, by a delete-block jackknife over prompts for distances; "
         "p values are adjusted by Holm's method within a metric. "
         f"Software: PyTorch {versions['torch']}, diffusers {versions['diffusers']}, transformers {versions['transformers']}."

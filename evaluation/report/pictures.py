@@ -1,4 +1,4 @@
-"""The report's pictures: prompts down, guidance scales across, each small and within the page."""
+"""The report's pictures: prompts down, conditions across, each small and within the page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def picture_grids(out: Path, images: pd.DataFrame) -> str:
     if metric:
         ranked = images.groupby("prompt_id")[metric].mean().dropna().sort_values(ascending=False, kind="stable")
         parts = [
-            (f"Best by {metric}, mean over scales", list(ranked.index[:third])),
+            (f"Best by {metric}, mean over conditions", list(ranked.index[:third])),
             (f"Worst by {metric}", list(ranked.index[::-1][:third])),
         ]
     parts.append(("By chance", sorted(by_chance)))
@@ -37,17 +37,20 @@ def picture_grids(out: Path, images: pd.DataFrame) -> str:
 
 
 def _picture_grid(out: Path, images: pd.DataFrame, chosen: list[int]) -> str:
-    """Prompts down, scales across; the first seed of each."""
-    first = images[images["prompt_id"].isin(chosen)].drop_duplicates(["prompt_id", "guidance_scale"])
-    scales = sorted(first["guidance_scale"].unique())
-    files = first.set_index(["prompt_id", "guidance_scale"])
+    """Prompts down, conditions across; the first seed of each."""
+    first = images[images["prompt_id"].isin(chosen)].drop_duplicates(["prompt_id", "condition"])
+    across = list(dict.fromkeys(first["condition"]))
+    files = first.set_index(["prompt_id", "condition"])
     rows = []
     for prompt_id in chosen:
+        keys = [(prompt_id, condition) for condition in across]
         cells = "".join(
-            _picture(out / files.loc[(prompt_id, scale), "file"], files.loc[(prompt_id, scale)]) for scale in scales
+            _picture(out / files.loc[key, "file"], files.loc[key]) if key in files.index else "<td></td>"
+            for key in keys
         )
-        rows.append(f"<tr><td>{html.escape(files.loc[(prompt_id, scales[0]), 'prompt'])}</td>{cells}</tr>")
-    head = "<th></th>" + "".join(f"<th>w = {scale:g}</th>" for scale in scales)
+        prompt = next(files.loc[key, "prompt"] for key in keys if key in files.index)
+        rows.append(f"<tr><td>{html.escape(prompt)}</td>{cells}</tr>")
+    head = "<th></th>" + "".join(f"<th>{html.escape(condition)}</th>" for condition in across)
     return f'<div class="scroll"><table class="grid"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
@@ -58,7 +61,7 @@ def _picture(path: Path, scores: pd.Series) -> str:
     buffer = io.BytesIO()
     small.save(buffer, format="WEBP", quality=88)
     source = base64.b64encode(buffer.getvalue()).decode()
-    words = f"{scores['prompt']}, w = {scores.name[1]:g}, seed {scores['seed']}"
+    words = f"{scores['prompt']}, {scores.name[1]}, seed {scores['seed']}"
     return (
         f'<td><img alt="{html.escape(words)}" title="{html.escape(words)}" src="data:image/webp;base64,{source}"></td>'
     )

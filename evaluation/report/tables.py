@@ -1,35 +1,38 @@
-"""summary.csv, and what people read of it: metrics against scales, by category; as text, Markdown and HTML."""
+"""summary.csv, and what people read of it: metrics against conditions, by category; as text, Markdown and HTML."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-COLUMNS = [
-    "model",
-    "prompts",
-    "category",
-    "guidance_schedule",
-    "guidance_scale",
-    "metric",
-    "value",
-    "n",
-    "se",
-    "low",
-    "high",
-    "higher_is_better",
-    "detector",
-    "resize",
-    "note",
-]
+from ..image_set import ImageSet
+
+if TYPE_CHECKING:
+    from ..metrics.metric import Row
+
+COLUMNS = ["metric", "value", "n", "se", "low", "high", "higher_is_better", "detector", "resize", "note"]
+SAME = ("model", "prompts", "guidance_schedule")  # of a run, where they are not swept
 
 
-def summary_table(rows: list[dict], model: str, prompts: str, schedule: str) -> pd.DataFrame:
-    """The rows of summary.csv, tidy: one value each."""
+def summary_table(rows: Sequence[Row], same: Mapping[str, Any], images: ImageSet) -> pd.DataFrame:
+    """The rows of summary.csv, tidy: one value each. `same` holds what is the same for all of them; an axis of the set has
+    a column, and so has the guidance scale wherever the images have one."""
     table = pd.DataFrame(rows)
-    table["model"], table["prompts"], table["guidance_schedule"] = model, prompts, schedule
-    return table[COLUMNS]
+    for name, value in same.items():
+        table[name] = value if name not in table else table[name].fillna(value)
+    kept = images.table.drop_duplicates("condition").set_index("condition")
+    if "guidance_scale" in kept and "guidance_scale" not in table:
+        table["guidance_scale"] = table["condition"].map(kept["guidance_scale"])
+    axes = [name for name in dict.fromkeys(["guidance_scale", *images.axes]) if name not in same]
+    for name in axes:
+        if name not in table:  # no row has a condition
+            table[name] = float("nan")
+    first = [name for name in ("model", "prompts") if name in same]
+    schedule = [name for name in ("guidance_schedule",) if name in same]
+    return table[[*first, "category", *schedule, *axes, *COLUMNS, "condition"]]
 
 
 def whole(summary: pd.DataFrame) -> pd.DataFrame:
@@ -37,18 +40,18 @@ def whole(summary: pd.DataFrame) -> pd.DataFrame:
     return summary[(summary["category"] == "") & summary["value"].notna()]
 
 
-def at_scales(summary: pd.DataFrame) -> pd.DataFrame:
-    """Those of `whole` that belong to a guidance scale."""
-    return whole(summary).dropna(subset=["guidance_scale"])
+def at_conditions(summary: pd.DataFrame) -> pd.DataFrame:
+    """Those of `whole` that belong to a condition."""
+    return whole(summary)[lambda rows: rows["condition"] != ""]
 
 
 def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
-    """Metrics down, guidance scales across, as text with standard errors; what depends on no scale in `all`."""
+    """Metrics down, conditions across, as text with standard errors; what depends on no condition in `all`."""
     rows = whole(summary)
     text = rows.apply(
         lambda row: digits(row["value"], 4) + (f" ± {digits(row['se'], 2)}" if pd.notna(row["se"]) else ""), axis=1
     )
-    across = rows["guidance_scale"].map(lambda scale: "all" if pd.isna(scale) else f"w = {scale:g}")
+    across = rows["condition"].replace("", "all")
     order = [name for name in across.drop_duplicates() if name != "all"] + ["all"] * ("all" in set(across))
     table = pd.DataFrame({"metric": rows["metric"], "across": across, "text": text})
     return (
@@ -60,11 +63,10 @@ def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def categories(summary: pd.DataFrame) -> pd.DataFrame:
-    """Per-image metrics by category of prompts, scales across; empty where the prompts have none."""
+    """Per-image metrics by category of prompts, conditions across; empty where the prompts have none."""
     rows = summary[(summary["category"] != "") & summary["value"].notna()]
     rows = rows.assign(
-        across=[f"w = {scale:g}" for scale in rows["guidance_scale"]],
-        text=[f"{digits(value, 4)} (n = {n})" for value, n in zip(rows["value"], rows["n"])],
+        across=rows["condition"], text=[f"{digits(value, 4)} (n = {n})" for value, n in zip(rows["value"], rows["n"])]
     )
     order = list(dict.fromkeys(rows["across"]))
     return (
@@ -94,12 +96,12 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def summary_html(summary: pd.DataFrame) -> str:
-    """side_by_side as HTML, each metric's best scale marked."""
+    """side_by_side as HTML, each metric's best condition marked."""
     table = side_by_side(summary)
     best = {}
-    for metric, rows in at_scales(summary).groupby("metric"):
+    for metric, rows in at_conditions(summary).groupby("metric"):
         index = rows["value"].idxmax() if rows["higher_is_better"].iloc[0] else rows["value"].idxmin()
-        best[metric] = f"w = {rows.loc[index, 'guidance_scale']:g}"
+        best[metric] = rows.loc[index, "condition"]
     head = "".join(f"<th>{html.escape(name)}</th>" for name in ["", *table.columns])
     body = "".join(
         f"<tr><td>{html.escape(metric)}</td>"
@@ -115,5 +117,5 @@ def summary_html(summary: pd.DataFrame) -> str:
 def as_html(table: pd.DataFrame) -> str:
     """A table of differences, categories or costs in HTML; a word where it is empty."""
     if not len(table):
-        return '<p class="quiet">none: they need two scales and two prompts</p>'
+        return '<p class="quiet">none: they need two conditions and two prompts</p>'
     return f'<div class="scroll">{table.to_html(index=False, border=0)}</div>'

@@ -133,7 +133,7 @@ def start_from(module: nn.ModuleDict, folder: Path) -> None:
     model = load(str(folder), device="cpu", dtype="float32")
     try:
         module["unet"].load_state_dict(model.denoiser.network.state_dict())
-        module["text_encoder"].load_state_dict(model.conditioner.readers[0].encoder.state_dict())
+        module["text_encoder"].load_state_dict(model.conditioner.text_encoders[0].network.state_dict())
     except RuntimeError:
         raise ValueError(f"--init {folder} has another shape than this recipe builds") from None
 
