@@ -150,9 +150,14 @@ def _by_student(value: float, n: int, se: float, freedom: float) -> Difference:
 def _by_shares(
     value: float, n: int, se: float, first: Share, second: Share, correlation: float, width: float
 ) -> Difference:
+    """The wider of two on each side: from the shares' own intervals, which is short where both are skewed alike, and Student's,
+    which is short where they are skewed unlike, and knows nothing where none changes."""
+    freedom = min(first.freedom, second.freedom)
+
     def interval(confidence: float) -> tuple[float, float]:
         low, high = share_difference(first, second, correlation, confidence)
-        return width * low, width * high
+        least, most = student(value, se, freedom, confidence)
+        return max(min(width * low, least), -width), min(max(width * high, most), width)
 
     return Difference(value, n, se or None, interval)
 

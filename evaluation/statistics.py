@@ -50,9 +50,7 @@ class Mean:
     bounds: Bounds | None = None
 
     @classmethod
-    def of(
-        cls, values: Sequence[float], clusters: Sequence[object] | None = None, bounds: Bounds | None = None
-    ) -> Mean:
+    def of(cls, values: ArrayLike, clusters: ArrayLike | None = None, bounds: Bounds | None = None) -> Mean:
         """Clusters by any label; none given, every value is its own. ValueError for values outside the bounds."""
         found = np.asarray(values, np.float64)
         if found.size == 0:
@@ -120,7 +118,7 @@ class Mean:
         return Estimate(self.value, n, se, low + width * ends[0], low + width * ends[1])
 
 
-def mean(values: Sequence[float], clusters: Sequence[object] | None = None, bounds: Bounds | None = None) -> Estimate:
+def mean(values: ArrayLike, clusters: ArrayLike | None = None, bounds: Bounds | None = None) -> Estimate:
     """The mean of values with its error over clusters (prompts); bounds: between which each value must lie, if any."""
     return Mean.of(values, clusters, bounds).estimate()
 
