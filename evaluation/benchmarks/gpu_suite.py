@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ldm_core.data import scenes
 from ldm_core.pipeline import LatentDiffusion
-from ldm_core.sampling import make_scheduler
+from ldm_core.schedulers import make_scheduler
 
 from ..config import RunConfig
 from ..generation.cost import outside_networks, peak_memory_gb

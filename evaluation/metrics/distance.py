@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from ..detectors.references import UNKNOWN
 from ..image_set import ImageSet
 from ..statistics import AT_THIS_N, ITSELF, Estimate, Jackknifed, Sample
 from .blocks import blocks_of
@@ -59,16 +60,18 @@ def estimate_distances(images: ImageSet, features: np.ndarray, target: Target) -
 def distance_rows(metric: Distance, evidence: Evidence) -> list[Row]:
     """Each condition with its jackknife error, and bias-corrected where n allows."""
     rows, dimension = [], evidence.detectors[metric.detector].dimension
+    unknown = [] if evidence.references[metric.detector].known else [f"the reference's {UNKNOWN}"]
     for condition, found in evidence.distances(metric).items():
         values, plain = evidence.images.values(condition), found.estimate(metric.unbiased)
         if plain is None or not np.isfinite(plain.value):
             why = TOO_FEW if plain is None else "too few images, or too few of the reference, for nearest neighbours"
             rows.append(not_computed(metric, why, values, condition))
             continue
-        rows.append(row(metric, plain, values, condition, note=metric.note(found.n, dimension)))
+        note = "; ".join([*filter(None, [metric.note(found.n, dimension)]), *unknown])
+        rows.append(row(metric, plain, values, condition, note=note))
         if found.corrects_bias and isinstance(found.sample, Jackknifed):
             name, better = f"{metric.name}_jackknife", found.sample.corrected_estimate()
-            rows.append(row(metric, better, values, condition, note="bias-corrected", name=name))
+            rows.append(row(metric, better, values, condition, note="; ".join(["bias-corrected", *unknown]), name=name))
     return rows
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from ..comparisons import Difference
+    from ..detectors.references import Reference
     from ..image_set import ImageSet
-    from ..reference import Reference
     from ..statistics import Bounds, Sample
     from .autoencoder import Reconstructions
     from .distance import Target

@@ -11,9 +11,9 @@ import pandas as pd
 
 from ..detectors.detector import Detector
 from ..detectors.feature_cache import SpentLog, extract
+from ..detectors.references import Reference
 from ..image_set import ImageSet
 from ..processes import Processes
-from ..reference import Reference
 from ..statistics import Bounds, Mean, Sample, mean
 from .autoencoder import Reconstructions
 from .differences import differences
