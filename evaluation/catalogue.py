@@ -27,8 +27,8 @@ def _distances(detector: str, frechet: str, kernel: str) -> tuple[Distance, ...]
         FrechetDistance(name=frechet, higher_is_better=False, detector=detector),
         KernelDistance(name=kernel, higher_is_better=False, detector=detector),
         *(
-            Neighbours(name=f"{share}_{detector}", higher_is_better=True, detector=detector, statistic=share)
-            for share in NEIGHBOURS
+            Neighbours(name=f"{share}_{detector}", higher_is_better=True, detector=detector, statistic=share, k=k)
+            for share, k in NEIGHBOURS.items()
         ),
     )
 

@@ -15,6 +15,7 @@ from .statistics import Estimate, Jackknifed, Mean, holm
 
 FEWEST = 3  # prompts, or blocks of them, from which a spread of differences is told
 FEW = "fewer than three prompts: nothing known of the spread"
+EQUAL = "nothing changes in any prompt"
 SAME = "every prompt changes alike: nothing known of the spread"
 
 
@@ -134,6 +135,8 @@ def verdict(
     difference: Difference, statement: Statement, higher_is_better: bool, first: str = "first", second: str = "second"
 ) -> str:
     """In words which of the two named is better."""
+    if difference.note == EQUAL:
+        return "tied at this n: nothing changes in any prompt"
     if statement.is_tied is None:
         return f"not known: {difference.note}"
     if statement.is_tied:
@@ -143,7 +146,7 @@ def verdict(
 
 def _by_student(value: float, n: int, se: float, freedom: float) -> Difference:
     if se <= 1e-12 * max(1.0, abs(value)):  # rounding makes it small, not nothing
-        return Difference(value, n, note=SAME)
+        return Difference(value, n, note=SAME if value else EQUAL)
     return Difference(value, n, se, lambda confidence: student(value, se, freedom, confidence))
 
 

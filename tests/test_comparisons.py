@@ -15,6 +15,7 @@ from evaluation.comparisons import (
     statements,
     verdict,
 )
+from evaluation.intervals import share_difference
 from evaluation.statistics import Jackknifed, Mean
 
 
@@ -51,6 +52,15 @@ def test_bounded_scores_have_nearly_students_error_where_that_holds_and_stay_wit
     assert -1 <= low < high <= 1
 
 
+def test_a_difference_of_shares_is_the_wider_of_newcombes_and_students():
+    first, second = means(2, 24, 0.4, (0, 1))
+    found, plain = paired_means(first, second), paired_means(Mean.of(first.values), Mean.of(second.values))
+    correlation = np.corrcoef(first.values, second.values)[0, 1]
+    newcombes, students = share_difference(first.share, second.share, correlation), plain.interval(0.95)
+    expected = min(newcombes[0], students[0]), max(newcombes[1], students[1])
+    assert found.interval(0.95) == pytest.approx(expected)
+
+
 def test_two_prompts_that_go_from_1_to_0_prove_nothing():
     for bounds in (None, (0, 1)):
         found = paired_means(Mean.of([1.0, 1.0], bounds=bounds), Mean.of([0.0, 0.0], bounds=bounds))
@@ -63,6 +73,12 @@ def test_where_every_prompt_changes_alike_nothing_is_known_of_the_spread():
     values = np.random.default_rng(0).normal(size=20)
     found = paired_means(Mean.of(values), Mean.of(values + 0.1))
     assert found.p is None and "nothing known of the spread" in verdict(found, statements([found])[0], True)
+
+
+def test_what_does_not_change_at_all_is_tied_without_a_p_value():
+    values = np.random.default_rng(0).normal(size=20)
+    found = paired_means(Mean.of(values), Mean.of(values))
+    assert found.p is None and verdict(found, statements([found])[0], True).startswith("tied at this n")
 
 
 def test_other_prompts_on_the_two_sides_are_refused():

@@ -169,10 +169,7 @@ class Neighbours(Distance):
     """One of the four shares by nearest neighbours: `statistic` is its name in neighbours.py."""
 
     statistic: str
-
-    @property
-    def k(self) -> int:
-        return NEIGHBOURS[self.statistic]
+    k: int
 
     @property
     def constants(self) -> dict[str, Any]:
