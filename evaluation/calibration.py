@@ -6,7 +6,8 @@
     python -m evaluation.calibration --out runs/calibration    its table is kept, and going on takes up where it stopped
 
 4 to 96 prompts, 1 and 4 images each. The bar: an interval that is printed holds the truth in 92 % of draws or more, from
-24 prompts on in 98.5 % or less, and where nothing differs at most 5 % say it does; each within two Monte-Carlo errors.
+24 prompts on in 98.5 % or less, and where nothing differs at most 5 % say it does; each within three Monte-Carlo errors, for
+hundreds of rows are looked at.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from .report.tables import markdown
 PROMPTS, IMAGES = (4, 8, 24, 48, 96), (1, 4)
 QUICK_PROMPTS, QUICK_PART = (8, 24), 10  # a tenth of the draws
 LEAST, MOST, MOST_FROM, MOST_FALSE = 92.0, 98.5, 24, 5.0
+CHANCE = 3  # Monte-Carlo errors
 MATTERS = 50.0  # of the draws print an interval, in %: below, those that do are a chosen few
 KEY = ["case", "prompts", "images", "draws"]
 
@@ -66,14 +68,14 @@ def calibrate(
 
 
 def misses(row: pd.Series) -> str:
-    """In words, where a row misses the bar by more than two Monte-Carlo errors; "" where it does not."""
+    """In words, where a row misses the bar by more than chance; "" where it does not."""
     found, intervals = [], row["draws"] * row["printed"] / 100
     if row["printed"] >= MATTERS:
-        if row["coverage"] < LEAST - 2 * _noise(LEAST, intervals):
+        if row["coverage"] < LEAST - CHANCE * _noise(LEAST, intervals):
             found.append("holds too seldom")
-        if row["prompts"] >= MOST_FROM and row["coverage"] > MOST + 2 * _noise(MOST, intervals):
+        if row["prompts"] >= MOST_FROM and row["coverage"] > MOST + CHANCE * _noise(MOST, intervals):
             found.append("wider than it need be")
-    if pd.notna(row["false"]) and row["false"] > MOST_FALSE + 2 * _noise(MOST_FALSE, row["draws"]):
+    if pd.notna(row["false"]) and row["false"] > MOST_FALSE + CHANCE * _noise(MOST_FALSE, row["draws"]):
         found.append("false verdicts")
     return ", ".join(found)
 

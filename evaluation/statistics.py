@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from .intervals import CONFIDENCE, Share, student, wilson
+from .intervals import Share, student, wilson
 
 SECOND_ORDER_AT_MOST = 0.75  # of the jackknife's variance, lest noise leave nothing of it
 Bounds = tuple[float, float]
@@ -253,6 +253,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def p_value(difference: float, se: float, freedom: float) -> float | None:
     """Two-sided, of no difference, by Student's t; None where se is 0: nothing is known of the spread."""
     return float(2 * stats.t.sf(abs(difference / se), freedom)) if se > 0 else None
-
-
-__all__ = ["CONFIDENCE", "Estimate", "Jackknifed", "Mean", "estimate", "holm", "jackknife", "mean", "p_value"]

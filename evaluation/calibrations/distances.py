@@ -71,7 +71,7 @@ class DistanceCase(Case):
     world: World
     other: World
     truth: Callable[[Reference, World], float] | None = None  # of the distance itself, where it can be known
-    draws: int = 150
+    draws: int = 300
 
     @functools.cached_property
     def reference(self) -> Reference:
@@ -184,7 +184,6 @@ def cases() -> tuple[Case, ...]:
             World(drawn, 0.2, 0.7, 1.3),
             World(drawn, 0.4, 0.7, 1.3),
             frechet_truth,
-            300,
         ),
         DistanceCase(
             "frechet, isotropic",
@@ -192,7 +191,6 @@ def cases() -> tuple[Case, ...]:
             World(level, 0.2, 0.7, 1.3),
             World(level, 0.4, 0.7, 1.3),
             frechet_truth,
-            300,
         ),
         DistanceCase(
             "frechet, heavy tails",
@@ -200,7 +198,6 @@ def cases() -> tuple[Case, ...]:
             World(mild, 0.2, 0.7, 1.3, True),
             World(mild, 0.4, 0.7, 1.3, True),
             frechet_truth,
-            300,
         ),
         DistanceCase(
             "kernel",

@@ -33,7 +33,7 @@ class MeanCase(Case):
     mean: float
     other: float
     bounds: Bounds | None = None
-    draws: int = 400
+    draws: int = 1000
 
     @property
     def truths(self) -> dict[str, float]:
