@@ -19,8 +19,9 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from ldm_core.files import whole_file
+from ldm_core.files import write_whole
 
+from . import command
 from .calibrations import distances, means
 from .calibrations.trial import Case, simulate
 from .report.tables import markdown
@@ -52,8 +53,7 @@ def calibrate(
                 rows = pd.DataFrame(simulate(case, p, k, draws, lambda _: bar.update()))
                 table = pd.concat([table, rows], ignore_index=True) if len(table) else rows
                 if file is not None:
-                    with whole_file(file) as partial:
-                        table.to_csv(partial, index=False)
+                    write_whole(file, table.to_csv(index=False, lineterminator="\n"))
             else:
                 bar.update(draws)
     names = {case.name: place for place, case in enumerate(cases)}
@@ -108,36 +108,38 @@ def _cell(row: pd.Series) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """0 when every row is within the bar, 1 when not; 2 for a wrong option."""
-    parser = argparse.ArgumentParser(
-        prog="python -m evaluation.calibration",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = command.parser("evaluation.calibration", __doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the draws at 8 and 24 prompts")
     parser.add_argument("--only", metavar="NAME", help="cases whose names hold this")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="for calibration.csv and calibration.md")
-    arguments = parser.parse_args(argv)
-    cases = [case for case in all_cases() if not arguments.only or arguments.only in case.name]
+    return command.carry_out(parser, argv, work, "stopped; the same command with --out goes on from here")
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The exit code."""
+    known = all_cases()
+    cases = [case for case in known if not arguments.only or arguments.only in case.name]
     if not cases:
-        known = ", ".join(case.name for case in all_cases())
-        parser.exit(2, f"{parser.prog}: error: --only {arguments.only!r} is in no case's name; known: {known}\n")
+        raise ValueError(f"--only {arguments.only!r} is in no case's name; known: {'; '.join(c.name for c in known)}")
     file = None if arguments.out is None else arguments.out / "calibration.csv"
     sizes, part = (QUICK_PROMPTS, QUICK_PART) if arguments.quick else (PROMPTS, 1)
-    try:
-        table = calibrate(cases, sizes, part, file)
-        text = markdown(readable(table))
-        if file is not None:
-            with whole_file(file.with_suffix(".md")) as partial:
-                partial.write_text(text, encoding="utf-8")
-    except (OSError, ValueError) as error:
-        parser.exit(2, f"{parser.prog}: error: {' '.join(str(error).split())}\n")
+    table = calibrate(cases, sizes, part, file)
+    text = markdown(readable(table))
+    if file is not None:
+        write_whole(file.with_suffix(".md"), text)
     print(text)
+    print(outcome(table))
+    return 1 if (table["misses"] != "").any() else 0
+
+
+def outcome(table: pd.DataFrame) -> str:
+    """How many rows are within the bar, and a line for each that is not."""
     missed = table[table["misses"] != ""]
-    print(f"{len(table) - len(missed)} of {len(table)} rows within the bar.")
+    lines = [f"{len(table) - len(missed)} of {len(table)} rows within the bar."]
     for _, row in missed.iterrows():
-        print(f"  {row['case']}, {row['estimate']}, {row['prompts']} x {row['images']}: {row['misses']} ({_cell(row)})")
-    return 1 if len(missed) else 0
+        where = f"{row['case']}, {row['estimate']}, {row['prompts']} x {row['images']}"
+        lines.append(f"  {where}: {row['misses']} ({_cell(row)})")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -211,7 +211,7 @@ def report(runs: Sequence[Finished], table: pd.DataFrame) -> str:
         lines += [values_side_by_side(table).round(5).to_string(), ""]
     shown = table.drop(columns=["baseline", *([] if len(runs) > 2 else ["run"])])
     shown["scale"] = shown["scale"].map(lambda value: "" if pd.isna(value) else f"{value:g}")
-    return "\n".join([*lines, shown.round(5).fillna("").astype(object).to_string(index=False)])
+    return "\n".join([*lines, shown.round(5).astype(object).where(shown.notna(), "").to_string(index=False)])
 
 
 def values_side_by_side(table: pd.DataFrame) -> pd.DataFrame:

@@ -218,11 +218,6 @@ class Jackknifed:
 Sample = Mean | Jackknifed
 
 
-def estimate(value: float, n: int, se: float | None, freedom: int) -> Estimate:
-    """With a Student interval of the given degrees of freedom; without one where there is no error, or it is 0."""
-    return Estimate(value, n, se, *student(value, se, freedom)) if se and freedom >= 1 else Estimate(value, n)
-
-
 def jackknife(whole: float, left_out: Sequence[float], n: int) -> tuple[Estimate, float]:
     """Delete-block jackknife of n values in blocks of one size: the plain value with its error, and the bias-corrected."""
     sizes = np.full(len(left_out), n / len(left_out))

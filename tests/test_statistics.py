@@ -109,7 +109,6 @@ def test_where_n_allows_nothing_there_are_no_bounds_but_a_note():
     assert constant.low is None and constant.se is None and "nothing known of the spread" in constant.note
     infinite = statistics.mean([2.0, float("inf"), 3.0])
     assert infinite.low is None and "not finite" in infinite.note
-    assert statistics.estimate(1.0, 5, 0.0, 4).low is None
 
 
 def test_blocks_of_uneven_size_still_give_a_means_error_and_no_bias():
