@@ -11,7 +11,7 @@ from ..statistics import Jackknifed
 from .blocks import Blocks, blocks_of, finite, without_each
 
 IMAGES_PER_DIMENSION = 6  # effective, of both, from which the corrected distance's interval holds: docs/calibration.md
-ROUNDING = 1e-5  # of the largest variance: what a covariance kept in float32 may lack to be symmetric or positive
+ROUNDING = 1e-5  # of its size: what a covariance kept in float32 may lack to be symmetric or positive
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,6 @@ def _check_moments(mean: np.ndarray, covariance: np.ndarray) -> None:
     if np.abs(covariance - covariance.T).max(initial=0.0) > ROUNDING * largest:
         raise ValueError("covariance is not symmetric")
     try:
-        np.linalg.cholesky(covariance + (ROUNDING * largest + 1e-300) * np.eye(mean.size))
+        np.linalg.cholesky(covariance + (ROUNDING * np.linalg.norm(covariance) + 1e-300) * np.eye(mean.size))
     except np.linalg.LinAlgError:
         raise ValueError("covariance is not positive semidefinite: some variance is negative") from None
