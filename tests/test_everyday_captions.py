@@ -340,7 +340,7 @@ def test_a_thing_that_is_not_there_has_no_atom_right_and_one_too_many_is_extra()
 
 def test_next_to_holds_from_either_side_and_riding_does_not():
     pair = lambda relation, first: Scene(
-        things=tuple(  # noqa: E731  # one line of the test, by a name
+        things=tuple(  # one line of the test, by a name
             Thing(kind, relation=relation if index == first else None, other=1 - index if index == first else None)
             for index, kind in enumerate(("child", "horse"))
         )
