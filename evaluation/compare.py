@@ -79,7 +79,7 @@ def _differences(
     else:
         evidence, others = first.evidence(metric), other.evidence(metric)
         for a, b in matched.items():
-            known |= {"scale": first.images.values(a).get("guidance_scale"), "condition": a}
+            where = {"scale": first.images.values(a).get("guidance_scale"), "condition": a}
             one, two = metric.sample(evidence, a), metric.sample(others, b)
             if one is None or two is None:
                 yield known | where | {"note": "not compared: too few prompts for an error"}, None
