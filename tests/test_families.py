@@ -252,6 +252,7 @@ def test_a_single_file_of_the_authors_layout_draws_what_its_folder_does(request,
     save_file(single_file(name, model), tmp_path / "mine.safetensors")
     again = ldm_core.load(str(tmp_path / "mine.safetensors"), device="cpu", dtype="float32", config=str(folder))
     assert again.spec.name == "mine" and (again.height, again.width) == (32, 32) and again.weights != model.weights
+    assert again.configs == model.configs, "the same folder says how they are drawn"
     pictures = [each.sample(PROMPTS, SEEDS, 3.0, steps=3) for each in (model, again)]
     torch.testing.assert_close(*pictures, atol=1e-5, rtol=0)
 
