@@ -48,6 +48,9 @@ def chart(
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(line):.1f}" y2="{y(line):.1f}" class="ceiling"/>')
         parts.append(f'<text x="{WIDTH - RIGHT}" y="{y(line) - 4:.1f}" text-anchor="end" class="quiet">ceiling</text>')
     curves = [part for _, part in rows.groupby(list(others), sort=False)] if others else [rows]
+    if others:
+        names = html.escape(", ".join(others))
+        parts.append(f'<text x="{WIDTH - RIGHT}" y="16" text-anchor="end" class="quiet">curves: {names}</text>')
     for number, curve in enumerate(curves):
         parts += _curve(curve, axis, others, x, y, number / max(1, len(curves) - 1))
     for value in places:
@@ -80,6 +83,11 @@ def _curve(
         words = html.escape(condition_label({name: row[name] for name in (axis, *others)}))
         where = f'cx="{x(place):.1f}" cy="{y(row["value"]):.1f}"'
         parts.append(f'<circle {where} r="3.5"><title>{words}: {row["value"]:.4g}</title></circle>')
+    if others:
+        last = rows.iloc[-1]
+        words = html.escape(", ".join(shown(last[name]) for name in others))
+        place = f'x="{x(last[axis]) + 6:.1f}" y="{y(last["value"]) + 4:.1f}"'
+        parts.append(f'<text {place} class="quiet">{words}</text>')
     return [*parts, "</g>"]
 
 
