@@ -34,8 +34,7 @@ from .metrics.scoring import gather_evidence, tabulate
 from .metrics.self_check import self_check
 from .paths import portable
 from .processes import Processes
-from .report import page as report
-from .report import tables
+from .report import page, tables
 from .report.page import Results
 from .run_facts import RunFacts, machine
 
@@ -199,8 +198,8 @@ class Run:
             content = getattr(results, name).to_csv(index=False, lineterminator="\n")
             write_whole(self.out / f"{name}.csv", content)
         results.facts.write(self.out)
-        write_whole(self.out / "report.md", report.markdown(results))
-        write_whole(self.out / "report.html", report.page(self.out, results))
+        write_whole(self.out / "report.md", page.markdown(results))
+        write_whole(self.out / "report.html", page.page(self.out, results))
         print("\n" + tables.side_by_side(results.summary).to_string())
         not_computed = results.summary[results.summary["value"].isna()].drop_duplicates(["metric", "note"])
         for note, rows in not_computed.groupby("note", sort=False):

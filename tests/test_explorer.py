@@ -109,7 +109,7 @@ def test_a_reader_swaps_axes_opens_a_picture_and_walks_to_its_neighbour(tmp_path
         page.locator("#explorer td button").first.click()
         large = page.locator("dialog img")
         assert large.get_attribute("src") == "1-0-1-4.png" and "ddim" in page.locator("dialog dl").inner_text()
-        assert page.locator("dialog .near").inner_text().splitlines() == [
+        assert page.locator("dialog .near button").all_inner_texts() == [
             "↓ w = 2: scene_accuracy +0.5",
             "→ steps = 8: the same scores",
         ]
