@@ -33,7 +33,7 @@ def test_a_chart_marks_every_scale_and_draws_the_ceiling_above_them():
 def test_a_second_axis_makes_a_curve_for_each_of_its_values_with_its_name_behind_it():
     points = [(w, steps, 0.5) for w in (1.0, 4.0) for steps in (4, 8)]
     rows = pd.DataFrame(points, columns=["guidance_scale", "steps", "value"]).assign(low=0.4, high=0.6)
-    svg = plots.chart(rows, "scene_accuracy", True, axis="guidance_scale", others=["steps"])
+    svg = charts.chart(rows, "scene_accuracy", True, axis="guidance_scale", others=["steps"])
     assert svg.count("<polyline") == 2 and "curves: steps" in svg and "<title>w = 4, steps = 8: 0.5</title>" in svg
     labels = re.findall(r'y="([0-9.]+)" class="quiet">(4|8)<', svg)
     assert sorted(text for _, text in labels) == ["4", "8"]
