@@ -220,7 +220,9 @@ def cases() -> tuple[Case, ...]:
             World(mild, 0.8, 0.8, 1.2),
         ),
         *(
-            DistanceCase(statistic, functools.partial(NeighbourReference, _points(300, 8, 0), statistic), *worlds)
+            DistanceCase(
+                statistic, functools.partial(NeighbourReference, _points(300, 8, 0), statistic), *worlds, draws=150
+            )
             for statistic, worlds in (("precision", wide), ("recall", near), ("density", wide), ("coverage", near))
         ),
     )
