@@ -28,6 +28,7 @@ from .metrics.metric import Metric, Row, Sample
 
 SAME = ("prompts_sha256", "prompt_count", "images_per_prompt")
 UNPAIRED = "unpaired: the images have other seeds"
+FEW = "unpaired: fewer than two prompts have a value in both"
 
 
 def check_comparable(first: Finished, second: Finished) -> None:
@@ -69,21 +70,25 @@ def _differences(
     if why := obstacle(metric, first, other):
         yield known | {"note": f"not compared: {why}"}
     elif not metric.of_generated:
-        of_first, of_other = (_of_summary(run, metric.name) for run in (first, other))
-        sides = {"value_a": of_first.value, "value_b": of_other.value}
-        yield known | sides | unpaired(of_first, of_other) | {"note": "unpaired: values per image are not kept"}
+        sides = _of_summary(first, metric.name), _of_summary(other, metric.name)
+        yield known | _beside(*sides) | {"note": "unpaired: values per image are not kept"}
     else:
         evidence, others = first.evidence(metric), other.evidence(metric)
         for a, b in matched.items():
+            known |= {"scale": first.images.values(a).get("guidance_scale"), "condition": a}
             one, two = metric.sample(evidence, a), metric.sample(others, b)
-            where = {"scale": first.images.values(a).get("guidance_scale"), "condition": a}
             if one is None or two is None:
-                yield known | where | {"note": "not compared: too few prompts for an error"}
-                continue
-            paired = metric.between(evidence, a, others, b) if first.pairs(a) == other.pairs(b) else None
-            difference = paired if paired is not None else unpaired(one, two)
-            note = "" if paired is not None else UNPAIRED
-            yield known | where | {"value_a": one.value, "value_b": two.value} | difference | {"note": note}
+                yield known | {"note": "not compared: too few prompts for an error"}
+            elif first.pairs(a) != other.pairs(b):
+                yield known | _beside(one, two) | {"note": UNPAIRED}
+            else:
+                paired = metric.between(evidence, a, others, b)
+                yield known | _beside(one, two) | (paired or {}) | {"note": "" if paired else FEW}
+
+
+def _beside(one: Sample, two: Sample) -> Row:
+    """Two values and their unpaired difference."""
+    return {"value_a": one.value, "value_b": two.value} | unpaired(one, two)
 
 
 def obstacle(metric: Metric, first: Finished, other: Finished) -> str | None:

@@ -26,7 +26,8 @@ from tqdm import tqdm
 
 from ldm_core.files import write_whole
 
-from .downloads import NO_DOWNLOADS, Downloads, Remote, cache_folder, download, megabytes, require_room
+from .downloads import NO_DOWNLOADS, Downloads, Remote, cache_folder, megabytes
+from .transfer import download, require_room
 
 URL = "http://images.cocodataset.org"
 VARIABLE = "LDM_COCO_URL"

@@ -119,14 +119,28 @@ def _add_scoring(group: Group) -> None:
 
 
 def fetch_data_sets(arguments: argparse.Namespace, downloads: Downloads) -> None:
-    """Put the files of data sets in the place of their names, fetched by the first process where that is agreed."""
+    """Put the files of data sets in the place of their names, fetched by the first process where that is agreed.
+
+    A rehearsal fetches no photographs: it says what they would be.
+    """
     for option, bring in (("prompts", captions_file), ("reference", photographs_folder)):
         name = str(getattr(arguments, option) or "")
         if name in DATA_SETS and not Path(name).exists():
+            if option == "reference" and arguments.dry_run:
+                arguments.reference = _photographs_here(name)
+                continue
             from .processes import Processes
 
             found = Processes.join().first_then_all(functools.partial(bring, name, downloads))
             setattr(arguments, option, found)
+
+
+def _photographs_here(name: str) -> Path | None:
+    try:
+        return photographs_folder(name)
+    except ValueError as error:
+        print(f"--reference {error}")
+        return None
 
 
 def config_of(arguments: argparse.Namespace, argv: list[str] | None = None) -> RunConfig:
@@ -186,6 +200,7 @@ def prompts_of(arguments: argparse.Namespace, config: RunConfig) -> list[Prompt]
 
 def main(argv: list[str] | None = None) -> int:
     """0 when done, 2 when the command cannot be carried out as given, 3 for a fault, 130 when stopped by Ctrl-C."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # which is read when tokenizers are imported
 
     def work(arguments: argparse.Namespace) -> int:
         downloads = Downloads(arguments.download)
@@ -209,5 +224,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     raise SystemExit(main())

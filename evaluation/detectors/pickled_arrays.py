@@ -95,7 +95,7 @@ _Unpickler: Any = pickle._Unpickler
 class _Arrays(_Unpickler):
     """Anything in a pickle but arrays, numbers, text and plain containers is refused by its name."""
 
-    dispatch: ClassVar[dict] = dict(_Unpickler.dispatch)
+    dispatch: ClassVar[dict[int, Any]] = dict(_Unpickler.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ADMITTED:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ldm_core.settings import FIELDS, SamplingSettings, from_text, to_text
 
-from ..condition import condition_label
+from ..condition import condition_label, shown
 
 _NUMBER = r"\d+(?:\.\d+)?"
 _BY_STEP = re.compile(rf"({_NUMBER})\s*-\s*({_NUMBER})\s*\(\s*({_NUMBER})\s*\)")
@@ -188,6 +188,12 @@ def _part(part: str) -> list[float]:
     elif re.fullmatch(_NUMBER, part) and math.isfinite(float(part)):
         return [float(part)]
     raise ValueError(f"guidance scales must look like 1,2,4,8 or 1-8(1) or 1-8[4], all >= 0; got {part!r}")
+
+
+def setting_in_words(name: str, made: Iterable[Condition]) -> str:
+    """A setting of some conditions as a sentence has it: "20", or "4, 8 or 12" where it was swept."""
+    *before, last = map(shown, dict.fromkeys(as_value(condition.settings[name]) for condition in made))
+    return f"{', '.join(before)} or {last}" if before else last
 
 
 def stored(condition: Condition) -> dict[str, Any]:
