@@ -73,13 +73,13 @@ def _differences(
     if why := obstacle(metric, first, other):
         yield known | {"note": f"not compared: {why}"}, None
     elif not metric.of_generated:
-        one, two = (_of_summary(run, metric.name) for run in (first, other))
-        sides = {"value_a": one.value, "value_b": two.value, "note": "unpaired: values per image are not kept"}
-        yield known | sides, independent_values(one, two)
+        own, their = (_of_summary(run, metric.name) for run in (first, other))
+        sides = {"value_a": own.value, "value_b": their.value, "note": "unpaired: values per image are not kept"}
+        yield known | sides, independent_values(own, their)
     else:
         evidence, others = first.evidence(metric), other.evidence(metric)
         for a, b in matched.items():
-            known |= {"scale": first.images.values(a).get("guidance_scale"), "condition": a}
+            where = {"scale": first.images.values(a).get("guidance_scale"), "condition": a}
             one, two = metric.sample(evidence, a), metric.sample(others, b)
             if one is None or two is None:
                 yield known | where | {"note": "not compared: too few prompts for an error"}, None

@@ -339,12 +339,11 @@ def test_a_thing_that_is_not_there_has_no_atom_right_and_one_too_many_is_extra()
 
 
 def test_next_to_holds_from_either_side_and_riding_does_not():
-    pair = lambda relation, first: Scene(
-        things=tuple(  # one line of the test, by a name
-            Thing(kind, relation=relation if index == first else None, other=1 - index if index == first else None)
-            for index, kind in enumerate(("child", "horse"))
-        )
-    )
+    def pair(relation, first):
+        sides = [(relation, 1 - index) if index == first else (None, None) for index in range(2)]
+        kinds = ("child", "horse")
+        return Scene(things=tuple(Thing(kind, relation=how, other=to) for kind, (how, to) in zip(kinds, sides)))
+
     assert all(right for _, right in judge(pair("next to", 0), pair("next to", 1)))
     assert not all(right for _, right in judge(pair("riding", 0), pair("riding", 1)))
 
