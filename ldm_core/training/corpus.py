@@ -98,5 +98,10 @@ def _fashion(count: int, size: int, folder: Path | None) -> Corpus:
     images, labels = fashion_mnist.pad(images, size)[:count], labels[:count]
     words = {word for label in range(10) for k in range(200) for word in fashion_mnist.caption(label, k).split()}
     coloured = np.repeat(images[..., None], 3, axis=3)
-    return Corpus(coloured, lambda i, k: fashion_mnist.caption(int(labels[i]), i * 1009 + k), sorted(words),
-                  [str(label) for label in range(10)], lambda text: {str(fashion_mnist.parse(text))})  # fmt: skip
+    return Corpus(
+        coloured,
+        lambda i, k: fashion_mnist.caption(int(labels[i]), i * 1009 + k),
+        sorted(words),
+        [str(label) for label in range(10)],
+        lambda text: {str(fashion_mnist.parse(text))},
+    )
