@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ldm_core.guidance import Guidance
+from ldm_core.guidance import SCHEDULES, Guidance
 from ldm_core.settings import FIELDS, SamplingSettings, default, from_text, to_text
 
 
@@ -79,3 +79,10 @@ def test_a_wrong_value_is_refused_by_name_and_value(name, value):
 def test_an_unknown_setting_is_refused_with_the_nearest_one():
     with pytest.raises(ValueError, match="did you mean guidance_scale"):
         SamplingSettings.of(guidence_scale=2)
+
+
+def test_the_help_of_a_setting_lists_every_name_that_it_takes():
+    from ldm_core.schedulers import SCHEDULERS
+
+    for setting, names in (("scheduler", SCHEDULERS), ("guidance_schedule", SCHEDULES)):
+        assert FIELDS[setting].metadata["help"].startswith(", ".join(names))
