@@ -137,3 +137,19 @@ def test_a_value_that_is_not_finite_never_becomes_a_number(n):
     for kind in (KernelReference, lambda features: NeighbourReference(features, "recall")):
         with pytest.raises(ValueError, match="reference: 1 of .* rows"):
             kind(odd)
+
+
+@pytest.mark.parametrize("n", [40, 400])
+def test_each_left_out_block_gives_the_distance_of_what_is_left(n):
+    # 40 samples in 64 dimensions take the way over samples, 400 the way over dimensions.
+    rng = np.random.RandomState(3)
+    moments, x = Moments.of(rng.randn(500, 64)), rng.randn(n, 64) * 1.1 + 0.2
+    reference = FrechetReference(moments.mean, moments.covariance)
+
+    def plainly(kept):
+        part = Moments.of(kept)
+        return reference.distance(part.mean, part.covariance)
+
+    whole, left_out = reference.leave_out(x, blocks(n))
+    assert whole == pytest.approx(plainly(x), rel=1e-6)
+    assert left_out == pytest.approx([plainly(x[blocks(n) != block]) for block in range(5)], rel=1e-6)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from evaluation.metrics.blocks import blocks_of
-from evaluation.metrics.frechet import FrechetReference, Moments
 from evaluation.metrics.neighbours import NEIGHBOURS, NeighbourReference
 
 
@@ -28,22 +27,6 @@ def plainly(statistic, real, fake, k):
         return np.mean([min(apart[i]) <= reach[0][i] for i in range(len(real))])
     held = [sum(apart[i, j] <= reach[0][i] for i in range(len(real))) for j in range(len(fake))]
     return np.mean([count > 0 for count in held]) if statistic == "precision" else np.mean(held) / k
-
-
-@pytest.mark.parametrize("n", [40, 400])
-def test_each_left_out_block_gives_the_distance_of_what_is_left(n):
-    # 40 samples in 64 dimensions take the way over samples, 400 the way over dimensions.
-    rng = np.random.RandomState(3)
-    moments, x = Moments.of(rng.randn(500, 64)), rng.randn(n, 64) * 1.1 + 0.2
-    reference = FrechetReference(moments.mean, moments.covariance)
-
-    def plainly(kept):
-        part = Moments.of(kept)
-        return reference.distance(part.mean, part.covariance)
-
-    whole, left_out = reference.leave_out(x, blocks(n))
-    assert whole == pytest.approx(plainly(x), rel=1e-6)
-    assert left_out == pytest.approx([plainly(x[blocks(n) != block]) for block in range(5)], rel=1e-6)
 
 
 def test_neighbour_statistics_have_their_closed_forms_on_a_line():
