@@ -200,6 +200,7 @@ def prompts_of(arguments: argparse.Namespace, config: RunConfig) -> list[Prompt]
 
 def main(argv: list[str] | None = None) -> int:
     """0 when done, 2 when the command cannot be carried out as given, 3 for a fault, 130 when stopped by Ctrl-C."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # which is read when tokenizers are imported
 
     def work(arguments: argparse.Namespace) -> int:
         downloads = Downloads(arguments.download)
@@ -223,5 +224,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     raise SystemExit(main())

@@ -104,7 +104,8 @@ class Reconstructions:
                 found = values[metric.name]
                 yield row(metric, statistics.mean(found), note=_note(metric.name, found, where))
             else:
-                yield _distance(metric, *(np.concatenate(side) for side in features[metric.name]), where=where)
+                real, again = (np.concatenate(side) for side in features[metric.name])
+                yield _distance(metric, real, again, where=where)
 
 
 def real_images(model: LatentDiffusion, photographs: Path | None, count: int) -> Iterator[Tensor]:
