@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from ldm_core.data import photos
+from ldm_core.images import load_png
 from ldm_core.training.corpus import load_corpus
 
 
@@ -181,6 +182,34 @@ def test_what_stands_beside_the_pixels_of_a_png_cannot_spoil_them(tmp_path, besi
     data = (tmp_path / "n.png").read_bytes()
     (tmp_path / "n.png").write_bytes(data[:33] + beside + data[33:] + b"trailing bytes" * 100)
     assert (np.asarray(photos.open_photo(tmp_path / "n.png")) == COLOURS).all()
+
+
+def test_a_png_without_its_end_is_whole_and_one_with_a_wrong_checksum_is_damaged(tmp_path):
+    Image.fromarray(COLOURS).save(tmp_path / "n.png")
+    data = (tmp_path / "n.png").read_bytes()
+    (tmp_path / "n.png").write_bytes(data[:-12])
+    assert (np.asarray(photos.open_photo(tmp_path / "n.png")) == COLOURS).all()
+    start = data.index(b"IDAT") + 4
+    for place in range(start, len(data) - 12):  # one bit of any byte of the pixels, or of their checksum
+        flipped = bytearray(data)
+        flipped[place] ^= 1
+        (tmp_path / "n.png").write_bytes(flipped)
+        with pytest.raises(ValueError, match=r"n\.png cannot be read"):
+            photos.open_photo(tmp_path / "n.png")
+        with pytest.raises(OSError, match=r"n\.png is no picture that can be read"):
+            load_png(tmp_path / "n.png")
+
+
+def test_the_size_is_known_without_reading_the_pixels(tmp_path):
+    for name in ("s.png", "s.jpg", "s.tif"):
+        for orientation in (1, 6, 3):
+            exif = Image.Exif()
+            exif[0x0112] = orientation
+            Image.fromarray(COLOURS).save(tmp_path / name, exif=exif)
+            assert photos.photo_size(tmp_path / name) == photos.open_photo(tmp_path / name).size
+    (tmp_path / "s.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="it is empty"):
+        photos.photo_size(tmp_path / "s.png")
 
 
 def test_damaged_exif_and_trailing_bytes_do_not_spoil_a_jpeg(tmp_path):

@@ -26,6 +26,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "AVIF", "JPEG2000
 BESIDE = {"__MACOSX", "@eaDir"}  # folders of archives and file servers: previews and resource forks
 PNG_MARK = b"\x89PNG\r\n\x1a\n"
 PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+END = b"\0\0\0\0IEND\xaeB`\x82"
+DAMAGED = "its pixels are damaged: a checksum is wrong"
 TURNING_CHUNK = b"eXIf"
 ORIENTATION = 0x0112  # of EXIF
 TURNS = {
@@ -64,15 +66,29 @@ def open_photo(path: Path) -> Image.Image:
         return _read(path)
     except OSError as error:
         raise ValueError(f"{path} cannot be read as a photograph: {_why(path, error)}") from None
-    except Exception as error:  # what Pillow raises over damaged bytes has no bound: struct.error, IndexError, ...
+    except Exception as error:  # noqa: BLE001  # the library raises what it likes over damaged bytes
         words = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{path} cannot be read as a photograph: {words[:200]}") from None
+
+
+def photo_size(path: Path) -> tuple[int, int]:
+    """Width and height of what `open_photo` gives, from the file's header alone where that is sound; ValueError as there."""
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            turned = picture.format != "TIFF" and _orientation(picture) in range(5, 9)
+            if picture.format != "TIFF":  # a TIFF's turn is known only when it is read
+                return (picture.height, picture.width) if turned else picture.size
+    except Exception:  # noqa: BLE001  # as above; what is wrong is said below
+        pass
+    return open_photo(path).size
 
 
 def _read(path: Path) -> Image.Image:
     try:
         with Image.open(path, formats=FORMATS) as picture:
             picture.load()
+            if picture.format == "PNG" and pixels_of_png(path) is None:
+                raise OSError(DAMAGED)
             return _turned(opaque(picture), _orientation(picture))
     except (ValueError, OSError, SyntaxError):
         pixels = pixels_of_png(path)
@@ -86,7 +102,7 @@ def _orientation(picture: Image.Image) -> int:
     """The camera's, 1 to 8; 1 where EXIF data are absent or damaged, which no pixel is the worse for."""
     try:
         return int(picture.getexif().get(ORIENTATION, 1))
-    except Exception:  # as above
+    except Exception:  # noqa: BLE001  # as above
         return 1
 
 
@@ -95,7 +111,8 @@ def _turned(picture: Image.Image, orientation: int) -> Image.Image:
 
 
 def pixels_of_png(path: Path) -> bytes | None:
-    """A PNG without what stands beside its pixels: notes too long for Pillow, or damaged. None where it is no whole PNG."""
+    """A PNG without what stands beside its pixels: notes too long for Pillow, or damaged. None where it is no PNG, or where a
+    checksum of its pixels is wrong, which Pillow does not always see."""
     if not path.is_file():
         return None
     with path.open("rb") as file:
@@ -111,7 +128,7 @@ def pixels_of_png(path: Path) -> bytes | None:
             kept.append(chunk)
         if kind == b"IEND":
             return b"".join(kept)
-    return None
+    return b"".join([*kept, END]) if len(kept) > 1 and place == len(data) else None
 
 
 def _why(path: Path, error: OSError) -> str:
