@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ldm_core.images import load_png_and_text, save_png, to_uint8
 from ldm_core.pipeline import LatentDiffusion
-from ldm_core.recipe import Recipe
+from ldm_core.recipe import DECIDED, Recipe
 
 from ..processes import Processes
 from .batches import batches, sample
@@ -64,8 +64,9 @@ def _unlike(job: Job, path: Path) -> str:
         recipe = Recipe.from_json(text["recipe"])
     except (KeyError, ValueError):
         return ""
-    drawn = (recipe.prompt, recipe.seed, recipe.settings["guidance_scale"])
-    return "" if drawn == (job.text, job.seed, job.condition.guidance_scale) else "of another prompt, seed or scale"
+    same = (recipe.prompt, recipe.seed) == (job.text, job.seed)
+    same &= all(recipe.settings[name] == settings[name] for name in DECIDED)
+    return "" if same else "of another prompt, seed or setting"
 
 
 def generate(
