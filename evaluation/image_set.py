@@ -55,6 +55,9 @@ class ImageSet:
             if name not in table:
                 table[name] = value
         table = table.drop(columns=[name for name in OPTIONAL if name in table and not any(table[name])])
+        for axis in axes:
+            if table[axis].isna().any():  # a set that was joined with others lacks it
+                table[axis] = table[axis].astype(object).where(table[axis].notna(), "none")
         table["condition"] = [condition_label(dict(zip(axes, values))) for values in _tuples(table, axes)]
         more = [name for name in table if name not in (*FIRST, *axes, "file", *OPTIONAL, "condition")]
         kept = [name for name in OPTIONAL if name in table]

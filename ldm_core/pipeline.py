@@ -92,7 +92,7 @@ class LatentDiffusion:
     @property
     def scheduler_name(self) -> str:
         """The name of the checkpoint's own scheduler: a readable one, or diffusers' class."""
-        return readable_name(make_scheduler(self.scheduler_config))
+        return readable_name(self.scheduler_config["_class_name"])
 
     @property
     def scheduler_names(self) -> list[str]:

@@ -99,7 +99,7 @@ def test_a_plain_run_becomes_a_sweep_in_its_own_folder(sweep):
 
 
 def test_what_is_not_swept_still_has_to_agree(sweep, capsys):
-    run, out = sweep
+    run, _ = sweep
     run("--sweep", "steps=1,2")
     with pytest.raises(SystemExit):
         run("--sweep", "steps=1,2", "--negative-prompt", "blurry")
