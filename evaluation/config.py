@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ldm_core.checks import check_real, check_whole
 from ldm_core.registry import MODELS, find
 from ldm_core.settings import SamplingSettings
 
+from .bounds import MOST_IMAGES
 from .catalogue import RESIZE_MODES, check
 from .data_sets import DATA_SETS
 from .detectors.reference_files import SUFFIXES
@@ -50,10 +53,13 @@ class RunConfig:
         """Check what needs no model; the rest is checked when the model is loaded, before the first picture."""
         for name in ("limit", "images_per_prompt", "batch_size"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"--seed must be from 0 to {2**32 - 1}, got {self.seed}")
+            if value is not None:
+                whole = check_whole(f"--{name.replace('_', '-')}", value, 1, MOST_IMAGES)
+                object.__setattr__(self, name, whole)
+        object.__setattr__(self, "seed", check_whole("--seed", self.seed, 0, 2**32 - 1))
+        if self.guidance_scales is not None:
+            scales = tuple(check_real("--guidance-scales", w, 0, math.inf) for w in self.guidance_scales)
+            object.__setattr__(self, "guidance_scales", scales)
         if self.reference is not None and not self.reference.is_dir():
             if self.reference.suffix.lower() not in SUFFIXES:
                 raise ValueError(

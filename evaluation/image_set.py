@@ -27,6 +27,7 @@ import pandas as pd
 from ldm_core.data.photos import photo_files
 
 from .condition import condition_label
+from .run_folder import read_table
 
 PAIR = ["prompt_id", "seed"]  # what an image shares with its twin under another condition
 FIRST = ["prompt_id", "prompt", "category", "seed"]  # columns before the axes
@@ -74,13 +75,9 @@ class ImageSet:
 
         ValueError where the folder holds no such table.
         """
-        try:
-            table = pd.read_csv(run / "images.csv")
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{run} is no finished run: {error}") from None
-        missing = [name for name in ("file", "prompt_id") if name not in table]
-        if missing:
-            raise ValueError(f"{run / 'images.csv'} has no column {missing[0]!r}")
+        table = read_table(run / "images.csv", ("file", "prompt_id"), ("prompt_id", "seed"))
+        if not all(isinstance(file, str) for file in table["file"]):
+            raise ValueError(f"{run} is no finished run: images.csv has a row without its file")
         table["category"] = table["category"].astype(object).fillna("") if "category" in table else ""
         if axes is None:
             axes = [name for name in ("guidance_scale",) if name in table]

@@ -129,8 +129,9 @@ def read_png(path: Path) -> Recipe:
         with Image.open(path) as picture:
             picture.load()
             text = getattr(picture, "text", {})
-    except (UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = "it is no picture" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())
+    except Exception as error:  # noqa: BLE001  # the library raises what it likes over damaged bytes
+        words = " ".join((getattr(error, "strerror", None) or str(error) or type(error).__name__).split())
+        reason = "it is no picture" if isinstance(error, UnidentifiedImageError) else words[:200]
         raise ValueError(f"{path} cannot be read: {reason}") from None
     if "recipe" not in text:
         raise ValueError(f"{path} carries no recipe")

@@ -139,27 +139,39 @@ def _pixels(path: Path) -> np.ndarray:
 
 
 def _gather(cache: Path, who: str) -> None:
-    """Put the parts that processes have left beside a cache into it."""
+    """Put the parts that processes have left beside a cache into it; one that holds nothing of use is removed."""
     left = sorted(cache.parent.glob(f"{cache.stem}.*.part"))
     known = read_cache(cache, who)
     for part in left:
         known |= read_cache(part, who)
-    if left:
+    if left and known:
         _write_cache(cache, who, known)
+    elif not known:
+        cache.unlink(missing_ok=True)
     for part in left:
         part.unlink()
 
 
 def read_cache(path: Path, who: str) -> dict[str, Extracted]:
-    """What a cache holds by an image's key; empty where there is none, or another detector's."""
+    """What a cache holds by an image's key; empty where there is none, or another detector's, or a damaged one: what it held
+    is extracted again. ValueError where a folder stands in its place."""
     if not path.exists():
         return {}
-    with np.load(path) as stored:
-        if str(stored["detector"]) != who:
-            return {}
-        metrics = stored["metrics"].tolist()
-        scores = (dict(zip(metrics, row)) for row in stored["scores"].tolist())
-        return dict(zip(stored["files"].tolist(), zip(stored["features"], scores)))
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder where features are kept; move it away")
+    try:
+        with np.load(path) as stored:
+            if str(stored["detector"]) != who:
+                return {}
+            files, metrics = stored["files"].tolist(), stored["metrics"].tolist()
+            features, scores = np.asarray(stored["features"], np.float32), np.asarray(stored["scores"], np.float64)
+    except Exception as error:  # noqa: BLE001  # zip, pickle and numpy raise what they like over damaged bytes
+        print(f"damaged, extracted again: {path} ({type(error).__name__})")
+        return {}
+    if features.ndim != 2 or scores.shape != (len(files), len(metrics)) or len(features) != len(files):
+        print(f"damaged, extracted again: {path} (its arrays do not belong together)")
+        return {}
+    return dict(zip(files, zip(features, (dict(zip(metrics, row)) for row in scores.tolist()))))
 
 
 def _write_cache(path: Path, who: str, known: dict[str, Extracted]) -> None:
