@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
@@ -79,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
     build(session).launch(server_name=arguments.host, server_port=arguments.port, **launch_options())
 
 
-def launch_options() -> dict[str, object]:
+def launch_options() -> dict[str, Any]:
     """How the page is served wherever it is: by the guard, in its own looks, telling nobody anything."""
     return {
         "theme": theme(),

@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
@@ -18,7 +19,11 @@ from . import over_time
 from .session import Session, size_text, sizes
 
 FIRST_SEED = 7
-QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}  # of events that only tidy the page
+QUIET: dict[str, Any] = {
+    "queue": False,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}  # of events that only tidy the page
 # By the world that a model was made for; a model of none of them gets a prompt that any can draw.
 EXAMPLES = {
     "scenes": [

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
 from ldm_core import guidance
 from ldm_core.settings import SamplingSettings
 
 # "interval" costs a fifth fewer network rows and no accuracy: `python -m evaluation.benchmark --suite less-work`.
-OVER_TIME: dict[str, dict[str, object]] = {
+OVER_TIME: dict[str, dict[str, Any]] = {
     name: {"guidance_schedule": name, "guidance_interval": None} for name in guidance.SCHEDULES
 } | {"interval": {"guidance_schedule": "constant", "guidance_interval": (0.2, 0.8)}}
 

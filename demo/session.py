@@ -7,7 +7,9 @@ import math
 import threading
 import time
 from collections import defaultdict, deque
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import ldm_core
 from ldm_core.autoencoder import Autoencoder
@@ -42,7 +44,7 @@ class Limits:
 
 def limits_of(text: str) -> Limits:
     """Limits from "steps=50,cells=16"; ValueError in one line for a name or a value that makes no sense."""
-    kinds = {field.name: type(field.default) for field in dataclasses.fields(Limits)}
+    kinds: dict[str, type] = {field.name: type(field.default) for field in dataclasses.fields(Limits)}
     values = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = (side.strip() for side in part.partition("="))
@@ -104,12 +106,12 @@ class Session:
         prompt: object,
         negative_prompt: object,
         seed: object,
-        steps: object,
+        steps: Any,
         guidance_scale: object,
         scheduler: object,
         guidance_schedule: object,
-        size: object,
-        model: object,
+        size: Any,
+        model: Any,
     ) -> dict[str, str]:
         """What is wrong with a visitor's settings, in words by their names; empty where nothing is."""
         limits = self.limits
@@ -205,11 +207,11 @@ def _text(value: object, longest: int, name: str) -> str:
 
 
 def _number(value: object, low: float, high: float, name: str, whole: bool = False) -> str:
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if fits and low <= value <= high and not (whole and value != int(value)):
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    if low <= number <= high and not (whole and number != int(number)):  # no NaN is
         return ""
     return f"{name} must be a {'whole ' if whole else ''}number from {low:g} to {int(high)}."
 
 
-def _one_of(value: object, known: object, name: str) -> str:
+def _one_of(value: object, known: Collection[str], name: str) -> str:
     return "" if isinstance(value, str) and value in known else f"{name} must be one of {', '.join(known)}."

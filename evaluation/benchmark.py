@@ -95,7 +95,7 @@ def cold_start(name: str, device: str | None) -> float:
 def processor() -> str:
     """The processor's name, as far as the system tells."""
     try:
-        lines = open("/proc/cpuinfo", encoding="utf-8").read().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()

@@ -9,6 +9,8 @@ from ldm_core.registry import MODELS, find
 from ldm_core.settings import SamplingSettings
 
 from .catalogue import RESIZE_MODES, check
+from .data_sets import DATA_SETS
+from .detectors.reference_files import SUFFIXES
 from .generation.axes import Axis, Condition, conditions, scale_axis
 
 SCALES = (1.0, 2.0, 4.0, 8.0)  # where nothing else is asked for
@@ -35,7 +37,9 @@ class RunConfig:
     device: str | None = None
     dtype: str | None = None
     metrics: tuple[str, ...] | None = None  # None: those of the model's world, as far as they can run
-    reference: Path | None = None  # a folder of images, or a file of statistics; None: what ships with the detector
+    # A folder of images, or a file of statistics; None: what ships with the detector, or pictures of the model's world.
+    reference: Path | None = None
+    download: str = "ask"  # whether what is missing is fetched: see downloads.py
     resize: str = "clean"  # how images are brought to Inception's size; see detectors/resize.py
     out: Path | None = None  # None: runs/<model>-<prompt file's stem>
     dry_run: bool = False
@@ -50,8 +54,14 @@ class RunConfig:
                 raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"--seed must be from 0 to {2**32 - 1}, got {self.seed}")
-        if self.reference is not None and not (self.reference.is_dir() or self.reference.suffix == ".npz"):
-            raise ValueError(f"--reference {self.reference} is no folder of images, nor a .npz file of statistics")
+        if self.reference is not None and not self.reference.is_dir():
+            if self.reference.suffix.lower() not in SUFFIXES:
+                raise ValueError(
+                    f"--reference {self.reference} is no folder of images, nor a file of statistics ({', '.join(SUFFIXES)}), "
+                    f"nor a data set ({', '.join(DATA_SETS)})"
+                )
+            if not self.reference.is_file():
+                raise ValueError(f"--reference {self.reference} is not there")
         if self.resize not in RESIZE_MODES:
             raise ValueError(f"--resize must be one of {', '.join(RESIZE_MODES)}, got {self.resize!r}")
         check(self.metrics or ())

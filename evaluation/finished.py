@@ -14,11 +14,12 @@ from ldm_core.settings import FIELDS
 
 from .detectors.detector import load_detector
 from .detectors.feature_cache import cache_file, identity, read_cache
+from .detectors.reference_sources import load_reference
+from .detectors.references import stored_reference
 from .generation.axes import MODEL, WORDING, as_value
 from .image_set import PAIR, ImageSet
 from .metrics.evidence import Evidence
 from .metrics.metric import Metric
-from .reference import load_reference, stored_reference
 from .run_facts import RunFacts
 
 OF_COMMAND = ("run_seed", "compiled")  # of the protocol, beside the settings

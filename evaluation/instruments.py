@@ -7,19 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from .detectors.detector import Detector, load_detector
+from .detectors.reference_files import read_stored
+from .detectors.reference_sources import load_reference
+from .detectors.references import Reference
+from .downloads import NO_DOWNLOADS, Downloads
 from .image_set import ImageSet
 from .metrics.autoencoder import AutoencoderDetector, Reconstructions
 from .metrics.metric import Metric
 from .paths import without_home
 from .processes import Processes
-from .reference import Reference, load_reference
 
 
 class Instruments:
     """Made ready before anything is computed; only what the metrics need is loaded.
 
     A metric `asked_for` stops the command where it cannot be computed (ValueError); one of the defaults is noted in
-    `obstacles`, with the reason. Only what is asked for is downloaded.
+    `obstacles`, with the reason. A detector that is missing is fetched where `downloads` agrees.
     """
 
     def __init__(
@@ -35,13 +38,18 @@ class Instruments:
         autoencoder: Reconstructions | None = None,
         processes: Processes | None = None,
         measure_references: bool = True,
+        world: str = "",
+        downloads: Downloads = NO_DOWNLOADS,
     ):
-        """`kept` is a folder for the references made of `reference`; without `measure_references` a folder of images that
-        would have to be looked at first is passed over."""
+        """`kept` is a folder for the references made of `reference`; without `measure_references` one that would have to be
+        made of images first is passed over. `world` is what the model draws: its pictures are the reference where there is
+        no other."""
         self.metrics, self.images, self.asked_for = list(metrics), images, asked_for
         self.source, self.kept, self.measure_references = reference, kept, measure_references
         self.resize, self.device, self.autoencoder = resize, device, autoencoder
-        self.processes = processes or Processes()
+        self.processes, self.world, self.downloads = processes or Processes(), world, downloads
+        if reference is not None and not reference.is_dir():
+            read_stored(reference)  # a damaged one stops the command, whatever the metrics are
         self.detectors: dict[str, Detector] = {}
         self.references: dict[str, Reference] = {}
         self.obstacles: dict[str, str] = {}
@@ -94,14 +102,15 @@ class Instruments:
     def _detector(self, name: str) -> Detector:
         if name == "autoencoder" and self.autoencoder is not None:
             return AutoencoderDetector(self.autoencoder.model)
-        return load_detector(name, self.resize, self.device, self.asked_for)
+        return self.processes.first_then_all(lambda: load_detector(name, self.resize, self.device, self.downloads))
 
     def _prepare_reference(self, metric: Metric) -> None:
-        name, folder = metric.detector, self.source is not None and self.source.is_dir()
-        if not self.processes.first or (folder and not self.measure_references):
-            return  # one process measures; and to look at every image of a folder would take long
+        name, ships = metric.detector, hasattr(self.detectors[metric.detector], "weights")
+        of_images = not ships if self.source is None else self.source.is_dir()
+        if not self.processes.first or (of_images and not self.measure_references):
+            return  # one process measures; and to look at every image would take long
         if name not in self.references:
             file = None if self.kept is None else self.kept / f"{name}.npz"
-            self.references[name] = load_reference(self.detectors[name], self.source, file)
+            self.references[name] = load_reference(self.detectors[name], self.source, file, self.world, self.downloads)
         if why := metric.reference_obstacle(self.references[name]):
             raise ValueError(why)

@@ -2,6 +2,7 @@
 
     python -m evaluation.run --prompts prompts/scenes.txt --limit 8
     python -m evaluation.run --prompts prompts/coco.txt --guidance-scales "1-8(1)"
+    python -m evaluation.run --prompts coco-val2017 --reference coco-val2017 --download yes
     python -m evaluation.run --prompts prompts/scenes.txt --sweep steps=4,8,12 --sweep scheduler=ddim,euler
 
 The same command resumes a stopped run; more values, prompts or metrics extend it.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import os
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,11 @@ from ldm_core.settings import FIELDS, SamplingSettings, default, from_text
 from . import command
 from .catalogue import METRICS, RESIZE_MODES
 from .config import RunConfig
+from .data_sets import DATA_SETS, captions_file, photographs_folder
+from .detectors.reference_files import SUFFIXES
+from .downloads import MODES, Downloads
 from .generation.axes import EXAMPLE, parse_scales, parse_sweep
-from .generation.prompts import Prompt, load_prompts
+from .generation.prompts import Prompt, load_prompts, prompt_file
 from .run_facts import command_line
 
 DEFAULT = {field.name: field.default for field in dataclasses.fields(RunConfig)}
@@ -35,8 +40,9 @@ SETTINGS = [name for name in FIELDS if name != "guidance_scale"]  # that one has
 
 def parser() -> argparse.ArgumentParser:
     """The options, their defaults and words read from RunConfig and from the settings' own fields."""
-    made = command.parser("evaluation.run", __doc__)
-    made.add_argument("--prompts", type=Path, metavar="FILE", help=".txt, .csv, .tsv, .jsonl, or COCO's captions .json")
+    made, names = command.parser("evaluation.run", __doc__), f"or by name {', '.join(DATA_SETS)}"
+    note = f".txt, .csv, .tsv, .jsonl, COCO's captions .json; a set that ships here: coco, fashion, scenes; {names}"
+    made.add_argument("--prompts", type=prompt_file, metavar="FILE", help=note)
     made.add_argument(
         "--recipe", type=Path, metavar="FILE", help="in place of --prompts: one picture again, from its JSON or its PNG"
     )
@@ -100,11 +106,27 @@ def _add_amount(group: Group) -> None:
 def _add_scoring(group: Group) -> None:
     note = f"of {', '.join(METRICS)}; default: what suits the model, as far as it can be computed here"
     group.add_argument("--metrics", metavar="LIST", default=None, help=note)
-    note = "real images, or a file of evaluation.reference; default: what ships with the detector"
-    _add(group, "reference", Path, "FOLDER|FILE", note)
+    note = (
+        f"real images, statistics ({', '.join(SUFFIXES)}) or {', '.join(DATA_SETS)}; default: what ships with the detector, "
+        "or pictures of the model's world"
+    )
+    _add(group, "reference", Path, "FOLDER|FILE|NAME", note)
+    note = "fetch detectors and data sets that are missing: yes, no, or ask on a terminal (default: %(default)s)"
+    group.add_argument("--download", choices=MODES, default=DEFAULT["download"], help=note)
     note = "how images are brought to Inception's size (default: %(default)s)"
     group.add_argument("--resize", choices=RESIZE_MODES, default=DEFAULT["resize"], help=note)
     _add(group, "out", Path, "FOLDER", "default: runs/<model>-<prompt file's stem>")
+
+
+def fetch_data_sets(arguments: argparse.Namespace, downloads: Downloads) -> None:
+    """Put the files of data sets in the place of their names, fetched by the first process where that is agreed."""
+    for option, bring in (("prompts", captions_file), ("reference", photographs_folder)):
+        name = str(getattr(arguments, option) or "")
+        if name in DATA_SETS and not Path(name).exists():
+            from .processes import Processes
+
+            found = Processes.join().first_then_all(functools.partial(bring, name, downloads))
+            setattr(arguments, option, found)
 
 
 def config_of(arguments: argparse.Namespace, argv: list[str] | None = None) -> RunConfig:
@@ -166,13 +188,15 @@ def main(argv: list[str] | None = None) -> int:
     """0 when done, 2 when the command cannot be carried out as given, 3 for a fault, 130 when stopped by Ctrl-C."""
 
     def work(arguments: argparse.Namespace) -> int:
+        downloads = Downloads(arguments.download)
+        fetch_data_sets(arguments, downloads)
         config = config_of(arguments, argv)
         prompts = prompts_of(arguments, config)
         from .processes import Processes  # torch takes seconds to import: only who got this far waits
         from .runner import Run
 
         processes = Processes.join()
-        run = Run(config, prompts, processes)
+        run = Run(config, prompts, processes, downloads)
         if config.dry_run:
             run.rehearse()
         else:

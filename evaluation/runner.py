@@ -19,6 +19,7 @@ from ldm_core.pipeline import LatentDiffusion
 from . import catalogue
 from .config import RunConfig, choose_model
 from .detectors.feature_cache import flat_images
+from .downloads import NO_DOWNLOADS, Downloads
 from .generation import protocol
 from .generation.cost import CostLog, Spent, cost_table, estimate
 from .generation.generate import generate, missing
@@ -41,9 +42,16 @@ from .run_facts import RunFacts, machine
 class Run:
     """A run that has been checked and can start: the model is loaded, the folder agrees, the metrics can be computed."""
 
-    def __init__(self, config: RunConfig, prompts: Sequence[Prompt], processes: Processes | None = None):
+    def __init__(
+        self,
+        config: RunConfig,
+        prompts: Sequence[Prompt],
+        processes: Processes | None = None,
+        downloads: Downloads | None = None,
+    ):
         self_check()
         self.config, self.prompts, self.processes = config, prompts, processes or Processes()
+        self.downloads = downloads or Downloads(config.download)
         self.plan = Plan(config, self._load)
         self.model, self.protocol = self.plan.model, self.plan.protocol
         self.out = config.out or Path("runs") / f"{self.model.spec.name}-{config.prompts.stem}"
@@ -91,6 +99,8 @@ class Run:
             autoencoder=None if self.plan.several_models else Reconstructions(self.model, photographs),
             processes=self.processes,
             measure_references=not config.dry_run,
+            world=self.model.spec.world,
+            downloads=NO_DOWNLOADS if config.dry_run else self.downloads,
         )
 
     def describe(self, absent: Sequence[Job]) -> None:
@@ -192,6 +202,8 @@ class Run:
         not_computed = results.summary[results.summary["value"].isna()].drop_duplicates(["metric", "note"])
         for note, rows in not_computed.groupby("note", sort=False):
             print(f"{', '.join(rows['metric'])}: {note}")
+        for name, reference in self.instruments.references.items():
+            print(f"reference of {name}: {portable(reference.words)}")
         print(f"\nreport: {self.out / 'report.html'}")
 
     def facts(self) -> RunFacts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral  # numpy's integers too
+from typing import Any
 
 from .checks import check_text, check_whole, shown
 from .sampling import image_seed
@@ -65,7 +66,7 @@ def _is_sequence(value: object) -> bool:
     return hasattr(value, "__iter__") and getattr(value, "ndim", None) != 0
 
 
-def _listed(name: str, values: object) -> list:
+def _listed(name: str, values: Any) -> list:
     if not _is_sequence(values) or isinstance(values, str | bytes | dict):
         raise ValueError(f"{name} must be one value or a list of them, got {shown(values)}")
-    return list(values)  # type: ignore[call-overload]
+    return list(values)

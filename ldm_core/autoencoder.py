@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 
 import torch
+from diffusers import ModelMixin
 from torch import Tensor
 
 from .checks import check_real, shown
@@ -25,7 +26,7 @@ OVERLAP = 0.25  # of a tile
 class Autoencoder:
     """A diffusers AutoencoderKL, AutoencoderTiny or AutoencoderDC with one convention for ranges and scales."""
 
-    def __init__(self, vae: torch.nn.Module, tile: int = TILE):
+    def __init__(self, vae: ModelMixin, tile: int = TILE):
         self.vae, self.tile = vae.float().eval(), tile
         if self.device.type == "cpu":  # the decoder's wide layers then take about two thirds of the time
             self.vae.to(memory_format=torch.channels_last)
@@ -97,7 +98,7 @@ class Autoencoder:
         return [value.to(latents) if isinstance(value, Tensor) else value for value in (self.scaling, self.shift)]
 
     @cached_property
-    def _rough(self) -> torch.nn.Module:
+    def _rough(self) -> ModelMixin:
         return copy.deepcopy(self.vae).bfloat16()
 
     def reconstruct(self, images: Tensor) -> Tensor:
@@ -135,11 +136,11 @@ def tiled(work: Callable[[Tensor], Tensor], values: Tensor, tile: int, ratio: fl
     if max(height, width) <= tile:
         return work(values)
     step = int(tile * (1 - OVERLAP))
-    total, weights = None, None
+    total, weights = values.new_zeros(0), values.new_zeros(0)  # as large as the first part says
     for top in _starts(height, tile, step):
         for left in _starts(width, tile, step):
             part = work(values[:, :, top : top + tile, left : left + tile])
-            if total is None:
+            if not total.numel():
                 total = part.new_zeros(1, part.shape[1], round(height * ratio), round(width * ratio))
                 weights = torch.zeros_like(total[:, :1])
             blend = (_ramp(part.shape[2])[:, None] * _ramp(part.shape[3])[None, :]).to(part.device)

@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from diffusers import AutoencoderDC, AutoencoderKL, AutoencoderTiny
-from transformers import CLIPTokenizer
+from diffusers import AutoencoderDC, AutoencoderKL, AutoencoderTiny, ModelMixin
+from transformers import CLIPTokenizer, PreTrainedTokenizerBase
 
 from .checks import shown
 from .family import Family, family_of
@@ -24,7 +25,7 @@ class Checkpoint:
 
     family: Family
     index: dict  # model_index.json
-    parts: dict[str, object]
+    parts: dict[str, Any]
     scheduler_config: dict  # as diffusers' pipeline of the family takes it
 
 
@@ -35,7 +36,7 @@ def read_checkpoint(folder: Path, dtype: torch.dtype) -> Checkpoint:
     place = folder / family.denoiser_part
     denoiser = network(family.denoiser_class, place, dtype)
     check_denoiser(family, denoiser, str(place))
-    parts: dict[str, object] = {family.denoiser_part: denoiser}
+    parts: dict[str, Any] = {family.denoiser_part: denoiser}
     for part in family.text:
         if part.encoder in family.optional and not is_there(index, part.encoder, folder):
             continue
@@ -59,14 +60,14 @@ def is_there(index: Mapping, part: str, folder: Path) -> bool:
     return bool(isinstance(said, list | tuple) and any(said))
 
 
-def network(kind: type, folder: Path, dtype: torch.dtype) -> torch.nn.Module:
+def network(kind: type[ModelMixin], folder: Path, dtype: torch.dtype) -> ModelMixin:
     """One network of a checkpoint in the precision asked for, with every one of its weights."""
     if not folder.is_dir():
         raise ValueError(f"the checkpoint is not whole: {folder} is missing")
     options = {"torch_dtype": dtype, "local_files_only": True, "output_loading_info": True} | variant_of(folder)
     try:
-        module, found = kind.from_pretrained(folder, **options)  # type: ignore[attr-defined]
-    except Exception as error:  # the libraries raise what they like: all of it means damage here
+        module, found = kind.from_pretrained(folder, **options)
+    except Exception as error:  # noqa: BLE001  # the libraries raise what they like: all of it means damage here
         raise ValueError(f"cannot load {folder}: {first_line(error)}") from None
     if found["missing_keys"]:  # the libraries would fill them at random
         missing = sorted(map(str, found["missing_keys"]))
@@ -81,16 +82,16 @@ def variant_of(folder: Path) -> dict[str, str]:
     return {"variant": "fp16"} if half and len(half) == len(names) else {}
 
 
-def load_tokenizer(folder: Path, kind: type = CLIPTokenizer) -> object:
+def load_tokenizer(folder: Path, kind: type[PreTrainedTokenizerBase] = CLIPTokenizer) -> PreTrainedTokenizerBase:
     """A checkpoint's tokenizer; without its files the library would make an empty one."""
     for names in (("tokenizer_config.json",), ("vocab.json", "tokenizer.json", "spiece.model")):
         if not any((folder / name).exists() for name in names):
             raise ValueError(f"the checkpoint is not whole: {folder / names[0]} is missing")
     read_json(folder / "tokenizer_config.json")
     try:
-        tokenizer = kind.from_pretrained(folder, local_files_only=True)  # type: ignore[attr-defined]
+        tokenizer = kind.from_pretrained(folder, local_files_only=True)
         tokenizer("a word").input_ids[0]
-    except Exception as error:  # the library raises what it likes: all of it means damage here
+    except Exception as error:  # noqa: BLE001  # the library raises what it likes: all of it means damage here
         raise ValueError(f"cannot load {folder}: {first_line(error)}") from None
     return tokenizer
 

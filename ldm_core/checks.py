@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
+from typing import Any
 
 SHOWN = 80  # characters of a wrong value that a message quotes
 
@@ -23,7 +24,7 @@ def check_real(name: str, value: object, low: float, high: float, more: str = ""
 def check_whole(name: str, value: object, low: int, high: float) -> int:
     """An integer of any kind within bounds, as Python's."""
     number = _plain(value)
-    if isinstance(number, bool) or not isinstance(number, Integral) or not low <= number <= high:
+    if isinstance(number, bool) or not isinstance(number, Integral) or not low <= int(number) <= high:
         bounds = f">= {low}" if math.isinf(high) else f"from {low} to {high}"
         raise ValueError(f"{name} must be an integer {bounds}, got {shown(value)}")
     return int(number)
@@ -50,14 +51,14 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN else f"{text[: SHOWN // 2]}...{text[-SHOWN // 4 :]}"
 
 
-def _plain(value: object) -> object:
+def _plain(value: Any) -> Any:
     """The number within an array or tensor of no dimensions; anything else as it is."""
     alone = getattr(value, "ndim", None) == 0 and hasattr(value, "item")
-    return value.item() if alone else value  # type: ignore[attr-defined]
+    return value.item() if alone else value
 
 
 def _within(number: Real, low: float, high: float) -> bool:
     try:
-        return math.isfinite(number) and low <= number <= high  # type: ignore[operator]
+        return math.isfinite(number) and low <= float(number) <= high
     except OverflowError:  # an integer beyond every float
         return False

@@ -11,9 +11,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,8 @@ class Conditioning:
     @classmethod
     def stack(cls, each: Sequence[Conditioning]) -> Conditioning:
         """One row for each."""
-        pooled = None if each[0].pooled is None else torch.stack([one.pooled for one in each])
-        return cls(torch.stack([one.tokens for one in each]), pooled)
+        pooled = [one.pooled for one in each if one.pooled is not None]
+        return cls(torch.stack([one.tokens for one in each]), torch.stack(pooled) if pooled else None)
 
     def rows(self, chosen: slice | Sequence[int]) -> Conditioning:
         """Some rows of many."""
@@ -41,13 +43,13 @@ class Conditioning:
 class TextEncoder:
     """A tokenizer and its network: CLIP's (Radford et al. 2021) or T5's (Raffel et al. 2020)."""
 
-    def __init__(self, tokenizer: object, network: nn.Module, length: int | None = None):
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, network: PreTrainedModel, length: int | None = None):
         self.tokenizer, self.network = tokenizer, network.eval()
         # A tokenizer that does not say how much it may give says 10**30; the network knows its own positions.
         positions = getattr(network.config, "max_position_embeddings", None) or tokenizer.model_max_length
         self.length = length or min(tokenizer.model_max_length, positions)  # tokens
 
-    def encode(self, prompt: str, *, masked: bool = False, **options: bool) -> object:
+    def encode(self, prompt: str, *, masked: bool = False, **options: Any) -> Any:
         """The network's output for one prompt, padded to the length; what is too long loses its end. With masked, padding
         is left out where the network's config says that it was trained so."""
         tokens = self.tokenizer(
@@ -97,9 +99,9 @@ class ClipConditioner(Conditioner):
     """Stable Diffusion 1, 2 and the embedded models: the last hidden states of one CLIP text encoder."""
 
     @torch.inference_mode()
-    def encode(self, prompt: str) -> Conditioning:
+    def encode(self, prompt: str | None) -> Conditioning:
         (encoder,) = self.text_encoders
-        return Conditioning(encoder.encode(prompt, masked=True).last_hidden_state[0].float())
+        return Conditioning(encoder.encode(prompt or "", masked=True).last_hidden_state[0].float())
 
 
 class TwoClipsConditioner(Conditioner):
@@ -114,7 +116,8 @@ class TwoClipsConditioner(Conditioner):
     def encode(self, prompt: str | None) -> Conditioning:
         if prompt is None:
             empty = self.encode("")
-            return Conditioning(torch.zeros_like(empty.tokens), torch.zeros_like(empty.pooled))
+            pooled = None if empty.pooled is None else torch.zeros_like(empty.pooled)
+            return Conditioning(torch.zeros_like(empty.tokens), pooled)
         outputs = [encoder.encode(prompt, output_hidden_states=True) for encoder in self.text_encoders]
         tokens = torch.cat([output.hidden_states[-2][0].float() for output in outputs], dim=-1)
         return Conditioning(tokens, outputs[-1].text_embeds[0].float())
@@ -131,12 +134,12 @@ class ClipsAndT5Conditioner(Conditioner):
         self.width = width  # of the denoiser's tokens
 
     @torch.inference_mode()
-    def encode(self, prompt: str) -> Conditioning:
-        outputs = [encoder.encode(prompt, output_hidden_states=True) for encoder in self.text_encoders[:2]]
+    def encode(self, prompt: str | None) -> Conditioning:
+        outputs = [encoder.encode(prompt or "", output_hidden_states=True) for encoder in self.text_encoders[:2]]
         clip = torch.cat([output.hidden_states[-2][0].float() for output in outputs], dim=-1)
         clip = nn.functional.pad(clip, (0, self.width - clip.shape[-1]))
         if len(self.text_encoders) > 2:
-            t5 = self.text_encoders[2].encode(prompt).last_hidden_state[0].float()
+            t5 = self.text_encoders[2].encode(prompt or "").last_hidden_state[0].float()
         else:
             t5 = clip.new_zeros(self.T5_TOKENS, self.width)
         return Conditioning(torch.cat([clip, t5]), torch.cat([output.text_embeds[0].float() for output in outputs]))

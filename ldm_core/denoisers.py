@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
+from diffusers import ModelMixin
 from torch import Tensor, nn
 
 from .conditioning import Conditioning
@@ -19,7 +20,7 @@ from .conditioning import Conditioning
 class Denoiser(ABC):
     """What all families share: packing rows into calls, and counting them."""
 
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: ModelMixin):
         self.network = network.eval()
         self.device, self.dtype = network.device, network.dtype  # asked once: the library walks all modules for each
         self.in_channels: int = network.config.in_channels
@@ -54,8 +55,8 @@ class Denoiser(ABC):
     def compile(self, backend: str = "inductor") -> None:
         """Let torch compile the whole network, with CUDA graphs on CUDA: minutes for the first call of each shape, faster
         from then on. Pictures differ by rounding."""
-        options = {"mode": "max-autotune"} if self.device.type == "cuda" and backend == "inductor" else {}
-        self._run = torch.compile(self.network, fullgraph=True, dynamic=False, backend=backend, **options)
+        mode = "max-autotune" if self.device.type == "cuda" and backend == "inductor" else None
+        self._run = torch.compile(self.network, fullgraph=True, dynamic=False, backend=backend, mode=mode)
 
     @torch.inference_mode()
     def __call__(
@@ -109,7 +110,7 @@ class Denoiser(ABC):
 class UnetDenoiser(Denoiser):
     """The U-Net with cross-attention of Rombach et al. 2022, section 3.3."""
 
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: ModelMixin):
         super().__init__(network)
         if self.device.type == "cpu":  # a call then takes about three quarters of the time
             self.network.to(memory_format=torch.channels_last)
@@ -129,7 +130,7 @@ class SizedUnetDenoiser(UnetDenoiser):
     """Stable Diffusion XL's, conditioned on the prompt's pooled embedding and on sizes too: original, crop and target
     (Podell et al. 2023, section 2.2), here an image that is whole and of the size asked for."""
 
-    def __init__(self, network: nn.Module, factor: int):
+    def __init__(self, network: ModelMixin, factor: int):
         super().__init__(network)
         self.factor = factor  # pixels per latent value along a side
 

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
 import torch
-from diffusers import SD3Transformer2DModel, UNet2DConditionModel
-from torch import nn
+from diffusers import ModelMixin, SD3Transformer2DModel, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
 
 from . import schedulers
@@ -47,7 +46,7 @@ class Family:
         """A checkpoint's scheduler config as diffusers' pipeline of the family takes it."""
         return dict(config)
 
-    def refusal(self, denoiser: nn.Module) -> str:
+    def refusal(self, denoiser: ModelMixin) -> str:
         """Why a denoiser's config asks for inputs that the family has none of; empty where it does not."""
         if denoiser.config.out_channels != denoiser.config.in_channels:
             given, taken = denoiser.config.out_channels, denoiser.config.in_channels
@@ -69,15 +68,15 @@ class Family:
         """Tokens that a text encoder takes; None: as its tokenizer and its positions have it."""
         return None
 
-    def conditioner(self, encoders: list[TextEncoder], index: Mapping, denoiser: nn.Module) -> Conditioner:
+    def conditioner(self, encoders: list[TextEncoder], index: Mapping, denoiser: ModelMixin) -> Conditioner:
         """From prompts to conditioning, as model_index.json and the denoiser's config have it."""
         raise NotImplementedError
 
-    def denoiser(self, network: nn.Module, factor: int) -> Denoiser:
+    def denoiser(self, network: ModelMixin, factor: int) -> Denoiser:
         """How the network is called; factor is pixels per latent value along a side."""
         raise NotImplementedError
 
-    def native_size(self, denoiser: nn.Module, factor: int) -> tuple[int, int]:
+    def native_size(self, denoiser: ModelMixin, factor: int) -> tuple[int, int]:
         """Height and width in pixels that a checkpoint was trained at."""
         sides = self._sides(denoiser)
         if isinstance(sides, int):
@@ -86,7 +85,7 @@ class Family:
             raise ValueError(f"the denoiser's config has sample_size {sides}: a positive integer, or two, are needed")
         return sides[0] * factor, sides[1] * factor
 
-    def _sides(self, denoiser: nn.Module) -> int | tuple:
+    def _sides(self, denoiser: ModelMixin) -> int | tuple:
         sides = getattr(denoiser.config, "sample_size", None)
         if sides is None:
             return self.native_side
@@ -102,7 +101,7 @@ class UnetFamily(Family):
     denoiser_class = UNet2DConditionModel
     added_embedding: ClassVar[tuple[str | None, ...]] = (None, "text")  # beside time: of the text alone
 
-    def refusal(self, denoiser: nn.Module) -> str:
+    def refusal(self, denoiser: ModelMixin) -> str:
         """A U-Net may ask for class labels, images or other embeddings."""
         config = denoiser.config
         if config.class_embed_type is not None or config.num_class_embeds is not None:
@@ -129,13 +128,13 @@ class StableDiffusion(UnetFamily):
         """Old configs lack two values; diffusers' pipeline of this family mends them whatever they say."""
         return dict(config) | {"steps_offset": 1, "clip_sample": False}
 
-    def conditioner(self, encoders: list[TextEncoder], index: Mapping, denoiser: nn.Module) -> Conditioner:
+    def conditioner(self, encoders: list[TextEncoder], index: Mapping, denoiser: ModelMixin) -> Conditioner:
         return ClipConditioner(*encoders)
 
-    def denoiser(self, network: nn.Module, factor: int) -> Denoiser:
+    def denoiser(self, network: ModelMixin, factor: int) -> Denoiser:
         return UnetDenoiser(network)
 
-    def _sides(self, denoiser: nn.Module) -> int | tuple:
+    def _sides(self, denoiser: ModelMixin) -> int | tuple:
         # Configs of before diffusers 0.9 said 32 where 64 was meant; diffusers' pipeline mends them by their version.
         sides, version = super()._sides(denoiser), str(getattr(denoiser.config, "_diffusers_version", "1.0"))
         old = version.startswith("0.") and version.split(".")[1].isdigit() and int(version.split(".")[1]) < 9
@@ -155,7 +154,7 @@ class StableDiffusionXL(UnetFamily):
     native_side = 128
     added_embedding = ("text_time",)
 
-    def conditioner(self, encoders: list[TextEncoder], index: Mapping, denoiser: nn.Module) -> Conditioner:
+    def conditioner(self, encoders: list[TextEncoder], index: Mapping, denoiser: ModelMixin) -> Conditioner:
         zeros = bool(index.get("force_zeros_for_empty_prompt", True))
         width = encoders[-1].network.config.projection_dim + 6 * denoiser.config.addition_time_embed_dim
         taken = denoiser.add_embedding.linear_1.in_features
@@ -165,7 +164,7 @@ class StableDiffusionXL(UnetFamily):
             )
         return TwoClipsConditioner(*encoders, zeros_for_none=zeros)
 
-    def denoiser(self, network: nn.Module, factor: int) -> Denoiser:
+    def denoiser(self, network: ModelMixin, factor: int) -> Denoiser:
         return SizedUnetDenoiser(network, factor)
 
 
@@ -189,10 +188,10 @@ class StableDiffusion3(Family):
     def length_of(self, part: TextPart) -> int | None:
         return ClipsAndT5Conditioner.T5_TOKENS if part.encoder in self.optional else None
 
-    def conditioner(self, encoders: list[TextEncoder], index: Mapping, denoiser: nn.Module) -> Conditioner:
+    def conditioner(self, encoders: list[TextEncoder], index: Mapping, denoiser: ModelMixin) -> Conditioner:
         return ClipsAndT5Conditioner(*encoders, width=denoiser.config.joint_attention_dim)
 
-    def denoiser(self, network: nn.Module, factor: int) -> Denoiser:
+    def denoiser(self, network: ModelMixin, factor: int) -> Denoiser:
         return TransformerDenoiser(network)
 
 

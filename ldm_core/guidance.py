@@ -78,7 +78,7 @@ def _interval(value: object) -> tuple[float, float] | None:
     if value is None:
         return None
     try:
-        low, high = (check_real("guidance_interval", part, 0, 1) for part in value)  # type: ignore[attr-defined]
+        low, high = (check_real("guidance_interval", part, 0, 1) for part in value)  # type: ignore[attr-defined]  # a TypeError, where value is none of it
         if low < high:
             return low, high
     except (TypeError, ValueError):

@@ -195,8 +195,10 @@ def local_folder(spec: registry.ModelSpec | registry.AutoencoderSpec, files: Seq
     if spec.embedded:
         raise ValueError(f"model {spec.name!r} should be at {spec.source}, which is missing: is the clone complete?")
     try:
-        wanted = {"allow_patterns": list(files), "ignore_patterns": NOT_FILES}
-        return Path(snapshot_download(spec.source, revision=spec.revision, **wanted))
+        found = snapshot_download(
+            spec.source, revision=spec.revision, allow_patterns=list(files), ignore_patterns=NOT_FILES
+        )
+        return Path(found)
     except errors.GatedRepoError:
         raise ValueError(
             f"{spec.source} is gated: accept its licence on huggingface.co, then run `hf auth login`"

@@ -56,5 +56,5 @@ def merge_lora(checkpoint: Checkpoint, vae: nn.Module, path: Path, weight: float
             raise ValueError("none of its weights belongs to this model")
         pipeline.fuse_lora(lora_scale=weight, adapter_names=["merged"])
         pipeline.unload_lora_weights()
-    except Exception as error:  # the libraries raise what they like: all of it means that file and model do not fit
+    except Exception as error:  # noqa: BLE001  # the libraries raise what they like: all of it means that file and model do not fit
         raise ValueError(f"--lora {path} does not fit this model ({family.name}): {first_line(error)}") from None

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -123,6 +124,28 @@ class LatentDiffusion:
         """What the autoencoder keeps of images (B, 3, H, W) in [0, 1]."""
         return self.decode(self.encode(images))
 
+    @overload
+    def sample(
+        self,
+        prompts: str | Sequence[str],
+        seeds: int | Sequence[int] | None = None,
+        guidance_scale: float | Sequence[float] | None = None,
+        *,
+        settings: SamplingSettings | None = None,
+        **overrides: Any,
+    ) -> Tensor: ...
+
+    @overload
+    def sample(
+        self,
+        prompts: str | Sequence[str],
+        seeds: int | Sequence[int] | None = None,
+        guidance_scale: float | Sequence[float] | None = None,
+        *,
+        settings: Sequence[SamplingSettings],
+        **overrides: Any,
+    ) -> Tensor | list[Tensor]: ...
+
     def sample(
         self,
         prompts: str | Sequence[str],
@@ -130,7 +153,7 @@ class LatentDiffusion:
         guidance_scale: float | Sequence[float] | None = None,
         *,
         settings: Settings = None,
-        **overrides: object,
+        **overrides: Any,
     ) -> Tensor | list[Tensor]:
         """One image per prompt: (B, 3, H, W) in [0, 1]; a list of B images (3, H, W) where their sizes differ.
 
@@ -143,7 +166,8 @@ class LatentDiffusion:
             groups.setdefault(tuple(own[name] for name in LOOP), []).append(index)
         drawn: dict[int, Tensor] = {}
         for members in groups.values():
-            *_, last = self._states(*([values[index] for index in members] for values in (listed, seeds, each)))
+            prompts_here, seeds_here = [listed[index] for index in members], [seeds[index] for index in members]
+            *_, last = self._states(prompts_here, seeds_here, [each[index] for index in members])
             drawn |= zip(members, self.decode(last.latent))
         images = [drawn[index] for index in range(len(listed))]
         return torch.stack(images) if len({image.shape for image in images}) == 1 else images
@@ -177,7 +201,7 @@ class LatentDiffusion:
         cells = [dict(zip(values, cell)) for cell in itertools.product(*values.values())]
         each = [own.replaced(**cell) for cell in cells for own in base]
         images = self.sample(listed * len(cells), seeds * len(cells), settings=each)
-        return images.unflatten(0, (*map(len, values.values()), len(listed)))
+        return torch.stack(list(images)).unflatten(0, (*map(len, values.values()), len(listed)))
 
     def denoise(
         self,
@@ -221,11 +245,11 @@ class LatentDiffusion:
         given = (settings or SamplingSettings()).replaced(**overrides)
         own = {"steps": self.spec.steps, "guidance_scale": self.spec.guidance_scale, "scheduler": self.scheduler_name}
         whole = given.resolved(**own, height=self.height, width=self.width)
-        arguments.check_size(whole.height, whole.width, self.multiple, self.denoiser.largest * self.factor)
+        arguments.check_size(whole["height"], whole["width"], self.multiple, self.denoiser.largest * self.factor)
         check_scheduler(self.scheduler_config, whole.scheduler)
         return whole
 
-    def recipe(self, prompt: str, seed: int, settings: SamplingSettings | None = None, **overrides: object) -> Recipe:
+    def recipe(self, prompt: str, seed: int, settings: SamplingSettings | None = None, **overrides: Any) -> Recipe:
         """The record that makes one picture of `sample` again: everything that decides it, defaults written out."""
         return recipe_for(self, prompt, seed, settings=settings, **overrides)
 
@@ -233,8 +257,8 @@ class LatentDiffusion:
         """Network rows that one image with these settings needs by itself, over all steps."""
         whole = self.resolve(settings)
         scheduler = make_scheduler(self.scheduler_config, whole.scheduler)
-        shape = (1, 1, whole.height // self.factor, whole.width // self.factor)
-        set_steps(scheduler, whole.steps, self.denoiser.image_tokens(torch.empty(shape, device="meta")))
+        shape = (1, 1, whole["height"] // self.factor, whole["width"] // self.factor)
+        set_steps(scheduler, whole["steps"], self.denoiser.image_tokens(torch.empty(shape, device="meta")))
         cell = Cell("", None, 0, whole.guidance)
         weights = [whole.guidance.weight(time_of(scheduler, timestep)) for timestep in scheduler.timesteps]
         return sum(len(texts_needed(cell, weight, self.denoiser.embeds_guidance)) for weight in weights)
@@ -277,10 +301,10 @@ class LatentDiffusion:
         solver = make_scheduler(self.scheduler_config, loop.scheduler)
         guided = GuidedCells(cells, self._encode_texts(cells), self.denoiser, loop.rows_per_call)
         generators = image_generators(seeds)
-        shape = (self.latent_channels, loop.height // self.factor, loop.width // self.factor)
+        shape = (self.latent_channels, loop["height"] // self.factor, loop["width"] // self.factor)
         noise = initial_noise(generators, shape).to(self.device)
         tokens = self.denoiser.image_tokens(noise)
-        return self._on_device(denoise(guided.predict, solver, noise, generators, loop.steps, tokens))
+        return self._on_device(denoise(guided.predict, solver, noise, generators, loop["steps"], tokens))
 
     def _on_device(self, states: Iterator[State]) -> Iterator[State]:
         with self.placement.using(self.denoiser.network):

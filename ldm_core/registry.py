@@ -6,6 +6,7 @@ import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 WEIGHTS = Path(__file__).parent / "weights"
 WORLDS = ("scenes", "fashion")  # that models of this repository are trained to draw
@@ -43,7 +44,7 @@ class ModelSpec:
         return self.name if known is not None and known.source == self.source else self.source
 
 
-_GATED = {"licence": "Stability AI Community", "gated": True}
+_GATED: dict[str, Any] = {"licence": "Stability AI Community", "gated": True}
 
 
 def _stable(
@@ -56,7 +57,7 @@ def _stable(
     steps: int = 50,
     guidance_scale: float = 7.5,
     family: str = "sd",
-    **more: object,
+    **more: Any,
 ) -> ModelSpec:
     """A published Stable Diffusion at a pinned revision, its defaults as its authors' cards give them."""
     return ModelSpec(
@@ -215,7 +216,7 @@ class AutoencoderSpec:
         return Path(self.source).is_relative_to(WEIGHTS)
 
 
-def _published(name: str, source: str, latents: str, words: str, gigabytes: float, **more: object) -> AutoencoderSpec:
+def _published(name: str, source: str, latents: str, words: str, gigabytes: float, **more: Any) -> AutoencoderSpec:
     return AutoencoderSpec(name, source, words, **{"licence": "MIT", **more}, download_gb=gigabytes, latents=latents)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
+from diffusers import SchedulerMixin
 from torch import Tensor
 
 from .schedulers import make_scheduler, predicted_clean, set_steps, time_of
@@ -52,7 +53,7 @@ def initial_noise(generators: list[torch.Generator], shape: tuple[int, int, int]
 
 def denoise(
     predict: Callable[[Tensor, Tensor, float], Tensor],
-    scheduler: object,
+    scheduler: SchedulerMixin,
     noise: Tensor,
     generators: list[torch.Generator],
     steps: int,
@@ -107,6 +108,6 @@ def _rehearse(config: str, name: str | None) -> None:
         zeros, generators = torch.zeros(1, 4, 2, 2), image_generators([0])
         for _ in denoise(lambda latent, timestep, t: torch.zeros_like(latent), scheduler, zeros, generators, REHEARSAL):
             pass
-    except Exception as error:  # the library raises what it likes: all of it means that this scheduler cannot draw
+    except Exception as error:  # noqa: BLE001  # the library raises what it likes: all of it means that this scheduler cannot draw
         reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
         raise ValueError(f"the scheduler {type(scheduler).__name__} cannot draw: {reason}") from None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import diffusers
 import torch
@@ -45,7 +46,7 @@ MOST_TRAIN_STEPS = 100_000  # a config that says more would fill the memory befo
 MOST = 10**6  # any integer of a scheduler's config
 
 
-def make_scheduler(config: Mapping, name: str | None = None) -> object:
+def make_scheduler(config: Mapping, name: str | None = None) -> diffusers.SchedulerMixin:
     """A diffusers scheduler for a checkpoint's scheduler config: its own class, or another by name, readable or diffusers'.
 
     ValueError in one line for a class that is unknown or does not fit, and for values that it does not take.
@@ -77,17 +78,17 @@ def make_scheduler(config: Mapping, name: str | None = None) -> object:
     return _made(found, SWAPPED_DEFAULTS | kept)
 
 
-def _class(name: object) -> type | None:
+def _class(name: object) -> type[diffusers.SchedulerMixin] | None:
     found = getattr(diffusers, name, None) if isinstance(name, str) and name.isidentifier() else None
     is_scheduler = isinstance(found, type) and issubclass(found, diffusers.SchedulerMixin)
     return found if is_scheduler and hasattr(found, "set_timesteps") else None
 
 
-def _made(found: type, config: Mapping) -> object:
+def _made(found: type[diffusers.SchedulerMixin], config: Mapping) -> diffusers.SchedulerMixin:
     values = {key: value for key, value in config.items() if key != "_class_name"}
     try:
-        return found.from_config({**values})  # type: ignore[attr-defined]
-    except Exception as error:  # the library raises what it likes: all of it means that a value does not fit
+        return found.from_config({**values})
+    except Exception as error:  # noqa: BLE001  # the library raises what it likes: all of it means that a value does not fit
         raise ValueError(f"the scheduler {found.__name__} cannot be made of its config: {_first_line(error)}") from None
 
 
@@ -111,7 +112,7 @@ def kind_of(config: Mapping) -> str:
     found = _class(config.get("_class_name"))
     if found is None:
         return DIFFUSION
-    keys = inspect.signature(found.__init__).parameters  # type: ignore[misc]
+    keys = inspect.signature(found.__init__).parameters
     if config.get("use_flow_sigmas") or config.get("prediction_type") == "flow_prediction":
         return FLOW
     if "sigma_data" in keys:
@@ -119,7 +120,7 @@ def kind_of(config: Mapping) -> str:
     return FLOW if "shift" in keys and "beta_start" not in keys else DIFFUSION
 
 
-def _kind(scheduler: object) -> str:
+def _kind(scheduler: diffusers.SchedulerMixin) -> str:
     return kind_of(dict(scheduler.config) | {"_class_name": type(scheduler).__name__})
 
 
@@ -128,13 +129,13 @@ def names_of(kind: str) -> list[str]:
     return [name for name, class_name in SCHEDULERS.items() if kind_of({"_class_name": class_name}) == kind]
 
 
-def readable_name(scheduler: object) -> str:
+def readable_name(scheduler: diffusers.SchedulerMixin) -> str:
     """The readable name of a scheduler, or its class name where the table has none."""
     own = type(scheduler).__name__
     return next((name for name, class_name in SCHEDULERS.items() if class_name == own), own)
 
 
-def set_steps(scheduler: object, steps: int, image_tokens: int = 0) -> None:
+def set_steps(scheduler: diffusers.SchedulerMixin, steps: int, image_tokens: int = 0) -> None:
     """Prepare a scheduler for a number of steps; ValueError where it cannot take so many.
 
     image_tokens is how many tokens the denoiser takes the latent for: a schedule whose shift depends on the image's size
@@ -149,12 +150,12 @@ def set_steps(scheduler: object, steps: int, image_tokens: int = 0) -> None:
         if _by_table(scheduler) and int(max(scheduler.timesteps)) >= len(scheduler.alphas_cumprod):
             scheduler._internal_dict = FrozenDict(dict(config) | {"steps_offset": 0})
             scheduler.set_timesteps(steps, **arguments)
-    except Exception as error:  # the library raises what it likes: all of it means that this many do not fit
+    except Exception as error:  # noqa: BLE001  # the library raises what it likes: all of it means that this many do not fit
         name = readable_name(scheduler)
         raise ValueError(f"steps={steps} does not fit the scheduler {name}: {_first_line(error)}") from None
 
 
-def _by_table(scheduler: object) -> bool:
+def _by_table(scheduler: diffusers.SchedulerMixin) -> bool:
     """Whether noise levels are looked up by timestep; the others keep the levels of their own steps (sigmas)."""
     return hasattr(scheduler, "alphas_cumprod") and not hasattr(scheduler, "sigmas")
 
@@ -166,7 +167,7 @@ def dynamic_shift(config: Mapping, image_tokens: int) -> float:
     return low + (image_tokens - few) * (high - low) / (many - few)
 
 
-def time_of(scheduler: object, timestep: Tensor) -> float:
+def time_of(scheduler: diffusers.SchedulerMixin, timestep: Tensor) -> float:
     """A scheduler's timestep as t in [0, 1], 1 for noise; EDM's, whose timesteps are ln(sigma) / 4, linear in ln(sigma)."""
     kind, value = _kind(scheduler), float(timestep)
     if kind == EDM and hasattr(scheduler, "precondition_noise"):
@@ -180,7 +181,7 @@ def time_of(scheduler: object, timestep: Tensor) -> float:
 
 
 def predicted_clean(
-    scheduler: object, prediction: Tensor, latent: Tensor, scaled: Tensor, timestep: Tensor, step: int
+    scheduler: diffusers.SchedulerMixin, prediction: Tensor, latent: Tensor, scaled: Tensor, timestep: Tensor, step: int
 ) -> Tensor:
     """z_0 as a prediction (B, C, h, w) implies it, for epsilon (Ho et al. 2020, eq. 15), v (Salimans & Ho 2022), flow, EDM.
 
@@ -188,7 +189,7 @@ def predicted_clean(
     for diffusion models, whether it keeps that or z_0 + sigma eps (Karras et al. 2022) between its steps.
     """
     kind = _kind(scheduler)
-    sigmas = getattr(scheduler, "sigmas", None)
+    sigmas: Any = getattr(scheduler, "sigmas", None)
     sigma = None if sigmas is None or len(sigmas) <= step else float(sigmas[step])
     if kind == FLOW:
         sigma = float(timestep) / scheduler.config.num_train_timesteps if sigma is None else sigma
@@ -210,7 +211,9 @@ def predicted_clean(
     return prediction  # "sample": the network says z_0 itself
 
 
-def _signal(scheduler: object, latent: Tensor, scaled: Tensor, timestep: Tensor, sigma: float | None) -> float:
+def _signal(
+    scheduler: diffusers.SchedulerMixin, latent: Tensor, scaled: Tensor, timestep: Tensor, sigma: float | None
+) -> float:
     """sqrt(a): the share of the clean latent in what the network is given."""
     if scaled is not latent and not torch.equal(
         scaled, latent

@@ -76,7 +76,9 @@ class SamplingSettings:
                 near = difflib.get_close_matches(str(name), FIELDS, 1)
                 hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(FIELDS)}"
                 raise ValueError(f"{shown(name)} is no setting of a picture{hint}")
-        of_guidance = {FIELDS[name].name: value for name, value in values.items() if name.startswith(_PREFIX)}
+        of_guidance: dict[str, Any] = {
+            FIELDS[name].name: value for name, value in values.items() if name.startswith(_PREFIX)
+        }
         own: dict[str, Any] = {name: value for name, value in values.items() if not name.startswith(_PREFIX)}
         return dataclasses.replace(self, guidance=dataclasses.replace(self.guidance, **of_guidance), **own)
 

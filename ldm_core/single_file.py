@@ -28,7 +28,7 @@ def hub_id_of(path: Path) -> str:
     """Whose configs a file goes by, as diffusers recognises it."""
     try:
         return fetch_diffusers_config(load_single_file_checkpoint(str(path)))["pretrained_model_name_or_path"]
-    except Exception as error:  # the library raises what it likes: all of it means that the file is none of a model
+    except Exception as error:  # noqa: BLE001  # the library raises what it likes: all of it means that the file is none of a model
         raise ValueError(f"model {str(path)!r} cannot be read: {first_line(error)}") from None
 
 
@@ -54,7 +54,7 @@ def read_single_file(path: Path, config: Path, dtype: torch.dtype) -> tuple[Chec
         )
     except (OSError, SafetensorError) as error:
         raise ValueError(f"cannot load {path}: {first_line(error)}") from None
-    except Exception as error:  # the library raises what it likes: all of it means that file and config do not fit
+    except Exception as error:  # noqa: BLE001  # the library raises what it likes: all of it means that file and config do not fit
         raise ValueError(f"cannot load {path} with --config {config}: {first_line(error)}") from None
     parts = {name: part for name, part in pipeline.components.items() if part is not None}
     _check_whole(parts, path)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from evaluation.catalogue import DEFAULTS, METRICS, find, metric_of
-from evaluation.reference import Reference
+from evaluation.detectors.references import Reference
 
 
 def test_naming_every_metric_imports_no_torch():

@@ -9,15 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
-pytest.importorskip("gradio")
-
-from demo.comparison_view import heat_map, latent_picture, worst_patch  # noqa: E402
-from demo.session import Session  # noqa: E402
-from demo.tabs import reconstruct  # noqa: E402
-from demo.uploads import check_upload, read_upload  # noqa: E402
-from evaluation.autoencoders import compare  # noqa: E402
-from ldm_core.data import scenes  # noqa: E402
-from ldm_core.images import from_uint8  # noqa: E402
+from demo.comparison_view import heat_map, latent_picture, worst_patch
+from demo.session import Session
+from demo.tabs import reconstruct
+from demo.uploads import check_upload, read_upload
+from evaluation.autoencoders import compare
+from ldm_core.data import scenes
+from ldm_core.images import from_uint8
 
 
 @pytest.fixture

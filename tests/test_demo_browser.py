@@ -10,10 +10,10 @@ import time
 import pytest
 from PIL import Image
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from ldm_core.data import scenes
+from ldm_core.recipe import read_png
 
-from ldm_core.data import scenes  # noqa: E402
-from ldm_core.recipe import read_png  # noqa: E402
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [

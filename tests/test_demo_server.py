@@ -8,13 +8,12 @@ import random
 import resource
 import threading
 
+import gradio_client
+import httpx
 import pytest
+from PIL import Image
 
-gradio_client = pytest.importorskip("gradio_client")
-import httpx  # noqa: E402
-from PIL import Image  # noqa: E402
-
-from ldm_core.recipe import read_png  # noqa: E402
+from ldm_core.recipe import read_png
 
 NASTY = [
     None,

@@ -11,14 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-pytest.importorskip("gradio")
-
-from demo import over_time, sweep_grid, timing  # noqa: E402
-from demo.session import Session  # noqa: E402
-from demo.sweep_grid import SweepCell  # noqa: E402
-from demo.tabs import guidance  # noqa: E402
-from ldm_core.images import from_pil  # noqa: E402
-from ldm_core.recipe import Recipe  # noqa: E402
+from demo import over_time, sweep_grid, timing
+from demo.session import Session
+from demo.sweep_grid import SweepCell
+from demo.tabs import guidance
+from ldm_core.images import from_pil
+from ldm_core.recipe import Recipe
 
 GOOD = {
     "prompt": "a red house",

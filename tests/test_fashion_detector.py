@@ -9,7 +9,7 @@ import torch
 from evaluation.detectors import fashion as fashion_detector
 from evaluation.detectors import train_fashion as train_fashion_detector
 from evaluation.detectors import weights_file
-from evaluation.reference import load_reference
+from evaluation.detectors.reference_sources import load_reference
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_it_learns_what_the_pictures_show_and_keeps_it_through_its_file(bars, tm
 def test_augmentation_moves_and_softens_but_keeps_range_and_shape(bars):
     images = bars[0][:8]
     changed = train_fashion_detector.augment(images, np.random.default_rng(3))
-    assert changed.shape == images.shape and 0 <= changed.min() and changed.max() <= 1
+    assert changed.shape == images.shape and changed.min() >= 0 and changed.max() <= 1
     assert not torch.equal(changed, images)
 
 

@@ -10,9 +10,9 @@ from PIL import Image
 from evaluation import catalogue
 from evaluation.condition import condition_label, shown
 from evaluation.detectors.detector import load_detector
+from evaluation.detectors.reference_sources import load_reference
 from evaluation.image_set import ImageSet
 from evaluation.metrics.scoring import score
-from evaluation.reference import load_reference
 from ldm_core.data import scenes
 
 AXES = ("steps", "scheduler")

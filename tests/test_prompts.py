@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.generation.prompts import Prompt, load_prompts
+from evaluation.generation.prompts import Prompt, load_prompts, prompt_file
 
 
 def write(tmp_path, name, data):
@@ -107,5 +107,19 @@ def test_the_fields_own_prompt_files_load_whole(file, count):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ValueError, match="none.txt cannot be read"):
+    with pytest.raises(ValueError, match=r"none\.txt cannot be read"):
         load_prompts(tmp_path / "none.txt")
+
+
+@pytest.mark.parametrize("name", ["coco", "coco.txt", "prompts/coco.txt"])
+def test_a_set_that_ships_is_found_by_its_name_from_any_folder(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_prompts(prompt_file(name))[0] == load_prompts(Path(__file__).parents[1] / "prompts" / "coco.txt")[0]
+    write(tmp_path, "coco.txt", "a cat\n")  # one's own file goes before
+    assert load_prompts(prompt_file("coco.txt")) == [Prompt(0, "a cat")]
+
+
+@pytest.mark.parametrize("name", ["nothing.txt", "elsewhere/coco.txt", "../prompts/coco.csv"])
+def test_any_other_name_is_a_path(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert prompt_file(name) == Path(name)

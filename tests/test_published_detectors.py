@@ -45,7 +45,7 @@ def images():
 
 @pytest.fixture
 def clip(clip_folder, monkeypatch):
-    monkeypatch.setenv(SCORE[0], str(clip_folder))
+    monkeypatch.setenv(SCORE.variable, str(clip_folder))
     return load_clip()
 
 
@@ -84,7 +84,7 @@ def test_a_wide_image_is_judged_by_its_middle(clip, images):
 
 
 def test_the_clip_of_cmmd_gives_features_alone(clip_folder, images, monkeypatch):
-    monkeypatch.setenv(CMMD[0], str(clip_folder))
+    monkeypatch.setenv(CMMD.variable, str(clip_folder))
     features, scores = load_cmmd().extract(images, [""] * 3)
     assert features.shape == (3, 16) and scores == {}
 
@@ -94,7 +94,7 @@ def test_dinov2_gives_the_normalised_class_token(tmp_path, images, monkeypatch):
     config = Dinov2Config(hidden_size=24, num_hidden_layers=2, num_attention_heads=2, image_size=28, patch_size=14)
     model = Dinov2Model(config).eval()
     model.save_pretrained(tmp_path)
-    monkeypatch.setenv(SOURCE[0], str(tmp_path))
+    monkeypatch.setenv(SOURCE.variable, str(tmp_path))
     detector = load_dinov2()
     features, scores = detector.extract(images, [""] * 3)
     assert features.shape == (3, 24) and scores == {} and detector.resize == "clean-224"
@@ -107,7 +107,7 @@ def test_dinov2_gives_the_normalised_class_token(tmp_path, images, monkeypatch):
 
 @pytest.mark.parametrize(("load", "source"), [(load_clip, SCORE), (load_cmmd, CMMD), (load_dinov2, SOURCE)])
 def test_weights_that_are_not_here_are_named_with_what_would_bring_them(load, source, monkeypatch, tmp_path):
-    monkeypatch.delenv(source[0], raising=False)
+    monkeypatch.delenv(source.variable, raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ValueError, match=f"{source[1]} is not in the local cache.*set {source[0]} to a folder"):
+    with pytest.raises(ValueError, match=f"{source.id} is not in the local cache.*set {source.variable} to a folder"):
         load()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,8 +23,7 @@ class Halves:
     height = width = 32
     factor, weights = 8, "w"
 
-    class spec:  # noqa: N801
-        world = ""
+    spec = SimpleNamespace(world="")
 
     def reconstruct(self, images):
         return (images - 2 / 255).clamp(0, 1)

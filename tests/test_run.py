@@ -115,7 +115,7 @@ def test_a_run_cut_short_ends_with_the_same_bytes(folder):
 
 
 def test_another_protocol_in_the_same_folder_is_refused(folder, capsys):
-    run, out = folder
+    run, _out = folder
     run("--guidance-scales", "1")
     with pytest.raises(SystemExit) as stopped:
         run("--guidance-scales", "1", "--steps", "3")

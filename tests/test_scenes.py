@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import time
 
 import numpy as np
 import pytest
@@ -158,16 +157,6 @@ def test_known_words_are_all_that_captions_hold():
         for word in caption(random_scene(seed), seed).replace(",", "").replace("-", " ").split()
     }
     assert said <= set(scenes.known_words())
-
-
-def test_a_drawing_takes_a_few_milliseconds():
-    best = float("inf")
-    for _ in range(5):  # the fastest of five, since other work may share the cores
-        began = time.perf_counter()
-        for seed in range(20):
-            draw(random_scene(seed))
-        best = min(best, (time.perf_counter() - began) / 20)
-    assert best < 0.012  # 1.5 ms on a free core; the bound leaves room for slow machines
 
 
 @pytest.mark.parametrize("seed", [-1, True, 1.5, "7"])

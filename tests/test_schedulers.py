@@ -76,7 +76,9 @@ def with_scheduler(folder, to, class_name, values):
 
 
 @pytest.mark.parametrize(("family", "class_name", "values"), FOREIGN)
-def test_any_scheduler_of_a_folder_draws_previews_and_replays_as_diffusers(request, tmp_path, family, class_name, values):
+def test_any_scheduler_of_a_folder_draws_previews_and_replays_as_diffusers(
+    request, tmp_path, family, class_name, values
+):
     own = request.getfixturevalue({"sd": "tiny_folder", "xl": "tiny_xl_folder", "sd3": "tiny_sd3_folder"}[family])
     folder = with_scheduler(own, tmp_path / "m", class_name, values)
     pipeline = DIFFUSERS_PIPELINE[family].from_pretrained(folder)
@@ -88,10 +90,14 @@ def test_any_scheduler_of_a_folder_draws_previews_and_replays_as_diffusers(reque
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
     states = list(model.denoise(PROMPTS, SEEDS, 5.0, steps=6))
     times = [state.t for state in states]
-    assert all(1 >= before >= after >= 0 for before, after in zip(times, times[1:])) and times[0] > 0.7 and times[-1] < 0.3
+    assert (
+        all(1 >= before >= after >= 0 for before, after in zip(times, times[1:])) and times[0] > 0.7 and times[-1] < 0.3
+    )
     assert (states[-1].clean - states[-1].latent).std() < 0.2 * states[-1].latent.std()
     assert model.scheduler_names[0] == model.scheduler_name
-    recipe = Recipe.from_json(model.recipe(PROMPTS[0], SEEDS[0], guidance_scale=5.0, steps=6, rows_per_call=4).to_json())
+    recipe = Recipe.from_json(
+        model.recipe(PROMPTS[0], SEEDS[0], guidance_scale=5.0, steps=6, rows_per_call=4).to_json()
+    )
     first, again = (model.sample(**recipe.sample_settings()) for _ in range(2))
     assert torch.equal(first, again) and recipe.settings.scheduler == model.scheduler_name
     torch.testing.assert_close(first[0], ours[0], atol=1e-4, rtol=0)
@@ -168,7 +174,13 @@ SOLVERS = {
 
 @pytest.mark.parametrize("name", names_of(DIFFUSION))
 def test_a_swapped_scheduler_keeps_no_solver_key_of_the_old_class(name):
-    old = {"_class_name": "DEISMultistepScheduler", "use_karras_sigmas": True, **NOISE, **SOLVERS, "algorithm_type": "deis"}
+    old = {
+        "_class_name": "DEISMultistepScheduler",
+        "use_karras_sigmas": True,
+        **NOISE,
+        **SOLVERS,
+        "algorithm_type": "deis",
+    }
     made, plain = make_scheduler(old, name), getattr(diffusers, SCHEDULERS[name])(**NOISE)
     for key in SOLVERS:
         assert made.config.get(key) == plain.config.get(key), key

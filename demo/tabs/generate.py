@@ -7,6 +7,7 @@ import functools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from PIL import Image
@@ -58,7 +59,7 @@ def build(session: Session) -> None:
                     label="A PNG from this page: its settings come back",
                     elem_id="earlier",
                 )
-    shared = {
+    shared: dict[str, Any] = {
         "concurrency_id": "device",
         "concurrency_limit": 1,
         "show_progress": "minimal",
@@ -77,7 +78,11 @@ def build(session: Session) -> None:
         for trigger in (go.click, prompt.submit)
     ]
     stop.click(
-        controls.stopped(session, "Stopped; the last preview stays."), None, status, cancels=drawing, **controls.QUIET
+        controls.stopped(session, "Stopped; the last preview stays."),
+        None,
+        status,
+        cancels=drawing,  # type: ignore[arg-type]  # gradio's hints leave out its own Dependency
+        **controls.QUIET,
     )
     settings.model.input(
         functools.partial(choose_model, session),
@@ -110,7 +115,7 @@ def restore(session: Session, path: str) -> list[object]:
         "prompt": recipe.prompt,
         "seed": recipe.seed,
         "guidance_schedule": over_time.name_of(own) or own.guidance.schedule,
-        "size": size_text((own.width, own.height)),
+        "size": size_text((own["width"], own["height"])),
         "model": recipe.model,
     }
     given = [values[name] for name in NAMES]
@@ -158,7 +163,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
         guidance_schedule: str = "constant",
         size: str = size_text((spec.width, spec.height)),
         model: str = spec.reference,
-        request: gr.Request = None,
+        request: gr.Request | None = None,
     ) -> Iterator[tuple[Image.Image, str]]:
         given = (prompt, negative_prompt, seed, steps, guidance_scale, scheduler, guidance_schedule, size, model)
 

@@ -7,6 +7,7 @@ import functools
 import re
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import gradio as gr
 import pandas as pd
@@ -91,7 +92,7 @@ def problems(
     guidance_scales: object,
     seeds: object,
     guidance_schedule: object,
-    steps: object,
+    steps: Any,
     model: object,
 ) -> dict[str, str]:
     """What is wrong with a visitor's settings, in words by their names; empty where nothing is."""
@@ -141,7 +142,7 @@ def read_seeds(session: Session, text: object) -> list[int]:
     return seeds
 
 
-def cost_words(session: Session, scales: object, seeds: object, steps: object, model: object) -> str:
+def cost_words(session: Session, scales: object, seeds: object, steps: float, model: str) -> str:
     """What a sweep will cost, before it starts."""
     try:
         chosen, count = read_scales(session, scales), len(read_seeds(session, seeds))
@@ -164,7 +165,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
         guidance_schedule: str = "constant",
         steps: int = session.model.spec.steps,
         model: str = session.model.spec.reference,
-        request: gr.Request = None,
+        request: gr.Request | None = None,
     ) -> Iterator[tuple]:
         found = problems(session, prompt, guidance_scales, seeds, guidance_schedule, steps, model)
 
@@ -203,7 +204,7 @@ def draw(
     path = session.scratch.path("sweep.zip")
     write_zip(path, cells, prompt)
     words = f"{len(cells)} pictures, {time.perf_counter() - began:.1f} s. The zip holds each with its recipe, and the scores."
-    yield grid_html(cells, prompt), words, chart_of(session, cells), str(path)
+    yield grid_html(cells, prompt), words, chart_of(cells), str(path)
 
 
 def measured(world: str, prompt: str, cells: list[SweepCell]) -> list[SweepCell]:
@@ -222,7 +223,7 @@ def measured(world: str, prompt: str, cells: list[SweepCell]) -> list[SweepCell]
 
 @functools.cache
 def _detector(name: str) -> Detector:
-    return load_detector(name, download=False)
+    return load_detector(name)
 
 
 def alignment(world: str, prompt: str, pictures: list[Image.Image]) -> dict[str, list[float]]:
@@ -238,7 +239,7 @@ def alignment(world: str, prompt: str, pictures: list[Image.Image]) -> dict[str,
     return {metric: detector.extract(images, [prompt] * len(pictures))[1][metric]}
 
 
-def chart_of(session: Session, cells: list[SweepCell]) -> gr.LinePlot:
+def chart_of(cells: list[SweepCell]) -> gr.LinePlot:
     """Alignment against guidance scale, a line a seed; saturation where there is no alignment score."""
     name = next(iter(cells[0].scores))
     table = pd.DataFrame(

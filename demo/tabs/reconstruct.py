@@ -126,7 +126,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
     """The endpoint /reconstruct."""
 
     def reconstruct(
-        photo: str, autoencoders: list[str], sample_too: bool = False, request: gr.Request = None
+        photo: str, autoencoders: list[str], sample_too: bool = False, request: gr.Request | None = None
     ) -> Iterator[tuple]:
         found = problems(session, photo, autoencoders, sample_too)
         yield from controls.in_lane(

@@ -43,7 +43,7 @@ def shape_of(name: str, small: bool = False) -> Shape:
     vae, side = ((16, 16, 32, 32), 16) if small else ((128, 256, 512, 512), 64)
     if name == "sd1.5":
         text = (64, 2, 2) if small else (768, 12, 12)
-        unet = {
+        unet: dict[str, object] = {
             "block_out_channels": tuple(w // part for w in (320, 640, 1280, 1280)),
             "attention_head_dim": 1 if small else 8,
             "cross_attention_dim": text[0],

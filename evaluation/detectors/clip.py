@@ -13,13 +13,26 @@ from torch import Tensor
 from transformers import CLIPModel
 
 from ldm_core.checkpoint import load_tokenizer, network
-from ldm_core.pipeline import weights_hash
 
-from .hub import hub_folder
+from ..downloads import NO_DOWNLOADS, Downloads
+from .hub import PICKLED, Published, hub_folder, network_hash
 from .resize import resize
 
-SCORE = ("LDM_CLIP", "openai/clip-vit-large-patch14")  # the usual one for clip_score: torchmetrics' default too
-CMMD = ("LDM_CLIP_336", "openai/clip-vit-large-patch14-336")  # the one of CMMD (Jayasumana et al. 2024)
+# The usual one for clip_score, torchmetrics' default too; and the one of CMMD (Jayasumana et al. 2024).
+SCORE = Published(
+    "LDM_CLIP",
+    "openai/clip-vit-large-patch14",
+    "model.safetensors",
+    1_710_540_580,
+    "a2bf730a0c7debf160f7a6b50b3aaf3703e7e88ac73de7a314903141db026dcb",
+)
+CMMD = Published(
+    "LDM_CLIP_336",
+    "openai/clip-vit-large-patch14-336",
+    PICKLED,  # no safetensors there; tensors alone are read of it
+    1_711_974_081,
+    "c6032c2e0caae3dc2d4fba35535fa6307dbb49df59c7e182b1bc4b3329b81801",
+)
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # where the folder does not say
 BATCH = 64  # prompts
 
@@ -28,7 +41,7 @@ class ClipDetector:
     """A CLIP folder. clip_score is 100 times the cosine of image and prompt, each image's clamped at 0 (Hessel et al. 2021)."""
 
     def __init__(self, folder: Path, name: str, device: str = "cpu"):
-        self.name, self.device, self.sha256 = name, device, weights_hash([folder])
+        self.name, self.device, self.sha256 = name, device, network_hash(folder)
         self.model = network(CLIPModel, folder, torch.float32).eval().requires_grad_(False).to(device)
         self.tokenizer = load_tokenizer(folder)
         self.dimension, self.size = self.model.config.projection_dim, self.model.config.vision_config.image_size
@@ -92,21 +105,22 @@ def _normalisation(folder: Path) -> tuple[Tensor, Tensor]:
     path = folder / "preprocessor_config.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     values = known.get("image_mean", MEAN), known.get("image_std", STD)
-    return tuple(torch.tensor(value).view(3, 1, 1) for value in values)
+    mean, std = (torch.tensor(value).view(3, 1, 1) for value in values)
+    return mean, std
 
 
-def load_clip(device: str = "cpu", download: bool = False) -> ClipDetector:
+def load_clip(device: str = "cpu", downloads: Downloads = NO_DOWNLOADS) -> ClipDetector:
     """The CLIP of clip_score: $LDM_CLIP, else OpenAI's ViT-L/14."""
-    folder = hub_folder(*SCORE, download)
+    folder = hub_folder(SCORE, downloads)
     return ClipDetector(folder, f"clip ({folder_name(folder, SCORE)})", device)
 
 
-def load_cmmd(device: str = "cpu", download: bool = False) -> CmmdDetector:
+def load_cmmd(device: str = "cpu", downloads: Downloads = NO_DOWNLOADS) -> CmmdDetector:
     """The CLIP of cmmd: $LDM_CLIP_336, else OpenAI's ViT-L/14 at 336 pixels."""
-    folder = hub_folder(*CMMD, download)
+    folder = hub_folder(CMMD, downloads)
     return CmmdDetector(folder, f"clip ({folder_name(folder, CMMD)})", device)
 
 
-def folder_name(folder: Path, source: tuple[str, str]) -> str:
+def folder_name(folder: Path, source: Published) -> str:
     """What a report calls the network: the hub id it comes from, or the folder that was named."""
-    return source[1] if f"models--{source[1].replace('/', '--')}" in folder.parts else folder.name
+    return source.id if f"models--{source.id.replace('/', '--')}" in folder.parts else folder.name

@@ -10,13 +10,14 @@ ceiling         what real images score by the metric that has one, and in words 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from torch import Tensor
 
+from ..downloads import NO_DOWNLOADS, Downloads
 from ..statistics import Estimate
 from .clip import load_clip, load_cmmd
 from .dinov2 import load_dinov2
@@ -46,12 +47,19 @@ class WorldDetector(Detector, Protocol):
     def ceiling(self) -> tuple[Estimate, str]: ...
 
 
-WORLDS = {"scenes": load_scenes_detector, "fashion": load_fashion_detector}
-PUBLISHED = {"inception": load_inception, "clip": load_clip, "cmmd": load_cmmd, "dinov2": load_dinov2}
+WORLDS: dict[str, Callable[[], WorldDetector]] = {"scenes": load_scenes_detector, "fashion": load_fashion_detector}
+PUBLISHED: dict[str, Callable[..., Detector]] = {
+    "inception": load_inception,
+    "clip": load_clip,
+    "cmmd": load_cmmd,
+    "dinov2": load_dinov2,
+}
 NAMES = (*WORLDS, *PUBLISHED)
 
 
-def load_detector(name: str, resize: str = "clean", device: str = "cpu", download: bool = False) -> Detector:
+def load_detector(
+    name: str, resize: str = "clean", device: str = "cpu", downloads: Downloads = NO_DOWNLOADS
+) -> Detector:
     """The detector of a name, its weights checked; ValueError says what is missing.
 
     `resize` is Inception's mode; the others have one way each. A world's own detector always works on the CPU.
@@ -60,5 +68,5 @@ def load_detector(name: str, resize: str = "clean", device: str = "cpu", downloa
         return WORLDS[name]()
     if name not in PUBLISHED:
         raise ValueError(f"detector must be one of {', '.join(NAMES)}, got {name!r}")
-    options = {"device": device, "download": download}
-    return load_inception(resize, **options) if name == "inception" else PUBLISHED[name](**options)
+    modes = (resize,) if name == "inception" else ()
+    return PUBLISHED[name](*modes, device=device, downloads=downloads)

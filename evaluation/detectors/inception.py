@@ -10,7 +10,7 @@ import functools
 import hashlib
 import os
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,21 +18,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..downloads import NO_DOWNLOADS, Downloads, Remote, download
 from .resize import resize
 
 FEATURES = 2048
 INPUT_SIZE = 299  # pixels
 # One file under two names: pytorch-fid's and torch-fidelity's. Both names carry the first 8 digits of its SHA-256.
 FILES = ("pt_inception-2015-12-05-6726825d.pth", "weights-inception-2015-12-05-6726825d.pth")
-CHECKSUM = "6726825d"
-URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{FILES[0]}"
+CHECKSUM = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+WEIGHTS = Remote(
+    "Inception-v3 (fid, kid)",
+    f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{FILES[0]}",
+    95_628_359,
+    f"sha256:{CHECKSUM}",
+)
 VARIABLE = "LDM_INCEPTION"
+
+
+Sides = int | tuple[int, int]  # rows and columns, or both the same
 
 
 class Convolution(nn.Module):
     """Convolution, batch normalisation, ReLU."""
 
-    def __init__(self, channels_in: int, channels: int, kernel: int | tuple[int, int], stride: int = 1, padding=0):
+    def __init__(self, channels_in: int, channels: int, kernel: Sides, stride: int = 1, padding: Sides = 0):
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels, kernel, stride, padding, bias=False)
         self.bn = nn.BatchNorm2d(channels, eps=0.001)
@@ -91,16 +100,16 @@ class MixedB(nn.Module):
 
     def __init__(self, inner: int):
         super().__init__()
-        row, column = {"kernel": (1, 7), "padding": (0, 3)}, {"kernel": (7, 1), "padding": (3, 0)}
+        row, column = ((1, 7), 1, (0, 3)), ((7, 1), 1, (3, 0))  # kernel, stride, padding
         self.branch1x1 = Convolution(768, 192, 1)
         self.branch7x7_1 = Convolution(768, inner, 1)
-        self.branch7x7_2 = Convolution(inner, inner, **row)
-        self.branch7x7_3 = Convolution(inner, 192, **column)
+        self.branch7x7_2 = Convolution(inner, inner, *row)
+        self.branch7x7_3 = Convolution(inner, 192, *column)
         self.branch7x7dbl_1 = Convolution(768, inner, 1)
-        self.branch7x7dbl_2 = Convolution(inner, inner, **column)
-        self.branch7x7dbl_3 = Convolution(inner, inner, **row)
-        self.branch7x7dbl_4 = Convolution(inner, inner, **column)
-        self.branch7x7dbl_5 = Convolution(inner, 192, **row)
+        self.branch7x7dbl_2 = Convolution(inner, inner, *column)
+        self.branch7x7dbl_3 = Convolution(inner, inner, *row)
+        self.branch7x7dbl_4 = Convolution(inner, inner, *column)
+        self.branch7x7dbl_5 = Convolution(inner, 192, *row)
         self.branch_pool = Convolution(768, 192, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -130,17 +139,17 @@ class ReductionB(nn.Module):
 class MixedC(nn.Module):
     """8 x 8: branches of 1x1, 3x3 and two 3x3 that end in a row and a column each, and pooling."""
 
-    def __init__(self, channels_in: int, pool):
+    def __init__(self, channels_in: int, pool: Callable[[Tensor], Tensor]):
         super().__init__()
-        row, column = {"kernel": (1, 3), "padding": (0, 1)}, {"kernel": (3, 1), "padding": (1, 0)}
+        row, column = ((1, 3), 1, (0, 1)), ((3, 1), 1, (1, 0))  # kernel, stride, padding
         self.branch1x1 = Convolution(channels_in, 320, 1)
         self.branch3x3_1 = Convolution(channels_in, 384, 1)
-        self.branch3x3_2a = Convolution(384, 384, **row)
-        self.branch3x3_2b = Convolution(384, 384, **column)
+        self.branch3x3_2a = Convolution(384, 384, *row)
+        self.branch3x3_2b = Convolution(384, 384, *column)
         self.branch3x3dbl_1 = Convolution(channels_in, 448, 1)
         self.branch3x3dbl_2 = Convolution(448, 384, 3, padding=1)
-        self.branch3x3dbl_3a = Convolution(384, 384, **row)
-        self.branch3x3dbl_3b = Convolution(384, 384, **column)
+        self.branch3x3dbl_3a = Convolution(384, 384, *row)
+        self.branch3x3dbl_3b = Convolution(384, 384, *column)
         self.branch_pool = Convolution(channels_in, 192, 1)
         self.pool = pool
 
@@ -214,12 +223,13 @@ class InceptionDetector:
         return self.image_features(images).numpy(), {}
 
 
-def load_inception(mode: str = "clean", device: str = "cpu", download: bool = False) -> InceptionDetector:
+def load_inception(mode: str = "clean", device: str = "cpu", downloads: Downloads = NO_DOWNLOADS) -> InceptionDetector:
     """The published weights, checked; ValueError says where they were looked for and how to get them."""
-    path = weights_file(download)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if not digest.startswith(CHECKSUM):
-        raise ValueError(f"{path} is not {FILES[0]}: its SHA-256 begins with {digest[:8]}, not {CHECKSUM}")
+    path = weights_file(downloads)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != CHECKSUM:
+        raise ValueError(f"{path} is not {FILES[0]}: its SHA-256 begins with {digest[:8]}, not {CHECKSUM[:8]}")
     network = InceptionV3()
     load_published(network, path)
     return InceptionDetector(network, mode, digest, device)
@@ -238,8 +248,8 @@ def load_published(network: InceptionV3, path: Path) -> None:
         raise ValueError(f"{path} lacks {len(absent)} Inception weights, {absent[0]} among them")
 
 
-def weights_file(download: bool = False) -> Path:
-    """The file of the environment variable, else of torch's download cache; fetched into it only where asked for."""
+def weights_file(downloads: Downloads = NO_DOWNLOADS) -> Path:
+    """The file of the environment variable, else of torch's download cache; fetched into it only where that is agreed."""
     if named := os.environ.get(VARIABLE):
         if not Path(named).is_file():
             raise ValueError(f"{VARIABLE}={named} is no file; it must name {FILES[0]}")
@@ -248,15 +258,9 @@ def weights_file(download: bool = False) -> Path:
     for name in FILES:
         if (cache / name).is_file():
             return cache / name
-    if not download:
-        raise ValueError(
-            f"Inception's weights are not here; set {VARIABLE} to {FILES[0]}, or put it into {cache}, from {URL}"
-        )
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(URL, str(cache / FILES[0]), hash_prefix=CHECKSUM, progress=False)
-    except (OSError, RuntimeError) as error:
-        raise ValueError(
-            f"Inception's weights cannot be downloaded ({error}); set {VARIABLE} to {FILES[0]}, from {URL}"
-        ) from None
+        downloads.permit(WEIGHTS.name, WEIGHTS.size, WEIGHTS.host, cache)
+        download(WEIGHTS, cache / FILES[0])
+    except ValueError as error:
+        raise ValueError(f"{error}, or set {VARIABLE} to {FILES[0]}, or put it into {cache}") from None
     return cache / FILES[0]

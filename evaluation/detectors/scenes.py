@@ -40,7 +40,7 @@ from ldm_core.data.scenes import (
 from ldm_core.images import from_uint8
 
 from ..statistics import Estimate, mean
-from .weights_file import load_weights
+from .weights_file import OwnDetector, load_weights
 
 WEIGHTS = Path(__file__).parent / "weights" / "scenes_detector" / "model.safetensors"
 FEATURES = 64
@@ -62,7 +62,7 @@ HEADS: dict[str, tuple[str, ...]] = {
 }
 
 
-class ScenesDetector(nn.Module):
+class ScenesDetector(OwnDetector):
     """Images (B, 3, H, W) in [0, 1] and texts, into one 64-dimensional space; attributes from images."""
 
     name, dimension, resize, weights = "scenes_detector", FEATURES, f"clean-{INPUT_SIZE}", WEIGHTS

@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from ldm_core.data import fashion_mnist
 
-from ..reference import write_world_reference
 from .fashion import FashionDetector, load_fashion_detector
+from .reference_sources import write_world_reference
 from .weights_file import save_weights
 
 LEARNING_RATE = 2e-3
@@ -99,10 +99,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         test = pictures("test", arguments.data)
-        if arguments.measure:
-            detector = load_fashion_detector()
-        else:
-            detector = train(*pictures("train", arguments.data), arguments.epochs)
+        wanted = () if arguments.measure else pictures("train", arguments.data)
+        detector = train(*wanted, arguments.epochs) if wanted else load_fashion_detector()
     except ValueError as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     measured = {"accuracy": accuracy(detector, *test), "n": len(test[1])}

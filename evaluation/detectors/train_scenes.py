@@ -99,7 +99,7 @@ def measure(count: int) -> None:
     shown = [scene for start in range(0, count, 250) for scene in detector.read(images[start : start + 250])]
     texts = [scenes.caption(scene, index) for index, scene in enumerate(pictured)]
     asked = [scenes.parse(text) for text in texts]
-    accuracy = [scene_accuracy(found, wanted) for found, wanted in zip(shown, asked)]
+    accuracy = [scene_accuracy(found, wanted) for found, wanted in zip(shown, asked) if wanted is not None]
     pictures = F.normalize(torch.cat([detector.image_features(part) for part in images.split(250)]), dim=1)
     words = F.normalize(detector.text_features(texts), dim=1)
     right, wrong = (pictures * words).sum(1).mean(), (pictures * words.roll(1, 0)).sum(1).mean()

@@ -17,11 +17,13 @@ import io
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 TEXT_COLUMNS, CATEGORY_COLUMNS = ("prompt", "caption"), ("category", "tag")
+SHIPPED = Path(__file__).parents[2] / "prompts"  # the sets of this repository: beside the packages, installed or not
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,16 @@ class Prompt:
     reference: str = ""  # the file name of the picture that it describes
 
 
+def prompt_file(name: str) -> Path:
+    """The file of a prompt set: a path, or the name of one that ships here ("coco", "prompts/coco.txt") from any folder."""
+    path = Path(name)
+    shipped = SHIPPED / (path.name if path.suffix else f"{path.name}.txt")
+    return shipped if not path.exists() and path.parent.name in ("", "prompts") and shipped.is_file() else path
+
+
 def load_prompts(path: Path, limit: int | None = None) -> list[Prompt]:
     """The prompts of a file, the first `limit` of them."""
+    readers: dict[str, Callable[[Path, str], Iterator[dict]]]
     readers = {".txt": _from_txt, ".csv": _from_csv, ".tsv": _from_tsv, ".jsonl": _from_jsonl, ".json": _from_coco}
     if path.suffix.lower() not in readers:
         raise ValueError(f"--prompts {path}: the name must end in {', '.join(readers)}")
@@ -59,7 +69,7 @@ def _text(path: Path) -> str:
         raise ValueError(f"--prompts {path}, line {line}: not UTF-8") from None
 
 
-def _from_txt(path: Path, text: str) -> Iterator[dict]:
+def _from_txt(_path: Path, text: str) -> Iterator[dict]:
     category = ""
     for line in text.splitlines():
         if named := re.fullmatch(r"#\s*category:\s*(.*)", line.strip(), re.IGNORECASE):
@@ -68,7 +78,7 @@ def _from_txt(path: Path, text: str) -> Iterator[dict]:
             yield {"text": line.strip(), "category": category}
 
 
-def _from_csv(path: Path, text: str, **form: object) -> Iterator[dict]:
+def _from_csv(path: Path, text: str, **form: Any) -> Iterator[dict]:
     reader = csv.DictReader(io.StringIO(text, newline=""), **form)
     columns = {name.lower(): name for name in reader.fieldnames or []}
     if not set(TEXT_COLUMNS) & set(columns):
@@ -111,7 +121,7 @@ def _row(path: Path, line: int, row: dict) -> dict:
     }
 
 
-def _first(row: dict, names: tuple[str, ...]) -> object:
+def _first(row: dict, names: tuple[str, ...]) -> Any:
     return next((row[name] for name in names if row.get(name) is not None), None)
 
 

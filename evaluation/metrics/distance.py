@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from .. import statistics
+from ..detectors.references import UNKNOWN
 from ..image_set import ImageSet
 from .blocks import Blocks
 from .metric import Distance, Row, Sample
@@ -53,17 +54,26 @@ def estimate_distances(images: ImageSet, features: np.ndarray, target: Target) -
 def distance_rows(metric: Distance, evidence: Evidence) -> list[Row]:
     """Each condition with its jackknife error, and bias-corrected where n allows."""
     rows, dimension = [], evidence.detectors[metric.detector].dimension
+    unknown = [] if evidence.references[metric.detector].known else [f"the reference's {UNKNOWN}"]
     for condition, found in evidence.distances(metric).items():
         values = evidence.images.values(condition)
         if not found.left_out:
             rows.append(not_computed(metric, TOO_FEW, values, condition))
             continue
         plain, corrected = statistics.jackknife(found.whole, found.left_out, found.n)
-        rows.append(row(metric, plain, values, condition, note=metric.note(found.n, dimension)))
+        rows.append(
+            row(
+                metric,
+                plain,
+                values,
+                condition,
+                note="; ".join([*filter(None, [metric.note(found.n, dimension)]), *unknown]),
+            )
+        )
         if metric.corrects_bias(found.n, dimension):
             better = statistics.estimate(corrected, found.n, plain.se, len(found.left_out) - 1)
             name = f"{metric.name}_jackknife"
-            rows.append(row(metric, better, values, condition, note="bias-corrected", name=name))
+            rows.append(row(metric, better, values, condition, note="; ".join(["bias-corrected", *unknown]), name=name))
     return rows
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..detectors.references import Reference
 from ..image_set import PAIR, ImageSet
-from ..reference import Reference
 from .autoencoder import Reconstructions
 from .distance import DistanceEstimate, estimate_distances
 from .metric import Distance

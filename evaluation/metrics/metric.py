@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    from ..detectors.references import Reference
     from ..image_set import ImageSet
-    from ..reference import Reference
     from .autoencoder import Reconstructions
     from .distance import Target
     from .evidence import Evidence

@@ -17,7 +17,7 @@ from .reconstruction import bicubic, psnr, ssim
 
 # Of a latent value, where bytes are spoken of: published models keep their quality at that. None here is coded so.
 BITS = 8
-QUALITIES = {"JPEG": range(1, 96), "WEBP": range(0, 101)}
+QUALITIES = {"JPEG": range(1, 96), "WEBP": range(101)}
 
 
 @dataclass(frozen=True)

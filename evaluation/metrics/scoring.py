@@ -12,9 +12,9 @@ import pandas as pd
 from .. import statistics
 from ..detectors.detector import Detector
 from ..detectors.feature_cache import SpentLog, extract
+from ..detectors.references import Reference
 from ..image_set import ImageSet
 from ..processes import Processes
-from ..reference import Reference
 from .autoencoder import Reconstructions
 from .differences import differences
 from .evidence import Evidence

@@ -16,7 +16,7 @@ svg .grid{stroke:var(--line)}svg .ceiling{stroke:var(--quiet);stroke-dasharray:4
 pre{white-space:pre-wrap;background:var(--card);border-radius:8px;padding:12px;font-size:13px;user-select:all}
 .grid td,.grid th{padding:3px;border:0;text-align:center;vertical-align:top}.grid td:first-child,.grid th:first-child{text-align:left;white-space:normal;width:200px;min-width:140px;padding-right:12px;vertical-align:middle}
 .grid img{width:96px;height:auto;border-radius:6px;display:block}details{margin-top:8px}dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 16px;margin:0}dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}
-"""  # noqa: E501
+"""  # noqa: E501  # a style sheet, in lines of its rules
 
 
 def document(title: str, body: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Mapping
 
 from .world import COLOURS, PLACES, Scene, Thing
 
@@ -93,9 +94,9 @@ def _sentence(rng: random.Random, scene: Scene) -> str:
     form = rng.random()
     if form < 0.15 and sky:
         return f"{sky}, {things} {ground}"
-    if form < 0.30 and sky:
+    if form < 0.30 and scene.sky:
         return f"{_pick(rng, SKY_NOUNS[scene.sky])} over {things} {ground}"
-    if form < 0.45 and ground:
+    if form < 0.45 and scene.ground:
         return f"{_pick(rng, GROUND_NOUNS[scene.ground])} with {things} {sky}"
     if form < 0.60:
         return f"{_pick(rng, OPENINGS)}{things}, {sky} {ground}" if sky or ground else f"{_pick(rng, OPENINGS)}{things}"
@@ -104,9 +105,9 @@ def _sentence(rng: random.Random, scene: Scene) -> str:
 
 
 def _empty_ground(rng: random.Random, scene: Scene) -> str:
-    if not scene.ground:
-        return _pick(rng, SKY_NOUNS[scene.sky])
-    return _pick(rng, GROUND_NOUNS[scene.ground])
+    if scene.ground:
+        return _pick(rng, GROUND_NOUNS[scene.ground])
+    return _pick(rng, SKY_NOUNS[scene.sky or ""])  # one of the two is there
 
 
 def _listed(rng: random.Random, scene: Scene) -> str:
@@ -243,5 +244,5 @@ def known_words() -> list[str]:
     return sorted({word for phrase in phrases for word in re.findall(r"[a-z]+", phrase)})
 
 
-def _flatten(phrases: dict[str, tuple[str, ...]]) -> list[str]:
+def _flatten(phrases: Mapping[str, tuple[str, ...]]) -> list[str]:
     return [phrase for group in phrases.values() for phrase in group]

@@ -100,7 +100,7 @@ def _download(name: str, path: Path) -> None:
         raise ValueError(
             f"{name} cannot be downloaded ({error}); give the folder of the four files with --data"
         ) from None
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def pad(images: np.ndarray, size: int = 32) -> np.ndarray:
