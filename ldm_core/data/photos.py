@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 def photo_files(folder: Path) -> list[Path]:
-    """The image files of a folder and all folders below it, in the order of their paths."""
+    """The image files of a folder and all folders below it, in the order of their paths; not what macOS leaves beside
+    them, "._NAME"."""
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder of photographs")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    named = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    files = sorted(path for path in named if not path.name.startswith("._"))
     if not files:
         raise ValueError(f"{folder} holds no photograph ({', '.join(sorted(SUFFIXES))})")
     return files
@@ -27,6 +29,16 @@ def open_photo(path: Path) -> Image.Image:
         with Image.open(path) as picture:
             return opaque(ImageOps.exif_transpose(picture))
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # a broken PNG chunk is a SyntaxError
+        raise ValueError(f"{path} cannot be read as a photograph: {error}") from None
+
+
+def photo_size(path: Path) -> tuple[int, int]:
+    """Width and height of what `open_photo` gives, from the file's header alone; ValueError as there."""
+    try:
+        with Image.open(path) as picture:
+            turned = picture.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
+            return (picture.height, picture.width) if turned else picture.size
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} cannot be read as a photograph: {error}") from None
 
 
