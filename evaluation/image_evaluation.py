@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -56,7 +57,7 @@ class Evaluation:
     def report(self, path: str | Path) -> Path:
         """Write the report as one self-contained HTML file, or as Markdown where the name ends in .md; its path."""
         path = Path(path)
-        results = self._results
+        results = self._results(path.parent)
         content = page.markdown(results) if path.suffix == ".md" else page.page(path.parent, results)
         write_whole(path, content)
         return path
@@ -74,9 +75,11 @@ class Evaluation:
     def __str__(self) -> str:
         return tables.side_by_side(self.summary).to_string()
 
-    @property
-    def _results(self) -> Results:
-        return Results(self.summary, self.images, self.differences, self.cost, self.facts, self.axes)
+    def _results(self, folder: Path) -> Results:
+        """For a report in a folder: files as seen from there."""
+        files = [Path(os.path.relpath(file, folder)).as_posix() for file in self.images["file"]]
+        images = self.images.assign(file=files, prompt=self.images["prompt"].fillna(""))
+        return Results(self.summary, images, self.differences, self.cost, self.facts, self.axes)
 
 
 def evaluate(
