@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from ldm_core.data.everyday import phrases
+from ldm_core.data.everyday import look_names, phrases
 from ldm_core.data.everyday.atoms import Atom, atoms, extra_things, facts, judge, known_facts
 from ldm_core.data.everyday.captions import caption, complete_caption
 from ldm_core.data.everyday.composition import random_scene
@@ -45,7 +45,8 @@ def test_every_caption_is_understood_and_says_only_what_is_there():
 def test_a_caption_is_read_back_as_what_was_left_to_say():
     for seed in range(1500):
         scene = random_scene(seed)
-        left = leave_out(scene, random.Random(seed), dropout=0.3)
+        left, numbers = leave_out(scene, random.Random(seed), dropout=0.3)
+        assert [thing.kind for thing in left.things] == [scene.things[number].kind for number in numbers]
         asked = parse(caption(scene, seed, dropout=0.3))
         assert asked is not None and len(asked.things) == len(left.things)
         assert [atom for atom in atoms(left) if atom.skill in ("ground", "sky", "scenery")] == [
@@ -146,6 +147,24 @@ def test_a_scene_of_one_fact_is_never_left_unsaid(scene):
     for seed in range(60):
         for said in (caption(scene, seed), caption(scene, seed, dropout=1.0), complete_caption(scene, seed)):
             assert said and all(right for _, right in judge(parse(said), scene)), said
+
+
+def test_a_girl_who_is_drawn_is_not_called_a_boy():
+    foreign = {"girl": r"\b(boy|lad|schoolboy)s?\b", "boy": r"\b(girl|lass|schoolgirl)(es|s)?\b"}
+    said = []
+    for seed in range(3000):
+        scene = random_scene(seed)
+        looks = look_names(scene)
+        children = [look for thing, look in zip(scene.things, looks) if thing.kind == "child" and thing.count == 1]
+        if len(children) == 1:
+            said.append(caption(scene, seed, looks=looks))
+            assert not re.search(foreign[children[0]], said[-1]), (said[-1], children)
+    assert sum("girl" in one for one in said) > 10 and sum("boy" in one for one in said) > 10
+
+
+def test_every_word_for_one_look_is_a_word_of_the_world():
+    words = {noun for _, noun in nouns()}
+    assert words >= {word for group in phrases.LOOK_NOUNS.values() for word in group}
 
 
 def test_captions_are_the_same_on_every_machine():

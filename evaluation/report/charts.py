@@ -12,6 +12,7 @@ import pandas as pd
 from ..condition import condition_label, shown
 from .pareto import ParetoFront
 
+LABELLED = 6  # conditions that a chart names, all of them
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 220, 52, 14, 30, 36
 
 
@@ -89,15 +90,12 @@ def _in_order(values: pd.Series) -> list:
 
 
 def front_chart(front: ParetoFront) -> str:
-    """Distance (upwards) against fit (to the right), a labelled point a condition; hollow where another beats it."""
-    points = front.points
+    """Distance (upwards) against fit (to the right), a labelled point a condition; hollow where another beats it.
 
-    def bounds(name: str) -> tuple[float, float]:
-        known = pd.concat([points[f"{part}_{name}"] for part in ("value", "low", "high")]).dropna()
-        margin = 0.1 * (known.max() - known.min()) or 1.0
-        return known.min() - margin, known.max() + margin
-
-    (left, right), (low, high) = bounds("fit"), bounds("distance")
+    Few conditions are joined as they come, and all named; of many the front alone is.
+    """
+    points, many = front.points, len(front.points) > LABELLED
+    (left, right), (low, high) = (_bounds(points, name) for name in ("fit", "distance"))
 
     def x(value: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * (value - left) / (right - left)
@@ -105,40 +103,62 @@ def front_chart(front: ParetoFront) -> str:
     def y(value: float) -> float:
         return TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
 
-    words = '<tspan class="quiet">lower right is better</tspan>'
-    parts = [f'<text x="{LEFT}" y="16" class="title">{front.distance} and {front.fit} {words}</text>']
+    parts = [f'<text x="{LEFT}" y="16" class="title">{front.distance} and {front.fit}</text>']
     for value in _ticks(low, high):
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}" class="grid"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.4g}</text>')
     for value in _ticks(left, right):
         parts.append(f'<text x="{x(value):.1f}" y="{HEIGHT - 20}" text-anchor="middle">{value:.4g}</text>')
-    path = " ".join(f"{x(row.value_fit):.1f},{y(row.value_distance):.1f}" for row in points.itertuples())
+    joined = points.loc[front.best].sort_values("value_fit") if many else points
+    path = " ".join(f"{x(row.value_fit):.1f},{y(row.value_distance):.1f}" for row in joined.itertuples())
     parts.append(f'<polyline points="{path}" class="curve"/>')
     labels: list[tuple[float, float]] = []
     for condition, row in points.iterrows():
-        across, down = x(row["value_fit"]), y(row["value_distance"])
-        for ends in (("low_fit", "high_fit"), ("low_distance", "high_distance")):
-            if pd.notna(row[ends[0]]):
-                one, two = row[ends[0]], row[ends[1]]
-                at = (x(one), x(two), down, down) if ends[0] == "low_fit" else (across, across, y(one), y(two))
-                parts.append('<line x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}" class="bar"/>'.format(*at))
-        hollow = ' class="hollow"' if condition in front.dominated else ""
-        knee = " (knee)" if condition == front.knee else ""
-        parts.append(f'<circle cx="{across:.1f}" cy="{down:.1f}" r="4"{hollow}/>')
-        # What is dominated lies up and to the left of its betters: its label keeps out of their way.
-        left_or_right, step, anchor = (across - 7, 13, ' text-anchor="end"') if hollow else (across + 7, -13, "")
-        height = down + step / 2
-        while any(abs(left_or_right - x) < 70 and abs(height - y) < 11 for x, y in labels):
-            height += step
-        labels.append((left_or_right, height))
-        parts.append(
-            f'<text x="{left_or_right:.1f}" y="{height:.1f}"{anchor}>{html.escape(str(condition))}{knee}</text>'
-        )
-    parts.append(
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle" class="quiet">{front.fit}</text>'
-    )
+        dominated = condition in front.dominated
+        parts += _point(str(condition), row, x, y, dominated)
+        if not (many and dominated):
+            words = f"{condition} (knee)" if condition == front.knee else str(condition)
+            parts.append(_label(words, x(row["value_fit"]), y(row["value_distance"]), dominated, labels))
+    middle = f'x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle"'
+    parts.append(f'<text {middle} class="quiet">{front.fit}; lower right is better</text>')
     label = f'role="img" aria-label="{front.distance} against {front.fit}, a point for each condition"'
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" {label}>{"".join(parts)}</svg>'
+
+
+def _bounds(points: pd.DataFrame, name: str) -> tuple[float, float]:
+    """What an axis of the front's chart spans: every value and interval, and a little more."""
+    known = pd.concat([points[f"{part}_{name}"] for part in ("value", "low", "high")]).dropna()
+    margin = 0.1 * (known.max() - known.min()) or 1.0
+    return known.min() - margin, known.max() + margin
+
+
+def _point(
+    condition: str, row: pd.Series, x: Callable[[float], float], y: Callable[[float], float], hollow: bool
+) -> list[str]:
+    """A condition's point and its two intervals."""
+    across, down, parts = x(row["value_fit"]), y(row["value_distance"]), []
+    if pd.notna(row["low_fit"]):
+        ends = (x(row["low_fit"]), x(row["high_fit"]), down, down)
+        parts.append('<line x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}" class="bar"/>'.format(*ends))
+    if pd.notna(row["low_distance"]):
+        ends = (across, across, y(row["low_distance"]), y(row["high_distance"]))
+        parts.append('<line x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}" class="bar"/>'.format(*ends))
+    kind = ' class="hollow"' if hollow else ""
+    about = f"<title>{html.escape(condition)}</title>"
+    return [*parts, f'<circle cx="{across:.1f}" cy="{down:.1f}" r="4"{kind}>{about}</circle>']
+
+
+def _label(words: str, across: float, down: float, dominated: bool, placed: list[tuple[float, float]]) -> str:
+    """A point's name where no other stands. What is dominated lies up and to the left of its betters, and its label there."""
+    step, anchor = (13, ' text-anchor="end"') if dominated else (-13, "")
+    at = across - 7 if dominated else across + 7
+    if not dominated and at + 5.5 * len(words) > WIDTH:  # it would leave the chart
+        at, anchor = across - 7, ' text-anchor="end"'
+    height = down + step / 2
+    while any(abs(at - x) < 5.5 * len(words) and abs(height - y) < 11 for x, y in placed):
+        height += step
+    placed.append((at, height))
+    return f'<text x="{at:.1f}" y="{height:.1f}"{anchor}>{html.escape(words)}</text>'
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -15,7 +15,14 @@ svg text{font-size:11px;fill:var(--ink)}svg .title{font-size:13px;font-weight:60
 svg .grid{stroke:var(--line)}svg .ceiling{stroke:var(--quiet);stroke-dasharray:4 3}svg .curve{fill:none;stroke:var(--accent);stroke-width:2}svg .bar{stroke:var(--accent);stroke-width:1.5}svg circle{fill:var(--accent)}svg circle.hollow{fill:var(--back);stroke:var(--accent)}
 pre{white-space:pre-wrap;background:var(--card);border-radius:8px;padding:12px;font-size:13px;user-select:all}
 .grid td,.grid th{padding:3px;border:0;text-align:center;vertical-align:top}.grid td:first-child,.grid th:first-child{text-align:left;white-space:normal;width:200px;min-width:140px;padding-right:12px;vertical-align:middle}
-.grid img{width:96px;height:auto;border-radius:6px;display:block}details{margin-top:8px}dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 16px;margin:0}dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}
+.grid img{width:96px;height:auto;border-radius:6px;display:block}.grid th:first-child{font-weight:400;color:var(--ink)}.grid tbody th{text-align:left}
+.grid button{padding:0;border:0;background:none;cursor:zoom-in;border-radius:6px;display:block}button:focus-visible,select:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
+.choices{display:flex;flex-wrap:wrap;gap:10px 16px;margin:6px 0 12px}.choices label{display:flex;flex-direction:column;font-size:12px;color:var(--quiet)}
+select{font:inherit;font-size:14px;color:var(--ink);background:var(--card);border:1px solid var(--quiet);border-radius:6px;padding:4px 8px;max-width:260px}
+dialog{border:1px solid var(--line);border-radius:12px;background:var(--back);color:var(--ink);padding:16px;max-width:min(860px,94vw)}dialog::backdrop{background:rgba(0,0,0,.55)}
+dialog .close{float:right}dialog button{font:inherit;font-size:13px;color:var(--ink);background:var(--card);border:1px solid var(--quiet);border-radius:6px;padding:4px 10px;margin:3px 4px 3px 0;text-align:left;cursor:pointer}
+dialog .large{display:flex;flex-wrap:wrap;gap:18px;clear:both;padding-top:8px}dialog .large img{width:min(400px,82vw);height:auto;image-rendering:auto;border-radius:8px;align-self:flex-start}dialog dl{font-size:13px;max-width:380px}dialog .near{margin-top:10px}
+details{margin-top:8px}dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 16px;margin:0}dt{color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}
 """  # noqa: E501  # a style sheet, in lines of its rules
 
 

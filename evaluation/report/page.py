@@ -15,8 +15,8 @@ from ..set_facts import SetFacts
 from . import charts as plots
 from . import paper, tables
 from .document import document
+from .explorer import explorer
 from .pareto import ParetoFront, find_front
-from .pictures import picture_grids
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,11 @@ def markdown(results: Results) -> str:
     if len(by_category):
         parts += ["## By category\n", tables.markdown(by_category)]
     if len(results.differences):
-        parts += ["## Differences between conditions\n", tables.markdown(tables.rounded(results.differences))]
-    parts += ["## Cost\n", tables.markdown(tables.rounded(results.cost)), _outside(results.cost) + "\n"]
+        parts += [
+            "## Differences between conditions\n",
+            tables.markdown(tables.readable_differences(results.differences)),
+        ]
+    parts += ["## Cost\n", tables.markdown(tables.costs(results.cost)), _outside(results.cost) + "\n"]
     parts += ["## Methods\n", paper.methods(facts) + "\n", "## LaTeX\n", f"```latex\n{_latex(results)}\n```"]
     return "\n".join(parts) + "\n"
 
@@ -61,9 +64,9 @@ def page(out: Path, results: Results) -> str:
         f'<h1>{html.escape(title(facts))}</h1><p class="lead">{html.escape(lead(facts))}</p>'
         f"<h2>Conditions side by side</h2>{tables.summary_html(results.summary)}<ul class='quiet'>{notes}</ul>"
         f'<div class="charts">{"".join(_charts(results))}</div>'
-        f"{_category_section(results.summary)}<h2>Pictures</h2>{picture_grids(out, results.images)}"
-        f"<h2>Differences between conditions</h2>{tables.as_html(tables.rounded(results.differences))}"
-        f"<h2>Cost</h2>{tables.as_html(tables.rounded(results.cost))}<p class='quiet'>{html.escape(_outside(results.cost))}</p>"
+        f"{_category_section(results.summary)}<h2>Pictures</h2>{explorer(out, results.images, results.axes, shared_settings(results))}"
+        f"<h2>Differences between conditions</h2>{tables.differences_html(results.differences)}"
+        f"<h2>Cost</h2>{tables.as_html(tables.costs(results.cost))}<p class='quiet'>{html.escape(_outside(results.cost))}</p>"
         f"<h2>For a paper</h2><details><summary>methods, in a paragraph</summary><pre>{html.escape(paper.methods(facts))}</pre></details>"
         f"<details><summary>the table as LaTeX</summary><pre>{html.escape(_latex(results))}</pre></details>"
         f"<h2>Protocol</h2><details><summary>everything needed to repeat this run</summary><dl>{protocol}</dl></details>"
@@ -87,6 +90,13 @@ def lead(facts: RunFacts | SetFacts) -> str:
         f"{facts.setting('scheduler')}, {facts.setting('guidance_schedule')} guidance, {facts.protocol['dtype']} on "
         f"{facts.device}. ± is one standard error; the same prompt has the same seed under every condition."
     )
+
+
+def shared_settings(results: Results) -> dict[str, object]:
+    """The settings that are the same for every picture, by name."""
+    protocol, swept = results.facts.protocol, {*results.axes, "weights"}
+    same: dict[str, object] = {"model": results.facts.model}
+    return {name: value for name, value in (same | protocol).items() if name not in swept and value not in (None, "")}
 
 
 def remarks(results: Results) -> list[str]:

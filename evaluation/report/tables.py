@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 COLUMNS = ["metric", "value", "n", "se", "low", "high", "higher_is_better", "detector", "resize", "note"]
 SAME = ("model", "prompts", "guidance_schedule")  # of a run, where they are not swept
+ACROSS = 6  # conditions side by side; more go down the page
+IN_THE_OPEN = 12  # differences shown whatever their verdict
+TIED = "tied"
 
 
 def summary_table(rows: Sequence[Row], same: Mapping[str, Any], images: ImageSet) -> pd.DataFrame:
@@ -63,18 +66,21 @@ def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def categories(summary: pd.DataFrame) -> pd.DataFrame:
-    """Per-image metrics by category of prompts, conditions across; empty where the prompts have none."""
+    """Per-image metrics by category of prompts, conditions across, or down where they are many; empty without categories."""
     rows = summary[(summary["category"] != "") & summary["value"].notna()]
-    rows = rows.assign(
-        across=rows["condition"], text=[f"{digits(value, 4)} (n = {n})" for value, n in zip(rows["value"], rows["n"])]
-    )
-    order = list(dict.fromkeys(rows["across"]))
-    return (
-        rows.pivot(index=["metric", "category"], columns="across", values="text")[order]
-        .fillna("")
-        .reset_index()
-        .rename_axis(None, axis=1)
-    )
+    texts = [f"{digits(value, 4)} (n = {n})" for value, n in zip(rows["value"], rows["n"])]
+    rows, order = rows.assign(text=texts), list(dict.fromkeys(rows["condition"]))
+    across, down = ("condition", "category") if len(order) <= ACROSS else ("category", "condition")
+    table = rows.pivot(index=["metric", down], columns=across, values="text")[list(dict.fromkeys(rows[across]))]
+    if down == "condition":
+        table = table.reindex(order, level="condition")
+    return table.fillna("").reset_index().rename_axis(None, axis=1)
+
+
+def costs(cost: pd.DataFrame) -> pd.DataFrame:
+    """cost.csv to look at: the condition in words, first."""
+    rest = [name for name in cost if name not in ("stage", "condition", "guidance_scale", "wording")]
+    return rounded(cost[["stage", "condition", *rest]])
 
 
 def digits(value: float, count: int) -> str:
@@ -96,22 +102,54 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def summary_html(summary: pd.DataFrame) -> str:
-    """side_by_side as HTML, each metric's best condition marked."""
-    table = side_by_side(summary)
+    """side_by_side as HTML, each metric's best condition marked; conditions down where they are many."""
+    table, best = side_by_side(summary), _best_conditions(summary)
+    marked = {(metric, condition) for metric, condition in best.items()}
+    if len(table.columns) > ACROSS:
+        table, marked = table.T, {(condition, metric) for metric, condition in marked}
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in ["", *table.columns])
+    body = "".join(
+        f"<tr><td>{html.escape(name)}</td>"
+        + "".join(
+            f"<td{' class=best' if (name, column) in marked else ''}>{html.escape(cells[column])}</td>"
+            for column in table
+        )
+        + "</tr>"
+        for name, cells in table.iterrows()
+    )
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _best_conditions(summary: pd.DataFrame) -> dict[str, str]:
     best = {}
     for metric, rows in at_conditions(summary).groupby("metric"):
         index = rows["value"].idxmax() if rows["higher_is_better"].iloc[0] else rows["value"].idxmin()
         best[metric] = rows.loc[index, "condition"]
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in ["", *table.columns])
-    body = "".join(
-        f"<tr><td>{html.escape(metric)}</td>"
-        + "".join(
-            f"<td{' class=best' if best.get(metric) == name else ''}>{html.escape(cells[name])}</td>" for name in table
-        )
-        + "</tr>"
-        for metric, cells in table.iterrows()
-    )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return best
+
+
+def differences_html(differences: pd.DataFrame) -> str:
+    """Differences to look at: those with a verdict in the open, all of them under a fold where some are tied."""
+    told = readable_differences(differences)
+    decided = told[[TIED not in verdict for verdict in differences["verdict"]]]
+    if len(told) <= IN_THE_OPEN or not len(told):
+        return as_html(told)
+    counted = f"{len(told) - len(decided)} of {len(told)} differences are tied at this n."
+    shown = as_html(decided) if len(decided) else ""
+    return f'<p class="quiet">{counted}</p>{shown}<details><summary>all {len(told)}</summary>{as_html(told)}</details>'
+
+
+def readable_differences(differences: pd.DataFrame) -> pd.DataFrame:
+    """A row per pair of conditions: the metric, the two sides, second minus first with its error and interval."""
+    table = pd.DataFrame({"metric": differences["metric"]})
+    for side in ("a", "b"):
+        table["from" if side == "a" else "to"] = differences[f"condition_{side}"]
+    errors = zip(differences["difference"], differences["se"])
+    table["difference"] = [digits(value, 3) + (f" ± {digits(se, 2)}" if pd.notna(se) else "") for value, se in errors]
+    ends = zip(differences["low"], differences["high"])
+    table["interval"] = [f"{digits(low, 3)} to {digits(high, 3)}" if pd.notna(low) else "" for low, high in ends]
+    table["p"] = [f"{p:.3f}" if pd.notna(p) else "" for p in differences["p"]]
+    return table.assign(verdict=differences["verdict"])
 
 
 def as_html(table: pd.DataFrame) -> str:
