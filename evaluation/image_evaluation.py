@@ -215,8 +215,10 @@ def _score(
     )
     facts = _facts(scores.images, instruments, folders, command)
     computed = [metric for metric in instruments.computed if metric.of_generated]
+    summary = tables.summary_table(scores.rows, {}, scores.images)
+    absent = [name for name in ("guidance_scale",) if name not in scores.images.table]
     return Evaluation(
-        tables.summary_table(scores.rows, {}, scores.images),
+        summary.drop(columns=absent),
         scores.images.table,
         side_differences(evidence, computed),
         cost,

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ldm_core.images import load_png, save_png, to_uint8
 from ldm_core.pipeline import LatentDiffusion
+from ldm_core.recipe import Recipe
 
 from ..processes import Processes
 from .batches import batches, sample
@@ -69,10 +70,18 @@ def generate(
             drawn = time.perf_counter()
             _finish(pending)  # those of the batch before, written meanwhile
             pixels = to_uint8(images)
-            pending = [writers.submit(save_png, out / job.file, image) for job, image in zip(batch, pixels)]
+            pending = [
+                writers.submit(save_png, out / job.file, image, recipe_of(model, job).to_png_text())
+                for job, image in zip(batch, pixels)
+            ]
             log.images(model, batch, time.perf_counter() - began, drawn - began, model.network_rows - rows)
             bar.update(len(batch))
         _finish(pending)
+
+
+def recipe_of(model: LatentDiffusion, job: Job) -> Recipe:
+    """What a job's picture carries, so that --recipe takes it."""
+    return model.recipe(job.text, job.seed, job.condition.settings)
 
 
 def _finish(written: Sequence[Future]) -> None:

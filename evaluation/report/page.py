@@ -94,6 +94,8 @@ def lead(facts: RunFacts | SetFacts) -> str:
 
 def shared_settings(results: Results) -> dict[str, object]:
     """The settings that are the same for every picture, by name."""
+    if isinstance(results.facts, SetFacts):
+        return {}
     protocol, swept = results.facts.protocol, {*results.axes, "weights"}
     same: dict[str, object] = {"model": results.facts.model}
     return {name: value for name, value in (same | protocol).items() if name not in swept and value not in (None, "")}

@@ -146,6 +146,8 @@ def readable_differences(differences: pd.DataFrame) -> pd.DataFrame:
         table["from" if side == "a" else "to"] = differences[f"condition_{side}"]
     errors = zip(differences["difference"], differences["se"])
     table["difference"] = [digits(value, 3) + (f" ± {digits(se, 2)}" if pd.notna(se) else "") for value, se in errors]
+    if "pairing" in differences:
+        table["pairing"] = differences["pairing"]
     ends = zip(differences["low"], differences["high"])
     table["interval"] = [f"{digits(low, 3)} to {digits(high, 3)}" if pd.notna(low) else "" for low, high in ends]
     table["p"] = [f"{p:.3f}" if pd.notna(p) else "" for p in differences["p"]]
