@@ -8,11 +8,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ from .run_facts import machine
 from .set_facts import SetFacts
 
 Source = str | Path | Callable
-COST = ["stage", "images", "seconds", "network_seconds"]
+COST = ["stage", "condition", "images", "seconds", "network_seconds"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,7 @@ class Evaluation:
     cost: pd.DataFrame
     facts: SetFacts
     axes: tuple[str, ...] = ()
+    held: tempfile.TemporaryDirectory | None = field(default=None, repr=False)  # images drawn for it, gone with it
 
     def report(self, path: str | Path) -> Path:
         """Write the report as one self-contained HTML file, or as Markdown where the name ends in .md; its path."""
@@ -73,7 +73,7 @@ class Evaluation:
         return self.report(folder / "report.html")
 
     def __str__(self) -> str:
-        return tables.side_by_side(self.summary).to_string()
+        return tables.as_text(self.summary)
 
     def _results(self, folder: Path) -> Results:
         """For a report in a folder: files as seen from there."""
@@ -114,39 +114,35 @@ def evaluate(
     reference   of distances: a folder of real images or a file of statistics
     prompts     a file or a list; folders pair with them as captions.py says, `captions` and `pairing` being its options
     limit       only so many prompts, drawn at random by `seed` with `shuffle`
-    out         a folder for tables, report, features and drawn images; without it nothing is kept
+    out         a folder for features and drawn images, found again by the next call; without it they go with the result
 
     ValueError, before any image is scored, for what cannot be done. A metric that cannot be computed stops it too, unless
     `asked_for` is false: it is then a row that says why.
     """
     resolved, own = resolve(metrics)
-    kept = Path(tempfile.mkdtemp(prefix="evaluate-")) if out is None else Path(out)
-    try:
-        listed = _prompts(prompts)
-        drawing = _Drawing(listed, settings or SamplingSettings(), sweep or {}, images_per_prompt, seed, batch_size)
-        sources = named_sources(image_set)
-        folders = {
-            name: drawing.folder(source, kept / "images" / f"{place:02d}")
-            if callable(source)
-            else read_folder(Path(source), Path(prompts) if isinstance(prompts, str | Path) else listed, captions, pairing)
-            for place, (name, source) in enumerate(sources.items())
-        }
-        images = drawn(side_by_side({name: one.images for name, one in folders.items()}), limit, shuffle, seed)
-        instruments = Instruments(
-            resolved,
-            images,
-            asked_for=asked_for,
-            reference=None if reference is None else Path(reference),
-            kept=kept / "references",
-            resize=resize,
-            device=choose_device(device),
-            own=own,
-            downloads=downloads,
-        )
-        return _score(images, instruments, kept / "features", folders, command)
-    finally:
-        if out is None:
-            shutil.rmtree(kept)
+    held = tempfile.TemporaryDirectory(prefix="evaluate-", ignore_cleanup_errors=True) if out is None else None
+    kept, listed = Path(out if held is None else held.name), _prompts(prompts)
+    drawing = _Drawing(listed, settings or SamplingSettings(), sweep or {}, images_per_prompt, seed, batch_size)
+    given = Path(prompts) if isinstance(prompts, str | Path) else listed
+    folders = {
+        name: drawing.folder(source, kept / "images" / f"{place:02d}")
+        if callable(source)
+        else read_folder(Path(source), given, captions, pairing)
+        for place, (name, source) in enumerate(named_sources(image_set).items())
+    }
+    images = drawn(side_by_side({name: one.images for name, one in folders.items()}), limit, shuffle, seed)
+    instruments = Instruments(
+        resolved,
+        images,
+        asked_for=asked_for,
+        reference=None if reference is None else Path(reference),
+        kept=kept / "references",
+        resize=resize,
+        device=choose_device(device),
+        own=own,
+        downloads=downloads,
+    )
+    return replace(_score(images, instruments, kept / "features", folders, command), held=held)
 
 
 def named_sources(given: Source | Sequence[Source] | Mapping[str, Source]) -> dict[str, Source]:
@@ -209,8 +205,8 @@ def _score(
     scores = tabulate(evidence, instruments.metrics, instruments.obstacles)
     seconds, network = (sum(row[part] for row in spent) for part in (1, 2))
     cost = pd.DataFrame(
-        [("detectors", sum(row[0] for row in spent), seconds, network),
-         ("tables", len(images), time.perf_counter() - began - seconds, 0.0)],
+        [("detectors", "", sum(row[0] for row in spent), seconds, network),
+         ("tables", "", len(images), time.perf_counter() - began - seconds, 0.0)],
         columns=COST,
     )
     facts = _facts(scores.images, instruments, folders, command)

@@ -201,7 +201,7 @@ class Run:
         write_whole(self.out / "report.html", report.page(self.out, results))
         if self.config.log is not None:
             track(self.config.log, self.out, results.summary)
-        print("\n" + tables.side_by_side(results.summary).to_string())
+        print("\n" + tables.as_text(results.summary))
         not_computed = results.summary[results.summary["value"].isna()].drop_duplicates(["metric", "note"])
         for note, rows in not_computed.groupby("note", sort=False):
             print(f"{', '.join(rows['metric'])}: {note}")
