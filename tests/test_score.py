@@ -131,8 +131,10 @@ def test_images_of_many_sizes_and_containers_are_scored_each_by_itself(tmp_path)
     with np.load(kept) as stored:
         of = dict(zip((name.split("|")[0] for name in stored["files"]), stored["features"]))
     (tmp_path / "set" / "2.jpg").unlink()
-    score(tmp_path, "--images", str(tmp_path / "set"), "--metrics", "fd_scenes", "--captions", "none", "--out", str(tmp_path))
-    with np.load(next((tmp_path / "out" / "features").iterdir())) as stored:
+    anew = tmp_path / "anew"
+    score(anew, "--images", str(tmp_path / "set"), "--metrics", "fd_scenes", "--captions", "none")
+    with np.load(next((anew / "out" / "features").iterdir())) as stored:
+        assert len(stored["files"]) == len(sizes) - 1
         for name, features in zip(stored["files"], stored["features"]):
             assert np.array_equal(features, of[name.split("|")[0]])
 
