@@ -57,7 +57,9 @@ def by_prompt_file(path: Path, files: Sequence[str], pairing: str = "auto") -> C
     return by_prompts(load_prompts(path), files, pairing, path.name)
 
 
-def by_prompts(prompts: Sequence[Prompt], files: Sequence[str], pairing: str = "auto", name: str = "prompts") -> Captions:
+def by_prompts(
+    prompts: Sequence[Prompt], files: Sequence[str], pairing: str = "auto", name: str = "prompts"
+) -> Captions:
     """Prompts for the images of a folder, as `by_prompt_file` says."""
     if pairing not in PAIRINGS:
         raise ValueError(f"--pair must be one of {', '.join(PAIRINGS)}, got {pairing!r}")
@@ -76,8 +78,9 @@ def by_prompts(prompts: Sequence[Prompt], files: Sequence[str], pairing: str = "
     else:
         chosen, how = _in_order(prompts, files, name), "by order"
     file = next(iter(chosen))
-    return Captions({one: _of_prompt(prompt) for one, prompt in chosen.items()}, f"{name}, {how}: {file} is "
-                    f"{chosen[file].text!r}")
+    return Captions(
+        {one: _of_prompt(prompt) for one, prompt in chosen.items()}, f"{name}, {how}: {file} is {chosen[file].text!r}"
+    )
 
 
 def natural(file: str) -> list:

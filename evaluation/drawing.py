@@ -45,7 +45,7 @@ def swept(settings: SamplingSettings, sweep: Mapping[str, Sequence[Any]]) -> lis
 
 
 def draw_set(
-    draw: Draw,
+    draw: Callable,
     images: Sequence[tuple[Prompt, int]],
     folder: Path,
     listed: Sequence[Condition],

@@ -43,7 +43,9 @@ def read_folder(
     files = [path.relative_to(folder).as_posix() for path in photo_files(folder)]
     found = _captions(folder, files, prompts, captions, pairing)
     known = [found.rows.get(file, {}) for file in files]
-    blank: dict[str, Any] = {"prompt": None, "seed": None} | {name: "" for row in known for name in row if name in TEXTS}
+    blank: dict[str, Any] = {"prompt": None, "seed": None} | {
+        name: "" for row in known for name in row if name in TEXTS
+    }
     rows = [blank | {"file": file, "stem": _stem(file)} | row for file, row in zip(files, known)]
     return examined(ImageSet.of_rows(folder, rows), found.words + _uncaptioned(found, files))
 
@@ -106,7 +108,7 @@ def side_by_side(sets: Mapping[str, ImageSet]) -> ImageSet:
         _number_by_name(rows)
     order = {label: place for place, label in enumerate(dict.fromkeys(row[AXIS] for row in rows))}
     rows.sort(key=lambda row: (order[row[AXIS]], row["prompt_id"], -1 if row["seed"] is None else row["seed"]))
-    varies = (alone.axes if alone.axes else ()) if alone is not None else (AXIS,)
+    varies = (alone.axes or ()) if alone is not None else (AXIS,)
     dropped = {"stem", "condition", *(() if varies == (AXIS,) else (AXIS,))}
     kept = [{name: value for name, value in row.items() if name not in dropped} for row in rows]
     root = next(iter(sets.values())).root
@@ -141,10 +143,11 @@ def _number_by_name(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         holders.setdefault(row["stem"], set()).add(row[AXIS])
         names.setdefault(row["prompt_id"], set()).add(row["stem"])
-    shared = any(len(found) > 1 for found in holders.values())
+    if not any(len(found) > 1 for found in holders.values()):
+        return
     places = {prompt: {stem: place for place, stem in enumerate(sorted(found))} for prompt, found in names.items()}
     for row in rows:
-        row["seed"] = places[row["prompt_id"]][row["stem"]] if shared else None
+        row["seed"] = places[row["prompt_id"]][row["stem"]]
 
 
 def drawn(images: ImageSet, limit: int | None, shuffle: bool = False, seed: int = 0) -> ImageSet:

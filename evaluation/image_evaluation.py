@@ -1,8 +1,8 @@
 """Images in, tables and a report out: `from evaluation import evaluate`.
 
-    found = evaluate("my_images", ["clip_scenes", my_metric], prompts="prompts/scenes.txt")
-    found.summary, found.images, found.differences     # DataFrames, as summary.csv, images.csv and differences.csv
-    found.report("report.html")
+found = evaluate("my_images", ["clip_scenes", my_metric], prompts="prompts/scenes.txt")
+found.summary, found.images, found.differences     # DataFrames, as summary.csv, images.csv and differences.csv
+found.report("report.html")
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from .folders import AXIS, Folder, drawn, examined, read_folder, side_by_side, t
 from .generation.prompts import Prompt, load_prompts
 from .image_set import ImageSet
 from .instruments import Instruments
-from .metrics.metric import Metric
 from .metrics.scoring import gather_evidence, tabulate
 from .metrics.side_differences import side_differences
 from .own import Asked, ScoreDetector, resolve
@@ -121,14 +120,15 @@ def evaluate(
     """
     resolved, own = resolve(metrics)
     held = tempfile.TemporaryDirectory(prefix="evaluate-", ignore_cleanup_errors=True) if out is None else None
-    kept, listed = Path(out if held is None else held.name), _prompts(prompts)
+    kept, listed = Path(out or held.name), _prompts(prompts)  # type: ignore[union-attr]  # one of the two is there
     drawing = _Drawing(listed, settings or SamplingSettings(), sweep or {}, images_per_prompt, seed, batch_size)
     given = Path(prompts) if isinstance(prompts, str | Path) else listed
+    sources = named_sources(image_set).items()
     folders = {
-        name: drawing.folder(source, kept / "images" / f"{place:02d}")
-        if callable(source)
-        else read_folder(Path(source), given, captions, pairing)
-        for place, (name, source) in enumerate(named_sources(image_set).items())
+        name: read_folder(Path(source), given, captions, pairing)
+        if isinstance(source, str | Path)
+        else drawing.folder(source, kept / "images" / f"{place:02d}")
+        for place, (name, source) in enumerate(sources)
     }
     images = drawn(side_by_side({name: one.images for name, one in folders.items()}), limit, shuffle, seed)
     instruments = Instruments(
@@ -153,8 +153,10 @@ def named_sources(given: Source | Sequence[Source] | Mapping[str, Source]) -> di
     if not listed:
         raise ValueError("image_set must hold at least one folder or function, got none")
     names = [_name(source) for source in listed]
-    return {f"{name} ({index + 1})" if names.count(name) > 1 else name: source
-            for index, (name, source) in enumerate(zip(names, listed))}
+    return {
+        f"{name} ({index + 1})" if names.count(name) > 1 else name: source
+        for index, (name, source) in enumerate(zip(names, listed))
+    }
 
 
 def _name(source: Source) -> str:
@@ -180,7 +182,9 @@ class _Drawing:
     seed: int
     batch_size: int
 
-    def folder(self, draw: Callable, into: Path) -> Folder:
+    def folder(self, draw: object, into: Path) -> Folder:
+        if not callable(draw):
+            raise ValueError(f"image_set must be folders or functions, got {type(draw).__name__}")
         if not self.prompts:
             raise ValueError("a function that draws needs prompts: a file or a list of them")
         pairs = with_seeds(self.prompts, self.images_per_prompt, self.seed)
@@ -205,8 +209,10 @@ def _score(
     scores = tabulate(evidence, instruments.metrics, instruments.obstacles)
     seconds, network = (sum(row[part] for row in spent) for part in (1, 2))
     cost = pd.DataFrame(
-        [("detectors", "", sum(row[0] for row in spent), seconds, network),
-         ("tables", "", len(images), time.perf_counter() - began - seconds, 0.0)],
+        [
+            ("detectors", "", sum(row[0] for row in spent), seconds, network),
+            ("tables", "", len(images), time.perf_counter() - began - seconds, 0.0),
+        ],
         columns=COST,
     )
     facts = _facts(scores.images, instruments, folders, command)

@@ -100,7 +100,7 @@ def resolve(asked: Sequence[Asked]) -> tuple[list[Metric], dict[str, Detector]]:
         found, detector = _resolved(one)
         metrics += found
         if detector is not None:
-            detectors[found[0].detector] = detector
+            detectors[detector.name] = detector
     names = [metric.name for metric in metrics]
     if twice := [name for index, name in enumerate(names) if name in names[:index]]:
         raise ValueError(f"two metrics are called {twice[0]!r}")
@@ -110,13 +110,15 @@ def resolve(asked: Sequence[Asked]) -> tuple[list[Metric], dict[str, Detector]]:
 def _resolved(one: Asked) -> tuple[list[Metric], Detector | None]:
     if isinstance(one, str):
         return catalogue.find([one]), None
-    if isinstance(one, Metric):
-        return [one], None
+    if isinstance(one, Metric) or hasattr(one, "rows"):
+        return [one], None  # type: ignore[list-item]  # of a metric's shape
     if isinstance(one, OwnDetector):
         _check_name(one.name)
         own = one if isinstance(getattr(one, "extract", None), Callable) else FeatureDetector(one)  # type: ignore[arg-type]
         distances = (FrechetDistance, "fd"), (KernelDistance, "kd")
-        made = [kind(name=f"{short}_{one.name}", higher_is_better=False, detector=one.name) for kind, short in distances]
+        made = [
+            kind(name=f"{short}_{one.name}", higher_is_better=False, detector=one.name) for kind, short in distances
+        ]
         return list(made), own  # type: ignore[return-value]
     if isinstance(one, OwnMetric):
         _check_name(one.name)
@@ -124,7 +126,7 @@ def _resolved(one: Asked) -> tuple[list[Metric], Detector | None]:
         metric = ImageScore(
             name=one.name, higher_is_better=bool(one.higher_is_better), detector=one.name, captions=captions
         )
-        return [metric], ScoreDetector(one, str(getattr(one, "sha256", "") or uuid.uuid4().hex))
+        return [metric], ScoreDetector(one, str(getattr(one, "sha256", "") or uuid.uuid4().hex))  # type: ignore[return-value]
     raise ValueError(
         f"metrics must be names, or objects with name, higher_is_better and score(images, prompts), or detectors with name, "
         f"sha256, dimension, resize and image_features(images); got {type(one).__name__}"

@@ -101,7 +101,9 @@ def _add_sweep(group: Group) -> None:
 
 def _add_amount(group: Group) -> None:
     _add(group, "limit", int, "N", "only the first N prompts")
-    group.add_argument("--shuffle", action="store_true", help="with --limit: N prompts drawn at random by the run's seed")
+    group.add_argument(
+        "--shuffle", action="store_true", help="with --limit: N prompts drawn at random by the run's seed"
+    )
     _add(group, "images-per-prompt", int, "K", "seeds per prompt")
     _add(group, "seed", int, "N", "the run's seed, from which every image's follows")
     _add(group, "batch-size", int, "N", "images denoised together")
@@ -120,7 +122,9 @@ def _add_scoring(group: Group) -> None:
     note = "how images are brought to Inception's size (default: %(default)s)"
     group.add_argument("--resize", choices=RESIZE_MODES, default=DEFAULT["resize"], help=note)
     _add(group, "out", Path, "FOLDER", "default: runs/<model>-<prompt file's stem>")
-    group.add_argument("--log", choices=TRACKERS, default=None, help="send every metric there too, where it is installed")
+    group.add_argument(
+        "--log", choices=TRACKERS, default=None, help="send every metric there too, where it is installed"
+    )
 
 
 def fetch_data_sets(arguments: argparse.Namespace, downloads: Downloads) -> None:

@@ -36,7 +36,9 @@ def parser() -> argparse.ArgumentParser:
     made = command.parser("evaluation.score", __doc__)
     note = "searched below too; NAME=FOLDER gives its name in the tables"
     made.add_argument("--images", nargs="+", required=True, metavar="FOLDER", help=note)
-    made.add_argument("--prompts", type=prompt_file, metavar="FILE", help=".txt, .csv, .tsv, .jsonl, or COCO's captions .json")
+    made.add_argument(
+        "--prompts", type=prompt_file, metavar="FILE", help=".txt, .csv, .tsv, .jsonl, or COCO's captions .json"
+    )
     note = "how prompts without file names pair: by the number in an image's name, or by order (default: what fits)"
     made.add_argument("--pair", choices=("auto", "number", "order"), default="auto", help=note)
     note = "look for captions in and beside the folder, or take none (default: %(default)s)"

@@ -40,7 +40,20 @@ class SetFacts:
     date: str = ""
     commit: str | None = None
 
-    unseen_words = prompts_with_unseen_words = truncated_prompts = 0  # of a model, and none is known here
+    @property
+    def unseen_words(self) -> dict[str, int]:
+        """Of a model, and none is known here."""
+        return {}
+
+    @property
+    def prompts_with_unseen_words(self) -> int:
+        """None, likewise."""
+        return 0
+
+    @property
+    def truncated_prompts(self) -> int:
+        """None, likewise."""
+        return 0
 
     @property
     def title(self) -> str:

@@ -19,7 +19,10 @@ def said(captions) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("metadata.jsonl", '{"file_name": "a.png", "text": "a red house"}\n{"file_name": "b.png", "text": "two zebras"}\n'),
+        (
+            "metadata.jsonl",
+            '{"file_name": "a.png", "text": "a red house"}\n{"file_name": "b.png", "text": "two zebras"}\n',
+        ),
         ("captions.csv", 'file,caption\na.png,a red house\nb.png,"two zebras"\n'),
         ("captions.tsv", "image\tprompt\na\ta red house\nb\ttwo zebras\n"),
     ],

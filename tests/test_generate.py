@@ -37,7 +37,10 @@ def test_a_picture_carries_the_recipe_that_makes_it_again(run, tmp_path):
     out = run("run", "--prompts", str(tmp_path / "p.txt"), "--guidance-scales", "1,3")
     assert len(pictures(out)) == 6
     path = pictures(out)[3]
-    recipe, row = read_png(path), pd.read_csv(out / "images.csv").set_index("file").loc[path.relative_to(out).as_posix()]
+    recipe, row = (
+        read_png(path),
+        pd.read_csv(out / "images.csv").set_index("file").loc[path.relative_to(out).as_posix()],
+    )
     assert (recipe.prompt, recipe.seed, recipe.settings["guidance_scale"]) == (
         row["prompt"], row["seed"], row["guidance_scale"],
     )  # fmt: skip

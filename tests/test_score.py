@@ -47,7 +47,9 @@ def score(folder: Path, *words: str) -> pd.DataFrame:
 
 
 def test_a_folder_of_images_with_a_prompt_file_leaves_every_table_and_a_report(two, capsys):
-    summary = score(two, "--images", str(two / "good"), "--prompts", str(two / "p.txt"), "--metrics", "clip_scenes,fd_scenes")
+    summary = score(
+        two, "--images", str(two / "good"), "--prompts", str(two / "p.txt"), "--metrics", "clip_scenes,fd_scenes"
+    )
     assert list(summary["metric"]) == ["clip_scenes", "fd_scenes"] and (summary["n"] == COUNT).all()
     assert {path.name for path in (two / "out").iterdir()} >= {
         "summary.csv", "images.csv", "differences.csv", "score.json", "report.html", "report.md", "features",
@@ -74,7 +76,15 @@ def test_two_folders_of_one_prompt_set_are_compared_image_by_image(two, capsys):
 def test_folders_whose_names_do_not_agree_are_compared_as_independent_samples(two, capsys):
     for path in sorted((two / "bad").iterdir()):
         path.rename(path.with_name(f"{path.stem}_other.png"))
-    words = ("--images", str(two / "good"), str(two / "bad"), "--prompts", str(two / "p.txt"), "--metrics", "clip_scenes")
+    words = (
+        "--images",
+        str(two / "good"),
+        str(two / "bad"),
+        "--prompts",
+        str(two / "p.txt"),
+        "--metrics",
+        "clip_scenes",
+    )
     score(two, *words)
     row = pd.read_csv(two / "out" / "differences.csv").iloc[0]
     assert row["pairing"] == "unpaired" and "differences are of independent samples" in capsys.readouterr().out
@@ -140,7 +150,15 @@ def test_images_of_many_sizes_and_containers_are_scored_each_by_itself(tmp_path)
 
 
 def test_a_draw_at_random_takes_the_same_prompts_under_every_condition(two):
-    words = ("--images", str(two / "good"), str(two / "bad"), "--metrics", "clip_scenes", "--prompts", str(two / "p.txt"))
+    words = (
+        "--images",
+        str(two / "good"),
+        str(two / "bad"),
+        "--metrics",
+        "clip_scenes",
+        "--prompts",
+        str(two / "p.txt"),
+    )
     score(two, *words, "--limit", "3", "--shuffle", "--seed", "1")
     images = pd.read_csv(two / "out" / "images.csv")
     chosen = [set(part["prompt"]) for _, part in images.groupby("images")]

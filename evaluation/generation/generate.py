@@ -64,7 +64,8 @@ def generate(
         mininterval=0.5 if terminal else 15,
         disable=not processes.first,
     )
-    log, pending, recipes = CostLog(out, processes.rank), [], dict[Condition, Recipe]()
+    log, recipes = CostLog(out, processes.rank), dict[Condition, Recipe]()
+    pending: list[Future] = []
     with bar, ThreadPoolExecutor(4) as writers:
         for batch in batches(jobs, batch_size):
             began, rows = time.perf_counter(), model.network_rows
@@ -76,7 +77,9 @@ def generate(
                 if job.condition not in recipes:
                     recipes[job.condition] = model.recipe(job.text, job.seed, job.condition.settings)
             texts = [replace(recipes[job.condition], prompt=job.text, seed=job.seed).to_png_text() for job in batch]
-            pending = [writers.submit(save_png, out / job.file, *content) for job, *content in zip(batch, pixels, texts)]
+            pending = [
+                writers.submit(save_png, out / job.file, *content) for job, *content in zip(batch, pixels, texts)
+            ]
             log.images(model, batch, time.perf_counter() - began, drawn - began, model.network_rows - rows)
             bar.update(len(batch))
         _finish(pending)
