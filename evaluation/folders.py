@@ -26,12 +26,10 @@ COLUMNS = (*FIRST, *OPTIONAL, "file", "condition")
 
 @dataclass(frozen=True)
 class Folder:
-    """The images of a folder that can be read, how their captions were found, and what was left out."""
+    """The images of a folder, and in words how their captions were found."""
 
     images: ImageSet
-    captions: str  # in words
-    unreadable: tuple[str, ...] = ()
-    flat: tuple[str, ...] = ()  # of one colour all over
+    captions: str
 
 
 def read_folder(
@@ -47,7 +45,7 @@ def read_folder(
         name: "" for row in known for name in row if name in TEXTS
     }
     rows = [blank | {"file": file, "stem": _stem(file)} | row for file, row in zip(files, known)]
-    return examined(ImageSet.of_rows(folder, rows), found.words + _uncaptioned(found, files))
+    return Folder(ImageSet.of_rows(folder, rows), found.words + _uncaptioned(found, files))
 
 
 def _captions(
@@ -70,18 +68,26 @@ def _uncaptioned(found: Captions, files: Sequence[str]) -> str:
 def _read_run(folder: Path) -> Folder:
     images = ImageSet.read(folder, RunFacts.read(folder).axes)
     kept = [name for name in images.table if name in (*COLUMNS, *images.axes, "guidance_scale")]  # not its scores
-    return examined(replace(images, table=images.table[kept]), f"those of the run {folder.name}")
+    return Folder(replace(images, table=images.table[kept]), f"those of the run {folder.name}")
 
 
-def examined(images: ImageSet, words: str) -> Folder:
-    """Every image looked at once: those that cannot be read are left out. ValueError where none is left."""
+@dataclass(frozen=True)
+class Examined:
+    """The images of a set that can be read; the files of those that cannot, and of those of one colour all over."""
+
+    images: ImageSet
+    unreadable: list[str]
+    flat: list[str]
+
+
+def examined(images: ImageSet) -> Examined:
+    """Every image looked at once. ValueError where none can be read."""
     with ThreadPoolExecutor(4) as readers:
         spans = np.array(list(readers.map(_span, images.paths)))
-    files, sound = images.table["file"].to_numpy(), spans >= 0
+    names, sound = np.array([f"{path.parent.name}/{path.name}" for path in images.paths]), spans >= 0
     if not sound.any():
-        raise ValueError(f"{images.root} holds no image that can be read; {files[0]} cannot")
-    flat = files[sound & (spans <= FLAT)]
-    return Folder(images.part(sound), words, tuple(files[~sound]), tuple(flat))
+        raise ValueError(f"no image can be read, {names[0]} to begin with")
+    return Examined(images.part(sound), names[~sound].tolist(), names[sound & (spans <= FLAT)].tolist())
 
 
 def _span(path: Path) -> int:

@@ -7,24 +7,23 @@ found.report("report.html")
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ldm_core.files import write_whole
 from ldm_core.loading import choose_device
 from ldm_core.settings import SamplingSettings
 
 from .detectors.feature_cache import cache_file, identity, parts
 from .downloads import NO_DOWNLOADS, Downloads
 from .drawing import draw_set, swept, with_seeds
-from .folders import AXIS, Folder, drawn, examined, read_folder, side_by_side, twins
+from .findings import Evaluation
+from .folders import AXIS, Examined, Folder, drawn, examined, read_folder, side_by_side, twins
 from .generation.prompts import Prompt, load_prompts
 from .image_set import ImageSet
 from .instruments import Instruments
@@ -32,53 +31,12 @@ from .metrics.scoring import gather_evidence, tabulate
 from .metrics.side_differences import side_differences
 from .own import Asked, ScoreDetector, resolve
 from .paths import portable
-from .report import page, tables
-from .report.page import Results
+from .report import tables
 from .run_facts import machine
 from .set_facts import SetFacts
 
 Source = str | Path | Callable
 COST = ["stage", "condition", "images", "seconds", "network_seconds"]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What was found; `facts` is all that is needed to find it again."""
-
-    summary: pd.DataFrame  # a row per metric and condition: value, n, se, low, high, ...
-    images: pd.DataFrame  # a row per image, a column per score; `file` is an absolute path
-    differences: pd.DataFrame  # a row per metric and two conditions: difference, error, p, verdict, pairing
-    cost: pd.DataFrame
-    facts: SetFacts
-    axes: tuple[str, ...] = ()
-    held: tempfile.TemporaryDirectory | None = field(default=None, repr=False)  # images drawn for it, gone with it
-
-    def report(self, path: str | Path) -> Path:
-        """Write the report as one self-contained HTML file, or as Markdown where the name ends in .md; its path."""
-        path = Path(path)
-        results = self._results(path.parent)
-        content = page.markdown(results) if path.suffix == ".md" else page.page(path.parent, results)
-        write_whole(path, content)
-        return path
-
-    def write(self, folder: str | Path) -> Path:
-        """Every table, score.json and both reports into a folder; the path of report.html."""
-        folder = Path(folder)
-        listed = self.images.assign(file=[portable(file) for file in self.images["file"]])
-        for name, table in (("summary", self.summary), ("images", listed), ("differences", self.differences)):
-            write_whole(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
-        self.facts.write(folder)
-        self.report(folder / "report.md")
-        return self.report(folder / "report.html")
-
-    def __str__(self) -> str:
-        return tables.as_text(self.summary)
-
-    def _results(self, folder: Path) -> Results:
-        """For a report in a folder: files as seen from there."""
-        files = [Path(os.path.relpath(file, folder)).as_posix() for file in self.images["file"]]
-        images = self.images.assign(file=files, prompt=self.images["prompt"].fillna(""))
-        return Results(self.summary, images, self.differences, self.cost, self.facts, self.axes)
 
 
 def evaluate(
@@ -130,10 +88,10 @@ def evaluate(
         else drawing.folder(source, kept / "images" / f"{place:02d}")
         for place, (name, source) in enumerate(sources)
     }
-    images = drawn(side_by_side({name: one.images for name, one in folders.items()}), limit, shuffle, seed)
+    found = examined(drawn(side_by_side({name: one.images for name, one in folders.items()}), limit, shuffle, seed))
     instruments = Instruments(
         resolved,
-        images,
+        found.images,
         asked_for=asked_for,
         reference=None if reference is None else Path(reference),
         kept=kept / "references",
@@ -142,7 +100,7 @@ def evaluate(
         own=own,
         downloads=downloads,
     )
-    return replace(_score(images, instruments, kept / "features", folders, command), held=held)
+    return replace(_score(found, instruments, kept / "features", folders, command), held=held)
 
 
 def named_sources(given: Source | Sequence[Source] | Mapping[str, Source]) -> dict[str, Source]:
@@ -189,12 +147,14 @@ class _Drawing:
             raise ValueError("a function that draws needs prompts: a file or a list of them")
         pairs = with_seeds(self.prompts, self.images_per_prompt, self.seed)
         made = draw_set(draw, pairs, into, swept(self.settings, self.sweep), self.batch_size)
-        return examined(made, "the prompts that it was given")
+        return Folder(made, "the prompts that it was given")
 
 
 def _score(
-    images: ImageSet, instruments: Instruments, cache: Path, folders: Mapping[str, Folder], command: str
+    found: Examined, instruments: Instruments, cache: Path, folders: Mapping[str, Folder], command: str
 ) -> Evaluation:
+    """Tables of the images that can be read."""
+    images = found.images
     began, spent = time.perf_counter(), []
     evidence = gather_evidence(
         images,
@@ -215,7 +175,7 @@ def _score(
         ],
         columns=COST,
     )
-    facts = _facts(scores.images, instruments, folders, command)
+    facts = _facts(found, instruments, folders, command)
     computed = [metric for metric in instruments.computed if metric.of_generated]
     summary = tables.summary_table(scores.rows, {}, scores.images)
     absent = [name for name in ("guidance_scale",) if name not in scores.images.table]
@@ -237,22 +197,23 @@ def _forget_own(images: ImageSet, instruments: Instruments, cache: Path) -> None
                 cache_file(cache, part, name, identity(detector.sha256, detector.resize)).unlink(missing_ok=True)
 
 
-def _facts(images: ImageSet, instruments: Instruments, folders: Mapping[str, Folder], command: str) -> SetFacts:
+def _facts(found: Examined, instruments: Instruments, folders: Mapping[str, Folder], command: str) -> SetFacts:
+    images = found.images
     prompts = [caption for caption in dict.fromkeys(images.captions) if caption]
     return SetFacts(
         sets={
             name: {
                 "images": len(one.images),
                 "captions": one.captions,
-                "unreadable": list(one.unreadable),
                 "folder": portable(one.images.root),
             }
             for name, one in folders.items()
         },
         image_count=len(images),
         prompt_count=len(prompts),
-        notes=_notes(images, folders),
-        flat_images=[f"{name}/{file}" for name, one in folders.items() for file in one.flat],
+        notes=_notes(found, folders),
+        unreadable=found.unreadable,
+        flat_images=found.flat,
         command=command,
         device=instruments.device,
         **instruments.facts(prompts),
@@ -260,12 +221,12 @@ def _facts(images: ImageSet, instruments: Instruments, folders: Mapping[str, Fol
     )
 
 
-def _notes(images: ImageSet, folders: Mapping[str, Folder]) -> list[str]:
+def _notes(found: Examined, folders: Mapping[str, Folder]) -> list[str]:
+    images, unreadable = found.images, found.unreadable
     notes = [f"{name}: {one.captions}." for name, one in folders.items()]
-    for name, one in folders.items():
-        if one.unreadable:
-            shown = ", ".join(one.unreadable[:5]) + (", ..." if len(one.unreadable) > 5 else "")
-            notes.append(f"{name}: {len(one.unreadable)} files could not be read as images and are left out: {shown}.")
+    if unreadable:
+        shown = ", ".join(unreadable[:5]) + (", ..." if len(unreadable) > 5 else "")
+        notes.append(f"{len(unreadable)} files could not be read as images and are left out: {shown}.")
     if len(images.conditions) > 1 and AXIS in images.axes:
         shared, least = twins(images)
         how = "by prompt and seed, or by name where no seed is known: the seed column then numbers a prompt's images"

@@ -25,7 +25,7 @@ from .generation.prompts import prompt_file
 from .run_facts import command_line
 
 if TYPE_CHECKING:
-    from .image_evaluation import Evaluation
+    from .findings import Evaluation
 
 STOPPED = "Stopped. What was extracted is kept; the same command goes on from here."
 GENERAL = [name for name in DEFAULTS[""] if not METRICS[name].needs_autoencoder]  # what any images can be scored by

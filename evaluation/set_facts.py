@@ -20,7 +20,7 @@ FILE = "score.json"  # not run.json: the folder is no run that could go on drawi
 class SetFacts:
     """The keys of score.json."""
 
-    sets: Mapping[str, Mapping[str, Any]]  # by name: folder, images, captions in words, unreadable
+    sets: Mapping[str, Mapping[str, Any]]  # by name: folder, images, captions in words
     image_count: int
     prompt_count: int
     metrics: list[str]
@@ -30,6 +30,7 @@ class SetFacts:
     references: dict[str, dict[str, Any]] = field(default_factory=dict)
     truncated_by_detectors: dict[str, int] = field(default_factory=dict)
     constants: dict[str, dict[str, Any]] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)  # files that were left out
     flat_images: list[str] = field(default_factory=list)
     command: str = ""
     device: str = "cpu"

@@ -117,7 +117,7 @@ def test_what_cannot_be_read_is_left_out_and_named_and_macos_leftovers_are_no_im
     (two / "good" / "._00000.png").write_bytes(b"mac")
     summary = score(two, "--images", str(two / "good"), "--captions", "none", "--metrics", "fd_scenes")
     said = capsys.readouterr().out
-    assert summary["n"][0] == COUNT and "1 files could not be read as images and are left out: cut.png" in said
+    assert summary["n"][0] == COUNT and "1 files could not be read as images and are left out: good/cut.png" in said
     assert "._" not in said
 
 
