@@ -77,7 +77,8 @@ class RunConfig:
         """What varies; the guidance scale first where it does."""
         usual = (1.0,) if self.unconditional else SCALES  # without a prompt there is nothing to guide to
         scales = self.guidance_scales or (() if self.sweep else usual)
-        return (scale_axis(scales), *self.sweep) if scales else self.sweep
+        axes = (scale_axis(scales), *self.sweep) if scales else self.sweep
+        return tuple(sorted(axes, key=lambda axis: axis.name != "guidance_scale"))
 
     @property
     def conditions(self) -> list[Condition]:

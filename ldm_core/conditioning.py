@@ -48,6 +48,8 @@ class TextEncoder:
         # A tokenizer that does not say how much it may give says 10**30; the network knows its own positions.
         positions = getattr(network.config, "max_position_embeddings", None) or tokenizer.model_max_length
         self.length = length or min(tokenizer.model_max_length, positions)  # tokens
+        if self.length < 2:
+            raise ValueError(f"a tokenizer's model_max_length must be 2 or more, got {self.length}")
 
     def encode(self, prompt: str, *, masked: bool = False, **options: Any) -> Any:
         """The network's output for one prompt, padded to the length; what is too long loses its end. With masked, padding

@@ -14,9 +14,9 @@ from huggingface_hub import errors, snapshot_download
 
 from . import registry
 from .autoencoder import Autoencoder
-from .checkpoint import AUTOENCODERS, Checkpoint, network, read_checkpoint, read_json
+from .checkpoint import AUTOENCODERS, Checkpoint, first_line, network, read_checkpoint, read_json
 from .checks import shown
-from .conditioning import Conditioner, load_words
+from .conditioning import Conditioner, Conditioning, load_words
 from .denoisers import Denoiser
 from .lora import merge_lora, parse_lora
 from .pipeline import LatentDiffusion
@@ -91,12 +91,38 @@ def load(
     if name not in registry.MODELS:
         spec = _described(spec, checkpoint, autoencoder.factor)
     conditioner.words = load_words(files[0] / "tokenizer")
+    files = (*files, *(path for path, _ in loras))
+    model = LatentDiffusion(
+        spec,
+        conditioner,
+        denoiser,
+        autoencoder,
+        checkpoint.scheduler_config,
+        files,
+        vae,
+        lora,
+        placement,
+        checkpoint.configs,
+    )
+    _rehearse(model)
     if compiled:
         denoiser.compile()
-    files = (*files, *(path for path, _ in loras))
-    return LatentDiffusion(
-        spec, conditioner, denoiser, autoencoder, checkpoint.scheduler_config, files, vae, lora, placement
-    )
+    return model
+
+
+def _rehearse(model: LatentDiffusion) -> None:
+    """Each network works once on next to nothing: configs hold values that only then turn out to be none."""
+    denoiser, side = model.denoiser, 8 * model.denoiser.patch_size
+    try:
+        with model.placement.using(*model.conditioner.networks):
+            conditioning = Conditioning.stack([model.conditioner.encode(model.conditioner.nothing)])
+        latent = torch.zeros(1, denoiser.in_channels, side, side, device=model.device)
+        with model.placement.using(denoiser.network):
+            denoiser(latent, torch.tensor(1), conditioning, 1)
+        model.decode(torch.zeros_like(latent))
+    except Exception as error:  # noqa: BLE001  # the libraries raise what they like: all of it means that this checkpoint cannot draw
+        raise ValueError(f"model {model.spec.name!r} cannot draw: {first_line(error)}") from None
+    denoiser.calls = denoiser.rows = 0
 
 
 def _described(spec: registry.ModelSpec, checkpoint: Checkpoint, factor: int) -> registry.ModelSpec:

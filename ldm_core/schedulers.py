@@ -129,10 +129,9 @@ def names_of(kind: str) -> list[str]:
     return [name for name, class_name in SCHEDULERS.items() if kind_of({"_class_name": class_name}) == kind]
 
 
-def readable_name(scheduler: diffusers.SchedulerMixin) -> str:
-    """The readable name of a scheduler, or its class name where the table has none."""
-    own = type(scheduler).__name__
-    return next((name for name, class_name in SCHEDULERS.items() if class_name == own), own)
+def readable_name(class_name: str) -> str:
+    """The readable name of a scheduler's class, or the class's own where the table has none."""
+    return next((name for name, known in SCHEDULERS.items() if known == class_name), class_name)
 
 
 def set_steps(scheduler: diffusers.SchedulerMixin, steps: int, image_tokens: int = 0) -> None:
@@ -142,6 +141,11 @@ def set_steps(scheduler: diffusers.SchedulerMixin, steps: int, image_tokens: int
     (Esser et al. 2024, section 5.3.2, as diffusers' pipelines interpolate it) asks for it.
     """
     config = scheduler.config
+    if _by_table(scheduler) and steps > len(scheduler.alphas_cumprod):
+        raise ValueError(
+            f"steps={steps} does not fit the scheduler {readable_name(type(scheduler).__name__)}: its model knows "
+            f"{len(scheduler.alphas_cumprod)} noise levels"
+        )
     arguments = {"mu": dynamic_shift(config, image_tokens)} if config.get("use_dynamic_shifting") else {}
     try:
         scheduler.set_timesteps(steps, **arguments)
@@ -151,7 +155,7 @@ def set_steps(scheduler: diffusers.SchedulerMixin, steps: int, image_tokens: int
             scheduler._internal_dict = FrozenDict(dict(config) | {"steps_offset": 0})
             scheduler.set_timesteps(steps, **arguments)
     except Exception as error:  # noqa: BLE001  # the library raises what it likes: all of it means that this many do not fit
-        name = readable_name(scheduler)
+        name = readable_name(type(scheduler).__name__)
         raise ValueError(f"steps={steps} does not fit the scheduler {name}: {_first_line(error)}") from None
 
 

