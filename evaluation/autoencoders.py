@@ -33,7 +33,7 @@ CODECS = [f"psnr_{codec.lower()}" for codec in QUALITIES]
 DEFAULT = "photo-f4,photo-f8,photo-f16"
 
 
-def compare(image: Tensor, autoencoder: Autoencoder) -> dict[str, float]:
+def compare(image: Tensor, autoencoder: Autoencoder) -> dict[str, float | None]:
     """One image (3, H, W) through one autoencoder: quality and times, and what other means make of it at the same cost."""
     found = round_trip(image, autoencoder)
     return {

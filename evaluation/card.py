@@ -29,6 +29,7 @@ from ldm_core.pipeline import LatentDiffusion
 
 from . import command, run, statistics
 from .detectors.detector import load_detector
+from .detectors.scenes import load_scenes_detector
 from .metrics.composition import composition
 from .metrics.reconstruction import psnr
 
@@ -147,7 +148,7 @@ def work(arguments: argparse.Namespace) -> int:
     )
     if scene:
         print("\nthings asked for in a colour, by whether training ever showed their kind in it")
-        print(composition(out / "run", load_detector("scenes")).round(3).to_string(index=False))
+        print(composition(out / "run", load_scenes_detector()).round(3).to_string(index=False))
     return 0
 
 

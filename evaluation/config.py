@@ -71,7 +71,8 @@ class RunConfig:
     def axes(self) -> tuple[Axis, ...]:
         """What varies; the guidance scale first where it does."""
         scales = self.guidance_scales or (() if self.sweep else SCALES)
-        return (scale_axis(scales), *self.sweep) if scales else self.sweep
+        axes = (scale_axis(scales), *self.sweep) if scales else self.sweep
+        return tuple(sorted(axes, key=lambda axis: axis.name != "guidance_scale"))
 
     @property
     def conditions(self) -> list[Condition]:

@@ -26,7 +26,8 @@ from tqdm import tqdm
 
 from ldm_core.files import write_whole
 
-from .downloads import NO_DOWNLOADS, Downloads, Remote, cache_folder, download, megabytes, require_room
+from .downloads import NO_DOWNLOADS, Downloads, Remote, cache_folder, megabytes
+from .transfer import download, require_room
 
 URL = "http://images.cocodataset.org"
 VARIABLE = "LDM_COCO_URL"
@@ -185,6 +186,6 @@ def _unpack(data_set: DataSet, archive: zipfile.ZipFile, folder: Path) -> None:
             write_whole(partial / name, archive.read(info))
         write_whole(partial / DATA_SET_FILE, json.dumps({"name": data_set.name, "crop": CROP}))
         shutil.rmtree(folder, ignore_errors=True)
-        os.replace(partial, folder)
+        partial.replace(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -70,7 +70,7 @@ class Finished:
     def features(self, name: str) -> np.ndarray:
         """Per-image features (images, d) by a detector, in the order of images.csv."""
         who = identity(self.facts.detectors[name]["sha256"], self.facts.detectors[name]["resize"])
-        known = {}
+        known: dict[tuple[str, str], np.ndarray] = {}
         for part in dict.fromkeys(path.parent.name for path in self.images.paths):
             file = cache_file(self.folder / "features", part, name, who)
             found = read_cache(file, who)

@@ -26,6 +26,7 @@ from .catalogue import RESIZE_MODES
 from .detectors.detector import NAMES, load_detector
 from .detectors.reference_sources import CROPS, features_of, write_world_reference
 from .detectors.references import Reference, save_reference
+from .detectors.scenes import load_scenes_detector
 from .downloads import MODES, Downloads
 
 COUNT = 2000  # drawings of the drawn world's own reference
@@ -33,7 +34,7 @@ COUNT = 2000  # drawings of the drawn world's own reference
 
 def make_world_reference(count: int = COUNT) -> None:
     """Draw, look, and write the features beside the drawn world's detector."""
-    detector = load_detector("scenes")
+    detector = load_scenes_detector()
     features = []
     for seed in tqdm(scenes.REFERENCE_SEEDS[:count], desc="reference", unit="drawing", mininterval=2):
         features.append(detector.image_features(from_uint8(scenes.draw(scenes.random_scene(seed))[None])).numpy())

@@ -119,14 +119,28 @@ def _add_scoring(group: Group) -> None:
 
 
 def fetch_data_sets(arguments: argparse.Namespace, downloads: Downloads) -> None:
-    """Put the files of data sets in the place of their names, fetched by the first process where that is agreed."""
+    """Put the files of data sets in the place of their names, fetched by the first process where that is agreed.
+
+    A rehearsal fetches no photographs: it says what they would be.
+    """
     for option, bring in (("prompts", captions_file), ("reference", photographs_folder)):
         name = str(getattr(arguments, option) or "")
         if name in DATA_SETS and not Path(name).exists():
+            if option == "reference" and arguments.dry_run:
+                arguments.reference = _photographs_here(name)
+                continue
             from .processes import Processes
 
             found = Processes.join().first_then_all(functools.partial(bring, name, downloads))
             setattr(arguments, option, found)
+
+
+def _photographs_here(name: str) -> Path | None:
+    try:
+        return photographs_folder(name)
+    except ValueError as error:
+        print(f"--reference {error}")
+        return None
 
 
 def config_of(arguments: argparse.Namespace, argv: list[str] | None = None) -> RunConfig:

@@ -18,7 +18,7 @@ from typing import Any
 from ldm_core.files import write_whole
 
 from .condition import shown
-from .generation.axes import Condition, as_value, from_stored, scale_axis, stored
+from .generation.axes import Condition, from_stored, scale_axis, setting_in_words, stored
 from .generation.axes import conditions as of_axes
 from .paths import portable, without_home
 
@@ -88,9 +88,7 @@ class RunFacts:
 
     def setting(self, name: str) -> str:
         """A setting of the pictures as a sentence has it: "20", or "4, 8 or 12" where it was swept."""
-        found = dict.fromkeys(as_value(condition.settings[name]) for condition in self.conditions)
-        *before, last = map(shown, found or {self.protocol[name]: None})
-        return f"{', '.join(before)} or {last}" if before else last
+        return setting_in_words(name, self.conditions) if self.conditions else shown(self.protocol[name])
 
     def write(self, folder: Path) -> None:
         """Into a run folder, whole or not at all."""

@@ -21,6 +21,7 @@ from .config import RunConfig, choose_model
 from .detectors.feature_cache import flat_images
 from .downloads import NO_DOWNLOADS, Downloads
 from .generation import protocol
+from .generation.axes import setting_in_words
 from .generation.cost import CostLog, Spent, cost_table, estimate
 from .generation.generate import generate, missing
 from .generation.jobs import Job, image_set, list_jobs
@@ -33,8 +34,7 @@ from .metrics.scoring import gather_evidence, tabulate
 from .metrics.self_check import self_check
 from .paths import portable
 from .processes import Processes
-from .report import page as report
-from .report import tables
+from .report import page, tables
 from .report.page import Results
 from .run_facts import RunFacts, machine
 
@@ -105,18 +105,20 @@ class Run:
 
     def describe(self, absent: Sequence[Job]) -> None:
         """Say what there is to do: `absent` is to be made."""
-        made_by, asked = self.protocol, len(self.plan.asked)
+        asked = len(self.plan.asked)
+        of_all = {name: setting_in_words(name, self.plan.asked) for name in ("steps", "scheduler", "width", "height")}
         of = "scales" if self.plan.axes == ("guidance_scale",) else "conditions"
         print(
             f"{len(self.prompts)} prompts x {self.config.images_per_prompt} seeds x {asked} "
             f"{of} = {len(self.jobs)} images, {len(self.jobs) - len(absent)} present, {len(absent)} to make"
         )
         print(
-            f"{made_by['steps']} steps of {made_by['scheduler']}, {made_by['width']} x {made_by['height']} pixels, "
-            f"{made_by['dtype']} on {self.model.device}, {torch.get_num_threads()} threads; into {self.out}"
+            f"{of_all['steps']} steps of {of_all['scheduler']}, {of_all['width']} x {of_all['height']} pixels, "
+            f"{self.protocol['dtype']} on {self.model.device}, {torch.get_num_threads()} threads; into {self.out}"
         )
         if self.plan.axes != ("guidance_scale",):
-            print(f"conditions: {'; '.join(condition.label for condition in self.plan.conditions)}")
+            labels = [condition.label for condition in self.plan.conditions]
+            print(f"conditions: {'; '.join(labels[:12])}" + ("; ..." if len(labels) > 12 else ""))
         if self.unseen:
             some = ", ".join(word for word, _ in self.unseen.most_common(8))
             print(
@@ -196,8 +198,8 @@ class Run:
             content = getattr(results, name).to_csv(index=False, lineterminator="\n")
             write_whole(self.out / f"{name}.csv", content)
         results.facts.write(self.out)
-        write_whole(self.out / "report.md", report.markdown(results))
-        write_whole(self.out / "report.html", report.page(self.out, results))
+        write_whole(self.out / "report.md", page.markdown(results))
+        write_whole(self.out / "report.html", page.page(self.out, results))
         print("\n" + tables.side_by_side(results.summary).to_string())
         not_computed = results.summary[results.summary["value"].isna()].drop_duplicates(["metric", "note"])
         for note, rows in not_computed.groupby("note", sort=False):

@@ -30,7 +30,11 @@ class SamplingSettings:
         default=None, metadata={"help": "denoising steps; default: the model's", "metavar": "N"}
     )
     scheduler: str | None = dataclasses.field(
-        default=None, metadata={"help": "a name of ldm_core.sampling; default: the model's own", "metavar": "NAME"}
+        default=None,
+        metadata={
+            "help": "ddim, ddpm, euler, euler-ancestral, dpm++2m, pndm, unipc, flow-euler; default: the model's own",
+            "metavar": "NAME",
+        },
     )
     guidance: Guidance = dataclasses.field(default_factory=Guidance)
     negative_prompt: str = dataclasses.field(

@@ -26,18 +26,22 @@ class Loopback:
         path, wanted = handler.path.partition("?")[0], handler.headers.get("Range")
         self.asked.append((path, wanted))
         if self.statuses:
-            return handler.send_error(self.statuses.pop(0))
+            handler.send_error(self.statuses.pop(0))
+            return
         if path in self.redirects:
             handler.send_response(302)
             handler.send_header("Location", self.redirects[path])
-            return handler.end_headers()
+            handler.end_headers()
+            return
         if path not in self.files:
-            return handler.send_error(404)
+            handler.send_error(404)
+            return
         data, start = self.files[path], 0
         if wanted and self.ranges:
             start = int(wanted.removeprefix("bytes=").partition("-")[0]) + self.shift
             if start >= len(data):
-                return handler.send_error(416)
+                handler.send_error(416)
+                return
         handler.send_response(206 if wanted and self.ranges else 200)
         if wanted and self.ranges:
             handler.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluation import data_sets, downloads
+from evaluation import data_sets, downloads, transfer
 from evaluation.data_sets import DATA_SET_FILE, DATA_SETS, DataSet, captions_file, photographs_folder
 from evaluation.detectors.reference_sources import load_reference
 from evaluation.downloads import Downloads
@@ -156,7 +156,7 @@ def test_a_real_part_of_coco_goes_the_same_way(server, monkeypatch):
     coco = Coco(server, mini())
     coco.publish(monkeypatch)
     server.cuts = [100_000, 5_000_000]
-    monkeypatch.setattr(downloads.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(transfer.time, "sleep", lambda seconds: None)
     prompts = load_prompts(captions_file("coco-val2017", YES))
     assert len(prompts) == 159 and prompts[0].reference == "000000000139.jpg"
     folder = photographs_folder("coco-val2017", YES)
@@ -169,7 +169,7 @@ def test_a_real_part_of_coco_goes_the_same_way(server, monkeypatch):
 def test_the_question_says_how_much_and_what_it_fills(coco):
     asked = []
     policy = Downloads("ask", ask=lambda question: asked.append(question) or False)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="--download yes fetches it"):
         photographs_folder("coco-val2017", policy)
     size = coco.data_set.photographs[1]
     assert f"coco-val2017's photographs: {downloads.megabytes(size)} from 127.0.0.1" in asked[0]
@@ -261,7 +261,7 @@ def test_a_disk_that_fills_up_while_unpacking_is_named_and_the_archive_kept(coco
 
 def test_a_disk_without_room_is_said_before_anything_is_fetched(coco, monkeypatch):
     usage = namedtuple("usage", "free")
-    monkeypatch.setattr(downloads.shutil, "disk_usage", lambda folder: usage(downloads.SPARE))
+    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda folder: usage(transfer.SPARE))
     with pytest.raises(OSError, match="No room for coco-val2017's photographs"):
         photographs_folder("coco-val2017", YES)
     assert not coco.server.asked
@@ -314,6 +314,8 @@ def test_the_fields_protocol_is_one_command_and_the_second_run_needs_no_network(
         run([*arguments, "--download", "no", "--out", str(tmp_path / "none")])
     assert stopped.value.code == 2 and not coco.server.asked
     assert "coco-val2017's captions is not in the local cache; --download yes fetches it" in capsys.readouterr().err
+    assert run([*arguments, "--download", "yes", "--dry-run"]) == 0
+    assert "--reference coco-val2017's photographs is not in the local cache" in capsys.readouterr().out
     assert run([*arguments, "--download", "yes", "--out", str(tmp_path / "first")]) == 0
     asked = len(coco.server.asked)
     assert run([*arguments, "--out", str(tmp_path / "second")]) == 0

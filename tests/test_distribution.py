@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evaluation.metrics.frechet import FrechetReference, Moments
+from evaluation.metrics.blocks import blocks_of
+from evaluation.metrics.frechet import FrechetReference, Moments, effective_size
 from evaluation.metrics.kernel import KernelReference
-from evaluation.metrics.neighbours import NeighbourReference
+from evaluation.metrics.neighbours import NEIGHBOURS, NeighbourReference
 
 
 def test_equal_covariances_leave_the_squared_shift_of_the_means():
@@ -168,7 +169,7 @@ def test_leaving_a_block_out_is_as_if_it_had_never_been(statistic, rows, monkeyp
     whole, without = reference.leave_out(fake, blocks)
     assert whole == reference.distance(fake) and len(without) == 6
     for block, value in enumerate(without):
-        assert value == pytest.approx(plainly(statistic, real, fake[blocks != block], 5), abs=1e-12)
+        assert value == pytest.approx(plainly(statistic, real, fake[blocks != block], NEIGHBOURS[statistic]), abs=1e-12)
 
 
 def plainly(statistic, real, fake, k):
@@ -181,3 +182,155 @@ def plainly(statistic, real, fake, k):
         return np.mean([min(apart[i]) <= reach[0][i] for i in range(len(real))])
     held = [sum(apart[i, j] <= reach[0][i] for i in range(len(real))) for j in range(len(fake))]
     return np.mean([count > 0 for count in held]) if statistic == "precision" else np.mean(held) / k
+
+
+def unbiased_mmd(x, y):
+    """Gretton et al. 2012, eq. 3, the third power of x.y / d + 1, pair by pair."""
+
+    def mean_of_pairs(a, b, same):
+        kernel = (a @ b.T / a.shape[1] + 1) ** 3
+        return (kernel.sum() - np.trace(kernel)) / (len(a) * (len(a) - 1)) if same else kernel.mean()
+
+    return mean_of_pairs(x, x, True) + mean_of_pairs(y, y, True) - 2 * mean_of_pairs(x, y, False)
+
+
+def test_with_one_image_a_prompt_the_kernel_distance_is_the_plain_unbiased_one():
+    rng = np.random.default_rng(5)
+    real, fake, prompts = rng.normal(size=(40, 6)), rng.normal(size=(33, 6)) + 0.2, rng.permutation(33)
+    found = KernelReference(real).measure(fake, prompts)
+    assert found.whole == pytest.approx(unbiased_mmd(fake, real), abs=1e-10)
+    blocks = blocks_of(prompts)
+    for block, value in enumerate(found.left_out):
+        assert value == pytest.approx(unbiased_mmd(fake[blocks != block], real), abs=1e-10)
+
+
+def test_pairs_of_one_prompt_are_left_out_of_the_kernel_distance():
+    rng = np.random.default_rng(6)
+    real, fake, prompts = (
+        rng.normal(size=(20, 3)),
+        rng.normal(size=(14, 3)),
+        np.array([0, 0, 1, 1, 1, 2, 3, 3, 4, 5, 5, 5, 6, 6]),
+    )
+
+    def by_hand(points, labels):
+        kernel = (points @ points.T / 3 + 1) ** 3
+        other = labels[:, None] != labels[None, :]
+        inner = (real @ real.T / 3 + 1) ** 3
+        within_real = (inner.sum() - np.trace(inner)) / (20 * 19)
+        return kernel[other].mean() + within_real - 2 * ((points @ real.T / 3 + 1) ** 3).mean()
+
+    found, blocks = KernelReference(real).measure(fake, prompts), blocks_of(prompts)
+    assert found.whole == pytest.approx(by_hand(fake, prompts), abs=1e-10)
+    for block, value in enumerate(found.left_out):
+        assert value == pytest.approx(by_hand(fake[blocks != block], prompts[blocks != block]), abs=1e-10)
+
+
+def test_the_kernel_distance_does_not_grow_with_images_a_prompt():
+    rng = np.random.default_rng(7)
+    reference, found = KernelReference(rng.normal(size=(400, 4))), {"prompts": [], "images": []}
+    for _ in range(60):
+        alike = np.repeat(rng.normal(size=(25, 1, 4)), 8, axis=1)
+        fake = (np.sqrt(0.9) * alike + np.sqrt(0.1) * rng.normal(size=(25, 8, 4))).reshape(-1, 4)
+        found["prompts"].append(reference.measure(fake, np.repeat(np.arange(25), 8)).whole)
+        found["images"].append(reference.distance(fake))
+    error = np.std(found["prompts"]) / np.sqrt(60)
+    assert abs(np.mean(found["prompts"])) < 3 * error + 0.02, "equal distributions: zero on average"
+    assert np.mean(found["images"]) > 10 * error, "as if its images were independent it would not be"
+
+
+def test_images_of_one_prompt_alone_have_no_kernel_distance():
+    reference = KernelReference(np.random.default_rng(0).normal(size=(10, 3)))
+    assert np.isnan(reference.leave_out(np.ones((4, 3)), np.zeros(4, int), np.zeros(4, int))[0])
+    assert reference.measure(np.ones((4, 3)), np.zeros(4, int)) is None
+
+
+@pytest.mark.parametrize(
+    ("mean", "covariance", "message"),
+    [
+        ([np.nan, 0], np.eye(2), "mean: 1 values are not finite"),
+        ([0, 0], [[np.inf, 0], [0, 1]], "covariance: 1 values are not finite"),
+        ([0, 0], [[1, 0.5], [0, 1]], "not symmetric"),
+        ([0, 0], [[1, 0], [0, -1]], "some variance is negative"),
+        ([0, 0], [[1, 2], [2, 1]], "some variance is negative"),
+        ([0, 0, 0], np.eye(2), "do not belong together"),
+    ],
+)
+def test_what_is_no_mean_and_covariance_is_refused(mean, covariance, message):
+    with pytest.raises(ValueError, match=message):
+        FrechetReference(np.array(mean, float), np.array(covariance, float))
+
+
+def test_a_covariance_of_few_samples_kept_in_float32_is_taken():
+    sample = np.random.default_rng(0).normal(size=(20, 64)) * 30
+    FrechetReference(np.zeros(64), np.cov(sample.T).astype(np.float32))
+
+
+@pytest.mark.parametrize("n", [6, 60])
+def test_a_value_that_is_not_finite_never_becomes_a_number(n):
+    exact, odd = FrechetReference(np.zeros(16), np.eye(16)), np.random.default_rng(0).normal(size=(n, 16))
+    assert np.isnan(exact.distance(np.full(16, np.nan), np.eye(16)))
+    odd[3, 2] = np.nan
+    for reference in (exact, KernelReference(np.eye(16)), NeighbourReference(np.eye(16), "recall")):
+        with pytest.raises(ValueError, match="1 of .* rows hold a value that is not finite .*row 3"):
+            reference.measure(odd, np.arange(n))
+    for kind in (KernelReference, lambda features: NeighbourReference(features, "recall")):
+        with pytest.raises(ValueError, match="reference: 1 of .* rows"):
+            kind(odd)
+
+
+def test_the_effective_dimension_is_d_where_all_are_alike_and_1_where_one_is_all():
+    assert FrechetReference(np.zeros(9), np.eye(9)).effective_dimension == pytest.approx(9)
+    assert FrechetReference(np.zeros(9), np.diag([1.0] + [0.0] * 8)).effective_dimension == pytest.approx(1)
+    # Standard deviations 2, 1, 1: (4)^2 / 6.
+    assert FrechetReference(np.zeros(3), np.diag([4.0, 1, 1])).effective_dimension == pytest.approx(16 / 6)
+
+
+def test_copies_of_an_image_add_nothing_to_the_effective_size():
+    x = np.random.default_rng(0).normal(size=(30, 5))
+    assert effective_size(x, np.arange(30)) == pytest.approx(30)
+    assert effective_size(np.repeat(x, 4, 0), np.repeat(np.arange(30), 4)) == pytest.approx(30, rel=0.05)
+
+
+def test_the_bias_is_corrected_from_six_independent_images_a_dimension():
+    reference, x = FrechetReference(np.zeros(4), np.eye(4)), np.random.default_rng(0).normal(size=(24, 4))
+    assert reference.corrects_bias(x, np.arange(24)) and not reference.corrects_bias(x[:23], np.arange(23))
+    assert not reference.corrects_bias(np.repeat(x[:8], 3, 0), np.repeat(np.arange(8), 3)), "copies do not count"
+
+
+def test_each_statistic_has_the_k_of_its_paper():
+    assert NEIGHBOURS == {"precision": 3, "recall": 3, "density": 5, "coverage": 5}
+    reference = np.random.default_rng(0).normal(size=(30, 4))
+    for statistic, k in NEIGHBOURS.items():
+        assert NeighbourReference(reference, statistic).neighbours == k
+
+
+@pytest.mark.parametrize("statistic", ["precision", "density"])
+def test_precision_and_density_are_means_over_images(statistic):
+    rng = np.random.default_rng(0)
+    reference, fake = NeighbourReference(rng.normal(size=(40, 3)), statistic), rng.normal(size=(24, 3)) * 1.5
+    found = reference.measure(fake, np.repeat(np.arange(12), 2))
+    assert found.value == pytest.approx(reference.distance(fake)) and found.count == 12
+    estimate = found.estimate()
+    assert 0 <= estimate.low < estimate.value < estimate.high <= (1 if statistic == "precision" else 5)
+
+
+@pytest.mark.parametrize("statistic", ["recall", "coverage"])
+def test_recall_and_coverage_are_known_without_each_block_and_without_each_two(statistic):
+    rng = np.random.default_rng(0)
+    real, fake, prompts = rng.normal(size=(50, 4)), 1.3 * rng.normal(size=(42, 4)), np.repeat(np.arange(21), 2)
+    found, blocks = NeighbourReference(real, statistic).measure(fake, prompts), blocks_of(prompts)
+    for block in range(20):
+        kept, both = blocks != block, (blocks != block) & (blocks != (block + 1) % 20)
+        assert found.left_out[block] == pytest.approx(plainly(statistic, real, fake[kept], NEIGHBOURS[statistic]))
+        assert found.pairs[block] == pytest.approx(plainly(statistic, real, fake[both], NEIGHBOURS[statistic]))
+    estimate = found.estimate()
+    assert 0 <= estimate.low < estimate.value < estimate.high <= 1
+
+
+@pytest.mark.parametrize("statistic", ["precision", "recall", "density", "coverage"])
+def test_a_reference_of_too_few_points_for_balls_gives_no_number(statistic):
+    few = np.random.default_rng(0).normal(size=(NEIGHBOURS[statistic], 4))
+    reference, fake = NeighbourReference(few, statistic), np.random.default_rng(1).normal(size=(20, 4))
+    estimate = reference.measure(fake, np.arange(20)).estimate()
+    assert np.isnan(reference.distance(fake)) and np.isnan(estimate.value)
+    assert estimate.low is None and estimate.note

@@ -17,9 +17,11 @@ from pathlib import Path
 import pytest
 
 from evaluation import downloads as module
+from evaluation import transfer
 from evaluation.detectors import inception
 from evaluation.detectors.hub import Published, hub_folder
-from evaluation.downloads import Downloads, Remote, cache_folder, download, megabytes
+from evaluation.downloads import Downloads, Remote, cache_folder, megabytes
+from evaluation.transfer import download
 from tests.conftest import free_port
 from tests.loopback import loopback
 
@@ -83,7 +85,7 @@ def test_what_was_fetched_is_kept_for_the_next_call_where_the_server_dies(server
         ValueError, match=r"\(the connection ended early\); 0.7 MB of 2.1 MB are kept, and the same command"
     ):
         download(remote(server), tmp_path / "x.pth", pause=0)
-    assert left(tmp_path) == [".x.pth.lock", ".x.pth.part"] and len(server.asked) == 1 + module.TRIES
+    assert left(tmp_path) == [".x.pth.lock", ".x.pth.part"] and len(server.asked) == 1 + transfer.TRIES
     server.cuts, server.asked = [], []
     download(remote(server), tmp_path / "x.pth")
     assert server.asked == [("/weights.pth", "bytes=700000-")] and (tmp_path / "x.pth").read_bytes() == CONTENT
@@ -116,7 +118,7 @@ def test_a_part_longer_than_the_file_is_begun_anew(server, tmp_path):
 
 
 def test_another_size_than_the_published_one_is_refused_before_a_byte(server, tmp_path):
-    with pytest.raises(ValueError, match=f"offers {len(CONTENT)} bytes; the weights has 5000000"):
+    with pytest.raises(ValueError, match=f"offers {len(CONTENT)} bytes for the weights; 5000000 are published"):
         download(remote(server, size=5_000_000), tmp_path / "x.pth")
     assert left(tmp_path) == [".x.pth.lock"]
 
@@ -183,7 +185,7 @@ def test_redirects_in_a_ring_end(server, tmp_path):
 
 def test_a_disk_without_room_is_said_before_a_byte_is_asked_for(server, tmp_path, monkeypatch):
     usage = namedtuple("usage", "free")
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: usage(65 << 20))
+    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda folder: usage(65 << 20))
     with pytest.raises(OSError, match="No room for the weights: 2.1 MB needed, 68.2 MB free") as full:
         download(remote(server), tmp_path / "x.pth")
     assert full.value.errno == errno.ENOSPC and full.value.filename == str(tmp_path) and not server.asked
@@ -205,7 +207,7 @@ def test_a_disk_that_fills_up_is_named_and_given_back_what_was_taken(server, tmp
 
 def test_two_processes_fetch_a_file_once(server, tmp_path):
     code = (
-        "import sys; from pathlib import Path; from evaluation.downloads import Remote, download;"
+        "import sys; from pathlib import Path; from evaluation.downloads import Remote; from evaluation.transfer import download;"
         "download(Remote('x', sys.argv[1], int(sys.argv[2]), sys.argv[3]), Path(sys.argv[4]))"
     )
     command = [sys.executable, "-c", code, server.address + "/weights.pth", str(len(CONTENT)), SHA, str(tmp_path / "x")]
@@ -239,10 +241,11 @@ def test_ask_shows_what_how_much_from_where_and_asks_once(tmp_path):
 
 
 def test_without_a_terminal_ask_is_no_and_at_its_end_too(tmp_path, monkeypatch):
-    monkeypatch.setattr("sys.stdin", open(os.devnull))
-    with pytest.raises(ValueError, match="--download yes fetches it"):
-        Downloads("ask").permit("x", 1, "h", tmp_path)
-    assert not module.ask_on_terminal("?")
+    with Path(os.devnull).open() as nothing:
+        monkeypatch.setattr("sys.stdin", nothing)
+        with pytest.raises(ValueError, match="--download yes fetches it"):
+            Downloads("ask").permit("x", 1, "h", tmp_path)
+        assert not module.ask_on_terminal("?")
 
 
 @pytest.mark.parametrize(
@@ -342,6 +345,7 @@ def test_a_network_of_the_hub_is_fetched_where_agreed_and_its_hash_compared(serv
     settings = {"HF_ENDPOINT": server.address, "HF_HOME": str(tmp_path), "HF_HUB_DISABLE_XET": "1"}
     found = subprocess.run(
         [sys.executable, "-c", HUB, json.dumps(calls)],
+        check=False,
         cwd=ROOT,
         env=os.environ | settings,
         capture_output=True,

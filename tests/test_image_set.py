@@ -115,3 +115,10 @@ def test_captions_that_are_not_known_are_a_reason_in_words(tmp_path):
     assert "three prompts" in catalogue.METRICS["fid"].obstacle(images)
     assert "autoencoder" in catalogue.METRICS["vae_psnr"].obstacle(images)
     assert "autoencoder" in catalogue.METRICS["vae_psnr_generated"].obstacle(images)
+
+
+def test_a_joined_set_that_lacks_an_axis_is_none_on_it(tmp_path):
+    swept = ImageSet.of_rows(tmp_path, [{"file": "a.png", "steps": 4}, {"file": "b.png", "steps": 8}], ["steps"])
+    plain = ImageSet.of_rows(tmp_path, [{"file": "c.png"}])
+    joined = ImageSet.joined({"swept": swept, "plain": plain}, "set")
+    assert set(joined.conditions) == {"set = swept, steps = 4", "set = swept, steps = 8", "set = plain, steps = none"}

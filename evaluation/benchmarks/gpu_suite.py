@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import diffusers
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from ldm_core.checkpoint import Checkpoint
 from ldm_core.data import scenes
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.schedulers import make_scheduler
@@ -86,17 +88,17 @@ def family_rows(name: str, device: str, dtype: torch.dtype, small: bool, ceiling
         rows.append(
             (
                 f"{name}, {pixels} px, {steps} steps, batch {count}: ours{words} / diffusers",
-                f"{count / one:.2f} / {count / other:.2f} images/s = {other / one:.2f} times; {1000 * one / steps:.1f} ms a step; "
-                f"{count * per_image / one / ceiling:.0%} of the ceiling; {peak_memory_gb():.1f} GB",
+                (
+                    f"{count / one:.2f} / {count / other:.2f} images/s = {other / one:.2f} times; {1000 * one / steps:.1f} ms a step; "
+                    f"{count * per_image / one / ceiling:.0%} of the ceiling; {peak_memory_gb():.1f} GB"
+                ),
             )
         )
 
     counts = (1, 2) if small else (1, 4, 16)
     for count in counts:
         beside(count, "")
-    sweep, eight = alternating(
-        lambda: model.sweep(PROMPT, 7, SCALES), lambda: [theirs(1, scale) for scale in SCALES], max(1, repeats // 2)
-    )
+    sweep, eight = alternating(lambda: model.sweep(PROMPT, 7, SCALES), lambda: each_scale(theirs), max(1, repeats // 2))
     rows.append(
         (f"{name}: 8-scale sweep / eight pipeline calls", f"{sweep:.2f} s / {eight:.2f} s = {sweep / eight:.2f}")
     )
@@ -107,7 +109,15 @@ def family_rows(name: str, device: str, dtype: torch.dtype, small: bool, ceiling
     return rows
 
 
-def diffusers_pipeline(model: LatentDiffusion, checkpoint: object, dtype: torch.dtype) -> object:
+def each_scale(draw: Callable[[int, float], None]) -> None:
+    """One picture at every scale, one after another."""
+    for scale in SCALES:
+        draw(1, scale)
+
+
+def diffusers_pipeline(
+    model: LatentDiffusion, checkpoint: Checkpoint, dtype: torch.dtype
+) -> diffusers.DiffusionPipeline:
     """diffusers' pipeline over the same networks, its autoencoder in the denoiser's precision, as people run it."""
     kind = getattr(diffusers, checkpoint.family.pipeline)
     absent = {"safety_checker": None, "feature_extractor": None} if checkpoint.family.name == "sd" else {}

@@ -13,7 +13,8 @@ from huggingface_hub import constants, errors, snapshot_download
 
 from ldm_core.pipeline import weights_hash
 
-from ..downloads import NO_DOWNLOADS, Downloads, require_room
+from ..downloads import NO_DOWNLOADS, Downloads
+from ..transfer import require_room
 
 SMALL_FILES = ["*.json", "*.txt"]
 PICKLED = "pytorch_model.bin"

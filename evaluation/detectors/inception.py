@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..downloads import NO_DOWNLOADS, Downloads, Remote, download
+from ..downloads import NO_DOWNLOADS, Downloads, Remote
+from ..transfer import download
 from .resize import resize
 
 FEATURES = 2048

@@ -13,7 +13,7 @@ import re
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -89,13 +89,13 @@ STORAGES = {"Half": "f2", "Float": "f4", "Double": "f8", "Byte": "u1", "Short": 
 
 
 # The unpickler in C makes room for as many memoised objects as a file names; the one in Python does not.
-_Unpickler: Any = pickle._Unpickler  # type: ignore[attr-defined]
+_Unpickler: Any = pickle._Unpickler
 
 
 class _Arrays(_Unpickler):
     """Anything in a pickle but arrays, numbers, text and plain containers is refused by its name."""
 
-    dispatch = dict(_Unpickler.dispatch)
+    dispatch: ClassVar[dict[int, Any]] = dict(_Unpickler.dispatch)
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ADMITTED:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from .pickled_arrays import MOST_BYTES, read_pickle, read_torch
+from .statistics_checks import check_statistics
 
 SUFFIXES = (".npz", ".pt", ".pkl")
 MOST_DIMENSIONS = 8192  # of features
@@ -31,8 +32,6 @@ MOST_TEXT = 64 << 20  # bytes of a protocol
 MOST_IMAGE_BYTES = 128 << 30  # of arr_0, which is never in memory as a whole
 MOST_SIDE = 8192  # pixels of an image in arr_0
 IMAGES_AT_ONCE = 32
-# Whose statistics each key of EDM2's files holds, by the features' number: its files do not say more.
-METRIC_OF_DIMENSION = {2048: "fid", 1024: "fd_dinov2"}
 
 
 @dataclass(frozen=True)
@@ -88,36 +87,6 @@ def _named(path: Path) -> Iterator[None]:
     ) as error:
         words = " ".join((getattr(error, "strerror", None) or str(error) or type(error).__name__).split())
         raise ValueError(f"--reference {path} is no file of statistics: {words[:300]}") from None
-
-
-def check_statistics(mean: Any, covariance: Any, features: Any) -> None:
-    """ValueError unless these are a mean (d,) with its covariance (d, d), and features (n, d); each may be None."""
-    for name, values in (("mu", mean), ("sigma", covariance), ("features", features)):
-        if values is not None and not np.isfinite(values).all():
-            raise ValueError(f"{name} holds values that are not finite (NaN or infinity)")
-    if mean is not None:
-        if mean.ndim != 1 or not mean.size or covariance is None or covariance.shape != (mean.size, mean.size):
-            shape = None if covariance is None else covariance.shape
-            raise ValueError(f"mu {mean.shape} and sigma {shape} do not belong together")
-        _check_covariance(covariance)
-    if features is not None:
-        if features.ndim != 2:
-            raise ValueError(f"features must be (n, d), got {features.shape}")
-        if mean is not None and features.shape[1] != mean.size:
-            raise ValueError(f"features of width {features.shape[1]} beside mu of {mean.size} do not belong together")
-
-
-def _check_covariance(covariance: np.ndarray) -> None:
-    """ValueError where no distribution has this covariance, as far as that is seen without its eigenvalues."""
-    variances = covariance.diagonal()
-    if (variances < 0).any():
-        raise ValueError(f"sigma has a negative variance, {variances.min():.3g}")
-    largest = variances.max()
-    if np.abs(covariance - covariance.T).max() > 1e-5 * largest:
-        raise ValueError("sigma is not symmetric")
-    spreads = np.sqrt(variances)
-    if (np.abs(covariance) > np.outer(spreads, spreads) + 1e-5 * largest).any():
-        raise ValueError("sigma holds a covariance larger than its variances allow")
 
 
 # .npz
@@ -213,8 +182,7 @@ def _pkl(path: Path, dimension: int | None) -> Stored:
     fits = [name for name in names if np.shape(content[name]["mu"]) == (dimension,)] or names[:1]
     if not fits:
         raise ValueError(f"it holds no mu and sigma, but {', '.join(map(str, content)) or 'nothing'}"[:200])
-    known = METRIC_OF_DIMENSION.get(dimension or 0)
-    return _of_mapping(path, content[known if known in fits else fits[0]], content.get("num_images"))
+    return _of_mapping(path, content[fits[0]], content.get("num_images"))
 
 
 def _pt(path: Path, dimension: int | None) -> Stored:

@@ -18,9 +18,10 @@ from ldm_core.images import from_pil
 
 from ..data_sets import DATA_SET_FILE
 from ..downloads import NO_DOWNLOADS, Downloads, cache_folder
-from .detector import Detector, WorldDetector
-from .reference_files import check_statistics
+from .detector import Detector
 from .references import Reference, made_by, read_reference, save_reference
+from .statistics_checks import check_statistics
+from .weights_file import OwnDetector
 
 CROPS = ("none", "square")
 
@@ -36,15 +37,17 @@ def load_reference(
 
     world   what the model draws ("scenes", "fashion", or "" for anything else): a detector that ships no reference takes
             one made of that world. Used only where there is no `source`.
-    kept    where a copy of what `source` gave goes, so that a run has all it needs, and looks at a folder once
+    kept    where a copy goes of what does not ship, so that a run has all it needs, and looks at a folder once
     """
+    if source is None and (hasattr(detector, "weights") or not world):
+        return shipped(detector)  # nothing to keep: it is always there
     if source is None:
-        if not hasattr(detector, "weights") and world:
-            from .world_references import world_reference
+        from .world_references import world_reference
 
-            return world_reference(detector, world, downloads)
-        return shipped(detector)
-    if source.is_dir():
+        reference = world_reference(detector, world, downloads)
+        if kept is not None and _same(detector, kept, reference):
+            return reference
+    elif source.is_dir():
         if kept is not None and (known := _kept(detector, kept, source)):
             return known
         reference = folder_reference(detector, source)
@@ -53,6 +56,14 @@ def load_reference(
     if kept is not None:
         save_reference(kept, reference)
     return reference
+
+
+def _same(detector: Detector, kept: Path, reference: Reference) -> bool:
+    """Whether a reference is what was kept, and that whole."""
+    try:
+        return read_reference(detector, kept).protocol == reference.protocol
+    except ValueError:
+        return False
 
 
 def _kept(detector: Detector, kept: Path, folder: Path) -> Reference | None:
@@ -154,7 +165,7 @@ def shipped(detector: Detector) -> Reference:
     return Reference.of(f"embedded, {len(features)} images", features)
 
 
-def write_world_reference(detector: WorldDetector, features: np.ndarray) -> None:
+def write_world_reference(detector: OwnDetector, features: np.ndarray) -> None:
     """Put features (N, d) beside a detector's weights, stamped with its hash; whole or not at all."""
     with whole_file(detector.weights.parent / "reference.npz") as partial, partial.open("wb") as stream:
         np.savez(stream, features=features, detector=detector.sha256)

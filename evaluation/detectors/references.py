@@ -14,7 +14,8 @@ from ldm_core.images import from_uint8
 
 from ..metrics.frechet import Moments
 from .detector import Detector
-from .reference_files import IMAGES_AT_ONCE, Stored, check_statistics, read_stored, stored_images
+from .reference_files import IMAGES_AT_ONCE, Stored, read_stored, stored_images
+from .statistics_checks import check_statistics
 
 KEPT = 5000  # features that a file keeps for the kernel distance and the neighbours, spread evenly: more add little
 UNKNOWN = "protocol unknown"  # how a description ends where a file does not say how it was made

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from ldm_core.data import fashion_mnist
 
+from .. import command
 from .fashion import FashionDetector, load_fashion_detector
 from .reference_sources import write_world_reference
 from .weights_file import save_weights
@@ -88,21 +89,18 @@ def save_reference(images: Tensor) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m evaluation.detectors.train_fashion",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("evaluation.detectors.train_fashion", __doc__)
     parser.add_argument("--data", type=Path, default=None, metavar="FOLDER", help="the four official files")
     parser.add_argument("--measure", action="store_true", help="only measure the saved detector")
     parser.add_argument("--epochs", type=int, default=12)
-    arguments = parser.parse_args(argv)
-    try:
-        test = pictures("test", arguments.data)
-        wanted = () if arguments.measure else pictures("train", arguments.data)
-        detector = train(*wanted, arguments.epochs) if wanted else load_fashion_detector()
-    except ValueError as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    return command.carry_out(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The exit code."""
+    test = pictures("test", arguments.data)
+    wanted = () if arguments.measure else pictures("train", arguments.data)
+    detector = train(*wanted, arguments.epochs) if wanted else load_fashion_detector()
     measured = {"accuracy": accuracy(detector, *test), "n": len(test[1])}
     if not arguments.measure:
         save_weights(detector, measured)

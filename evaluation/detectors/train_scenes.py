@@ -18,6 +18,7 @@ from tqdm import tqdm
 from ldm_core.data import scenes
 from ldm_core.data.scenes import COLOURED_KINDS, GROUND_KINDS, PLACES, Scene
 
+from .. import command
 from .scenes import HEADS, INPUT_SIZE, NONE, ScenesDetector, load_scenes_detector, scene_accuracy
 from .weights_file import save_weights
 
@@ -116,17 +117,17 @@ def measure(count: int) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m evaluation.detectors.train_scenes",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("evaluation.detectors.train_scenes", __doc__)
     parser.add_argument("--measure", action="store_true", help="only measure the saved detector")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=96)
     parser.add_argument("--pool", type=int, default=20_000, help="drawings to learn from")
     parser.add_argument("--held-out", type=int, default=1000, help="drawings to measure on")
-    arguments = parser.parse_args(argv)
+    return command.carry_out(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The exit code."""
     if not arguments.measure:
         save_weights(train(arguments.steps, arguments.batch, arguments.pool))
         load_scenes_detector.cache_clear()

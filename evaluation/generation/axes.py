@@ -10,13 +10,13 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ldm_core.settings import FIELDS, SamplingSettings, from_text, to_text
 
-from ..condition import condition_label
+from ..condition import condition_label, shown
 
 _NUMBER = r"\d+(?:\.\d+)?"
 _BY_STEP = re.compile(rf"({_NUMBER})\s*-\s*({_NUMBER})\s*\(\s*({_NUMBER})\s*\)")
@@ -113,7 +113,7 @@ def conditions(settings: SamplingSettings, axes: Sequence[Axis]) -> list[Conditi
     for one, other in itertools.combinations(axes, 2):
         clash = (one.sets & other.sets) | ({one.name} & {other.name})
         if clash:
-            raise ValueError(f"two sweeps decide {sorted(clash)[0]}; sweep it once, or give one of them another name")
+            raise ValueError(f"two sweeps decide {min(clash)}; sweep it once, or give one of them another name")
     count = math.prod(len(axis.values) for axis in axes)
     if count > MAX_CONDITIONS:
         raise ValueError(f"the sweeps make {count} conditions; {MAX_CONDITIONS} at the most")
@@ -165,7 +165,7 @@ def _whole(value: float) -> float:
 
 
 def _bundles(axis: str, text: str) -> Axis:
-    if axis == MODEL or axis == WORDING:
+    if axis in (MODEL, WORDING):
         raise ValueError(f"--sweep {text!r}: a bundle cannot be called {axis}")
     return _axis(text, axis, [_bundle(part) for part in text.split("|")])
 
@@ -188,6 +188,12 @@ def _part(part: str) -> list[float]:
     elif re.fullmatch(_NUMBER, part) and math.isfinite(float(part)):
         return [float(part)]
     raise ValueError(f"guidance scales must look like 1,2,4,8 or 1-8(1) or 1-8[4], all >= 0; got {part!r}")
+
+
+def setting_in_words(name: str, made: Iterable[Condition]) -> str:
+    """A setting of some conditions as a sentence has it: "20", or "4, 8 or 12" where it was swept."""
+    *before, last = map(shown, dict.fromkeys(as_value(condition.settings[name]) for condition in made))
+    return f"{', '.join(before)} or {last}" if before else last
 
 
 def stored(condition: Condition) -> dict[str, Any]:

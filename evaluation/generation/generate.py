@@ -61,7 +61,8 @@ def generate(
         mininterval=0.5 if terminal else 15,
         disable=not processes.first,
     )
-    log, pending = CostLog(out, processes.rank), []
+    log = CostLog(out, processes.rank)
+    pending: list[Future] = []
     with bar, ThreadPoolExecutor(4) as writers:
         for batch in batches(jobs, batch_size):
             began, rows = time.perf_counter(), model.network_rows

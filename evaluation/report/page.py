@@ -11,8 +11,7 @@ import pandas as pd
 
 from ..generation.cost import outside_networks
 from ..run_facts import RunFacts
-from . import charts as plots
-from . import paper, tables
+from . import charts, paper, tables
 from .document import document
 from .explorer import explorer
 from .pareto import ParetoFront, find_front
@@ -143,9 +142,9 @@ def _charts(results: Results) -> list[str]:
     axis = max(results.axes, key=lambda name: results.images[name].nunique()) if results.axes else "condition"
     others = [name for name in results.axes if name != axis]
     return [
-        *([plots.front_chart(results.front)] if results.front else []),
+        *([charts.front_chart(results.front)] if results.front else []),
         *(
-            plots.chart(
+            charts.chart(
                 rows, metric, bool(rows["higher_is_better"].iloc[0]), ceilings.get(f"{metric}_ceiling"), axis, others
             )
             for metric, rows in tables.at_conditions(results.summary).groupby("metric", sort=False)
@@ -154,7 +153,7 @@ def _charts(results: Results) -> list[str]:
 
 
 def _flat(facts: dict, prefix: str = "") -> list[tuple[str, object]]:
-    pairs = []
+    pairs: list[tuple[str, object]] = []
     for key, value in facts.items():
         if key == "unseen_words":  # hundreds, each with its count: a line of words, not a line each
             value = ", ".join(value)

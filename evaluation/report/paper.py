@@ -39,7 +39,7 @@ def methods(facts: RunFacts) -> str:
         written += f" Distances are to reference statistics ({words})."
     return written + (
         " Errors are standard errors: over prompts for means, by a delete-block jackknife over prompts for distances; "
-        "p values are adjusted by Holm's method within a metric. "
+        "p values and intervals of differences are adjusted alike, by Holm's method within a metric. "
         f"Software: PyTorch {versions['torch']}, diffusers {versions['diffusers']}, transformers {versions['transformers']}."
     )
 
