@@ -52,8 +52,14 @@ def test_a_folder_of_images_with_a_prompt_file_leaves_every_table_and_a_report(t
     )
     assert list(summary["metric"]) == ["clip_scenes", "fd_scenes"] and (summary["n"] == COUNT).all()
     assert {path.name for path in (two / "out").iterdir()} >= {
-        "summary.csv", "images.csv", "differences.csv", "score.json", "report.html", "report.md", "features",
-    }  # fmt: skip
+        "summary.csv",
+        "images.csv",
+        "differences.csv",
+        "score.json",
+        "report.html",
+        "report.md",
+        "features",
+    }
     images = pd.read_csv(two / "out" / "images.csv")
     assert images["clip_scenes"].mean() == pytest.approx(summary["value"][0])
     assert "by the number in the name: 00000.png is" in capsys.readouterr().out
