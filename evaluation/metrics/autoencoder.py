@@ -162,7 +162,8 @@ def _row(metric: AutoencoderScore, values: list[float], features: tuple[list, li
     if values:
         return row(metric, statistics.mean(values), note=_note(metric.name, values, said))
     if features[0]:
-        return _distance(metric, *(np.concatenate(side) for side in features), where=said)
+        real, rebuilt = (np.concatenate(side) for side in features)
+        return _distance(metric, real, rebuilt, said)
     return not_computed(metric, f"no image has a value; {said}")
 
 
