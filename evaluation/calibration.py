@@ -6,8 +6,8 @@
     python -m evaluation.calibration --out runs/calibration    its table is kept, and going on takes up where it stopped
 
 4 to 96 prompts, 1 and 4 images each. The bar: an interval that is printed holds the truth in 92 % of draws or more, from
-24 prompts on in 98.5 % or less, and where nothing differs at most 5 % say it does; each within three Monte-Carlo errors, for
-hundreds of rows are looked at.
+24 prompts on in 98.5 % or less, and where nothing differs at most 5 % say it does; each within three Monte-Carlo errors (too
+wide: two), for hundreds of rows are looked at.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .report.tables import markdown
 PROMPTS, IMAGES = (4, 8, 24, 48, 96), (1, 4)
 QUICK_PROMPTS, QUICK_PART = (8, 24), 10  # a tenth of the draws
 LEAST, MOST, MOST_FROM, MOST_FALSE = 92.0, 98.5, 24, 5.0
-CHANCE = 3  # Monte-Carlo errors
+CHANCE, CHANCE_OF_WIDTH = 3, 2  # Monte-Carlo errors; three above 98.5 % would often be more than 100
 MATTERS = 50.0  # of the draws print an interval, in %: below, those that do are a chosen few
 KEY = ["case", "prompts", "images", "draws"]
 
@@ -73,7 +73,7 @@ def misses(row: pd.Series) -> str:
     if row["printed"] >= MATTERS:
         if row["coverage"] < LEAST - CHANCE * _noise(LEAST, intervals):
             found.append("holds too seldom")
-        if row["prompts"] >= MOST_FROM and row["coverage"] > MOST + CHANCE * _noise(MOST, intervals):
+        if row["prompts"] >= MOST_FROM and row["coverage"] > MOST + CHANCE_OF_WIDTH * _noise(MOST, intervals):
             found.append("wider than it need be")
     if pd.notna(row["false"]) and row["false"] > MOST_FALSE + CHANCE * _noise(MOST_FALSE, row["draws"]):
         found.append("false verdicts")

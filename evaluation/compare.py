@@ -73,9 +73,9 @@ def _differences(
     if why := obstacle(metric, first, other):
         yield known | {"note": f"not compared: {why}"}, None
     elif not metric.of_generated:
-        one, two = (_of_summary(run, metric.name) for run in (first, other))
-        sides = {"value_a": one.value, "value_b": two.value, "note": "unpaired: values per image are not kept"}
-        yield known | sides, independent_values(one, two)
+        ours, theirs = (_of_summary(run, metric.name) for run in (first, other))
+        sides = {"value_a": ours.value, "value_b": theirs.value, "note": "unpaired: values per image are not kept"}
+        yield known | sides, independent_values(ours, theirs)
     else:
         evidence, others = first.evidence(metric), other.evidence(metric)
         for a, b in matched.items():
@@ -86,7 +86,7 @@ def _differences(
                 continue
             paired = metric.between(evidence, a, others, b) if first.pairs(a) == other.pairs(b) else None
             difference = paired if paired is not None else unpaired(one, two)
-            note = "" if paired is not None else UNPAIRED
+            note = "" if paired is not None else UNPAIRED if first.pairs(a) != other.pairs(b) else FEW
             yield known | where | {"value_a": one.value, "value_b": two.value, "note": note}, difference
 
 

@@ -14,6 +14,7 @@ the words of `condition` are made. Nothing here knows what made an image.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -117,7 +118,7 @@ class ImageSet:
             return [path.name for path in self.paths]
         return [_key(file, path, text) for file, path, text in zip(self.table["file"], self.paths, self.captions)]
 
-    @property
+    @functools.cached_property
     def conditions(self) -> list[str]:
         """The conditions that there are: numbers rise, words as they first came, axis by axis."""
         known = self.table.drop_duplicates("condition")
@@ -127,8 +128,12 @@ class ImageSet:
 
     def values(self, condition: str) -> dict[str, Any]:
         """A condition's value on each axis."""
-        first = self.table[self.table["condition"] == condition].iloc[0]
-        return {axis: first[axis] for axis in self.axes}
+        return dict(zip(self.axes, self._values[condition]))
+
+    @functools.cached_property
+    def _values(self) -> dict[str, tuple]:
+        known = self.table.drop_duplicates("condition")
+        return dict(zip(known["condition"], _tuples(known, self.axes)))
 
     def under(self, condition: str) -> np.ndarray:
         """Which images (len(self),) were made under a condition."""

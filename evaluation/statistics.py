@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from numpy.typing import ArrayLike
 from scipy import stats
 
@@ -218,10 +219,10 @@ class Jackknifed:
 Sample = Mean | Jackknifed
 
 
-def jackknife(whole: float, left_out: Sequence[float], n: int) -> tuple[Estimate, float]:
+def jackknife(whole: float, left_out: npt.ArrayLike, n: int) -> tuple[Estimate, float]:
     """Delete-block jackknife of n values in blocks of one size: the plain value with its error, and the bias-corrected."""
-    sizes = np.full(len(left_out), n / len(left_out))
-    found = Jackknifed(whole, np.asarray(left_out, np.float64), sizes, len(left_out))
+    parts = np.asarray(left_out, np.float64)
+    found = Jackknifed(whole, parts, np.full(len(parts), n / len(parts)), len(parts))
     return found.estimate(), found.corrected
 
 

@@ -63,8 +63,8 @@ def test_an_interval_that_does_not_hold_is_found_out():
 
 def test_an_interval_bought_by_width_is_found_out():
     def row(low, high):
-        said = [Said(value, 1.0, value + low, value + high) for value in np.random.default_rng(0).normal(size=500)]
-        return pd.Series({"prompts": 24, "draws": 500} | summary("mean", said, 0.0))
+        said = [Said(value, 1.0, value + low, value + high) for value in np.random.default_rng(0).normal(size=4000)]
+        return pd.Series({"prompts": 24, "draws": 4000} | summary("mean", said, 0.0))
 
     assert calibration.misses(row(-1.96, 1.96)) == ""
     assert calibration.misses(row(-4, 4)) == "wider than it need be"

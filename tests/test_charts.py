@@ -30,6 +30,16 @@ def test_a_chart_marks_every_scale_and_draws_the_ceiling_above_them():
     assert "ceiling" not in charts.chart(rows, "scene_accuracy", True)
 
 
+def test_a_second_axis_makes_a_curve_for_each_of_its_values_with_its_name_behind_it():
+    points = [(w, steps, 0.5) for w in (1.0, 4.0) for steps in (4, 8)]
+    rows = pd.DataFrame(points, columns=["guidance_scale", "steps", "value"]).assign(low=0.4, high=0.6)
+    svg = charts.chart(rows, "scene_accuracy", True, axis="guidance_scale", others=["steps"])
+    assert svg.count("<polyline") == 2 and "curves: steps" in svg and "<title>w = 4, steps = 8: 0.5</title>" in svg
+    labels = re.findall(r'y="([0-9.]+)" class="quiet">(4|8)<', svg)
+    assert sorted(text for _, text in labels) == ["4", "8"]
+    assert abs(float(labels[0][0]) - float(labels[1][0])) >= 11, "none over another"
+
+
 @pytest.mark.parametrize(
     ("value", "count", "text"),
     [(110, 2, "110"), (99.7, 2, "100"), (9.96, 2, "10"), (0.8958, 4, "0.8958"), (-727.3, 2, "-727")],

@@ -274,7 +274,13 @@ def test_damaged_pixels_of_any_format_are_one_line(tmp_path, name):
         places = np.random.default_rng(seed).integers(0, len(flipped), 12)
         flipped[places] ^= 255
         (tmp_path / name).write_bytes(flipped.tobytes())
-        try:
-            assert photos.open_photo(tmp_path / name).mode == "RGB"
-        except ValueError as refused:
-            assert name in str(refused) and "\n" not in str(refused)
+        answer = mode_or_reason(tmp_path / name)
+        assert answer == "RGB" or (name in answer and "\n" not in answer)
+
+
+def mode_or_reason(path):
+    """What a photograph opens as, or why it does not."""
+    try:
+        return photos.open_photo(path).mode
+    except ValueError as refused:
+        return str(refused)

@@ -17,6 +17,7 @@ import hashlib
 import io
 import itertools
 import json
+import random
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -88,6 +89,20 @@ def _checked(path: Path, line: int, row: dict) -> dict:
     if len(row["text"]) > LONGEST_PROMPT:
         raise _wrong(path, line, f"a prompt of {len(row['text'])} characters; {LONGEST_PROMPT} at the most")
     return row
+
+
+def draw_prompts(path: Path, limit: int, run_seed: int) -> list[Prompt]:
+    """`limit` prompts of a file drawn at random by the run's seed, in the file's order and with their places in it; all
+    where it holds no more."""
+    prompts = load_prompts(path)
+    if limit >= len(prompts):
+        return prompts
+    return sorted(random.Random(run_seed).sample(prompts, limit), key=lambda prompt: prompt.id)
+
+
+def empty_prompts(count: int) -> list[Prompt]:
+    """As many empty prompts, for a model that takes none: their seeds follow from the run's, one after another."""
+    return [Prompt(index, "") for index in range(count)]
 
 
 def _text(path: Path) -> str:

@@ -33,15 +33,15 @@ def differences(evidence: Evidence, metrics: Sequence[Metric]) -> pd.DataFrame:
     """Every two conditions that differ on one axis alone, by every metric: paired by prompt and seed, p and interval
     adjusted (Holm) within a metric. scale_a and scale_b are the two sides' guidance scales, where the set has them."""
     images, rows = evidence.images, []
-    scales = _scales(images)
+    scales, sides = _scales(images), list(neighbours(images))
     for metric in metrics:
         pairs = []
-        for axis, a, b in neighbours(images):
+        for axis, a, b in sides:
             difference = metric.between(evidence, a, evidence, b)
             if difference is not None:
                 known = {"scale_a": scales[a], "scale_b": scales[b]} if scales else {}
-                sides = (images.values(a)[axis], images.values(b)[axis], a, b)
-                pairs.append(({"metric": metric.name} | known | dict(zip(PLACES, (axis, *sides))), difference))
+                places = (axis, images.values(a)[axis], images.values(b)[axis], a, b)
+                pairs.append(({"metric": metric.name} | known | dict(zip(PLACES, places)), difference))
         rows += with_verdicts(pairs, metric, [(known["condition_a"], known["condition_b"]) for known, _ in pairs])
     first = ["metric", *(["scale_a", "scale_b"] if scales else [])]
     return pd.DataFrame(rows, columns=[*first, *COLUMNS, *PLACES])

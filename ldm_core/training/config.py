@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,10 @@ class DenoiserConfig:
     seed: int = 0
 
 
+Config = AutoencoderConfig | DenoiserConfig
+
 # Photographs are judged by PSNR, so the squared error weighs most.
-PHOTOS = dict(
+PHOTOS: dict[str, Any] = dict(
     data="photos", image_size=176, pool=4_000, crop_steps=5_000, crop_batch=8, whole_steps=0,
     learning_rate=2e-3, mse_weight=30.0, gradient_weight=0.0, ema_decay=0.998, posterior_std=0.05,
 )  # fmt: skip

@@ -44,7 +44,13 @@ def _scenes(count: int, size: int) -> Corpus:
     for index, scene in enumerate(tqdm(pictured, desc="drawing", unit="scene", mininterval=2)):
         images[index] = scenes.draw(scene, size)
     caption = lambda i, k: scenes.caption(pictured[i], i * 1009 + k)  # noqa: E731  # beside the other two, which are said in place
-    return Corpus(images, caption, scenes.known_words(), scene_facts(), lambda text: facts_of_scene(scenes.parse(text)))
+    return Corpus(
+        images,
+        caption,
+        scenes.known_words(),
+        scene_facts(),
+        lambda text: facts_of_scene(scenes.parse(text) or scenes.Scene()),
+    )
 
 
 def training_scenes(count: int) -> list[scenes.Scene]:
@@ -70,11 +76,12 @@ def scene_facts() -> list[str]:
 
 def facts_of_scene(scene: scenes.Scene) -> set[str]:
     """What a scene read from a caption states."""
-    told = {scene.sky, scene.ground, "mountains" if scene.mountains else None, "clouds" if scene.clouds else None}
+    told = {fact for fact in (scene.sky, scene.ground) if fact}
+    told |= {name for name in ("mountains", "clouds") if getattr(scene, name)}
     for thing in scene.things:
         where = f"{'lower' if thing.kind in scenes.GROUND_KINDS else 'upper'} {thing.place}"
         told |= {f"{where}: {what}" for what in (thing.kind, thing.colour) if what}
-    return told - {None}
+    return told
 
 
 def _photos(count: int, size: int, folder: Path | None) -> Corpus:
@@ -91,5 +98,10 @@ def _fashion(count: int, size: int, folder: Path | None) -> Corpus:
     images, labels = fashion_mnist.pad(images, size)[:count], labels[:count]
     words = {word for label in range(10) for k in range(200) for word in fashion_mnist.caption(label, k).split()}
     coloured = np.repeat(images[..., None], 3, axis=3)
-    return Corpus(coloured, lambda i, k: fashion_mnist.caption(int(labels[i]), i * 1009 + k), sorted(words),
-                  [str(label) for label in range(10)], lambda text: {str(fashion_mnist.parse(text))})  # fmt: skip
+    return Corpus(
+        coloured,
+        lambda i, k: fashion_mnist.caption(int(labels[i]), i * 1009 + k),
+        sorted(words),
+        [str(label) for label in range(10)],
+        lambda text: {str(fashion_mnist.parse(text))},
+    )

@@ -106,8 +106,8 @@ def train(
 
     finished = trainer.run(loss_of, sample)
     if finished:
-        with averaged(trainer) as module:
-            save_model(folder / "model", module, vae, tokenizer, scheduler, corpus.words, config.data)
+        with averaged(trainer) as averages:
+            save_model(folder / "model", averages, vae, tokenizer, scheduler, corpus.words, config.data)
     return finished
 
 

@@ -10,23 +10,25 @@ import csv
 import dataclasses
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from .config import Config
 from .losses import update_ema
 
 
 class Trainer:
     """Trains a module with AdamW and keeps an exponential moving average of its weights."""
 
-    def __init__(self, module: nn.Module, config: object, folder: Path, warmup_steps: int, device: str):
-        self.module, self.config, self.folder = module.to(device), config, folder
+    def __init__(self, module: nn.Module, config: Config, folder: Path, warmup_steps: int, device: str):
+        self.module: Any = module.to(device)  # each training knows its own parts
+        self.config, self.folder = config, folder
         self.warmup_steps, self.device, self.step, self.seconds = warmup_steps, device, 0, 0.0
         self.average = {name: value.detach().clone().float() for name, value in module.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
@@ -66,7 +68,7 @@ class Trainer:
         }  # fmt: skip
         partial = self.folder / "checkpoint.pt.partial"
         torch.save(state, partial)
-        os.replace(partial, self.folder / "checkpoint.pt")
+        partial.replace(self.folder / "checkpoint.pt")
 
     def learning_rate(self) -> float:
         """Linear warm-up, then half a cosine down to zero (Loshchilov & Hutter 2017)."""
@@ -117,13 +119,13 @@ class Trainer:
             sample(self.folder / "samples" / f"{self.step:06d}.png")
 
 
-class averaged:
+class averaged:  # noqa: N801  # it is written as a function: with averaged(trainer)
     """Within the block, the trainer's module carries its averaged weights, in evaluation mode."""
 
     def __init__(self, trainer: Trainer):
         self.trainer = trainer
 
-    def __enter__(self) -> nn.Module:
+    def __enter__(self) -> Any:
         module = self.trainer.module
         self.weights = {name: value.clone() for name, value in module.state_dict().items()}
         module.load_state_dict(self.trainer.average)
