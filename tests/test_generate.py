@@ -85,7 +85,7 @@ def test_empty_prompts_are_numbered():
     ("words", "said"),
     [
         (["--unconditional", "3", "--prompts", "p.txt"], "one of the three"),
-        (["--unconditional", "0"], "--unconditional must be at least 1"),
+        (["--unconditional", "0"], "--unconditional must be an integer from 1"),
         (["--unconditional", "3", "--shuffle"], "give --limit too"),
     ],
 )
