@@ -35,6 +35,10 @@ class AutoencoderConfig:
     ema_decay: float = 0.995
     # 0: an AutoencoderKL, which says each latent's variance itself. Above: an AutoencoderDC, one variance for all.
     posterior_std: float = 0.0
+    # One entry per resolution: an AutoencoderTiny of one width, with so many blocks of three convolutions at each.
+    tiny_blocks: tuple[int, ...] = ()
+    equivariance_weight: float = 0.0  # on decoding latents at half the size to images at half the size
+    optimizer: str = "adamw"  # adamw | muon
     start_from: str = ""  # an embedded autoencoder of smaller f whose layers this one begins with, where they fit
     seed: int = 0
 
@@ -73,6 +77,13 @@ class DenoiserConfig:
     prediction_type: str = "v_prediction"  # v_prediction (Salimans & Ho 2022) | epsilon (Ho et al. 2020)
     beta_schedule: str = "squaredcos_cap_v2"  # the cosine schedule of Nichol & Dhariwal 2021
     ema_decay: float = 0.999
+    optimizer: str = "adamw"  # adamw | muon
+    time_sampling: str = "uniform"  # uniform | logit_normal
+    min_snr_gamma: float = 0.0  # 0: all errors weigh alike
+    pooled_caption: bool = True  # whether the caption also enters pooled: it acts everywhere then, not where a thing is
+    mask_weight: float = 0.0  # on the attention that a word pays to where the thing it names is not (TokenCompose)
+    colour_dropout: float = 0.0  # share of a caption's words of colour left out
+    composition_weight: float = 0.0  # on a colour and a kind acting other than independently (CoInD)
     seed: int = 0
 
 

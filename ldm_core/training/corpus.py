@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +17,22 @@ from ..data import fashion_mnist, photos, scenes
 class Corpus:
     """images is uint8 (N, H, W, 3); caption(i, k) is the k-th way to say picture i; words are all that captions hold.
 
-    facts are all that a caption can state, facts_of(caption) those that it does.
+    facts are all that a caption can state, facts_of(caption) those that it does. heard(i, k) are captions for the text
+    encoder's reading, which may tell of things that no picture shows; where None, it reads `caption`.
+
+    names says what a word names, a kind or a colour; masks(i) where each named thing is in picture i, float32 (h, w) of
+    the share of each cell that it covers; colours are the words of colour. Empty where the corpus has none.
     """
 
-    images: np.ndarray
+    images: np.ndarray | Sequence[np.ndarray]
     caption: Callable[[int, int], str]
     words: list[str]
     facts: list[str]
     facts_of: Callable[[str], set[str]]
+    heard: Callable[[int, int], str] | None = None
+    names: dict[str, str] = field(default_factory=dict)
+    masks: Callable[[int], dict[str, np.ndarray]] = lambda i: {}  # noqa: E731
+    colours: frozenset[str] = frozenset()
 
 
 def load_corpus(name: str, count: int, size: int, folder: Path | None = None) -> Corpus:

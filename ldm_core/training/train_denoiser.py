@@ -9,14 +9,13 @@ with each sample sheet: `ldm_core.load("OUT/model")` and diffusers' StableDiffus
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from PIL import Image
+from diffusers import DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -24,13 +23,15 @@ from tqdm import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from ..loading import choose_device, load, load_autoencoder
-from . import losses
+from . import attention, losses, wording
 from .command import add_run_options, run_command
 from .config import DENOISERS, DenoiserConfig
 from .corpus import Corpus, load_corpus
+from .folder import MODEL_INDEX as MODEL_INDEX
+from .folder import save_model, save_sheet
 from .reading import learn_to_read
-from .tokenizer import build_tokenizer
-from .train_autoencoder import to_model_range
+from .tokenizer import SUFFIX, build_tokenizer
+from .train_autoencoder import mean_of, to_model_range
 from .trainer import Trainer, averaged
 
 SHEET_PROMPTS = {
@@ -52,7 +53,7 @@ def build(config: DenoiserConfig, latent_channels: int, tokenizer: CLIPTokenizer
         sample_size=latent_size, in_channels=latent_channels, out_channels=latent_channels,
         block_out_channels=config.channels, layers_per_block=config.layers_per_block, down_block_types=tuple(down),
         up_block_types=tuple(up), attention_head_dim=config.heads, cross_attention_dim=config.text_width,
-        resnet_time_scale_shift="scale_shift", addition_embed_type="text",
+        resnet_time_scale_shift="scale_shift", addition_embed_type="text" if config.pooled_caption else None,
         addition_embed_type_num_heads=max(1, config.text_width // 32),
     )  # fmt: skip
     text = CLIPTextConfig(
@@ -66,11 +67,12 @@ def build(config: DenoiserConfig, latent_channels: int, tokenizer: CLIPTokenizer
 
 def train(
     config: DenoiserConfig, autoencoder: Path, folder: Path, device: str, data_folder: Path | None = None,
-    init: Path | None = None,
+    init: Path | None = None, minutes: float | None = None,
 ) -> bool:  # fmt: skip
     """Train to the end (True) or to Ctrl-C (False); folder/model holds the averaged weights.
 
-    `init` is a model of the same shape to start from in place of random weights.
+    `init` is a model of the same shape to go on from in place of random weights; where it has no U-Net yet, its text
+    encoder is taken, which has learned to read.
     """
     torch.manual_seed(config.seed)
     vae = load_autoencoder(autoencoder).vae
@@ -84,31 +86,93 @@ def train(
     elif config.reading_steps:
         read_first(module["text_encoder"], tokenizer, corpus, config, folder, device)
     module["text_encoder"].requires_grad_(config.reading_steps == 0)
-    trainer = Trainer(module, config, folder, config.warmup_steps, device)
+    trainer = Trainer(module, config, folder, config.warmup_steps, device, minutes)
     latents = cached_latents(vae, corpus.images, folder / "latents.npy", device)
-    alpha_bars = scheduler.alphas_cumprod.to(device)
-
-    def loss_of(step: int) -> Tensor:
-        latent, captions = batch_of(latents, corpus, config, step)
-        clean, generator = latent.to(device), torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        noise = torch.randn(clean.shape, generator=generator).to(device)
-        t = torch.randint(len(alpha_bars), (len(clean),), generator=generator).to(device)
-        noisy, target = losses.diffusion_target(clean, noise, alpha_bars[t], config.prediction_type)
-        tokens = tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids.to(device)
-        with torch.autocast(device, torch.bfloat16), attention_for_training(device):
-            text = trainer.module["text_encoder"](tokens).last_hidden_state
-            prediction = trainer.module["unet"](noisy, t, encoder_hidden_states=text).sample
-        return (prediction.float() - target).square().mean()
+    lesson = Lesson(trainer.module, tokenizer, corpus, latents, scheduler, config, device)
 
     def sample(path: Path) -> None:
         save_model(folder / "model", trainer.module, vae, tokenizer, scheduler, corpus.words, config.data)
         save_sheet(folder / "model", SHEET_PROMPTS[config.data], path, device)
 
-    finished = trainer.run(loss_of, sample)
+    finished = trainer.run(lesson.loss, sample)
     if finished:
         with averaged(trainer) as module:
             save_model(folder / "model", module, vae, tokenizer, scheduler, corpus.words, config.data)
     return finished
+
+
+class Lesson:
+    """What one step teaches: the loss of the recipe on a batch that depends on the step alone."""
+
+    def __init__(self, module: nn.ModuleDict, tokenizer: CLIPTokenizer, corpus: Corpus, latents: np.ndarray,
+                 scheduler: DDIMScheduler, config: DenoiserConfig, device: str):  # fmt: skip
+        self.module, self.tokenizer, self.corpus, self.latents = module, tokenizer, corpus, latents
+        self.config, self.device = config, device
+        self.alpha_bars = scheduler.alphas_cumprod.to(device)
+        self.maps = attention.keep_maps(module["unet"]) if config.mask_weight else []
+        self.named = {tokenizer.convert_tokens_to_ids(word + SUFFIX): name for word, name in corpus.names.items()}
+
+    def loss(self, step: int) -> Tensor:
+        """The weighted squared error, and the terms that the recipe adds to it."""
+        config = self.config
+        latent, captions, pictures = batch_of(self.latents, self.corpus, config, step)
+        clean, generator = latent.to(self.device), torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+        noise = torch.randn(clean.shape, generator=generator).to(self.device)
+        t = losses.timesteps(len(clean), len(self.alpha_bars), config.time_sampling, generator).to(self.device)
+        noisy, target = losses.diffusion_target(clean, noise, self.alpha_bars[t], config.prediction_type)
+        tokens = self.tokens_of(captions)
+        self.maps.clear()
+        prediction = self.predict(noisy, t, tokens)
+        error = (prediction - target).square().mean(dim=(1, 2, 3))
+        if config.min_snr_gamma:
+            error = error * losses.min_snr_weight(self.alpha_bars[t], config.min_snr_gamma, config.prediction_type)
+        loss = error.mean()
+        if config.mask_weight:
+            loss = loss + config.mask_weight * self.attention_outside(tokens, pictures)
+        if config.composition_weight:
+            rng = np.random.default_rng((config.seed, step, 1))
+            loss = loss + config.composition_weight * self.composition_gap(prediction, noisy, t, captions, rng)
+        return loss
+
+    def tokens_of(self, captions: list[str]) -> Tensor:
+        """Token ids (B, T), padded to the longest prompt."""
+        told = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
+        return told.input_ids.to(self.device)
+
+    def predict(self, noisy: Tensor, t: Tensor, tokens: Tensor) -> Tensor:
+        """What the denoiser says, float32 (B, C, h, w)."""
+        with torch.autocast(self.device, torch.bfloat16), attention_for_training(self.device):
+            text = self.module["text_encoder"](tokens).last_hidden_state
+            return self.module["unet"](noisy, t, encoder_hidden_states=text).sample.float()
+
+    def attention_outside(self, tokens: Tensor, pictures: list[int]) -> Tensor:
+        """The mean over the cross-attentions of the attention that words pay to where the things they name are not."""
+        masks, counted = masks_of_tokens(tokens, [self.corpus.masks(i) for i in pictures], self.named)
+        return torch.stack([losses.attention_outside(each, masks, counted) for each in self.maps]).mean()
+
+    def composition_gap(self, prediction: Tensor, noisy: Tensor, t: Tensor, captions: list[str],
+                        rng: np.random.Generator) -> Tensor:  # fmt: skip
+        """On a quarter of the batch: whether a colour and a kind act independently on what is predicted."""
+        nouns = self.corpus.names.keys() - self.corpus.colours
+        apart = {row: wording.taken_apart(text, self.corpus.colours, nouns, rng) for row, text in enumerate(captions)}
+        rows = [row for row, parts in apart.items() if parts][: len(captions) // 4]
+        if not rows:
+            return prediction.new_zeros(())
+        tokens = self.tokens_of([apart[row][part] for part in range(3) for row in rows])
+        parts = self.predict(noisy[rows].repeat(3, 1, 1, 1), t[rows].repeat(3), tokens).chunk(3)
+        return losses.composition_gap(prediction[rows], *parts)
+
+
+def masks_of_tokens(tokens: Tensor, masks: list[dict[str, np.ndarray]], named: dict[int, str]) -> tuple[Tensor, Tensor]:
+    """A mask (h, w) for each token of (B, T), and whether the token names anything that is in its picture."""
+    side = next((len(mask) for each in masks for mask in each.values()), 1)
+    inside, counted = torch.zeros(*tokens.shape, side, side), torch.zeros(tokens.shape)
+    for row, (line, known) in enumerate(zip(tokens.tolist(), masks)):
+        for column, token in enumerate(line):
+            if (name := named.get(token)) in known:
+                inside[row, column] = torch.from_numpy(known[name])
+                counted[row, column] = 1.0
+    return inside.to(tokens.device), counted.to(tokens.device)
 
 
 def attention_for_training(device: str) -> AbstractContextManager:
@@ -148,67 +212,33 @@ def noise_schedule(config: DenoiserConfig) -> DDIMScheduler:
     )  # fmt: skip
 
 
-def batch_of(latents: np.ndarray, corpus: Corpus, config: DenoiserConfig, step: int) -> tuple[Tensor, list[str]]:
-    """Latents (B, C, h, w) and a caption each, a share of them dropped; they depend on the step alone."""
+def batch_of(
+    latents: np.ndarray, corpus: Corpus, config: DenoiserConfig, step: int
+) -> tuple[Tensor, list[str], list[int]]:
+    """Latents (B, C, h, w), a caption each, a share of them dropped, and which pictures; all depend on the step alone."""
     rng = np.random.default_rng((config.seed, step))
     chosen = rng.integers(len(latents), size=config.batch)
     dropped = rng.random(config.batch) < config.caption_dropout
     captions = ["" if drop else corpus.caption(int(i), step) for i, drop in zip(chosen, dropped)]
-    return torch.from_numpy(latents[chosen]), captions
+    if config.colour_dropout:
+        captions = [wording.without_some_colours(text, corpus.colours, config.colour_dropout, rng) for text in captions]
+    return torch.from_numpy(latents[chosen]).float(), captions, [int(i) for i in chosen]
 
 
 @torch.inference_mode()
-def cached_latents(vae: AutoencoderKL, images: np.ndarray, path: Path, device: str) -> np.ndarray:
-    """Scaled posterior means of all training images, float32 (N, C, h, w); kept at `path` for a resumed run."""
-    if path.exists() and len(known := np.load(path)) == len(images):
+def cached_latents(vae: nn.Module, images: Sequence[np.ndarray], path: Path, device: str) -> np.ndarray:
+    """Scaled posterior means of all training images, float16 (N, C, h, w); kept at `path` for a resumed run."""
+    if path.exists() and len(known := np.load(path, mmap_mode="r")) == len(images):
         return known
     vae = vae.to(device)
     latents = []
     for start in tqdm(range(0, len(images), 32), desc="encoding", unit="batch", mininterval=2):
-        batch = to_model_range(images[start : start + 32]).to(device)
+        batch = to_model_range(np.stack(images[start : start + 32])).to(device)
         with torch.autocast(device, torch.bfloat16):
-            posterior = vae.encode(batch).latent_dist
-        latents.append((posterior.mean.float() * vae.config.scaling_factor).cpu().numpy())
+            mean = mean_of(vae, batch)
+        latents.append((mean.float() * vae.config.scaling_factor).half().cpu().numpy())
     np.save(path, np.concatenate(latents))
     return np.concatenate(latents)
-
-
-def save_model(folder: Path, module: nn.ModuleDict, vae: AutoencoderKL, tokenizer: CLIPTokenizer,
-               scheduler: DDIMScheduler, words: list[str], world: str) -> None:  # fmt: skip
-    """A Stable Diffusion folder of fp16 weights in shards below 9 MB, as diffusers' pipeline expects it.
-
-    Its index also names the world that it was trained on, from which the evaluation knows what to measure.
-    """
-    state = {name: value.half() for name, value in module["unet"].state_dict().items()}
-    unet = UNet2DConditionModel.from_config(module["unet"].config).half()
-    unet.load_state_dict(state)
-    unet.save_pretrained(folder / "unet", max_shard_size="9MB")
-    text = CLIPTextModel(module["text_encoder"].config).half()
-    text.load_state_dict(module["text_encoder"].state_dict())
-    text.save_pretrained(folder / "text_encoder", max_shard_size="9MB")
-    half = AutoencoderKL.from_config(vae.config).half()
-    half.load_state_dict(vae.state_dict())
-    half.save_pretrained(folder / "vae", max_shard_size="9MB")
-    tokenizer.save_pretrained(folder / "tokenizer")
-    (folder / "tokenizer" / "words.txt").write_text("\n".join(words) + "\n")
-    scheduler.save_pretrained(folder / "scheduler")
-    (folder / "model_index.json").write_text(json.dumps(MODEL_INDEX | {"_world": world}, indent=2) + "\n")
-
-
-MODEL_INDEX = {
-    "_class_name": "StableDiffusionPipeline", "feature_extractor": [None, None], "image_encoder": [None, None],
-    "requires_safety_checker": False, "safety_checker": [None, None], "scheduler": ["diffusers", "DDIMScheduler"],
-    "text_encoder": ["transformers", "CLIPTextModel"], "tokenizer": ["transformers", "CLIPTokenizer"],
-    "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],
-}  # fmt: skip
-
-
-def save_sheet(folder: Path, prompts: tuple[str, ...], path: Path, device: str) -> None:
-    """A column per prompt; guidance scales 1 and 4 below each other."""
-    model = load(str(folder), device=device)
-    cells = model.sweep(list(prompts), seeds=list(range(len(prompts))), guidance_scales=[1, 4], steps=20)
-    rows = (cells * 255).round().byte().permute(0, 3, 1, 4, 2).flatten(2, 3)  # (scales, H, prompts * W, 3)
-    Image.fromarray(rows.flatten(0, 1).numpy()).save(path)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -224,9 +254,10 @@ def main(argv: list[str] | None = None) -> int:
     return run_command(
         parser,
         lambda: train(
-            config, arguments.autoencoder, arguments.out, choose_device(device), arguments.data, arguments.init
+            config, arguments.autoencoder, arguments.out, choose_device(device), arguments.data, arguments.init,
+            arguments.minutes,
         ),
-    )
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
