@@ -17,8 +17,9 @@ from ..data import fashion_mnist, photos, scenes
 class Corpus:
     """images is uint8 (N, H, W, 3); caption(i, k) is the k-th way to say picture i; words are all that captions hold.
 
-    facts are all that a caption can state, facts_of(caption) those that it does. heard(i, k) are captions for the text
-    encoder's reading, which may tell of things that no picture shows; where None, it reads `caption`.
+    facts are all that a caption can state, facts_of(caption) those that it does. heard(i) are captions without pictures,
+    for the text encoder to learn from, which may tell of what no picture shows (is_withheld says which do), and judged(i)
+    others, on which its reading is judged; where None, it reads `caption`.
 
     names says what a word names, a kind or a colour; masks(i) where each named thing is in picture i, float32 (h, w) of
     the share of each cell that it covers; colours are the words of colour. Empty where the corpus has none.
@@ -29,7 +30,9 @@ class Corpus:
     words: list[str]
     facts: list[str]
     facts_of: Callable[[str], set[str]]
-    heard: Callable[[int, int], str] | None = None
+    heard: Callable[[int], str] | None = None
+    judged: Callable[[int], str] | None = None
+    is_withheld: Callable[[str], bool] = lambda caption: False  # noqa: E731
     names: dict[str, str] = field(default_factory=dict)
     masks: Callable[[int], dict[str, np.ndarray]] = lambda i: {}  # noqa: E731
     colours: frozenset[str] = frozenset()

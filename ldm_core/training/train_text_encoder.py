@@ -1,0 +1,144 @@
+"""Before stage 2, where a world has many words: the text encoder learns to read, and is kept for every denoiser.
+
+    python -m ldm_core.training.train_text_encoder everyday-cpu --out runs/everyday-text
+
+The same command resumes; Ctrl-C saves first. When done, OUT/model holds text_encoder/ and tokenizer/, for
+`train_denoiser --init`, and OUT/reading.csv says which facts it reads, those withheld from pictures apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from ..loading import choose_device
+from . import reading
+from .command import add_run_options, run_command
+from .config import TEXT_ENCODERS, TextEncoderConfig
+from .corpus import Corpus, load_corpus
+from .folder import save_text_encoder
+from .tokenizer import build_tokenizer
+from .trainer import Trainer, averaged
+
+
+def build(config: TextEncoderConfig, tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """The untrained text encoder of a recipe."""
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer), hidden_size=config.width, intermediate_size=4 * config.width,
+            num_hidden_layers=config.layers, num_attention_heads=max(1, config.width // 32),
+            max_position_embeddings=config.tokens, bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, projection_dim=config.width,
+        )
+    )  # fmt: skip
+
+
+def train(config: TextEncoderConfig, folder: Path, device: str, data_folder: Path | None = None,
+          init: Path | None = None, minutes: float | None = None) -> bool:  # fmt: skip
+    """Train to the end (True) or to Ctrl-C (False). `init` is the folder of an earlier run's encoder, to go on from."""
+    torch.manual_seed(config.seed)
+    corpus = load_corpus(config.data, config.pool, 16, data_folder)
+    tokenizer = build_tokenizer(corpus.words, config.tokens)
+    module = nn.ModuleDict(
+        {"text_encoder": build(config, tokenizer), "head": nn.Linear(config.width, len(corpus.facts))}
+    )
+    if init is not None:
+        go_on_from(module, init)
+    trainer = Trainer(module, config, folder, config.steps // 20, device, minutes)
+
+    def loss_of(step: int) -> Tensor:
+        captions, stated = reading.captions_of(corpus, step)
+        logits = module["head"](read(module, tokenizer, captions, device))
+        return reading.misread(logits, stated.to(device))
+
+    def sample(path: Path) -> None:
+        """In place of a picture: what is read so far."""
+        write_report(report(module, tokenizer, corpus, device), folder / "reading.csv")
+
+    finished = trainer.run(loss_of, sample)
+    if finished:
+        with averaged(trainer):
+            save_text_encoder(folder / "model", module["text_encoder"], tokenizer, corpus.words)
+            save_file(module["head"].state_dict(), folder / "model" / "text_encoder" / "facts.safetensors")
+    return finished
+
+
+def go_on_from(module: nn.ModuleDict, folder: Path) -> None:
+    """Give the module the weights of an earlier run's encoder, and of its head where that is kept."""
+    earlier = CLIPTextModel.from_pretrained(folder / "text_encoder", torch_dtype=torch.float32)
+    head = folder / "text_encoder" / "facts.safetensors"
+    try:
+        module["text_encoder"].load_state_dict(earlier.state_dict())
+        if head.exists():
+            module["head"].load_state_dict(load_file(head))
+    except RuntimeError:
+        raise ValueError(f"--init {folder} has another shape than this recipe builds") from None
+
+
+def read(module: nn.ModuleDict, tokenizer: CLIPTokenizer, captions: list[str], device: str) -> Tensor:
+    """The end-of-text states (B, width) of captions."""
+    tokens = tokenizer(captions, padding=True, truncation=True, return_tensors="pt").input_ids.to(device)
+    with torch.autocast(device, torch.bfloat16, enabled=device != "cpu"):  # rows this small gain nothing on a CPU
+        return module["text_encoder"](tokens).pooler_output.float()
+
+
+@torch.inference_mode()
+def report(
+    module: nn.ModuleDict, tokenizer: CLIPTokenizer, corpus: Corpus, device: str, count: int = 2_048
+) -> dict[str, tuple[int, float]]:
+    """How many were judged, and the share that was right: captions with every fact right, all of them and those that
+    tell of what no picture shows; then each sort of fact, of those that were stated or read."""
+    tallies: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+
+    def tally(name: str, asked: Tensor, right: Tensor) -> None:
+        tallies[name][0] += int(asked.sum())
+        tallies[name][1] += int((asked & right).sum())
+
+    sort_of = [fact.partition(" = ")[0].split(" of ")[0] for fact in corpus.facts]
+    for start in range(0, count, reading.BATCH):
+        captions = [corpus.judged(index) for index in range(start, start + reading.BATCH)]
+        stated = reading.facts_stated(corpus, captions).bool()
+        found = (module["head"](read(module, tokenizer, captions, device)) > 0).cpu()
+        whole = (found == stated).all(1)
+        tally("captions", torch.ones_like(whole), whole)
+        tally("captions of what no picture shows", torch.tensor([corpus.is_withheld(text) for text in captions]), whole)
+        for sort in dict.fromkeys(sort_of):
+            columns = [column for column, name in enumerate(sort_of) if name == sort]
+            told, said = stated[:, columns], found[:, columns]
+            tally(f"facts: {sort}", told | said, told & said)
+    return {name: (asked, right / max(1, asked)) for name, (asked, right) in tallies.items()}
+
+
+def write_report(rows: dict[str, tuple[int, float]], path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["what", "count", "read"])
+        writer.writerows([name, count, f"{share:.4f}"] for name, (count, share) in rows.items())
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m ldm_core.training.train_text_encoder", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    add_run_options(parser, TEXT_ENCODERS)
+    parser.add_argument(
+        "--init", type=Path, default=None, metavar="FOLDER", help="the model/ of an earlier run: more steps for it"
+    )
+    arguments = parser.parse_args(argv)
+    config, device = TEXT_ENCODERS[arguments.recipe], arguments.device
+    return run_command(
+        parser,
+        lambda: train(
+            config, arguments.out, choose_device(device), arguments.data, arguments.init, arguments.minutes
+        ),
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

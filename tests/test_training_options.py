@@ -1,0 +1,158 @@
+"""The options of the training recipes: each term's closed form, and that a step of each runs."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+
+import ldm_core
+from ldm_core.loading import load_autoencoder
+from ldm_core.training import attention, losses, train_autoencoder, train_denoiser, wording
+from ldm_core.training.config import AUTOENCODERS, DENOISERS
+from ldm_core.training.muon import Muon, orthogonalised
+
+COLOURS, NOUNS = {"red", "orange"}, {"dog", "umbrella"}
+
+
+def test_muon_makes_a_matrix_orthogonal_and_keeps_its_spaces():
+    matrix = torch.randn(6, 20, generator=torch.Generator().manual_seed(0))
+    u, _, v = torch.linalg.svd(matrix, full_matrices=False)
+    made = orthogonalised(matrix, rounds=8)
+    inner = u.T @ made @ v.T
+    assert ((inner.diagonal() > 0.6) & (inner.diagonal() < 1.3)).all()
+    torch.testing.assert_close(inner - inner.diagonal().diag(), torch.zeros(6, 6), atol=1e-4, rtol=0)
+    torch.testing.assert_close(orthogonalised(matrix.T.contiguous(), rounds=8), made.T, atol=1e-4, rtol=0)
+
+
+def test_muon_steps_as_far_as_it_says_and_moves_vectors_as_adam_does():
+    weight, bias, twin = (torch.nn.Parameter(value) for value in (torch.zeros(8, 4, 3, 3), torch.zeros(5), torch.zeros(5)))
+    optimizer, adam = Muon([weight, bias], lr=0.1), torch.optim.Adam([twin], lr=0.1, betas=(0.9, 0.99))
+    for step in range(3):
+        generator = torch.Generator().manual_seed(step)
+        weight.grad = torch.randn(weight.shape, generator=generator)
+        bias.grad = torch.randn(5, generator=generator)
+        twin.grad = bias.grad.clone()
+        optimizer.step(), adam.step()
+        if step == 0:
+            assert weight.square().mean().sqrt().item() == pytest.approx(0.1 * 0.2, rel=0.25)
+    torch.testing.assert_close(bias, twin)
+
+
+def test_half_the_size_is_the_mean_of_four():
+    image = torch.arange(16.0).view(1, 1, 4, 4)
+    assert losses.halved(image).flatten().tolist() == [2.5, 4.5, 10.5, 12.5]
+
+
+def test_a_decoder_that_only_enlarges_is_equivariant_and_one_that_adds_grain_is_not():
+    class Enlarging(torch.nn.Module):
+        """Encodes by averaging; decodes by repeating, plus a checkerboard of the given strength."""
+
+        def __init__(self, grain: float):
+            super().__init__()
+            self.grain = torch.nn.Parameter(torch.tensor(grain))
+
+        def encode(self, image):
+            return type("Encoded", (), {"latents": torch.nn.functional.avg_pool2d(image, 2)})
+
+        def decode(self, z):
+            large = z.repeat_interleave(2, -1).repeat_interleave(2, -2)
+            rows, columns = (torch.arange(n) % 2 * 2 - 1 for n in large.shape[2:])
+            return type("Decoded", (), {"sample": large + self.grain * rows[:, None] * columns})
+
+    image = torch.randn(1, 3, 4, 4).repeat_interleave(4, -1).repeat_interleave(4, -2).bfloat16().float()
+    plain = dataclasses.replace(AUTOENCODERS["tiny"], posterior_std=1e-9, kl_weight=0.0, gradient_weight=0.0)
+    asked = dataclasses.replace(plain, equivariance_weight=0.5)
+    for grain in (0.0, 0.25):
+        alone, both = (
+            train_autoencoder.loss_on(Enlarging(grain), image, config, torch.Generator().manual_seed(0))
+            for config in (plain, asked)
+        )
+        expected = grain + plain.mse_weight * grain**2
+        assert alone.item() == pytest.approx(expected, abs=1e-4)
+        assert both.item() == pytest.approx(1.5 * expected, abs=1e-4)
+
+
+def test_a_tiny_autoencoder_begins_by_carrying_the_picture_to_its_latent():
+    config = dataclasses.replace(AUTOENCODERS["tiny"], channels=(16,) * 5, tiny_blocks=(0, 0, 1, 1, 1), posterior_std=0.05)
+    torch.manual_seed(0)
+    ours = train_autoencoder.build(config)
+    theirs = type(ours).from_config(ours.config)
+    black_and_white = torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 32, 32)
+    dark_to_light = [train_autoencoder.mean_of(vae, black_and_white).diff(dim=0).abs().mean() for vae in (ours, theirs)]
+    assert ours.encode(black_and_white).latents.shape == (2, 4, 2, 2) and dark_to_light[0] > 5 * dark_to_light[1]
+
+
+def test_min_snr_weights_are_those_of_the_paper():
+    alpha_bar = torch.tensor([0.9, 0.5, 0.1])  # snr 9, 1, 1/9
+    torch.testing.assert_close(
+        losses.min_snr_weight(alpha_bar, 5.0, "epsilon"), torch.tensor([5 / 9, 1.0, 1.0])
+    )
+    torch.testing.assert_close(
+        losses.min_snr_weight(alpha_bar, 5.0, "v_prediction"), torch.tensor([5 / 10, 1 / 2, (1 / 9) / (10 / 9)])
+    )
+
+
+def test_logit_normal_times_crowd_the_middle_as_the_normal_distribution_says():
+    times = losses.timesteps(20_000, 1000, "logit_normal", torch.Generator().manual_seed(0))
+    assert times.min() >= 0 and times.max() < 1000
+    # logit(0.25) is -1.0986, of which the standard normal distribution has 0.136 below.
+    assert (times < 250).float().mean().item() == pytest.approx(0.136, abs=0.01)
+    with pytest.raises(ValueError, match="time_sampling"):
+        losses.timesteps(1, 10, "cosine", torch.Generator())
+
+
+def test_attention_inside_a_mask_costs_nothing_and_half_outside_a_quarter():
+    masks = torch.zeros(1, 2, 4, 4)
+    masks[0, 0, :, :2] = 1  # the first word's thing is the left half; the second word names nothing
+    counted = torch.tensor([[1.0, 0.0]])
+    left, even = torch.zeros(1, 4, 4, 2), torch.full((1, 4, 4, 2), 0.5)
+    left[:, :, :2, 0] = 1
+    assert losses.attention_outside(left.flatten(1, 2), masks, counted).item() == pytest.approx(0)
+    assert losses.attention_outside(even.flatten(1, 2), masks, counted).item() == pytest.approx(0.25)
+    coarse = torch.full((1, 4, 2), 0.5)  # maps of 2 x 2 are compared with masks shrunk to it
+    assert losses.attention_outside(coarse, masks, counted).item() == pytest.approx(0.25)
+    assert losses.attention_outside(even.flatten(1, 2), masks, 0 * counted) == 0
+
+
+def test_attributes_that_add_up_leave_no_gap():
+    first, second, neither = torch.randn(3, 2, 4, 2, 2)
+    assert losses.composition_gap(first + second - neither, first, second, neither).item() == pytest.approx(0, abs=1e-10)
+    off = first + second - neither + 0.5
+    assert losses.composition_gap(off, first, second, neither).item() == pytest.approx(0.25)
+
+
+def test_cross_attention_that_keeps_its_maps_computes_what_diffusers_does():
+    unet = UNet2DConditionModel(
+        sample_size=8, in_channels=4, out_channels=4, block_out_channels=(32, 32), layers_per_block=1,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        attention_head_dim=2, cross_attention_dim=16,
+    ).eval()  # fmt: skip
+    latent, text = torch.randn(2, 4, 8, 8), torch.randn(2, 5, 16)
+    with torch.no_grad():
+        expected = unet(latent, 7, encoder_hidden_states=text).sample
+        kept = attention.keep_maps(unet)
+        torch.testing.assert_close(unet(latent, 7, encoder_hidden_states=text).sample, expected, atol=1e-5, rtol=1e-4)
+    assert {tuple(each.shape) for each in kept} == {(2, 64, 5), (2, 16, 5)}
+    torch.testing.assert_close(kept[0].sum(-1), torch.ones(2, 64))
+
+
+def test_captions_lose_colours_and_are_taken_apart():
+    rng = np.random.default_rng(0)
+    assert wording.without_some_colours("an orange dog and a red umbrella", COLOURS, 1.0, rng) == "a dog and an umbrella"
+    assert wording.without_some_colours("an orange dog", COLOURS, 0.0, rng) == "an orange dog"
+    parts = wording.taken_apart("an orange dog, by the lake", COLOURS, NOUNS, rng)
+    assert parts == ("a dog, by the lake", "an orange thing, by the lake", "a thing, by the lake")
+    assert wording.taken_apart("a dog in an orange field", COLOURS, NOUNS, rng) is None
+
+
+def test_each_token_gets_the_mask_of_what_it_names_where_the_picture_has_it():
+    dog = np.eye(4, dtype=np.float32)
+    masks, counted = train_denoiser.masks_of_tokens(
+        torch.tensor([[9, 5, 6], [9, 5, 6]]), [{"dog": dog}, {}], {5: "dog", 6: "cat"}
+    )
+    assert counted.tolist() == [[0, 1, 0], [0, 0, 0]]
+    assert torch.equal(masks[0, 1], torch.from_numpy(dog)) and masks.shape == (2, 3, 4, 4)
