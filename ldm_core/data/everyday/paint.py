@@ -1,0 +1,62 @@
+"""Colours: the ten that captions name, what a slot of an entry is painted with, and the light of the hour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .canvas import Colour
+
+PAINT: dict[str, Colour] = {
+    "red": (216, 44, 44), "orange": (244, 130, 28), "yellow": (250, 212, 50), "green": (46, 160, 76), "blue": (44, 98, 214),
+    "purple": (132, 60, 182), "pink": (248, 142, 186), "white": (244, 243, 240), "brown": (134, 84, 46), "black": (46, 45, 52),
+}  # fmt: skip
+# What each hour's light does to things: (red, green, blue) factors.
+LIGHT: dict[str, tuple[float, float, float]] = {
+    "day": (1.0, 1.0, 1.0), "dawn": (1.0, 0.95, 0.95), "sunset": (1.0, 0.86, 0.80),
+    "night": (0.58, 0.60, 0.76), "storm": (0.78, 0.80, 0.84),
+}  # fmt: skip
+_DARKER, _LIGHTER = 0.80, 0.30  # a "-" and a "+" of a slot's sign
+
+
+def lit(colour: Colour, sky: str, amount: float = 1.0) -> Colour:
+    """A colour in the light of the hour; an amount below 1 keeps a thing's colour recognisable."""
+    return tuple(value * (1 + (factor - 1) * amount) for value, factor in zip(colour, LIGHT[sky]))
+
+
+def mix(one: Colour, other: Colour, share: float) -> Colour:
+    """So much of the other in the one."""
+    return tuple(a + (b - a) * share for a, b in zip(one, other))
+
+
+def hexed(text: str) -> Colour:
+    """The colour of "#rrggbb"."""
+    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
+
+
+def slot_paint(name: str, slots: Mapping[str, Colour]) -> Colour:
+    """The colour of a part's paint: "#rrggbb", or a slot with its sign ("c--", "hair+", "c!")."""
+    if name.startswith("#"):
+        return hexed(name)
+    slot = name.rstrip("-+!")
+    colour, sign = slots[slot], name[len(slot) :]
+    if sign == "!":
+        return contrast(colour)
+    if sign.startswith("+"):
+        lightness = (colour[0] + colour[1] + colour[2]) / 765
+        return mix(colour, (255, 255, 255), _LIGHTER if lightness > 0.25 else 0.22)
+    for _ in sign:
+        colour = _shaded(colour)
+    return colour
+
+
+def contrast(colour: Colour) -> Colour:
+    """A stripe that can be seen on a colour and does not change its name: cream, or dark on what is light itself."""
+    bright = 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2]
+    if bright > 225:
+        return (96, 104, 122)
+    return (250, 244, 228)
+
+
+def _shaded(colour: Colour) -> Colour:
+    """A darker colour, a little bluer as shadows are."""
+    return colour[0] * (_DARKER - 0.02), colour[1] * _DARKER, colour[2] * (_DARKER + 0.05)
