@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..data import fashion_mnist, photos, scenes
+from . import everyday
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,16 @@ class Corpus:
 
 
 def load_corpus(name: str, count: int, size: int, folder: Path | None = None) -> Corpus:
-    """The first `count` training pictures of scenes, fashion or a folder of photos, at size x size pixels."""
+    """The first `count` training pictures of scenes, everyday, fashion or a folder of photos, at size x size pixels."""
     if name == "scenes":
         return _scenes(count, size)
+    if name == "everyday":
+        return _everyday(count, size)
     if name == "fashion":
         return _fashion(count, size, folder)
     if name == "photos":
         return _photos(count, size, folder)
-    raise ValueError(f"data must be scenes, fashion or photos, got {name!r}")
+    raise ValueError(f"data must be scenes, everyday, fashion or photos, got {name!r}")
 
 
 def _scenes(count: int, size: int) -> Corpus:
@@ -56,6 +59,15 @@ def _scenes(count: int, size: int) -> Corpus:
         images[index] = scenes.draw(scene, size)
     caption = lambda i, k: scenes.caption(pictured[i], i * 1009 + k)  # noqa: E731
     return Corpus(images, caption, scenes.known_words(), scene_facts(), lambda text: facts_of_scene(scenes.parse(text)))
+
+
+def _everyday(count: int, size: int) -> Corpus:
+    pictured = everyday.training_scenes(count)
+    return Corpus(
+        everyday.Drawings(pictured, size), lambda i, k: everyday.world.caption(pictured[i], i * 1009 + k),
+        everyday.words(), everyday.facts(), everyday.facts_of, everyday.heard, everyday.judged, everyday.is_withheld,
+        everyday.names(), lambda i: everyday.masks_of(pictured[i]), frozenset(everyday.world.COLOURS),
+    )  # fmt: skip
 
 
 def training_scenes(count: int) -> list[scenes.Scene]:

@@ -12,8 +12,7 @@ from functools import lru_cache, partial
 import numpy as np
 from tqdm import tqdm
 
-from ..data import everyday
-from ..data.everyday.lexicon import entries
+from ..data import everyday as world
 from . import wording
 
 MASK_SIZE = 16  # cells along a side, as many as the latents have
@@ -24,7 +23,7 @@ _SCENERY = ("mountains", "clouds", "stars")
 class Drawings(Sequence):
     """The pictures of scenes, each drawn when it is asked for: uint8 (size, size, 3)."""
 
-    def __init__(self, scenes: Sequence[everyday.Scene], size: int):
+    def __init__(self, scenes: Sequence[world.Scene], size: int):
         self.scenes, self.size = scenes, size
 
     def __len__(self) -> int:
@@ -32,42 +31,56 @@ class Drawings(Sequence):
 
     def __getitem__(self, index: int | slice) -> np.ndarray | list[np.ndarray]:
         if isinstance(index, slice):
-            return [everyday.draw(scene, self.size) for scene in self.scenes[index]]
-        return everyday.draw(self.scenes[index], self.size)
+            return [world.draw(scene, self.size) for scene in self.scenes[index]]
+        return world.draw(self.scenes[index], self.size)
 
     def all(self) -> np.ndarray:
         """Every picture at once (N, size, size, 3), by all processors."""
         images = np.empty((len(self), self.size, self.size, 3), dtype=np.uint8)
-        with ProcessPoolExecutor(os.process_cpu_count()) as pool:
-            drawn = pool.map(partial(everyday.draw, size=self.size), self.scenes, chunksize=16)
+        with ProcessPoolExecutor(os.cpu_count()) as pool:
+            drawn = pool.map(partial(world.draw, size=self.size), self.scenes, chunksize=16)
             for index, image in enumerate(tqdm(drawn, "drawing", len(self), unit="scene", mininterval=2)):
                 images[index] = image
         return images
 
 
-def training_scenes(count: int) -> list[everyday.Scene]:
+def training_scenes(count: int) -> list[world.Scene]:
     """Scenes of the training seeds, none with a combination that is withheld."""
-    return [everyday.random_scene(seed) for seed in itertools.islice(everyday.TRAINING_SEEDS, count)]
+    return [world.random_scene(seed) for seed in itertools.islice(world.TRAINING_SEEDS, count)]
 
 
-def heard(index: int, seeds: range = everyday.TRAINING_SEEDS) -> str:
+def heard(index: int, seeds: range = world.TRAINING_SEEDS) -> str:
     """A caption of anything there can be, withheld combinations too; one in twenty with an attribute taken out."""
-    scene = everyday.random_scene(seeds[index % len(seeds)], unseen=True)
-    said = everyday.caption(scene, index)
+    scene = world.random_scene(seeds[index % len(seeds)], unseen=True)
+    said = world.caption(scene, index)
     rng = np.random.default_rng((seeds.start, index))
-    apart = wording.taken_apart(said, everyday.COLOURS, nouns(), rng) if rng.random() < APART else None
+    apart = wording.taken_apart(said, world.COLOURS, nouns(), rng) if rng.random() < APART else None
     return apart[int(rng.integers(3))] if apart else said
+
+
+def judged(index: int) -> str:
+    """A caption that no encoder has learned from."""
+    return heard(index, world.HELD_OUT_SEEDS)
+
+
+def words() -> list[str]:
+    """Every word that captions hold."""
+    from ..data.everyday.captions import known_words
+
+    return sorted({*known_words(), wording.NOTHING_IN_PARTICULAR})
 
 
 def is_withheld(caption: str) -> bool:
     """Whether a caption tells of a combination that no training picture shows."""
-    scene = everyday.parse(caption)
+    scene = world.parse(caption)
     return scene is not None and (scene.has_unseen_pair or scene.has_unseen_relation)
 
 
 @lru_cache
 def names() -> dict[str, str]:
     """Single words that name a kind or a colour, and which."""
+    from ..data.everyday.lexicon import entries
+
     return {
         words[0]: str(entry.value)
         for words, entry in entries().items()
@@ -78,13 +91,15 @@ def names() -> dict[str, str]:
 @lru_cache
 def nouns() -> frozenset[str]:
     """Single words for one thing of a kind."""
+    from ..data.everyday.lexicon import entries
+
     return frozenset(w[0] for w, entry in entries().items() if len(w) == 1 and entry.role == "kind" and entry.singular)
 
 
-def masks_of(scene: everyday.Scene) -> dict[str, np.ndarray]:
+def masks_of(scene: world.Scene) -> dict[str, np.ndarray]:
     """Where each kind and colour of a scene is: float32 (MASK_SIZE, MASK_SIZE), the share of each cell."""
     found: dict[str, np.ndarray] = {}
-    for thing, mask in zip(scene.things, everyday.masks(scene, MASK_SIZE * 4)):
+    for thing, mask in zip(scene.things, world.masks(scene, MASK_SIZE * 4)):
         cells = mask.reshape(MASK_SIZE, 4, MASK_SIZE, 4).mean((1, 3)).astype(np.float32)
         for name in (thing.kind, thing.colour):
             if name:
@@ -94,26 +109,26 @@ def masks_of(scene: everyday.Scene) -> dict[str, np.ndarray]:
 
 def facts() -> list[str]:
     """All that a caption can state. What is said of a thing is said of its kind, and the colours also by themselves."""
-    listed = [f"sky = {sky}" for sky in everyday.SKIES] + [f"ground = {ground}" for ground in everyday.GROUNDS]
+    listed = [f"sky = {sky}" for sky in world.SKIES] + [f"ground = {ground}" for ground in world.GROUNDS]
     listed += [f"scenery = {name}" for name in _SCENERY]
-    listed += [f"colour of {wording.NOTHING_IN_PARTICULAR} = {colour}" for colour in everyday.COLOURS]
-    for kind in everyday.KINDS:
+    listed += [f"colour of {wording.NOTHING_IN_PARTICULAR} = {colour}" for colour in world.COLOURS]
+    for kind in world.KINDS:
         listed.append(f"kind = {kind}")
-        colours = everyday.COLOURS if kind in everyday.COLOURED_KINDS else ()
-        for sort, values in (("colour", colours), ("count", everyday.COUNTS), ("place", everyday.PLACES),
-                             ("size", everyday.SIZES), ("relation", everyday.RELATIONS),
-                             ("relation to", everyday.RELATIONS)):  # fmt: skip
+        colours = world.COLOURS if kind in world.COLOURED_KINDS else ()
+        for sort, values in (("colour", colours), ("count", world.COUNTS), ("place", world.PLACES),
+                             ("size", world.SIZES), ("relation", world.RELATIONS),
+                             ("relation to", world.RELATIONS)):  # fmt: skip
             listed += [f"{sort} of {kind} = {value}" for value in values]
     return listed
 
 
 def facts_of(caption: str) -> set[str]:
     """What a caption states."""
-    scene = everyday.parse(caption) or everyday.Scene()
+    scene = world.parse(caption) or world.Scene()
     told = {f"sky = {scene.sky}"} if scene.sky else set()
     told |= {f"ground = {scene.ground}"} if scene.ground else set()
     told |= {f"scenery = {name}" for name in _SCENERY if getattr(scene, name)}
-    for colour, _ in re.findall(rf"\b({'|'.join(everyday.COLOURS)}) ({wording.NOTHING_IN_PARTICULAR})\b", caption):
+    for colour, _ in re.findall(rf"\b({'|'.join(world.COLOURS)}) ({wording.NOTHING_IN_PARTICULAR})\b", caption):
         told.add(f"colour of {wording.NOTHING_IN_PARTICULAR} = {colour}")
     for thing in scene.things:
         told.add(f"kind = {thing.kind}")

@@ -22,6 +22,7 @@ from . import losses
 from .command import add_run_options, run_command
 from .config import AUTOENCODERS, AutoencoderConfig
 from .corpus import load_corpus
+from .everyday import Drawings
 from .trainer import Trainer, averaged
 
 Network = AutoencoderKL | AutoencoderDC | AutoencoderTiny
@@ -64,8 +65,8 @@ def _tiny(config: AutoencoderConfig) -> AutoencoderTiny:
     folder. As it comes, five levels pass next to nothing on; so here each level starts by carrying what it is given:
     strided convolutions as a rotation of their 2 x 2 pixels, those of the decoder as copies, branches small."""
     vae = AutoencoderTiny(
-        encoder_block_out_channels=config.channels, decoder_block_out_channels=config.channels[::-1],
-        num_encoder_blocks=config.tiny_blocks, num_decoder_blocks=config.tiny_blocks[::-1],
+        encoder_block_out_channels=config.encoder_channels or config.channels, decoder_block_out_channels=config.channels[::-1],
+        num_encoder_blocks=config.encoder_blocks or config.tiny_blocks, num_decoder_blocks=config.tiny_blocks[::-1],
         latent_channels=config.latent_channels,
     )  # fmt: skip
     with torch.no_grad():
@@ -122,7 +123,7 @@ def train(config: AutoencoderConfig, folder: Path, device: str, data_folder: Pat
     torch.manual_seed(config.seed)
     module = begin(config, init).to(memory_format=torch.channels_last)  # a tenth faster on a CPU
     trainer = Trainer(module, config, folder, config.steps // 20, device, minutes)
-    images = load_corpus(config.data, config.pool, config.image_size, data_folder).images
+    images = pictures(load_corpus(config.data, config.pool, config.image_size, data_folder).images)
 
     def loss_of(step: int) -> Tensor:
         # Drawn for this step alone, so that a resumed run sees what an unbroken one would have seen.
@@ -135,6 +136,11 @@ def train(config: AutoencoderConfig, folder: Path, device: str, data_folder: Pat
             vae.register_to_config(scaling_factor=1.0 / latent_spread(vae, images[:512], config, device))
             vae.half().save_pretrained(folder / "vae", max_shard_size="9MB")
     return finished
+
+
+def pictures(images: np.ndarray | Drawings) -> np.ndarray:
+    """All of a corpus' pictures at once, those drawn that are only drawn when asked for."""
+    return images.all() if isinstance(images, Drawings) else images
 
 
 def begin(config: AutoencoderConfig, init: Path | None) -> Network:
