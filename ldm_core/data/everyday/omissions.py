@@ -1,0 +1,57 @@
+"""What a caption leaves unsaid: a scene with some of its facts taken out."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+from .world import COUNTED_ONCE, Scene, Thing
+
+# How often an ordinary caption says what it could: people seldom say where a thing stands, mostly what colour it has.
+SAID = {"colour": 0.92, "count": 0.97, "place": 0.45, "size": 0.85, "relation": 0.95, "ground": 0.7, "sky": 0.5,
+        "scenery": 0.6}  # fmt: skip
+ALL_NAMED = 0.8  # of the captions name every thing
+SKILLS = tuple(SAID)
+
+
+def leave_out(scene: Scene, rng: random.Random, dropout: float = 0.0, without: tuple[str, ...] = ()) -> Scene:
+    """The part of a scene that an ordinary caption says: never nothing, and in four of five captions every thing.
+
+    dropout: the chance that a fact is left out on top of that. without: skills (of SKILLS) left out altogether. The
+    same numbers are drawn whatever both are, so that two calls with equal generators differ in nothing else.
+    """
+    keeps = {skill: rng.random() for skill in SAID}  # habits of one caption: all places or none, say
+    names_all = rng.random() < ALL_NAMED
+    draws = [{skill: (rng.random(), rng.random()) for skill in SAID} for _ in scene.things]
+    named = [names_all or rng.random() < 0.6 for _ in scene.things]
+    free = [(rng.random(), rng.random()) for _ in range(5)]
+    said = lambda skill, drawn, chance: skill not in without and drawn[0] < chance and drawn[1] >= dropout  # noqa: E731
+    things = [_lessened(thing, {skill: said(skill, (keeps[skill] if skill == "place" else d[skill][0], d[skill][1]), SAID[skill])
+              for skill in SAID}) for thing, d in zip(scene.things, draws)]  # fmt: skip
+    if scene.things and not any(named):
+        named[0] = True
+    sky = scene.sky if said("sky", free[0], SAID["sky"] * (0.7 if scene.sky == "day" else 1.2)) else None
+    ground = scene.ground if said("ground", free[1], SAID["ground"]) else None
+    if not things and sky is None and ground is None:
+        ground = scene.ground
+    seen = {name: getattr(scene, name) and said("scenery", drawn, SAID["scenery"])
+            for name, drawn in zip(("mountains", "clouds", "stars"), free[2:])}  # fmt: skip
+    return dataclasses.replace(_only(scene, things, named), sky=sky, ground=ground, **seen)
+
+
+def _lessened(thing: Thing, said: dict[str, bool]) -> Thing:
+    """A thing with the attributes that are said. Of one thing, or of flowers, the count goes without saying."""
+    counted = said["count"] or thing.count == 1 or thing.kind in COUNTED_ONCE
+    related = said["relation"]
+    return Thing(thing.kind, thing.colour if said["colour"] else None, thing.count if counted else None,
+                 thing.place if said["place"] else None, thing.size if said["size"] else None,
+                 thing.relation if related else None, thing.other if related else None)  # fmt: skip
+
+
+def _only(scene: Scene, things: list[Thing], named: list[bool]) -> Scene:
+    """The scene with the named things alone; a relation to one that is not named is not said either."""
+    numbers = {old: new for new, old in enumerate(index for index, name in enumerate(named) if name)}
+    kept = [things[index] if things[index].other is None or things[index].other in numbers
+            else dataclasses.replace(things[index], relation=None, other=None) for index in numbers]  # fmt: skip
+    kept = [thing if thing.other is None else dataclasses.replace(thing, other=numbers[thing.other]) for thing in kept]
+    return dataclasses.replace(scene, things=tuple(kept))
