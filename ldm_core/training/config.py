@@ -27,7 +27,8 @@ class AutoencoderConfig:
     crop_batch: int = 32
     whole_steps: int = 400
     whole_batch: int = 10
-    learning_rate: float = 2e-3  # peak; 5 % linear warm-up, then a cosine to zero
+    learning_rate: float = 2e-3  # peak; linear warm-up, then a cosine to zero
+    warmup_steps: int = 0  # 0: a twentieth of all steps
     weight_decay: float = 0.0
     mse_weight: float = 6.0  # beside L1: large errors, such as a lost colour, count most
     kl_weight: float = 1e-6  # on the sum over latent values: keeps z near N(0, 1) at little cost in detail
@@ -47,6 +48,23 @@ class AutoencoderConfig:
     @property
     def steps(self) -> int:
         return self.crop_steps + self.whole_steps
+
+
+@dataclass(frozen=True)
+class TextEncoderConfig:
+    """Between the stages, where a world has many words: a small CLIP text encoder that learns to tell what is stated."""
+
+    data: str = "everyday"
+    width: int = 192
+    layers: int = 4
+    tokens: int = 64  # longest prompt, start and end included
+    pool: int = 64  # pictures, of which none is looked at
+    steps: int = 4_000  # of 128 captions each
+    learning_rate: float = 1e-3  # peak; linear warm-up, then a cosine to zero
+    weight_decay: float = 0.01
+    optimizer: str = "muon"  # adamw | muon
+    ema_decay: float = 0.998
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,7 +115,7 @@ PHOTOS = dict(
 # 48 times fewer values than pixels: 256 x 256 x 3 to 16 x 16 x 16. Judged by PSNR too.
 EVERYDAY = dict(
     data="everyday", image_size=256, latent_channels=16, posterior_std=0.05, crop_size=128, whole_steps=0,
-    learning_rate=2e-3, optimizer="muon", mse_weight=20.0, equivariance_weight=0.25, ema_decay=0.999,
+    learning_rate=2e-3, warmup_steps=150, optimizer="muon", mse_weight=20.0, equivariance_weight=0.25, ema_decay=0.999,
 )  # fmt: skip
 AUTOENCODERS = {
     "scenes-cpu": AutoencoderConfig(),
@@ -134,6 +152,11 @@ AUTOENCODERS = {
         channels=(8, 8, 8, 8), pool=64, crop_steps=4, crop_batch=4, whole_steps=2, whole_batch=2,
     ),
 }  # fmt: skip
+TEXT_ENCODERS = {
+    "everyday-cpu": TextEncoderConfig(),
+    "everyday-gpu": TextEncoderConfig(width=256, layers=6, steps=20_000, learning_rate=6e-4),
+    "tiny": TextEncoderConfig(width=32, layers=1, steps=4),
+}
 DENOISERS = {
     "scenes-cpu": DenoiserConfig(),
     "scenes-gpu": DenoiserConfig(
@@ -148,6 +171,17 @@ DENOISERS = {
     "fashion-cpu": DenoiserConfig(
         data="fashion", image_size=32, channels=(96, 128), heads=(3, 4), attention=(False, True), text_tokens=24,
         text_layers=2, reading_steps=300, pool=60_000, batch=64, steps=5_000,
+    ),
+    # Every option at its plain value: what wins in an equal-time comparison (compare.py) is set here, and said in the card.
+    "everyday-cpu": DenoiserConfig(
+        data="everyday", image_size=256, channels=(128, 192, 256), heads=(4, 6, 8), attention=(True, True, True),
+        text_width=192, text_layers=4, pool=40_000, batch=32, steps=60_000, learning_rate=1e-3, warmup_steps=500,
+        optimizer="muon", ema_decay=0.9995,
+    ),
+    "everyday-gpu": DenoiserConfig(
+        data="everyday", image_size=256, channels=(192, 320, 448), heads=(6, 10, 14), attention=(True, True, True),
+        text_width=256, text_layers=6, layers_per_block=2, pool=200_000, batch=512, steps=60_000, learning_rate=5e-4,
+        warmup_steps=1_000, optimizer="muon", ema_decay=0.9995,
     ),
     "tiny": DenoiserConfig(
         channels=(32, 32), heads=(1, 1), attention=(False, True), text_width=32, text_layers=1, reading_steps=2, pool=32,

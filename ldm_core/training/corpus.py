@@ -20,7 +20,7 @@ class Corpus:
 
     facts are all that a caption can state, facts_of(caption) those that it does. heard(i) are captions without pictures,
     for the text encoder to learn from, which may tell of what no picture shows (is_withheld says which do), and judged(i)
-    others, on which its reading is judged; where None, it reads `caption`.
+    others, on which its reading is judged, fact by fact of each sort; where None, it reads `caption`.
 
     names says what a word names, a kind or a colour; masks(i) where each named thing is in picture i, float32 (h, w) of
     the share of each cell that it covers; colours are the words of colour. Empty where the corpus has none.
@@ -34,6 +34,7 @@ class Corpus:
     heard: Callable[[int], str] | None = None
     judged: Callable[[int], str] | None = None
     is_withheld: Callable[[str], bool] = lambda caption: False  # noqa: E731
+    sort_of: Callable[[str], str] = lambda fact: "fact"  # noqa: E731
     names: dict[str, str] = field(default_factory=dict)
     masks: Callable[[int], dict[str, np.ndarray]] = lambda i: {}  # noqa: E731
     colours: frozenset[str] = frozenset()
@@ -64,10 +65,19 @@ def _scenes(count: int, size: int) -> Corpus:
 def _everyday(count: int, size: int) -> Corpus:
     pictured = everyday.training_scenes(count)
     return Corpus(
-        everyday.Drawings(pictured, size), lambda i, k: everyday.world.caption(pictured[i], i * 1009 + k),
-        everyday.words(), everyday.facts(), everyday.facts_of, everyday.heard, everyday.judged, everyday.is_withheld,
-        everyday.names(), lambda i: everyday.masks_of(pictured[i]), frozenset(everyday.world.COLOURS),
-    )  # fmt: skip
+        images=everyday.Drawings(pictured, size),
+        caption=lambda i, k: everyday.say(pictured[i], i * 1009 + k),
+        words=everyday.words(),
+        facts=everyday.facts(),
+        facts_of=everyday.facts_of,
+        heard=everyday.heard,
+        judged=everyday.judged,
+        is_withheld=everyday.is_withheld,
+        sort_of=everyday.sort_of,
+        names=everyday.names(),
+        masks=lambda i: everyday.masks_of(pictured[i]),
+        colours=frozenset(everyday.world.COLOURS),
+    )
 
 
 def training_scenes(count: int) -> list[scenes.Scene]:

@@ -13,11 +13,16 @@ import numpy as np
 from tqdm import tqdm
 
 from ..data import everyday as world
+from ..data.everyday.atoms import facts as stated
+from ..data.everyday.atoms import known_facts
+from ..data.everyday.captions import caption as say
+from ..data.everyday.lexicon import SCENERY, entries
+from ..data.everyday.parsing import parse
+from ..data.everyday.vocabulary import known_words
 from . import wording
 
 MASK_SIZE = 16  # cells along a side, as many as the latents have
 APART = 0.05  # share of the captions read in which one thing's colour or noun is left out
-_SCENERY = ("mountains", "clouds", "stars")
 
 
 class Drawings(Sequence):
@@ -52,7 +57,7 @@ def training_scenes(count: int) -> list[world.Scene]:
 def heard(index: int, seeds: range = world.TRAINING_SEEDS) -> str:
     """A caption of anything there can be, withheld combinations too; one in twenty with an attribute taken out."""
     scene = world.random_scene(seeds[index % len(seeds)], unseen=True)
-    said = world.caption(scene, index)
+    said = say(scene, index)
     rng = np.random.default_rng((seeds.start, index))
     apart = wording.taken_apart(said, world.COLOURS, nouns(), rng) if rng.random() < APART else None
     return apart[int(rng.integers(3))] if apart else said
@@ -65,22 +70,18 @@ def judged(index: int) -> str:
 
 def words() -> list[str]:
     """Every word that captions hold."""
-    from ..data.everyday.captions import known_words
-
     return sorted({*known_words(), wording.NOTHING_IN_PARTICULAR})
 
 
 def is_withheld(caption: str) -> bool:
     """Whether a caption tells of a combination that no training picture shows."""
-    scene = world.parse(caption)
+    scene = parse(caption)
     return scene is not None and (scene.has_unseen_pair or scene.has_unseen_relation)
 
 
 @lru_cache
 def names() -> dict[str, str]:
     """Single words that name a kind or a colour, and which."""
-    from ..data.everyday.lexicon import entries
-
     return {
         words[0]: str(entry.value)
         for words, entry in entries().items()
@@ -91,8 +92,6 @@ def names() -> dict[str, str]:
 @lru_cache
 def nouns() -> frozenset[str]:
     """Single words for one thing of a kind."""
-    from ..data.everyday.lexicon import entries
-
     return frozenset(w[0] for w, entry in entries().items() if len(w) == 1 and entry.role == "kind" and entry.singular)
 
 
@@ -108,33 +107,22 @@ def masks_of(scene: world.Scene) -> dict[str, np.ndarray]:
 
 
 def facts() -> list[str]:
-    """All that a caption can state. What is said of a thing is said of its kind, and the colours also by themselves."""
-    listed = [f"sky = {sky}" for sky in world.SKIES] + [f"ground = {ground}" for ground in world.GROUNDS]
-    listed += [f"scenery = {name}" for name in _SCENERY]
-    listed += [f"colour of {wording.NOTHING_IN_PARTICULAR} = {colour}" for colour in world.COLOURS]
-    for kind in world.KINDS:
-        listed.append(f"kind = {kind}")
-        colours = world.COLOURS if kind in world.COLOURED_KINDS else ()
-        for sort, values in (("colour", colours), ("count", world.COUNTS), ("place", world.PLACES),
-                             ("size", world.SIZES), ("relation", world.RELATIONS),
-                             ("relation to", world.RELATIONS)):  # fmt: skip
-            listed += [f"{sort} of {kind} = {value}" for value in values]
-    return listed
+    """All that a caption can state: the world's facts, and colours by themselves, of what is taken apart."""
+    return [*known_facts(), *(f"{colour} {wording.NOTHING_IN_PARTICULAR}" for colour in world.COLOURS)]
 
 
 def facts_of(caption: str) -> set[str]:
     """What a caption states."""
-    scene = world.parse(caption) or world.Scene()
-    told = {f"sky = {scene.sky}"} if scene.sky else set()
-    told |= {f"ground = {scene.ground}"} if scene.ground else set()
-    told |= {f"scenery = {name}" for name in _SCENERY if getattr(scene, name)}
-    for colour, _ in re.findall(rf"\b({'|'.join(world.COLOURS)}) ({wording.NOTHING_IN_PARTICULAR})\b", caption):
-        told.add(f"colour of {wording.NOTHING_IN_PARTICULAR} = {colour}")
-    for thing in scene.things:
-        told.add(f"kind = {thing.kind}")
-        for sort in ("colour", "count", "place", "size", "relation"):
-            if (value := getattr(thing, sort)) is not None:
-                told.add(f"{sort} of {thing.kind} = {value}")
-        if thing.relation is not None and thing.other is not None:
-            told.add(f"relation to of {scene.things[thing.other].kind} = {thing.relation}")
-    return told
+    bare = re.findall(rf"\b(?:{'|'.join(world.COLOURS)}) {wording.NOTHING_IN_PARTICULAR}\b", caption)
+    return {*stated(parse(caption)), *bare}
+
+
+def sort_of(fact: str) -> str:
+    """The skill that a fact asks for: sky, ground, scenery, kind, colour, count, size, place or relation."""
+    first, last = fact.split(" ")[0], fact.split(" ")[-1]
+    for sort, held in (("sky", first in world.SKIES), ("ground", first in world.GROUNDS), ("scenery", first in SCENERY),
+                       ("colour", first in world.COLOURS), ("count", first.isdigit()), ("size", first in world.SIZES),
+                       ("place", last in world.PLACES), ("kind", fact in world.KINDS)):  # fmt: skip
+        if held:
+            return sort
+    return "relation"

@@ -122,7 +122,7 @@ def train(config: AutoencoderConfig, folder: Path, device: str, data_folder: Pat
     """
     torch.manual_seed(config.seed)
     module = begin(config, init).to(memory_format=torch.channels_last)  # a tenth faster on a CPU
-    trainer = Trainer(module, config, folder, config.steps // 20, device, minutes)
+    trainer = Trainer(module, config, folder, config.warmup_steps or config.steps // 20, device, minutes)
     images = pictures(load_corpus(config.data, config.pool, config.image_size, data_folder).images)
 
     def loss_of(step: int) -> Tensor:
