@@ -8,11 +8,22 @@ import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextModel
 
 import ldm_core
 from ldm_core.loading import load_autoencoder
-from ldm_core.training import attention, losses, train_autoencoder, train_denoiser, wording
-from ldm_core.training.config import AUTOENCODERS, DENOISERS
+from ldm_core.training import (
+    attention,
+    compare,
+    everyday,
+    losses,
+    train_autoencoder,
+    train_denoiser,
+    train_text_encoder,
+    trainer,
+    wording,
+)
+from ldm_core.training.config import AUTOENCODERS, DENOISERS, TEXT_ENCODERS
 from ldm_core.training.muon import Muon, orthogonalised
 
 COLOURS, NOUNS = {"red", "orange"}, {"dog", "umbrella"}
@@ -29,7 +40,9 @@ def test_muon_makes_a_matrix_orthogonal_and_keeps_its_spaces():
 
 
 def test_muon_steps_as_far_as_it_says_and_moves_vectors_as_adam_does():
-    weight, bias, twin = (torch.nn.Parameter(value) for value in (torch.zeros(8, 4, 3, 3), torch.zeros(5), torch.zeros(5)))
+    weight, bias, twin = (
+        torch.nn.Parameter(value) for value in (torch.zeros(8, 4, 3, 3), torch.zeros(5), torch.zeros(5))
+    )
     optimizer, adam = Muon([weight, bias], lr=0.1), torch.optim.Adam([twin], lr=0.1, betas=(0.9, 0.99))
     for step in range(3):
         generator = torch.Generator().manual_seed(step)
@@ -77,7 +90,9 @@ def test_a_decoder_that_only_enlarges_is_equivariant_and_one_that_adds_grain_is_
 
 
 def test_a_tiny_autoencoder_begins_by_carrying_the_picture_to_its_latent():
-    config = dataclasses.replace(AUTOENCODERS["tiny"], channels=(16,) * 5, tiny_blocks=(0, 0, 1, 1, 1), posterior_std=0.05)
+    config = dataclasses.replace(
+        AUTOENCODERS["tiny"], channels=(16,) * 5, tiny_blocks=(0, 0, 1, 1, 1), posterior_std=0.05
+    )
     torch.manual_seed(0)
     ours = train_autoencoder.build(config)
     theirs = type(ours).from_config(ours.config)
@@ -88,9 +103,7 @@ def test_a_tiny_autoencoder_begins_by_carrying_the_picture_to_its_latent():
 
 def test_min_snr_weights_are_those_of_the_paper():
     alpha_bar = torch.tensor([0.9, 0.5, 0.1])  # snr 9, 1, 1/9
-    torch.testing.assert_close(
-        losses.min_snr_weight(alpha_bar, 5.0, "epsilon"), torch.tensor([5 / 9, 1.0, 1.0])
-    )
+    torch.testing.assert_close(losses.min_snr_weight(alpha_bar, 5.0, "epsilon"), torch.tensor([5 / 9, 1.0, 1.0]))
     torch.testing.assert_close(
         losses.min_snr_weight(alpha_bar, 5.0, "v_prediction"), torch.tensor([5 / 10, 1 / 2, (1 / 9) / (10 / 9)])
     )
@@ -120,7 +133,9 @@ def test_attention_inside_a_mask_costs_nothing_and_half_outside_a_quarter():
 
 def test_attributes_that_add_up_leave_no_gap():
     first, second, neither = torch.randn(3, 2, 4, 2, 2)
-    assert losses.composition_gap(first + second - neither, first, second, neither).item() == pytest.approx(0, abs=1e-10)
+    assert losses.composition_gap(first + second - neither, first, second, neither).item() == pytest.approx(
+        0, abs=1e-10
+    )
     off = first + second - neither + 0.5
     assert losses.composition_gap(off, first, second, neither).item() == pytest.approx(0.25)
 
@@ -142,7 +157,9 @@ def test_cross_attention_that_keeps_its_maps_computes_what_diffusers_does():
 
 def test_captions_lose_colours_and_are_taken_apart():
     rng = np.random.default_rng(0)
-    assert wording.without_some_colours("an orange dog and a red umbrella", COLOURS, 1.0, rng) == "a dog and an umbrella"
+    assert (
+        wording.without_some_colours("an orange dog and a red umbrella", COLOURS, 1.0, rng) == "a dog and an umbrella"
+    )
     assert wording.without_some_colours("an orange dog", COLOURS, 0.0, rng) == "an orange dog"
     parts = wording.taken_apart("an orange dog, by the lake", COLOURS, NOUNS, rng)
     assert parts == ("a dog, by the lake", "an orange thing, by the lake", "a thing, by the lake")
@@ -156,3 +173,112 @@ def test_each_token_gets_the_mask_of_what_it_names_where_the_picture_has_it():
     )
     assert counted.tolist() == [[0, 1, 0], [0, 0, 0]]
     assert torch.equal(masks[0, 1], torch.from_numpy(dog)) and masks.shape == (2, 3, 4, 4)
+
+
+EVERYTHING = dict(
+    data="everyday", pool=8, image_size=64, reading_steps=1, optimizer="muon", time_sampling="logit_normal",
+    min_snr_gamma=5.0, pooled_caption=False, mask_weight=0.1, colour_dropout=0.2, composition_weight=0.25, steps=2,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def everyday_autoencoder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("everyday")
+    config = dataclasses.replace(
+        AUTOENCODERS["everyday-cpu"], image_size=64, crop_size=32, pool=8, channels=(16,) * 5, encoder_channels=(8,) * 5,
+        crop_batch=2, crop_steps=3,
+    )  # fmt: skip
+    assert train_autoencoder.train(config, folder, "cpu")
+    return folder, config
+
+
+def test_a_folder_with_a_tiny_autoencoder_and_every_option_draws_the_same_here_and_in_diffusers(
+    everyday_autoencoder, tmp_path
+):
+    folder, _ = everyday_autoencoder
+    config = dataclasses.replace(DENOISERS["tiny"], **EVERYTHING)
+    assert train_denoiser.train(config, folder / "vae", tmp_path, "cpu")
+    model = ldm_core.load(str(tmp_path / "model"), device="cpu", dtype="fp32")
+    ours = model.sample("a red dog", 3, 2.0, steps=2)
+    pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "model", torch_dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    theirs = pipeline("a red dog", generator=torch.Generator().manual_seed(3), guidance_scale=2.0, num_inference_steps=2,
+                      output_type="pt").images  # fmt: skip
+    assert ours.shape == (1, 3, 64, 64)
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+def test_an_autoencoder_goes_on_from_the_weights_of_a_former_stage(everyday_autoencoder, tmp_path):
+    folder, config = everyday_autoencoder
+    still = dataclasses.replace(config, learning_rate=0.0)
+    assert train_autoencoder.train(still, tmp_path, "cpu", init=folder / "vae")
+    before, after = (load_autoencoder(each / "vae").vae.state_dict() for each in (folder, tmp_path))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    wider = dataclasses.replace(config, channels=(24,) * 5)
+    with pytest.raises(ValueError, match="another shape"):
+        train_autoencoder.train(wider, tmp_path / "wider", "cpu", init=folder / "vae")
+
+
+def test_a_text_encoder_reads_apart_reports_by_sort_and_starts_a_denoiser(everyday_autoencoder, tmp_path):
+    text = TEXT_ENCODERS["tiny"]
+    assert train_text_encoder.train(text, tmp_path / "text", "cpu")
+    rows = dict(line.split(",")[::2] for line in (tmp_path / "text" / "reading.csv").read_text().splitlines()[1:])
+    assert {"captions", "captions of what no picture shows", "facts: colour", "facts: relation"} <= rows.keys()
+    again = dataclasses.replace(text, learning_rate=0.0, weight_decay=0.0)
+    assert train_text_encoder.train(again, tmp_path / "more", "cpu", init=tmp_path / "text" / "model")
+    config = dataclasses.replace(DENOISERS["tiny"], data="everyday", pool=4, image_size=64, steps=1)
+    train_denoiser.train(
+        config, everyday_autoencoder[0] / "vae", tmp_path / "drawn", "cpu", init=tmp_path / "more" / "model"
+    )
+    first, last = (
+        CLIPTextModel.from_pretrained(tmp_path / name / "model" / "text_encoder").state_dict()
+        for name in ("text", "drawn")
+    )
+    assert all(torch.equal(first[name], last[name]) for name in first)
+
+
+def test_the_text_encoder_hears_of_what_no_picture_shows():
+    pictured = everyday.training_scenes(300)
+    assert not any(scene.has_unseen_pair or scene.has_unseen_relation for scene in pictured)
+    captions = [everyday.heard(index) for index in range(600)]
+    assert any(everyday.is_withheld(caption) for caption in captions)
+    told = set().union(*map(everyday.facts_of, captions))
+    assert told <= set(everyday.facts()) and any(fact.endswith(" thing") for fact in told)
+    assert {everyday.sort_of(fact) for fact in told} == {
+        "sky", "ground", "scenery", "kind", "colour", "count", "size", "place", "relation"
+    }  # fmt: skip
+    assert not {everyday.judged(index) for index in range(50)} & set(captions)
+
+
+def test_masks_say_where_each_kind_and_colour_is():
+    scene = next(scene for scene in everyday.training_scenes(50) if scene.things and scene.things[0].colour)
+    masks = everyday.masks_of(scene)
+    assert masks.keys() == {name for thing in scene.things for name in (thing.kind, thing.colour) if name}
+    assert all(mask.shape == (16, 16) and 0 < mask.sum() and mask.max() <= 1 for mask in masks.values())
+
+
+def test_recipes_are_changed_by_name_and_compared_at_equal_time(tmp_path):
+    config = compare.changed(DENOISERS["tiny"], "mask_weight=0.1,optimizer=muon")
+    assert config.mask_weight == 0.1 and config.optimizer == "muon"
+    assert compare.changed(DENOISERS["tiny"], "channels=(32,64);steps=2").channels == (32, 64)
+    with pytest.raises(ValueError, match="name=value"):
+        compare.changed(DENOISERS["tiny"], "masks=1")
+
+    def train(options, folder):
+        folder.mkdir(parents=True)
+        (folder / "log.csv").write_text("250,0.5,10\n300,0.4,12\n")
+        return True
+
+    assert compare.compare(["", "a=1"], tmp_path, 0.2, train, lambda folder: len(folder.name))
+    lines = (tmp_path / "compare.csv").read_text().splitlines()
+    assert lines[1:] == ["as it is,300,0.2,8.0000", "a=1,300,0.2,3.0000"]
+
+
+def test_a_run_of_so_many_minutes_ends_with_them_its_rate_at_zero(tmp_path):
+    config = dataclasses.replace(AUTOENCODERS["tiny"], crop_steps=1000)
+    run = trainer.Trainer(torch.nn.Linear(2, 2), config, tmp_path, 0, "cpu", minutes=1.0)
+    assert run.learning_rate() == config.learning_rate and not run.finished
+    run.seconds = 30.0
+    assert run.learning_rate() == pytest.approx(config.learning_rate / 2)
+    run.seconds = 60.0
+    assert run.learning_rate() == pytest.approx(0.0) and run.finished

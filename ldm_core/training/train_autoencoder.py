@@ -214,9 +214,7 @@ def main(argv: list[str] | None = None) -> int:
     config, device = AUTOENCODERS[arguments.recipe], arguments.device
     return run_command(
         parser,
-        lambda: train(
-            config, arguments.out, choose_device(device), arguments.data, arguments.init, arguments.minutes
-        ),
+        lambda: train(config, arguments.out, choose_device(device), arguments.data, arguments.init, arguments.minutes),
     )
 
 

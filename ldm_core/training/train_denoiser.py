@@ -22,7 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from ..loading import choose_device, load, load_autoencoder
+from ..loading import choose_device, load_autoencoder
 from . import attention, losses, wording
 from .command import add_run_options, run_command
 from .config import DENOISERS, DenoiserConfig
@@ -41,6 +41,9 @@ SHEET_PROMPTS = {
                "night sky over a little yellow house by the lake",
                "a palm tree on the left and an orange house on the right, in a desert at dawn",
                "mountains, a blue house in the center and the sun on the left, on a green meadow on a clear day"),
+    "everyday": ("a cat", "a dog and a red car on the street at night", "three sheep and a house in the snow",
+                 "a woman with a yellow umbrella in the rain", "a child riding a brown horse on the beach",
+                 "two cups on a table in a room", "a purple truck", "an airplane above mountains at sunset"),
     "fashion": ("a photo of an ankle boot", "a photo of a bag", "a photo of a dress", "a photo of a sneaker"),
 }  # fmt: skip
 
@@ -193,11 +196,13 @@ def read_first(encoder: CLIPTextModel, tokenizer: CLIPTokenizer, corpus: Corpus,
 
 
 def start_from(module: nn.ModuleDict, folder: Path) -> None:
-    """Give the module the weights of a finished model."""
-    model = load(str(folder), device="cpu", dtype="float32")
+    """Give the module the weights of an earlier model, or where there is no U-Net yet those of its text encoder."""
+    encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", torch_dtype=torch.float32)
     try:
-        module["unet"].load_state_dict(model.denoiser.network.state_dict())
-        module["text_encoder"].load_state_dict(model.conditioner.readers[0].encoder.state_dict())
+        module["text_encoder"].load_state_dict(encoder.state_dict())
+        if (folder / "unet").exists():
+            unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
+            module["unet"].load_state_dict(unet.state_dict())
     except RuntimeError:
         raise ValueError(f"--init {folder} has another shape than this recipe builds") from None
 
