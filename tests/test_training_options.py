@@ -157,13 +157,12 @@ def test_cross_attention_that_keeps_its_maps_computes_what_diffusers_does():
 
 def test_captions_lose_colours_and_are_taken_apart():
     rng = np.random.default_rng(0)
-    assert (
-        wording.without_some_colours("an orange dog and a red umbrella", COLOURS, 1.0, rng) == "a dog and an umbrella"
-    )
-    assert wording.without_some_colours("an orange dog", COLOURS, 0.0, rng) == "an orange dog"
     parts = wording.taken_apart("an orange dog, by the lake", COLOURS, NOUNS, rng)
     assert parts == ("a dog, by the lake", "an orange thing, by the lake", "a thing, by the lake")
     assert wording.taken_apart("a dog in an orange field", COLOURS, NOUNS, rng) is None
+    less = {wording.less_one_attribute("an umbrella and a red umbrella", COLOURS, NOUNS, 1.0, rng) for _ in range(40)}
+    assert less == {"an umbrella and an umbrella", "an umbrella and a red thing", "an umbrella and a thing"}
+    assert wording.less_one_attribute("an orange dog", COLOURS, NOUNS, 0.0, rng) == "an orange dog"
 
 
 def test_each_token_gets_the_mask_of_what_it_names_where_the_picture_has_it():
@@ -177,7 +176,7 @@ def test_each_token_gets_the_mask_of_what_it_names_where_the_picture_has_it():
 
 EVERYTHING = dict(
     data="everyday", pool=8, image_size=64, reading_steps=1, optimizer="muon", time_sampling="logit_normal",
-    min_snr_gamma=5.0, pooled_caption=False, mask_weight=0.1, colour_dropout=0.2, composition_weight=0.25, steps=2,
+    min_snr_gamma=5.0, pooled_caption=False, mask_weight=0.1, attribute_dropout=0.5, composition_weight=0.25, steps=2,
 )  # fmt: skip
 
 

@@ -102,7 +102,7 @@ class DenoiserConfig:
     min_snr_gamma: float = 0.0  # 0: all errors weigh alike
     pooled_caption: bool = True  # whether the caption also enters pooled: it acts everywhere then, not where a thing is
     mask_weight: float = 0.0  # on the attention that a word pays to where the thing it names is not (TokenCompose)
-    colour_dropout: float = 0.0  # share of a caption's words of colour left out
+    attribute_dropout: float = 0.0  # share of captions in which one thing's colour, its noun or both are left out
     composition_weight: float = 0.0  # on a colour and a kind acting other than independently (CoInD)
     seed: int = 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +23,9 @@ class Corpus:
     for the text encoder to learn from, which may tell of what no picture shows (is_withheld says which do), and judged(i)
     others, on which its reading is judged, fact by fact of each sort; where None, it reads `caption`.
 
-    names says what a word names, a kind or a colour; masks(i) where each named thing is in picture i, float32 (h, w) of
-    the share of each cell that it covers; colours are the words of colour. Empty where the corpus has none.
+    names says what a word names, a kind or a colour; masks(i) where each named thing is in picture i, float16 (h, w) of
+    the share of each cell that it covers; colours are the words of colour,
+    nouns those for one thing of a kind. Empty where the corpus has none.
     """
 
     images: np.ndarray | Sequence[np.ndarray]
@@ -38,6 +40,7 @@ class Corpus:
     names: dict[str, str] = field(default_factory=dict)
     masks: Callable[[int], dict[str, np.ndarray]] = lambda i: {}  # noqa: E731
     colours: frozenset[str] = frozenset()
+    nouns: frozenset[str] = frozenset()
 
 
 def load_corpus(name: str, count: int, size: int, folder: Path | None = None) -> Corpus:
@@ -75,8 +78,9 @@ def _everyday(count: int, size: int) -> Corpus:
         is_withheld=everyday.is_withheld,
         sort_of=everyday.sort_of,
         names=everyday.names(),
-        masks=lambda i: everyday.masks_of(pictured[i]),
+        masks=functools.cache(lambda i: everyday.masks_of(pictured[i])),  # as dear as a drawing: once for each
         colours=frozenset(everyday.world.COLOURS),
+        nouns=everyday.nouns(),
     )
 
 

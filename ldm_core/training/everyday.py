@@ -59,8 +59,7 @@ def heard(index: int, seeds: range = world.TRAINING_SEEDS) -> str:
     scene = world.random_scene(seeds[index % len(seeds)], unseen=True)
     said = say(scene, index)
     rng = np.random.default_rng((seeds.start, index))
-    apart = wording.taken_apart(said, world.COLOURS, nouns(), rng) if rng.random() < APART else None
-    return apart[int(rng.integers(3))] if apart else said
+    return wording.less_one_attribute(said, world.COLOURS, nouns(), APART, rng)
 
 
 def judged(index: int) -> str:
@@ -96,10 +95,10 @@ def nouns() -> frozenset[str]:
 
 
 def masks_of(scene: world.Scene) -> dict[str, np.ndarray]:
-    """Where each kind and colour of a scene is: float32 (MASK_SIZE, MASK_SIZE), the share of each cell."""
+    """Where each kind and colour of a scene is: float16 (MASK_SIZE, MASK_SIZE), the share of each cell."""
     found: dict[str, np.ndarray] = {}
     for thing, mask in zip(scene.things, world.masks(scene, MASK_SIZE * 4)):
-        cells = mask.reshape(MASK_SIZE, 4, MASK_SIZE, 4).mean((1, 3)).astype(np.float32)
+        cells = mask.reshape(MASK_SIZE, 4, MASK_SIZE, 4).mean((1, 3)).astype(np.float16)
         for name in (thing.kind, thing.colour):
             if name:
                 found[name] = np.minimum(1, found.get(name, 0) + cells)

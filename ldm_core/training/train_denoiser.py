@@ -156,8 +156,8 @@ class Lesson:
     def composition_gap(self, prediction: Tensor, noisy: Tensor, t: Tensor, captions: list[str],
                         rng: np.random.Generator) -> Tensor:  # fmt: skip
         """On a quarter of the batch: whether a colour and a kind act independently on what is predicted."""
-        nouns = self.corpus.names.keys() - self.corpus.colours
-        apart = {row: wording.taken_apart(text, self.corpus.colours, nouns, rng) for row, text in enumerate(captions)}
+        words = self.corpus.colours, self.corpus.nouns
+        apart = {row: wording.taken_apart(text, *words, rng) for row, text in enumerate(captions)}
         rows = [row for row, parts in apart.items() if parts][: len(captions) // 4]
         if not rows:
             return prediction.new_zeros(())
@@ -225,8 +225,9 @@ def batch_of(
     chosen = rng.integers(len(latents), size=config.batch)
     dropped = rng.random(config.batch) < config.caption_dropout
     captions = ["" if drop else corpus.caption(int(i), step) for i, drop in zip(chosen, dropped)]
-    if config.colour_dropout:
-        captions = [wording.without_some_colours(text, corpus.colours, config.colour_dropout, rng) for text in captions]
+    if config.attribute_dropout:
+        settings = (corpus.colours, corpus.nouns, config.attribute_dropout, rng)
+        captions = [wording.less_one_attribute(text, *settings) for text in captions]
     return torch.from_numpy(latents[chosen]).float(), captions, [int(i) for i in chosen]
 
 

@@ -14,10 +14,12 @@ NOTHING_IN_PARTICULAR = "thing"
 _WORD = re.compile(r"[\w-]+")
 
 
-def without_some_colours(caption: str, colours: Collection[str], share: float, rng: np.random.Generator) -> str:
-    """The caption with each word of colour left out by that chance."""
-    kept = [word for word in caption.split(" ") if word not in colours or rng.random() >= share]
-    return _articled(" ".join(kept))
+def less_one_attribute(
+    caption: str, colours: Collection[str], nouns: Collection[str], share: float, rng: np.random.Generator
+) -> str:
+    """By that chance, the caption with a coloured thing's colour left out, its noun, or both; else as it is."""
+    parts = taken_apart(caption, colours, nouns, rng) if rng.random() < share else None
+    return parts[int(rng.integers(3))] if parts else caption
 
 
 def taken_apart(
