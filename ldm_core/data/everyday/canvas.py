@@ -11,8 +11,29 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .outlines import Outlines
+
 Colour = tuple[float, float, float]
 LINES = 4  # scan lines a pixel row; along a line the coverage is exact
+
+
+class Coverage:
+    """The share of each pixel that an outline covers, float32, from row `first` and column `left`, and its extent."""
+
+    def __init__(self, share: np.ndarray, first: int, left: int, extent: tuple[float, float, float, float]):
+        self.share, self.first, self.left = share, first, left
+        self.extent = extent  # left, top, right, bottom of the outline, in the picture and beyond it
+
+    def within(self, other: Coverage) -> Coverage | None:
+        """What of this lies within the other; None if nothing does."""
+        first, left = max(self.first, other.first), max(self.left, other.left)
+        last = min(self.first + self.share.shape[0], other.first + other.share.shape[0])
+        right = min(self.left + self.share.shape[1], other.left + other.share.shape[1])
+        if first >= last or left >= right:
+            return None
+        mine = self.share[first - self.first : last - self.first, left - self.left : right - self.left]
+        theirs = other.share[first - other.first : last - other.first, left - other.left : right - other.left]
+        return Coverage(mine * theirs, first, left, self.extent)
 
 
 class Canvas:
@@ -34,16 +55,25 @@ class Canvas:
 
     def to_uint8(self) -> np.ndarray:
         """The picture as uint8 (size, size, 3), rounded once."""
-        return np.rint(np.clip(self.pixels, 0, 255)).astype(np.uint8)
+        clipped = np.minimum(np.maximum(self.pixels, 0), 255)
+        return np.rint(clipped, out=clipped).astype(np.uint8)
 
-    def rows(self, stops: Sequence[tuple[float, Colour]], top: float = 0.0, bottom: float = 1.0) -> None:
+    def rows(
+        self,
+        stops: Sequence[tuple[float, Colour]],
+        top: float = 0.0,
+        bottom: float = 1.0,
+        left: float = 0.0,
+        right: float = 1.0,
+    ) -> None:
         """Fill the rows between top and bottom with colours interpolated between stops (fraction, colour)."""
         first, last = max(round(top * self.size), 0), min(round(bottom * self.size), self.size)
+        start, stop = max(round(left * self.size), 0), min(round(right * self.size), self.size)
         where = (self.centres[first:last] - top) / (bottom - top)
         positions = [position for position, _ in stops]
         for channel in range(3):
             values = [colour[channel] for _, colour in stops]
-            self.pixels[first:last, :, channel] = np.interp(where, positions, values)[:, None]
+            self.pixels[first:last, start:stop, channel] = np.interp(where, positions, values)[:, None]
 
     def glow(self, x: float, y: float, rx: float, ry: float, colour: Colour, alpha: float) -> None:
         """Light (or shadow) that fades from alpha at (x, y) to nothing at an ellipse. It belongs to the background."""
@@ -53,110 +83,117 @@ class Canvas:
             return
         across = (self.centres[left:right] - np.float32(x)) / np.float32(rx)
         down = (self.centres[first:last] - np.float32(y)) / np.float32(ry)
-        fade = np.clip(1 - (down[:, None] ** 2 + across[None, :] ** 2), 0, 1)
+        fade = np.maximum(1 - (down[:, None] ** 2 + across[None, :] ** 2), 0)
         part = self.pixels[first:last, left:right]
         part += (fade * fade * np.float32(alpha))[:, :, None] * (np.float32(colour) - part)
 
     def fill(
-        self,
-        points: np.ndarray,
-        colour: Colour,
-        end: Colour | None = None,
-        alpha: float = 1.0,
-        slant: float = 0.5,
-        inside: Coverage | None = None,
-    ) -> Coverage | None:
-        """Paint the inside of an outline (n, 2), from `colour` (above left) to `end` (below right).
+        self, outline: np.ndarray | Outlines, colour: Colour, end: Colour | None = None, alpha: float = 1.0
+    ) -> None:
+        """Paint the inside of an outline (n, 2), or of several as one, from `colour` (above) to `end` (below)."""
+        outlines = outline if isinstance(outline, Outlines) else Outlines.of([outline])
+        for coverage in self.coverages(outlines, outlines.points):
+            if coverage is not None:
+                self.paint(coverage, colour, end, alpha, 0.0)
 
-        `slant` is the gradient's direction, 0 straight down to 1 straight to the right. `inside` keeps the paint
-        within an outline painted before. Returns the coverage, for paint inside this one; None if nothing is in view.
+    def paint(
+        self, coverage: Coverage, colour: Colour, end: Colour | None = None, alpha: float = 1.0, slant: float = 0.5
+    ) -> None:
+        """Paint what is covered, from `colour` (above left) to `end` (below right).
+
+        `slant` is the gradient's direction, 0 straight down to 1 straight to the right.
         """
-        coverage = self.coverage(points)
-        if coverage is None or (inside is not None and not coverage.keep_within(inside)):
-            return None
-        first, left = coverage.first, coverage.left
         height, width = coverage.share.shape
-        part = self.pixels[first : first + height, left : left + width]
+        rows = slice(coverage.first, coverage.first + height)
+        columns = slice(coverage.left, coverage.left + width)
+        part = self.pixels[rows, columns]
         weight = coverage.share * np.float32(alpha) if alpha != 1.0 else coverage.share
-        paint = np.float32(colour) if end is None else self._gradient(coverage, colour, end, slant)
-        part += weight[:, :, None] * (paint - part)
+        if end is None:
+            change = np.float32(colour) - part
+        else:
+            change = self._gradient(rows, columns, coverage.extent, colour, end, slant)
+            change -= part
+        change *= weight[:, :, None]
+        part += change
         if len(self.owned):
-            self._own(first, left, weight)
-        return coverage
+            self._own(rows, columns, weight)
 
-    def coverage(self, points: np.ndarray) -> Coverage | None:
-        """Which share of each pixel an outline covers; outlines may be concave and may turn either way."""
-        xs = points[:, 0] * self.size
-        ys = points[:, 1] * (self.size * LINES)
-        first, last = max(int(float(ys.min())) // LINES, 0), min(int(float(ys.max())) // LINES + 1, self.size)
-        left, right = max(int(float(xs.min())), 0), min(int(float(xs.max())) + 1, self.size)
-        if first >= last or left >= right or ys.max() <= 0 or xs.max() <= 0:
-            return None
-        x, line, turn = _crossings(xs, ys, first * LINES, last * LINES)
-        width = right - left
-        x = np.clip(x - left, 0.0, width)
+    def coverages(self, outlines: Outlines, points: np.ndarray) -> list[Coverage | None]:
+        """Which share of each pixel each outline covers, their points being at `points` (n, 2); None if none is in view.
+
+        Outlines may be concave and may turn either way. All are intersected with the scan lines at once.
+        """
+        xs, ys = points[:, 0] * self.size, points[:, 1] * (self.size * LINES)
+        lows, highs = np.minimum.reduceat(points, outlines.starts), np.maximum.reduceat(points, outlines.starts)
+        boxes = [self._box(*low, *high) for low, high in zip(lows.tolist(), highs.tolist())]
+        x, line, turn, bounds = _crossings(outlines, xs, ys, self.size * LINES)
+        counts = bounds[1:] - bounds[:-1]
+        first, _, left, right = (np.repeat(column, counts) for column in np.array(boxes).T)
+        x = np.minimum(np.maximum(x - left, 0.0), right - left)
         column = x.astype(np.int64)
-        beyond = x - column
-        row = (line // LINES - first) * (width + 2) + column
-        size = (last - first) * (width + 2)
-        steps = np.bincount(row, turn * (1.0 - beyond), size) + np.bincount(row + 1, turn * beyond, size)
-        share = np.cumsum(steps.reshape(last - first, width + 2), axis=1)[:, :width]
-        share = np.minimum(np.abs(share) * (1.0 / LINES), 1.0).astype(np.float32)
-        return Coverage(share, first, left, float(points[:, 0].min()), float(points[:, 0].max()),
-                        float(points[:, 1].min()), float(points[:, 1].max()))  # fmt: skip
+        beyond = turn * (x - column)
+        places = (line // LINES - first) * (right - left + 2) + column
+        cells = np.stack([places, places + 1], axis=1)
+        weights = np.stack([turn - beyond, beyond], axis=1)
+        found: list[Coverage | None] = []
+        for k, (first_row, last_row, left_column, right_column) in enumerate(boxes):
+            height, width = last_row - first_row, right_column - left_column
+            start, stop = bounds[k], bounds[k + 1]
+            if height <= 0 or width <= 0 or start == stop:
+                found.append(None)
+                continue
+            steps = np.bincount(cells[start:stop].ravel(), weights[start:stop].ravel(), height * (width + 2))
+            share = np.abs(np.cumsum(steps.reshape(height, width + 2), axis=1)[:, :width])
+            share = np.minimum(share * (1.0 / LINES), 1.0).astype(np.float32)
+            found.append(Coverage(share, first_row, left_column, (*lows[k].tolist(), *highs[k].tolist())))
+        return found
 
-    def _gradient(self, coverage: Coverage, colour: Colour, end: Colour, slant: float) -> np.ndarray:
-        """The paint of each pixel of a coverage: (height, width, 3) float32."""
-        height, width = coverage.share.shape
-        x = self.centres[coverage.left : coverage.left + width]
-        y = self.centres[coverage.first : coverage.first + height]
-        across = (x - coverage.x0) * np.float32(slant / max(coverage.x1 - coverage.x0, 1e-6))
-        down = (y - coverage.y0) * np.float32((1 - slant) / max(coverage.y1 - coverage.y0, 1e-6))
+    def _box(self, left: float, top: float, right: float, bottom: float) -> tuple[int, int, int, int]:
+        """The rows (first, last) and columns (first, last) that an outline with this extent can touch."""
+        return (
+            max(int(top * self.size), 0),
+            min(int(bottom * self.size) + 1, self.size) if bottom > 0 else 0,
+            max(int(left * self.size), 0),
+            min(int(right * self.size) + 1, self.size) if right > 0 else 0,
+        )
+
+    def _gradient(
+        self, rows: slice, columns: slice, extent: tuple[float, ...], colour: Colour, end: Colour, slant: float
+    ) -> np.ndarray:
+        """The paint of each pixel of a part of the picture: (height, width, 3) float32."""
+        left, top, right, bottom = extent
         start = np.float32(colour)
         change = np.float32(end) - start
+        down = (self.centres[rows] - top) * np.float32((1 - slant) / max(bottom - top, 1e-6))
+        across = (self.centres[columns] - left) * np.float32(slant / max(right - left, 1e-6))
         return (start + down[:, None] * change)[:, None, :] + (across[:, None] * change)[None, :, :]
 
-    def _own(self, first: int, left: int, weight: np.ndarray) -> None:
-        height, width = weight.shape
-        part = self.owned[:, first : first + height, left : left + width]
+    def _own(self, rows: slice, columns: slice, weight: np.ndarray) -> None:
+        part = self.owned[:, rows, columns]
         part *= 1 - weight
         if self.owner is not None:
             part[self.owner] += weight
-            whole = self.whole[self.owner, first : first + height, left : left + width]
+            whole = self.whole[self.owner, rows, columns]
             whole += weight * (1 - whole)
 
 
-class Coverage:
-    """The share of each pixel that an outline covers, float32, from row `first` and column `left`, and its extent."""
+def _crossings(
+    outlines: Outlines, xs: np.ndarray, ys: np.ndarray, lines: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Where the edges cross the scan lines [0, lines): x, line and direction (1 or -1) of each crossing.
 
-    def __init__(self, share: np.ndarray, first: int, left: int, x0: float, x1: float, y0: float, y1: float):
-        self.share, self.first, self.left = share, first, left
-        self.x0, self.x1, self.y0, self.y1 = x0, x1, y0, y1
-
-    def keep_within(self, other: Coverage) -> bool:
-        """Cut this down to what lies within the other; False if nothing does."""
-        first, left = max(self.first, other.first), max(self.left, other.left)
-        last = min(self.first + self.share.shape[0], other.first + other.share.shape[0])
-        right = min(self.left + self.share.shape[1], other.left + other.share.shape[1])
-        if first >= last or left >= right:
-            return False
-        mine = self.share[first - self.first : last - self.first, left - self.left : right - self.left]
-        theirs = other.share[first - other.first : last - other.first, left - other.left : right - other.left]
-        self.share, self.first, self.left = mine * theirs, first, left
-        return True
-
-
-def _crossings(xs: np.ndarray, ys: np.ndarray, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where an outline's edges cross the scan lines [first, last): x, line and direction (1 or -1) of each crossing."""
-    x1, y1 = np.roll(xs, -1), np.roll(ys, -1)
+    The last array says where each outline's crossings begin, and at its end where the last one's end.
+    """
+    x1, y1 = xs[outlines.following], ys[outlines.following]
     down = y1 > ys
-    turn = np.where(down, 1.0, -1.0)
-    top_x, top_y = np.where(down, xs, x1), np.where(down, ys, y1)
-    low_x, low_y = np.where(down, x1, xs), np.where(down, y1, ys)
-    start = np.clip(np.ceil(top_y - 0.5), first, last).astype(np.int64)
-    stop = np.clip(np.ceil(low_y - 0.5), first, last).astype(np.int64)
-    counts = stop - start
-    slope = (low_x - top_x) / np.maximum(low_y - top_y, 1e-9)
+    top_y, low_y = np.minimum(ys, y1), np.maximum(ys, y1)
+    top_x, low_x = np.where(down, xs, x1), np.where(down, x1, xs)
+    start = np.minimum(np.maximum(np.ceil(top_y - 0.5), 0), lines).astype(np.int64)
+    counts = np.minimum(np.maximum(np.ceil(low_y - 0.5), 0), lines).astype(np.int64) - start
+    ends = np.cumsum(counts)
     edge = np.repeat(np.arange(len(xs)), counts)
-    line = np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts, counts) + start[edge]
-    return top_x[edge] + (line + 0.5 - top_y[edge]) * slope[edge], line, turn[edge]
+    line = np.arange(len(edge)) + (start - ends + counts)[edge]
+    slope = (low_x - top_x) / np.maximum(low_y - top_y, 1e-9)
+    x = top_x[edge] + (line + 0.5 - top_y[edge]) * slope[edge]
+    bounds = np.concatenate([(ends - counts)[outlines.starts], ends[-1:]])
+    return x, line, np.where(down, 1.0, -1.0)[edge], bounds

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from . import habits
+from .layout import TABLEWARE
 from .world import (
     COLOURED_KINDS,
     COUNTED_ONCE,
@@ -74,8 +75,8 @@ class _Composer:
 
     def _several(self, kind: str) -> None:
         count = 1 if kind in COUNTED_ONCE else self.pick((2, 3))
-        place = "center" if self.rng.random() < 0.75 else self.pick(("left", "right"))
-        self.add(kind, place, count=count)
+        middle = kind in habits.LONG_KINDS or self.rng.random() < 0.75
+        self.add(kind, "center" if middle else self.pick(("left", "right")), count=count)
 
     def _gathered(self, first: str) -> None:
         """Two or three things, each in a place of its own; sometimes two of a kind in two colours."""
@@ -95,7 +96,7 @@ class _Composer:
             return
         subject, relation, base = triple
         self.ground = self.weighted(self._common_ground(subject, relation, base))
-        place = "center" if self.rng.random() < 0.6 else self.pick(("left", "right"))
+        place = "center" if self.rng.random() < 0.6 or subject == "rainbow" else self.pick(("left", "right"))
         several = (subject, base) in habits.SEVERAL_ON and relation == "on" and self.rng.random() < 0.35
         self.add(base, place)
         self.add(subject, place, count=self.pick((2, 3)) if several else 1, relation=relation, other=0)
@@ -107,19 +108,15 @@ class _Composer:
 
     def triple(self, first: str) -> tuple[str, str, str] | None:
         """A relation of which the first kind is a part: (kind, relation, kind), or None when there is none."""
-        relation = self.weighted(
-            {"next to": 1.2, "on": 2.2, "in front of": 1.2, "above": 1.0, "riding": 1.4, "holding": 1.6}
-        )
-        pairs = [pair for pair in _PAIRS[relation] if first in pair and self.allowed(pair[0], relation, pair[1])]
-        if not pairs:
-            relation = "next to"
-            pairs = [pair for pair in _PAIRS[relation] if first in pair]
-        if not pairs:
-            relation = "above"
-            pairs = [pair for pair in _PAIRS[relation] if first in pair and self.allowed(pair[0], relation, pair[1])]
-        if not pairs:
+        found = {
+            relation: [pair for pair in pairs if first in pair and self.allowed(pair[0], relation, pair[1])]
+            for relation, pairs in _PAIRS.items()
+        }
+        weights = {relation: habits.RELATION_WEIGHTS[relation] for relation, pairs in found.items() if pairs}
+        if not weights:
             return None
-        subject, base = self.pick(pairs)
+        relation = self.weighted(weights)
+        subject, base = self.pick(found[relation])
         return subject, relation, base
 
     def allowed(self, kind: str, relation: str, base: str) -> bool:
@@ -136,7 +133,9 @@ class _Composer:
         grounds = habits.HABITATS[base]
         if relation == "on" or subject in LIGHTS:
             return grounds
-        return {g: weight * habits.HABITATS[subject][g] for g, weight in grounds.items() if g in habits.HABITATS[subject]}
+        return {
+            g: weight * habits.HABITATS[subject][g] for g, weight in grounds.items() if g in habits.HABITATS[subject]
+        }
 
     def _light(self, chance: float) -> None:
         """Sun, moon or rainbow in a free part of the sky, if the hour and the weather allow it."""
@@ -153,8 +152,9 @@ class _Composer:
 
     def _finished(self) -> Scene:
         outside = self.ground != "room"
-        mountains = outside and self.rng.random() < (0.12 if self.ground == "street" else 0.3)
-        clouds = outside and self.rng.random() < 0.33
+        arched = any(thing.kind == "rainbow" for thing in self.things)  # which nothing should cover
+        mountains = outside and not arched and self.rng.random() < (0.12 if self.ground == "street" else 0.3)
+        clouds = outside and not arched and self.rng.random() < 0.33
         stars = outside and self.sky == "night" and self.rng.random() < 0.85
         layout = self.rng.getrandbits(32)
         return Scene(self.sky, self.ground, tuple(self.things), mountains, clouds, stars, layout)
@@ -180,16 +180,18 @@ class _Composer:
         """A kind that is found on this ground; seldom one that is there already, and then it has another colour."""
         if len(present) == 1 and present[0] in COLOURED_KINDS and self.rng.random() < 0.15:
             return present[0]
+        table_top = all(thing.kind in TABLEWARE for thing in self.things)
         found = {
             kind: habits.HABITATS[kind][self.ground] * weight
             for kind, weight in _FIRST_KINDS.items()
             if self.ground in habits.HABITATS[kind] and kind not in present
             if all(kind != thing.kind for thing in self.things)
+            if (kind in TABLEWARE) == table_top
         }
         return self.weighted(found)
 
     def size_among(self) -> str:
-        return self.weighted({"medium": 0.7, "small": 0.18, "big": 0.12})
+        return self.weighted({"medium": 0.74, "small": 0.13, "big": 0.13})
 
     def colour(self, kind: str) -> str | None:
         """A colour for a kind: not one that another of its kind has here, nor one that is withheld from training."""
@@ -219,17 +221,22 @@ class _Composer:
         return next(reversed(list(weights)))
 
 
+def _meet(kind: str, other: str) -> bool:
+    """Whether two kinds are found on the same ground; what stands on table-tops meets only its like."""
+    return kind != other and bool(set(habits.HABITATS[kind]) & set(habits.HABITATS[other]))
+
+
 _STANDING = [kind for kind in KINDS if kind not in SKY_KINDS and kind not in ("boat", "train", "pizza")]
 _PAIRS: dict[str, list[tuple[str, str]]] = {
     "riding": [(rider, steed) for steed in habits.STEEDS for rider in PEOPLE],
     "holding": [(person, held) for held in habits.HELD for person in PEOPLE],
     "on": [(kind, surface) for surface, kinds in habits.SURFACES.items() for kind in kinds],
-    "in front of": [(front, back) for back in habits.BACK_KINDS for front in habits.FRONT_KINDS],
+    "in front of": [(front, back) for back in habits.BACK_KINDS for front in habits.FRONT_KINDS if _meet(front, back)],
     "above": [(over, below) for below in habits.BELOW_KINDS for over in habits.ABOVE_KINDS],
     "next to": [
         (kind, other)
         for kind in _STANDING
         for other in _STANDING
-        if kind != other and set(habits.HABITATS[kind]) & set(habits.HABITATS[other])
+        if _meet(kind, other) and (kind in TABLEWARE) == (other in TABLEWARE)
     ],
 }

@@ -7,14 +7,15 @@ import random
 import numpy as np
 
 from .background import paint_background
-from .canvas import Canvas, Colour
-from .layout import Spot, arrange
+from .canvas import Canvas, Colour, Coverage
+from .kinds import ENTRIES
+from .layout import arrange
 from .paint import PAINT, hexed, lit, mix, slot_paint
-from .shapes import Part
-from .world import COLOURED_KINDS, NATURAL_KINDS, RELATIONS, Scene
+from .shapes import Look, Part
+from .spots import Spot
+from .world import COLOURED_KINDS, LIGHTS, NATURAL_KINDS, RELATIONS, Scene, Thing
 
 _PANES = {"night": "#ffe08a", "storm": "#ffe9b0", "sunset": "#ffdf9a"}  # lit windows; by day they are sky
-_LIGHTS = ("sun", "moon", "rainbow")
 
 
 def draw(scene: Scene, size: int = 256) -> np.ndarray:
@@ -51,12 +52,14 @@ def _painted(scene: Scene, size: int, owners: int) -> Canvas:
     _check_complete(scene)
     canvas = Canvas(size, owners)
     spots = arrange(scene)
-    for spot in spots:
-        if spot.kind.name in _LIGHTS:
-            pass
-    lights = [spot for spot in spots if spot.kind.name in _LIGHTS]
-    paint_background(canvas, scene, lights, lambda: [_paint_spot(canvas, scene, spot) for spot in lights], spots)
-    rest = [spot for spot in spots if spot.kind.name not in _LIGHTS]
+    lights = [spot for spot in spots if spot.kind.name in LIGHTS]
+
+    def paint_lights() -> None:
+        for spot in lights:
+            _paint_spot(canvas, scene, spot)
+
+    paint_background(canvas, scene, spots, paint_lights)
+    rest = [spot for spot in spots if spot.kind.name not in LIGHTS]
     for spot in rest:
         _shadow(canvas, scene, spot)
     for spot in rest:
@@ -67,10 +70,14 @@ def _painted(scene: Scene, size: int, owners: int) -> Canvas:
 def _check_complete(scene: Scene) -> None:
     missing = [name for name in ("sky", "ground") if getattr(scene, name) is None]
     for thing in scene.things:
-        missing += [f"the {name} of the {thing.kind}" for name in ("place", "count", "size") if getattr(thing, name) is None]
+        missing += [
+            f"the {name} of the {thing.kind}" for name in ("place", "count", "size") if getattr(thing, name) is None
+        ]
         if thing.colour is None and thing.kind in COLOURED_KINDS and thing.kind not in NATURAL_KINDS:
             missing.append(f"the colour of the {thing.kind}")
-        if thing.relation is not None and (thing.relation not in RELATIONS or thing.other not in range(len(scene.things))):
+        if thing.relation is not None and (
+            thing.relation not in RELATIONS or thing.other not in range(len(scene.things))
+        ):
             missing.append(f"to which other thing the {thing.kind} is related")
     if missing:
         raise ValueError(f"scene must be complete to be drawn; it does not say {', '.join(missing)}")
@@ -96,21 +103,22 @@ def _paint_spot(canvas: Canvas, scene: Scene, spot: Spot) -> None:
     slots = _slots(scene, spot)
     if spot.string is not None:
         _string(canvas, spot)
-    outer = None
-    for part in spot.parts:
-        colour = _in_light(slot_paint(part.paint, slots), part, scene.sky, spot)
-        start, end = (colour, None) if part.flat else (_lighter(colour), _darker(colour))
-        points = spot.placed(part.points)
-        painted = canvas.fill(points, start, end, part.alpha, 0.35, outer if part.inside else None)
+    outer: Coverage | None = None
+    coverages = canvas.coverages(spot.look.outlines, spot.placed(spot.look.outlines.points))
+    for part, coverage in zip(spot.look.parts, coverages):
         if not part.inside:
-            outer = painted
-        elif outer is None:
-            continue
+            outer = coverage
+        elif coverage is not None:
+            coverage = coverage.within(outer) if outer is not None else None
+        if coverage is not None:
+            colour = _in_light(slot_paint(part.paint, slots), part, scene.sky, spot)
+            start, end = (colour, None) if part.flat else (_lighter(colour), _darker(colour))
+            canvas.paint(coverage, start, end, part.alpha, 0.35)
     canvas.owner = None
 
 
 def _in_light(colour: Colour, part: Part, sky: str, spot: Spot) -> Colour:
-    if spot.kind.name in _LIGHTS or part.paint == "glass" or part.paint in ("#fff0b0", "#fff2b8", "#ffe9a0"):
+    if spot.kind.name in LIGHTS or part.paint == "glass" or part.paint in ("#fff0b0", "#fff2b8", "#ffe9a0"):
         return colour
     return lit(colour, sky, 0.75)
 
@@ -120,6 +128,9 @@ def _lighter(colour: Colour) -> Colour:
 
 
 def _darker(colour: Colour) -> Colour:
+    """A gradient's lower end; yellow turns golden there, since darker yellow looks green."""
+    if colour[0] > 150 and colour[1] > 0.72 * colour[0] and colour[2] < 0.5 * colour[1]:
+        return colour[0] * 0.95, colour[1] * 0.86, colour[2] * 0.75
     return colour[0] * 0.87, colour[1] * 0.87, colour[2] * 0.91
 
 
@@ -127,14 +138,26 @@ def _string(canvas: Canvas, spot: Spot) -> None:
     x0, y0, x1, y1 = spot.string
     mx, my = (x0 + x1) / 2 + 0.012, (y0 + y1) / 2 + 0.02
     half = 0.0032
-    line = np.array([(x0, y0 - half), (mx, my - half), (x1, y1 - half), (x1, y1 + half), (mx, my + half), (x0, y0 + half)])
+    line = np.array(
+        [(x0, y0 - half), (mx, my - half), (x1, y1 - half), (x1, y1 + half), (mx, my + half), (x0, y0 + half)]
+    )
     canvas.fill(line, (92, 84, 84))
 
 
 def _shadow(canvas: Canvas, scene: Scene, spot: Spot) -> None:
     """A soft patch under what stands on the ground."""
-    if not spot.shadow or spot.kind.shadow == 0 or spot.kind.name in _LIGHTS:
+    if not spot.shadow or spot.kind.shadow == 0 or spot.kind.name in LIGHTS:
         return
     half = spot.look.width * spot.scale / 2
     dark = (52, 58, 92) if scene.ground == "snow" else (30, 30, 40)
     canvas.glow(spot.x + half, spot.base - 0.004, half * spot.kind.shadow * 1.25, max(0.014, half * 0.16), dark, 0.42)
+
+
+def draw_look(canvas: Canvas, kind: str, look: Look, colour: str | None) -> None:
+    """One look of a kind in the middle of a canvas, by day, as large as it can be: for a sheet of all."""
+    scale = 0.88 / max(look.width, look.height)
+    x, base = 0.5 - look.width * scale / 2, 0.5 + look.height * scale / 2
+    scene = Scene("day", "field", (Thing(kind, colour, 1, "center", "medium"),))
+    spot = Spot(0, ENTRIES[kind], look, x, base, scale)
+    _shadow(canvas, scene, spot)
+    _paint_spot(canvas, scene, spot)

@@ -19,7 +19,7 @@ ARTICLES = {"a": 1, "an": 1, "one": 1, "single": 1, "another": 1, "the": None, "
             "those": None, "some": None, "his": None, "her": None, "its": None, "their": None, "my": None,
             "your": None, "our": None, "each": None, "every": None, "any": None, "no": None}  # fmt: skip
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-PAIRS = ("a pair of", "a couple of", "pair of", "couple of", "a couple", "both", "two of")
+PAIRS = ("a pair of", "a couple of", "pair of", "couple of", "both", "two of")
 MANY = (
     *(f"{article}{word} of" for word in ("group", "herd", "flock", "bunch", "row", "number", "line", "crowd", "pack",
       "lot", "lots", "pile", "stack", "set", "series", "variety", "dozens", "hundreds", "plenty", "fleet", "team", "pride")
@@ -162,8 +162,8 @@ def _linking():
 
 
 def _replaced():
+    for word in (word for word, (_, how) in table.rows().items() if how == "none"):
+        yield from ((form, Entry("none")) for form in (word, table.plural(word)))
     for word, (nearest, how) in table.rows().items():
-        if how == "none":
-            yield from ((form, Entry("none")) for form in (word, table.plural(word)))
-        elif how == "near":
+        if how == "near":
             yield from _both_numbers(word, "near", nearest)

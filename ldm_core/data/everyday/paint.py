@@ -15,6 +15,13 @@ LIGHT: dict[str, tuple[float, float, float]] = {
     "day": (1.0, 1.0, 1.0), "dawn": (1.0, 0.95, 0.95), "sunset": (1.0, 0.86, 0.80),
     "night": (0.58, 0.60, 0.76), "storm": (0.78, 0.80, 0.84),
 }  # fmt: skip
+SKY: dict[str, list[tuple[float, Colour]]] = {  # from the top of the picture to the horizon
+    "day": [(0, (74, 156, 236)), (0.6, (150, 208, 248)), (1, (214, 238, 252))],
+    "dawn": [(0, (150, 172, 226)), (0.55, (236, 200, 216)), (1, (255, 230, 200))],
+    "sunset": [(0, (88, 52, 128)), (0.5, (216, 96, 100)), (1, (255, 184, 92))],
+    "night": [(0, (12, 16, 52)), (0.6, (30, 42, 96)), (1, (58, 72, 132))],
+    "storm": [(0, (62, 68, 82)), (0.6, (104, 112, 124)), (1, (150, 158, 166))],
+}
 _DARKER, _LIGHTER = 0.80, 0.30  # a "-" and a "+" of a slot's sign
 
 
@@ -58,5 +65,7 @@ def contrast(colour: Colour) -> Colour:
 
 
 def _shaded(colour: Colour) -> Colour:
-    """A darker colour, a little bluer as shadows are."""
+    """A darker colour, a little bluer as shadows are; yellow becomes golden, since darker yellow looks green."""
+    if colour[0] > 180 and colour[1] > 0.72 * colour[0] and colour[2] < 0.5 * colour[1]:
+        return colour[0] * 0.92, colour[1] * 0.78, colour[2] * 0.60
     return colour[0] * (_DARKER - 0.02), colour[1] * _DARKER, colour[2] * (_DARKER + 0.05)

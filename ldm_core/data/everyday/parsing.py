@@ -39,7 +39,7 @@ def _simplified(tokens: list[Token]) -> list[Token]:
         following = tokens[index + 1] if index + 1 < len(tokens) else None
         if token.role == "colour" and following is not None and following.text in _PARTICIPLES:
             continue
-        if token.role == "kind" and token.singular and following is not None and _modifies(token, following):
+        if token.role in ("kind", "near") and token.singular and following is not None and _modifies(token, following):
             continue
         if token.role == "colour" and kept and _joins_colours(kept):
             last = len(kept) - 1 if kept[-1].role == "colour" else len(kept) - 2
@@ -110,7 +110,7 @@ class Reader:
     def _read_unknown(self, index: int, token: Token) -> None:
         self.pending, self.stranger = None, True
 
-    _read_near = _read_none = _read_unknown
+    _read_near = _read_none = _read_unspoken = _read_unknown
 
     def _read_function(self, index: int, token: Token) -> None:
         if token.text not in _WITHIN_RELATIONS:  # "on its way to a house" is not on a house

@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
-_QUARTER = [((1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)) for t in (k / 7 for k in range(7))]  # of the unit circle
+from .outlines import Outlines
+
+_QUARTER = [((1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)) for t in (k / 12 for k in range(12))]  # of the unit circle
 _CIRCLE = np.array(_QUARTER + [(-y, x) for x, y in _QUARTER] + [(-x, -y) for x, y in _QUARTER]
                    + [(y, -x) for x, y in _QUARTER])  # fmt: skip
 
@@ -37,16 +40,20 @@ class Part:
 class Look:
     """One way to draw a kind: its size in units, its parts from back to front, and points where others attach.
 
-    Anchors: "hand" (holding), "seat" (of a rider or a sitter: where its own seat goes), "top" with "top_width" (what
-    stands on it). `front` parts are painted after what is attached (the near leg of a rider's horse, a bed's blanket).
+    Anchors: "hand" (where a person holds), "grip" (by what it is held), "seat" (where one sits, and what one sits
+    with), "top" with "top_width" (where something can stand on it, and how wide that is).
     """
 
     width: float
     height: float
     parts: tuple[Part, ...]
     anchors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    front: tuple[Part, ...] = ()
-    poses: tuple[str, ...] = ("standing",)  # "standing", "sitting", "holding", "flying": what layouts ask for
+    poses: tuple[str, ...] = ("standing",)  # for what a layout may ask: "standing", "sitting", "flying", ...
+
+    @cached_property
+    def outlines(self) -> Outlines:
+        """The outlines of all its parts, to be painted together."""
+        return Outlines.of([part.points for part in self.parts])
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,19 @@ def R(x0: float, y0: float, x1: float, y1: float, radius: float, paint: str, **h
     return Part(np.vstack([corner * radius + centre for corner, centre in zip(corners, centres)]), paint, **how)
 
 
+def arch(cx: float, cy: float, outer: float, inner: float, paint: str, **how: object) -> Part:
+    """The upper half of a ring around (cx, cy)."""
+    half = _CIRCLE[2 * len(_QUARTER) :]  # from the left over the top to the right, y being down
+    half = np.vstack([half, _CIRCLE[:1]])
+    return Part(np.vstack([half * outer, half[::-1] * inner]) + (cx, cy), paint, **how)
+
+
+def ring(cx: float, cy: float, outer: float, inner: float, paint: str, **how: object) -> Part:
+    """A ring around (cx, cy): one circle one way round, the other the other, joined by a cut."""
+    closed = np.vstack([_CIRCLE, _CIRCLE[:1]])
+    return Part(np.vstack([closed * outer, closed[::-1] * inner]) + (cx, cy), paint, **how)
+
+
 def P(points: str, paint: str, **how: object) -> Part:
     """A polygon: "x y x y ...", concave or not."""
     return Part(_points(points), paint, **how)
@@ -109,6 +129,11 @@ def mirrored(points: np.ndarray, width: float) -> np.ndarray:
 def moved(parts: tuple[Part, ...] | list[Part], dx: float, dy: float, scale: float = 1.0) -> list[Part]:
     """Parts elsewhere or at another scale, for entries built of smaller ones."""
     return [Part(part.points * scale + (dx, dy), part.paint, part.inside, part.alpha, part.flat) for part in parts]
+
+
+def curve(text: str) -> np.ndarray:
+    """The points (n, 2) of a smooth open line through "x y x y ..."."""
+    return _smooth(_points(text), closed=False)
 
 
 def _points(text: str) -> np.ndarray:

@@ -128,25 +128,34 @@ def has_own_plural(noun: str) -> bool:
 
 
 @cache
-def other_words() -> dict[str, str]:
-    """The words of other_words.txt and their class: function, adjective, adverb or verb."""
-    found: dict[str, str] = {}
+def other_words() -> dict[str, tuple[str, ...]]:
+    """The words of other_words.txt by class: function, unspoken (parts and abstractions), adjective, adverb, verb."""
+    found: dict[str, tuple[str, ...]] = {}
     section = ""
     for line in (_FOLDER / "other_words.txt").read_text(encoding="utf-8").splitlines():
         if line.startswith("["):
             section = line.strip("[]")
         elif not line.startswith("#"):
-            for word in line.split():
-                found.setdefault(word, "verb" if section == "irregular" else section)
+            found[section] = (*found.get(section, ()), *line.split())
     return found
 
 
+@cache
+def _classes() -> tuple[dict[str, str], frozenset[str]]:
+    """The first class of every listed word, and all verbs."""
+    classes: dict[str, str] = {}
+    for name, words in other_words().items():
+        for word in words:
+            classes.setdefault(word, name)
+    return classes, frozenset(other_words()["verb"])
+
+
 def word_class(word: str) -> str | None:
-    """function, adjective, adverb or verb, in whatever form the verb stands; None for every other word, a noun."""
-    known = other_words()
-    if word in known:
-        return known[word]
-    if any(known.get(base) == "verb" for base in _bases(word)):
+    """The class that other_words.txt gives a word, in whatever form a verb stands; None for every other word, a noun."""
+    classes, verbs = _classes()
+    if word in classes:
+        return classes[word]
+    if any(base in verbs for base in _bases(word)):
         return "verb"
     ends = next((kind for end, kind in _ENDINGS.items() if word.endswith(end) and len(word) > len(end) + 2), None)
     return None if word in _NOUNS_BY_ENDING else ends

@@ -16,7 +16,8 @@ _LONGEST = 6  # words in a compound
 class Token:
     """One word or compound of a text, text[start:end], lower case. See Entry for roles.
 
-    Words outside the lexicon have the role of their class: function, adjective, adverb, verb, or unknown (a noun).
+    Words outside the lexicon have the role of their class in other_words.txt (function, unspoken, adjective, adverb,
+    verb), or unknown: any other noun.
     """
 
     text: str
@@ -57,6 +58,7 @@ def _longest(words: list[re.Match], index: int, text: str) -> tuple[int, Entry]:
     return 1, Entry(table.word_class(word) or "unknown")
 
 
+_DOERS = ("this", "that", "one", "another", "each", "her")
 _BEFORE_NOUNS = ("article", "colour", "size", "count", "adjective")
 
 
@@ -66,6 +68,7 @@ def _in_context(tokens: list[Token], index: int) -> Token:
     if token.role != "verb" or index == 0 or token.text.endswith(("ing", "ed")):
         return token
     before = tokens[index - 1]
-    if before.role in _BEFORE_NOUNS and before.end + 1 == token.start:
+    acts = token.text.endswith("s") and (before.text in _DOERS or before.text.endswith("ing"))  # "this shows"
+    if before.role in _BEFORE_NOUNS and before.end + 1 == token.start and not acts:
         return Token(token.text, token.start, token.end, "unknown")
     return token

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..shapes import B, E, Kind, Look, P, Part, R, S
+from ..shapes import B, E, Kind, Look, P, Part, R, S, arch
 
 BENCH = Look(132, 72, (
     R(8, 4, 124, 13, 3, "c"), R(8, 17, 124, 26, 3, "c"), R(8, 30, 124, 38, 3, "c-"), R(16, 2, 23, 50, 2, "#4a4a52"), R(109, 2, 116, 50, 2, "#4a4a52"),
@@ -39,7 +39,7 @@ FLOOR_LAMP = Look(60, 150, (
 ))  # fmt: skip
 TABLE_LAMP = Look(72, 92, (
     B("26 88 22 74 26 62 33 52 33 40 39 40 39 52 46 62 50 74 46 88", "#c8a25c"), R(20, 85, 52, 92, 3, "#8a6a38"), P("22 3 50 3 70 46 2 46", "c"), P("22 3 32 3 22 46 2 46", "c+", inside=True), R(2, 41, 70, 46, 0, "c!", inside=True, flat=True),
-), poses=("standing", "small"))  # fmt: skip
+), poses=("standing", "on top"))  # fmt: skip
 STREET_LAMP = Look(64, 170, (
     R(20, 156, 44, 170, 3, "#3e424c"), R(28.4, 48, 35.6, 160, 1, "#4a4f5a"), R(24, 92, 40, 98, 2, "#3e424c"), P("14 18 50 18 44 50 20 50", "#fff0b0"), P("14 18 26 18 28 50 20 50", "#ffffff", inside=True, alpha=0.6),
     P("32 -1 46 10 56 20 8 20 18 10", "c"), P("32 -1 18 10 8 20 22 20", "c+", inside=True), R(17, 48, 47, 54, 1, "c-"), E(32, 2, 3.4, 3.4, "c"),
@@ -47,11 +47,18 @@ STREET_LAMP = Look(64, 170, (
 
 
 def _canopy(x: float, y: float, rx: float, ry: float) -> list[Part]:
-    """An open umbrella's cloth above (x, y): five scallops, light and dark by turns."""
+    """An open umbrella's cloth above (x, y): a dome with five scallops, light and dark by turns."""
     edge = [x - rx + rx * 0.4 * k for k in range(6)]
-    low = " ".join(f"{(a + b) / 2} {y - ry * 0.13} {b} {y}" for a, b in zip(edge[::-1], edge[::-1][1:]))
-    dome = " ".join(f"{x + rx * c} {y - ry * s}" for c, s in ((-1, 0), (-0.92, 0.39), (-0.71, 0.71), (-0.38, 0.92), (0, 1), (0.38, 0.92), (0.71, 0.71), (0.92, 0.39), (1, 0)))
-    return [P(f"{dome} {low}", "c"), P(f"{edge[0]} {y} {x - rx * 0.5} {y - ry * 0.8} {x} {y - ry} {edge[1]} {y}", "c+", inside=True), P(f"{edge[2]} {y} {x} {y - ry} {edge[3]} {y}", "c+", inside=True), P(f"{edge[4]} {y} {x} {y - ry} {x + rx * 0.6} {y - ry * 0.75} {edge[5]} {y}", "c--", inside=True)]
+    low = "".join(f" {(a + b) / 2} {y - ry * 0.13} {b} {y}" for a, b in zip(edge[::-1], edge[::-1][1:]))
+    dome = " ".join(f"{x + (px - x) * rx} {y + (py - y) * ry}" for px, py in arch(x, y, 1.0, 0.9, "c").points[:25])
+    folds = [(edge[0], edge[1], "c+"), (edge[2], edge[3], "c+"), (edge[4], edge[5], "c--")]
+    return [P(dome + low, "c"), *(_fold(x, y, ry, a, b, paint) for a, b, paint in folds)]
+
+
+def _fold(x: float, y: float, ry: float, left: float, right: float, paint: str) -> Part:
+    """One panel of the cloth, from the tip to between two points of the edge."""
+    out = (left + right) / 2 - x
+    return B(f"{x} {y - ry} {x + 0.75 * (left - x) + 0.1 * out} {y - ry * 0.62} {left} {y} {(left + right) / 2} {y - ry * 0.1} {right} {y} {x + 0.75 * (right - x) + 0.1 * out} {y - ry * 0.62}", paint, inside=True)
 
 
 UMBRELLA = Look(104, 100, (
@@ -98,16 +105,9 @@ MOON = Look(100, 100, (E(50, 50, 46, 46, "#f6f0d4"), E(36, 38, 10, 9, "#ddd6b8",
 CRESCENT = Look(84, 100, (B("54 3 22 10 4 36 6 66 26 92 56 98 78 86 56 82 40 66 36 46 42 24", "#f6f0d4"),), poses=("flying",))
 
 
-def _rainbow() -> tuple[Part, ...]:
-    """Six bands, each the ring between two half ellipses."""
-    quarter = ((1, 0), (0.966, 0.259), (0.866, 0.5), (0.707, 0.707), (0.5, 0.866), (0.259, 0.966), (0, 1))
-    half = [*quarter, *((-c, s) for c, s in quarter[-2::-1])]
-    bands = []
-    for k, paint in enumerate(("#e8444c", "#f6943a", "#fadc4a", "#52b85a", "#4a86e0", "#9458c8")):
-        radii = (100 - 7 * k, 100 - 7 * (k + 1) - 0.6)
-        outer, inner = (" ".join(f"{100 + r * c} {100 - r * s}" for c, s in way) for r, way in zip(radii, (half, half[::-1])))
-        bands.append(P(f"{outer} {inner}", paint, flat=True, alpha=0.88))
-    return tuple(bands)
+_BANDS = ("#e8444c", "#f6943a", "#fadc4a", "#52b85a", "#4a86e0", "#9458c8")
+RAINBOW = Look(200, 100, tuple(arch(100, 100, 100 - 7 * k, 92.6 - 7 * k, paint, flat=True, alpha=0.9) for k, paint in enumerate(_BANDS)),
+    poses=("flying",))  # fmt: skip
 
 
 KINDS = (
@@ -123,5 +123,5 @@ KINDS = (
     Kind("cake", 0.55, (CAKE, CAKE_SLICE), slots=({"candle": "#5aa0e0"}, {"candle": "#f07a9a"}, {"candle": "#f4f0e6"})),
     Kind("sun", 1.0, (SUN, PLAIN_SUN), shadow=0.0),
     Kind("moon", 1.0, (MOON, CRESCENT), shadow=0.0),
-    Kind("rainbow", 1.5, (Look(200, 100, _rainbow(), poses=("flying",)),), shadow=0.0),
+    Kind("rainbow", 1.5, (RAINBOW,), shadow=0.0),
 )

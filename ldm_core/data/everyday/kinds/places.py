@@ -116,12 +116,19 @@ _STEMS = ((24, 34), (52, 20), (80, 32), (38, 56), (68, 58))
 FLOWERS = Look(104, 92, (
     *(S(f"{x} {y} {x * 0.6 + 21} 72 {x * 0.35 + 34} 92", 3.6, "#3c8a3e") for x, y in _STEMS),
     B("40 90 22 82 8 66 24 66 40 78", "#4ea04a"), B("64 90 82 82 96 66 80 66 64 78", "#3c8a3e"), *(part for x, y in _STEMS for part in _bloom(x, y, 14)),
-), {"grip": (52, 84)})  # fmt: skip
+), {"grip": (34, 82)})  # fmt: skip
 TULIPS = Look(104, 92, (
     *(S(f"{x} {y} {x * 0.8 + 10} 70 {x * 0.7 + 15} 91", 3.6, "#3c8a3e") for x, y in ((18, 30), (38, 18), (60, 26), (84, 22))),
     *(B(f"{x} 91 {x - 10} 72 {x - 9} 56 {x - 1} 72", "#4ea04a") for x in (30, 58)), *(B(f"{x} 91 {x + 10} 72 {x + 9} 54 {x + 1} 72", "#3c8a3e") for x in (46, 76)),
     *(part for x, y in ((18, 28), (38, 16), (60, 26), (84, 20)) for part in _tulip(x, y, 11.5)),
-), {"grip": (52, 84)})  # fmt: skip
+), {"grip": (34, 82)})  # fmt: skip
+
+VASE = Look(76, 96, (
+    *(S(f"{x} {y} {x * 0.5 + 19} 52 38 62", 3.4, "#3c8a3e") for x, y in ((15, 20), (38, 14), (61, 20), (27, 34), (50, 34))),
+    B("30 60 16 52 10 40 24 44 36 58", "#4ea04a"), B("46 60 60 52 66 40 52 44 40 58", "#3c8a3e"),
+    B("26 56 50 56 47 64 56 76 54 90 48 96 28 96 22 90 20 76 29 64", "#dfe6ee"), B("40 56 50 56 47 64 56 76 54 90 48 96 40 96", "#b9c4d4", inside=True),
+    *(part for x, y in ((15, 20), (61, 20), (27, 34), (50, 34), (38, 14)) for part in _bloom(x, y, 11.4)),
+), poses=("on top",))  # fmt: skip
 
 ROOFS = tuple({"roof": roof} for roof in ("#9c4a38", "#7c4436", "#5c5666", "#84503a"))
 KINDS = (
@@ -130,5 +137,5 @@ KINDS = (
     Kind("pine", 3.0, (PINE, TALL_PINE), shadow=0.7, slots=({"leaf": "#2c7a4a"}, {"leaf": "#266c50"})),
     Kind("palm", 3.0, (Look(112, 132, _palm(8, 132)), Look(112, 126, _palm(-10, 126))), shadow=0.4, slots=({"leaf": "#3e9c48"}, {"leaf": "#4ea850"})),
     Kind("oak", 3.0, (OAK, ROUND_OAK), shadow=0.6, slots=({"leaf": "#5c9e3c"}, {"leaf": "#4c9040"}, {"leaf": "#6ca83e"})),
-    Kind("flowers", 0.75, (FLOWERS, TULIPS), shadow=0.5, slots=({"heart": "#f6c840"},)),
+    Kind("flowers", 0.75, (FLOWERS, TULIPS, VASE), shadow=0.5, slots=({"heart": "#f6c840"},)),
 )

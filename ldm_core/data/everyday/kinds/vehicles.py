@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..shapes import B, E, Kind, Look, P, Part, R, S
+from ..shapes import B, E, Kind, Look, P, Part, R, S, ring
 
 GLASS, TYRE, RIM, LAMP = "#bfe0f2", "#33323a", "#c9ccd4", "#ffe9a0"
 
@@ -47,18 +47,8 @@ PICKUP = Look(140, 62, (
 
 
 def _spoked(x: float, y: float) -> list[Part]:
-    rim = E(x, y, 24, 24, TYRE)
-    return [Part(_ring(rim, x, y, 0.80), TYRE), S(f"{x - 19} {y} {x + 19} {y}", 1.6, "#8f949e", flat=True), S(f"{x} {y - 19} {x} {y + 19}", 1.6, "#8f949e", flat=True),
+    return [ring(x, y, 24, 19, TYRE), S(f"{x - 19} {y} {x + 19} {y}", 1.6, "#8f949e", flat=True), S(f"{x} {y - 19} {x} {y + 19}", 1.6, "#8f949e", flat=True),
             S(f"{x - 13.5} {y - 13.5} {x + 13.5} {y + 13.5}", 1.6, "#8f949e", flat=True), S(f"{x + 13.5} {y - 13.5} {x - 13.5} {y + 13.5}", 1.6, "#8f949e", flat=True), E(x, y, 3.6, 3.6, "#5a5e68")]  # fmt: skip
-
-
-def _ring(outer: Part, x: float, y: float, inner: float):
-    """The outline of a ring: the outer circle one way round, the inner one the other, joined by a cut."""
-    import numpy as np
-
-    circle = outer.points
-    hole = (circle[::-1] - (x, y)) * inner + (x, y)
-    return np.vstack([circle, circle[:1], hole[-1:], hole])
 
 
 BICYCLE = Look(132, 86, (

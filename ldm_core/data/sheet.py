@@ -1,0 +1,97 @@
+"""Sheets of the everyday world to look at: every kind in every look, and random scenes with their captions.
+
+    python -m ldm_core.data.sheet --out sheets
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from .everyday import COLOURS, KINDS, Scene, draw, random_scene
+from .everyday.canvas import Canvas
+from .everyday.drawing import draw_look
+from .everyday.kinds import ENTRIES
+
+LABEL = 14  # pixels of a line of text
+INK, PAPER = (40, 40, 48), (250, 249, 246)
+
+
+def kinds_sheet(size: int = 192, columns: int = 8) -> Image.Image:
+    """Every kind in every look, labelled, each look in another of the ten colours."""
+    cells = []
+    for kind in KINDS:
+        for number, look in enumerate(ENTRIES[kind].looks):
+            colour = COLOURS[(len(cells) * 3 + number) % len(COLOURS)]
+            canvas = Canvas(size)
+            canvas.rows([(0, (214, 234, 248)), (0.75, (240, 246, 250)), (0.76, (214, 222, 200)), (1, (196, 208, 180))])
+            draw_look(canvas, kind, look, colour)
+            cells.append((canvas.to_uint8(), f"{kind} {number + 1} ({', '.join(look.poses)}) {colour}"))
+    return _tiled(cells, columns)
+
+
+def scenes_sheet(seed: int = 0, size: int = 256, count: int = 64, columns: int = 8) -> Image.Image:
+    """Random scenes of the seeds from `seed` on, each with a caption below."""
+    scenes = [random_scene(number) for number in range(seed, seed + count)]
+    return _tiled([(draw(scene, size), _words(scene, seed + k)) for k, scene in enumerate(scenes)], columns)
+
+
+def _words(scene: Scene, seed: int) -> str:
+    from .everyday.captions import caption
+
+    return caption(scene, seed)
+
+
+def _tiled(cells: list[tuple[np.ndarray, str]], columns: int) -> Image.Image:
+    size = cells[0][0].shape[0]
+    lines, rows = 3, -(-len(cells) // columns)
+    step = size + lines * LABEL + 6
+    sheet = Image.new("RGB", (columns * (size + 4), rows * step), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for k, (picture, text) in enumerate(cells):
+        x, y = k % columns * (size + 4), k // columns * step
+        sheet.paste(Image.fromarray(picture), (x, y))
+        for number, line in enumerate(_broken(text, size // 6)[:lines]):
+            pen.text((x + 2, y + size + 2 + number * LABEL), line, fill=INK)
+    return sheet
+
+
+def _broken(text: str, width: int) -> list[str]:
+    """Text in lines of at most so many letters."""
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return lines
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ldm_core.data.sheet", description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("sheets"), metavar="FOLDER", help="default: %(default)s")
+    parser.add_argument("--size", type=int, default=256, metavar="PIXELS", help="of a scene, 64 to 512; default: 256")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the first scene, >= 0; default: 0")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = _parser().parse_args(arguments)
+    if not 64 <= options.size <= 512:
+        sys.exit(f"--size must be from 64 to 512 pixels, got {options.size}")
+    if options.seed < 0:
+        sys.exit(f"--seed must be >= 0, got {options.seed}")
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"--out {options.out} cannot be made a folder: {error.strerror}")
+    for name, sheet in (("kinds", kinds_sheet()), ("scenes", scenes_sheet(options.seed, options.size))):
+        sheet.save(options.out / f"{name}.png")
+        print(options.out / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()
