@@ -60,7 +60,7 @@ class TextEncoderConfig:
     tokens: int = 64  # longest prompt, start and end included
     pool: int = 64  # pictures, of which none is looked at
     steps: int = 4_000  # of 128 captions each
-    learning_rate: float = 1e-3  # peak; linear warm-up, then a cosine to zero
+    learning_rate: float = 2e-3  # peak; linear warm-up, then a cosine to zero
     weight_decay: float = 0.01
     optimizer: str = "muon"  # adamw | muon
     ema_decay: float = 0.998

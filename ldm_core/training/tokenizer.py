@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
@@ -23,6 +24,16 @@ def build_tokenizer(words: list[str], max_length: int) -> CLIPTokenizer:
     tokens = [*alphabet, *(letter + SUFFIX for letter in alphabet), *(a + b for a, b in merges), START, END]
     vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
     return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=max_length)
+
+
+def tokenizer_for(words: list[str], max_length: int, init: Path | None) -> CLIPTokenizer:
+    """The tokenizer of the model that a run goes on from, whose text encoder knows no other; else one for the words.
+
+    Words that have come up since are then spelled.
+    """
+    if init is not None and (init / "tokenizer").exists():
+        return CLIPTokenizer.from_pretrained(init / "tokenizer")
+    return build_tokenizer(words, max_length)
 
 
 def _merges(learner: Tokenizer) -> list[tuple[str, str]]:

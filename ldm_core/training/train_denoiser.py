@@ -30,7 +30,7 @@ from .corpus import Corpus, load_corpus
 from .folder import MODEL_INDEX as MODEL_INDEX
 from .folder import save_model, save_sheet
 from .reading import learn_to_read
-from .tokenizer import SUFFIX, build_tokenizer
+from .tokenizer import SUFFIX, tokenizer_for
 from .train_autoencoder import mean_of, to_model_range
 from .trainer import Trainer, averaged
 
@@ -80,7 +80,7 @@ def train(
     torch.manual_seed(config.seed)
     vae = load_autoencoder(autoencoder).vae
     corpus = load_corpus(config.data, config.pool, config.image_size, data_folder)
-    tokenizer = build_tokenizer(corpus.words, config.text_tokens)
+    tokenizer = tokenizer_for(corpus.words, config.text_tokens, init)
     scheduler = noise_schedule(config)
     size = config.image_size // 2 ** (len(vae.config.block_out_channels) - 1)
     module = build(config, vae.config.latent_channels, tokenizer, size)

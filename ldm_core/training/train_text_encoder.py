@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections import defaultdict
+import itertools
 from pathlib import Path
 
 import torch
@@ -24,7 +24,7 @@ from .command import add_run_options, run_command
 from .config import TEXT_ENCODERS, TextEncoderConfig
 from .corpus import Corpus, load_corpus
 from .folder import save_text_encoder
-from .tokenizer import build_tokenizer
+from .tokenizer import tokenizer_for
 from .trainer import Trainer, averaged
 
 
@@ -45,7 +45,7 @@ def train(config: TextEncoderConfig, folder: Path, device: str, data_folder: Pat
     """Train to the end (True) or to Ctrl-C (False). `init` is the folder of an earlier run's encoder, to go on from."""
     torch.manual_seed(config.seed)
     corpus = load_corpus(config.data, config.pool, 16, data_folder)
-    tokenizer = build_tokenizer(corpus.words, config.tokens)
+    tokenizer = tokenizer_for(corpus.words, config.tokens, init)
     module = nn.ModuleDict(
         {"text_encoder": build(config, tokenizer), "head": nn.Linear(config.width, len(corpus.facts))}
     )
@@ -53,6 +53,7 @@ def train(config: TextEncoderConfig, folder: Path, device: str, data_folder: Pat
     if init is not None:
         go_on_from(module, init)
     trainer = Trainer(module, config, folder, config.steps // 20, device, minutes)
+    texts = to_be_judged(corpus, *((1_024, 256) if config.steps >= 100 else (16, 1)))
 
     def loss_of(step: int) -> Tensor:
         captions, stated = reading.captions_of(corpus, step)
@@ -61,7 +62,7 @@ def train(config: TextEncoderConfig, folder: Path, device: str, data_folder: Pat
 
     def sample(path: Path) -> None:
         """In place of a picture: what is read so far."""
-        write_report(report(module, tokenizer, corpus, device), folder / "reading.csv")
+        write_report(report(module, tokenizer, corpus, texts, device), folder / "reading.csv")
 
     finished = trainer.run(loss_of, sample)
     if finished:
@@ -98,31 +99,39 @@ def read(module: nn.ModuleDict, tokenizer: CLIPTokenizer, captions: list[str], d
     return torch.cat(states)[torch.tensor(order).argsort()]
 
 
+def to_be_judged(corpus: Corpus, count: int = 1_024, withheld: int = 256) -> tuple[list[str], list[str]]:
+    """Captions to judge the reading on: any, and further ones that tell of what no picture shows, which are rare."""
+    further = (corpus.judged(index) for index in range(count, count + 200 * withheld))
+    rare = itertools.islice((text for text in further if corpus.is_withheld(text)), withheld)
+    return [corpus.judged(index) for index in range(count)], list(rare)
+
+
 @torch.inference_mode()
 def report(
-    module: nn.ModuleDict, tokenizer: CLIPTokenizer, corpus: Corpus, device: str, count: int = 2_048
+    module: nn.ModuleDict, tokenizer: CLIPTokenizer, corpus: Corpus, texts: tuple[list[str], list[str]], device: str
 ) -> dict[str, tuple[int, float]]:
-    """How many were judged, and the share that was right: captions with every fact right, all of them and those that
-    tell of what no picture shows; then each sort of fact, of those that were stated or read."""
-    tallies: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    """How many were judged, and the share that was right: captions with every fact right, any and those that tell of
+    what no picture shows; then, of any caption, each sort of fact, of those that were stated or read."""
+    rows: dict[str, tuple[int, float]] = {}
+    for name, captions in zip(("captions", "captions of what no picture shows"), texts):
+        parts = [captions[start : start + reading.BATCH] for start in range(0, len(captions), reading.BATCH)]
+        logits = torch.cat([module["head"](read(module, tokenizer, part, device)) for part in parts])
+        found, stated = logits.cpu() > 0, reading.facts_stated(corpus, captions).bool()
+        rows[name] = (len(captions), float((found == stated).all(1).float().mean()))
+        if name == "captions":
+            by_sort = {f"facts: {sort}": tally for sort, tally in shares_by_sort(corpus, stated, found).items()}
+    return rows | by_sort
 
-    def tally(name: str, asked: Tensor, right: Tensor) -> None:
-        tallies[name][0] += int(asked.sum())
-        tallies[name][1] += int((asked & right).sum())
 
-    sort_of = [corpus.sort_of(fact) for fact in corpus.facts]
-    for start in range(0, count, reading.BATCH):
-        captions = [corpus.judged(index) for index in range(start, start + reading.BATCH)]
-        stated = reading.facts_stated(corpus, captions).bool()
-        found = (module["head"](read(module, tokenizer, captions, device)) > 0).cpu()
-        whole = (found == stated).all(1)
-        tally("captions", torch.ones_like(whole), whole)
-        tally("captions of what no picture shows", torch.tensor([corpus.is_withheld(text) for text in captions]), whole)
-        for sort in dict.fromkeys(sort_of):
-            columns = [column for column, name in enumerate(sort_of) if name == sort]
-            told, said = stated[:, columns], found[:, columns]
-            tally(f"facts: {sort}", told | said, told & said)
-    return {name: (asked, right / max(1, asked)) for name, (asked, right) in tallies.items()}
+def shares_by_sort(corpus: Corpus, stated: Tensor, found: Tensor) -> dict[str, tuple[int, float]]:
+    """Of facts (B, F) of each sort: how many were stated or read, and the share that was both."""
+    sorts = [corpus.sort_of(fact) for fact in corpus.facts]
+    shares = {}
+    for sort in dict.fromkeys(sorts):
+        columns = [column for column, name in enumerate(sorts) if name == sort]
+        either = (stated[:, columns] | found[:, columns]).sum().item()
+        shares[sort] = (either, (stated[:, columns] & found[:, columns]).sum().item() / max(1, either))
+    return shares
 
 
 def write_report(rows: dict[str, tuple[int, float]], path: Path) -> None:
