@@ -16,6 +16,7 @@ from ldm_core.training import (
     attention,
     compare,
     everyday,
+    lesson,
     losses,
     train_autoencoder,
     train_denoiser,
@@ -167,7 +168,7 @@ def test_captions_lose_colours_and_are_taken_apart():
 
 def test_each_token_gets_the_mask_of_what_it_names_where_the_picture_has_it():
     dog = np.eye(4, dtype=np.float32)
-    masks, counted = train_denoiser.masks_of_tokens(
+    masks, counted = lesson.masks_of_tokens(
         torch.tensor([[9, 5, 6], [9, 5, 6]]), [{"dog": dog}, {}], {5: "dog", 6: "cat"}
     )
     assert counted.tolist() == [[0, 1, 0], [0, 0, 0]]
