@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
 
@@ -22,6 +22,7 @@ from ..data.everyday.vocabulary import known_words
 from . import wording
 
 MASK_SIZE = 16  # cells along a side, as many as the latents have
+AHEAD = 512  # pictures drawn before the first of them is used
 APART = 0.05  # share of the captions read in which one thing's colour or noun is left out
 
 
@@ -39,13 +40,19 @@ class Drawings(Sequence):
             return [world.draw(scene, self.size) for scene in self.scenes[index]]
         return world.draw(self.scenes[index], self.size)
 
-    def all(self) -> np.ndarray:
-        """Every picture at once (N, size, size, 3), by all processors."""
-        images = np.empty((len(self), self.size, self.size, 3), dtype=np.uint8)
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Picture after picture, drawn by all processors, no more of them ahead than memory bears."""
         with ProcessPoolExecutor(os.cpu_count()) as pool:
-            drawn = pool.map(partial(world.draw, size=self.size), self.scenes, chunksize=16)
-            for index, image in enumerate(tqdm(drawn, "drawing", len(self), unit="scene", mininterval=2)):
-                images[index] = image
+            for start in range(0, len(self), AHEAD):
+                yield from pool.map(
+                    partial(world.draw, size=self.size), self.scenes[start : start + AHEAD], chunksize=16
+                )
+
+    def all(self) -> np.ndarray:
+        """Every picture at once (N, size, size, 3)."""
+        images = np.empty((len(self), self.size, self.size, 3), dtype=np.uint8)
+        for index, image in enumerate(tqdm(self, "drawing", len(self), unit="scene", mininterval=2)):
+            images[index] = image
         return images
 
 

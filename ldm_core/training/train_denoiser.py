@@ -9,6 +9,7 @@ with each sample sheet: `ldm_core.load("OUT/model")` and diffusers' StableDiffus
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -141,10 +142,9 @@ def cached_latents(vae: nn.Module, images: Sequence[np.ndarray], path: Path, dev
     """Scaled posterior means of all training images, float16 (N, C, h, w); kept at `path` for a resumed run."""
     if path.exists() and len(known := np.load(path, mmap_mode="r")) == len(images):
         return known
-    vae = vae.to(device)
-    latents = []
-    for start in tqdm(range(0, len(images), 32), desc="encoding", unit="batch", mininterval=2):
-        batch = to_model_range(np.stack(images[start : start + 32])).to(device)
+    vae, latents, pictures = vae.to(device), [], iter(images)
+    for _ in tqdm(range(0, len(images), 32), desc="encoding", unit="batch", mininterval=2):
+        batch = to_model_range(np.stack(list(itertools.islice(pictures, 32)))).to(device)
         with torch.autocast(device, torch.bfloat16):
             mean = mean_of(vae, batch)
         latents.append((mean.float() * vae.config.scaling_factor).half().cpu().numpy())
