@@ -6,9 +6,10 @@ import random
 import re
 
 from . import phrases, table
-from .lexicon import RELATIONS, SIZES
+from .lexicon import RELATIONS
+from .naming import name_thing, pick, with_article
 from .omissions import SKILLS, leave_out
-from .world import COUNTED_ONCE, FURNITURE, PEOPLE, Scene, Thing
+from .world import FURNITURE, PEOPLE, Scene, Thing
 
 
 def caption(scene: Scene, seed: int, dropout: float = 0.0, without: tuple[str, ...] = ()) -> str:
@@ -41,34 +42,44 @@ class _Speaker:
 
     def sentence(self, scene: Scene) -> str:
         if scene == Scene(layout=scene.layout):
-            raise ValueError(
-                "the scene must say something, got one in which everything is None: give it a thing or a ground"
-            )
+            raise ValueError("the scene must say something, got one in which all is None: give it a thing or a ground")
         # "A man in red and white flowers" would be misread: a colour alone is said where nothing else follows.
         self.single = len(scene.things) == 1 + any(thing.relation for thing in scene.things)
         units = self._units(scene)
-        listed = self._listed(units, scene)
-        room = scene.ground == "room"
-        rng = self.frame
-        sky = _pick(rng, phrases.SKY_PHRASES[scene.sky]) if scene.sky else ""
-        open_sky = rng.random() < 0.3 and not room and scene.sky
-        sky = _pick(rng, phrases.OPEN_SKY_PHRASES[str(scene.sky)]) if open_sky else sky
-        ground = _ground_phrase(rng, scene.ground) if scene.ground else ""
-        said = self._framed(rng, scene, listed, sky, ground)
-        return re.sub(r"\s+", " ", re.sub(r"\s+,", ",", said)).strip(" ,")
+        sky, said = self._sky(scene)
+        listed = self._listed(units, scene, said)
+        ground = _ground_phrase(self.frame, scene.ground) if scene.ground else ""
+        sentence = self._framed(scene, listed, sky, ground, said)
+        return re.sub(r"\s+", " ", re.sub(r"\s+,", ",", sentence)).strip(" ,")
 
-    def _framed(self, rng: random.Random, scene: Scene, listed: str, sky: str, ground: str) -> str:
+    def _sky(self, scene: Scene) -> tuple[str, str]:
+        """The phrase for the hour, and the part of the scenery that it says as well: "on a starry night", stars."""
+        rng, sky = self.frame, scene.sky or "day"
+        usual, open_sky = pick(rng, phrases.SKY_PHRASES[sky]), pick(rng, phrases.OPEN_SKY_PHRASES[sky])
+        starry, cloudy = pick(rng, phrases.STARRY_NIGHTS), pick(rng, phrases.CLOUDY_DAYS)
+        form = rng.random()
+        if scene.sky is None:
+            return "", ""
+        if form < 0.4 and sky == "night" and scene.stars:
+            return starry, "stars"
+        if form < 0.4 and sky == "day" and scene.clouds:
+            return cloudy, "clouds"
+        return (open_sky if form > 0.7 and scene.ground != "room" else usual), ""
+
+    def _framed(self, scene: Scene, listed: str, sky: str, ground: str, said: str) -> str:
         """The list of things, led in or followed by ground and sky."""
-        form, opening, comma = rng.random(), _pick(rng, phrases.OPENINGS), _pick(rng, ("", "", ","))
-        sky_noun = _pick(rng, phrases.SKY_NOUNS[scene.sky]) if scene.sky else ""
-        ground_noun = _pick(rng, phrases.GROUND_NOUNS[scene.ground]) if scene.ground else ""
-        if self.bare or not listed:
-            opening = ""
+        rng = self.frame
+        form, opening, comma = rng.random(), pick(rng, phrases.OPENINGS), pick(rng, ("", "", ","))
+        sky_noun = pick(rng, phrases.SKY_NOUNS[scene.sky]) if scene.sky else ""
+        ground_noun = pick(rng, phrases.GROUND_NOUNS[scene.ground]) if scene.ground else ""
+        opening = self._fitting(opening, listed)
         if not listed:
-            return f"{ground_noun} {sky}" if scene.ground else sky_noun
+            return f"{ground_noun} {sky}" if scene.ground or said else sky_noun
         if form < 0.08 and sky:
             return f"{sky}, {listed} {ground}"
-        if form < 0.16 and sky and scene.ground != "room":
+        if _begins_with_place(listed):
+            return f"{listed}{comma if sky or ground else ''} {ground} {sky}"
+        if form < 0.16 and sky and scene.ground != "room" and not said:
             return f"{sky_noun} over {listed} {ground}"
         if form < 0.26 and ground:
             return f"{ground_noun} with {listed} {sky}"
@@ -78,23 +89,24 @@ class _Speaker:
             return f"{opening}{listed}, {sky} {ground}"
         return f"{opening}{listed}{comma if sky or ground else ''} {ground} {sky}"
 
-    def _listed(self, units: list[str], scene: Scene) -> str:
-        """The units and the scenery as one list: "a, b and c"."""
+    def _fitting(self, opening: str, listed: str) -> str:
+        """There is a dog; there are two dogs; no opening for a caption in telegraph style."""
+        if self.bare or opening != "there is ":
+            return "" if self.bare else opening
+        several = listed.startswith(("two ", "three ", "several ", "some ", "many "))
+        return "there are " if several else opening if re.match("(a|an|one|the) ", listed) else ""
+
+    def _listed(self, units: list[str], scene: Scene, said: str) -> str:
+        """The units, and the scenery but what is said already, as one list: "a, b and c"."""
         rng = self.frame
         ranks = [rng.random() for _ in units]
         in_order = rng.random() < 0.5  # as given: by importance; else in any order
         parts = units if in_order else [unit for _, unit in sorted(zip(ranks, units))]
-        for name, choices in (
-            ("mountains", phrases.MOUNTAIN_PHRASES),
-            ("clouds", phrases.CLOUD_PHRASES),
-            ("stars", phrases.STAR_PHRASES),
-        ):
-            chosen = _pick(rng, choices)
-            parts = [*parts, chosen] if getattr(scene, name) else parts
-        joint = _pick(rng, (" and ", " and ", " and ", ", ", " with "))
-        if len(parts) < 2:
-            return "".join(parts)
-        if len(parts) == 2:
+        for name, choices in phrases.SCENERY_PHRASES.items():
+            chosen = pick(rng, choices)
+            parts = [*parts, chosen] if getattr(scene, name) and name != said else parts
+        joint = pick(rng, (" and ", " and ", " and ", ", ", " with "))
+        if len(parts) < 3:
             return joint.join(parts)
         return ", ".join(parts[:-1]) + f" and {parts[-1]}"
 
@@ -120,8 +132,8 @@ class _Speaker:
         return units
 
     def _alone(self, rng: random.Random, thing: Thing, index: int) -> str:
-        noun = self._noun_phrase(rng, thing)
-        posture = _pick(rng, phrases.POSTURES.get(thing.kind, ("",)))
+        noun = name_thing(rng, thing, self.bare, self.single)
+        posture = pick(rng, phrases.POSTURES.get(thing.kind, ("",)))
         posture = posture if rng.random() < 0.15 and not self.bare else ""
         return _placed(rng, f"{noun} {posture}", thing.place)
 
@@ -129,10 +141,10 @@ class _Speaker:
         """A man riding a horse; a house behind a car; a table with a cup on it."""
         thing, other_index = scene.things[index], int(scene.things[index].other or 0)
         other, relation = scene.things[other_index], str(scene.things[index].relation)
-        first = self._noun_phrase(rng, thing)
-        second = self._noun_phrase(random.Random(self.seed * 16 + other_index), other)
+        first = name_thing(rng, thing, self.bare, self.single)
+        second = name_thing(random.Random(self.seed * 16 + other_index), other, self.bare, self.single)
         phrase = _relation_phrase(rng, thing, relation, other)
-        form, inverse = rng.random(), _pick(rng, phrases.INVERSE_PHRASES.get(relation, ("",)))
+        form, inverse = rng.random(), pick(rng, phrases.INVERSE_PHRASES.get(relation, ("",)))
         if inverse and form < 0.2:
             said = f"{second} {inverse} {first}"
         elif (
@@ -152,96 +164,24 @@ class _Speaker:
         other = scene.things[int(thing.other or 0)]
         noun = phrases.NOUNS[other.kind][0]
         noun = table.plural(noun) if other.count != 1 else noun
-        return _placed(rng, f"{self._noun_phrase(rng, thing)} {thing.relation} the same {noun}", thing.place)
-
-    def _noun_phrase(self, rng: random.Random, thing: Thing) -> str:
-        """Number, size, colour and noun, the clothes of a person after it."""
-        draws = [rng.random() for _ in range(4)]  # always as many, whatever is said
-        noun, size, colour = self._noun(rng, thing.kind), _size_word(rng, thing), _colour_word(rng, thing)
-        adjective = _pick(rng, phrases.ADJECTIVES.get(thing.kind, ("",))) if draws[0] < 0.1 else ""
-        look = _pick(rng, phrases.NATURAL_LOOKS.get(thing.kind, ("",)))
-        look = look if draws[1] < 0.25 and thing.colour is None else ""
-        garment, part = _garment(rng, thing, self.single), phrases.PARTS.get(thing.kind)
-        several = thing.count != 1 if thing.kind not in COUNTED_ONCE else thing.kind == "flowers"
-        after = ""
-        if thing.kind in PEOPLE:
-            after, colour = (garment if thing.colour else ""), ""
-        elif part and thing.colour and draws[2] < 0.12:
-            plain = f"{thing.colour} {table.plural(part)}" if several or part == "wall" else f"a {thing.colour} {part}"
-            after, colour = f"with {plain}", ""
-        noun = table.plural(noun) if several else noun
-        words = " ".join(f"{size} {adjective} {look} {colour} {noun} {after}".split())
-        return self._counted(rng, thing, several, words)
-
-    def _noun(self, rng: random.Random, kind: str) -> str:
-        rare, noun = rng.random(), _pick(rng, phrases.NOUNS[kind])
-        synonym = _pick(rng, _singular_synonyms(kind))
-        return synonym if rare < 0.06 and synonym else noun
-
-    def _counted(self, rng: random.Random, thing: Thing, several: bool, words: str) -> str:
-        article, number, vague = (
-            rng.random(),
-            _pick(rng, phrases.COUNT_WORDS.get(thing.count or 0, ("",))),
-            rng.random(),
+        return _placed(
+            rng, f"{name_thing(rng, thing, self.bare, self.single)} {thing.relation} the same {noun}", thing.place
         )
-        if thing.kind in ("sun", "moon") and not self.bare and article < 0.6:
-            return f"the {words}"
-        if not several:
-            if self.bare and not _alike(thing.kind):
-                return words
-            words = f"one {words}" if article > 0.96 and thing.kind not in COUNTED_ONCE else f"a {words}"
-            return re.sub(r"^a (?=[aeio]|um)", "an ", words)
-        if thing.kind in COUNTED_ONCE:
-            return f"some {words}" if vague < 0.2 and not self.bare else words
-        if thing.count is None:
-            return f"{'several ' if vague < 0.3 else ''}{words}"
-        return f"{number} {words}"
 
 
-def _alike(kind: str) -> bool:
-    """Whether a bare noun leaves open if it is one or several: sheep, aircraft."""
-    return any(not table.has_own_plural(noun) for noun in (*phrases.NOUNS[kind], *table.synonyms(kind)))
-
-
-def _singular_synonyms(kind: str) -> tuple[str, ...]:
-    return table.synonyms(kind) or ("",)
-
-
-def _size_word(rng: random.Random, thing: Thing) -> str:
-    """The word for a size; of people never "little", which says young."""
-    draw, rare = rng.random(), rng.random()
-    words = (SIZES if rare < 0.08 else phrases.SIZE_WORDS).get(str(thing.size), ("",))
-    words = tuple(word for word in words if word != "little") if thing.kind in PEOPLE else words
-    return words[int(draw * len(words))]
-
-
-def _colour_word(rng: random.Random, thing: Thing) -> str:
-    draw, other = rng.random(), rng.random()
-    if thing.colour is None:
-        return ""
-    shades = table.synonyms(thing.colour)
-    return shades[int(other * len(shades))] if draw < 0.04 and shades else thing.colour
-
-
-def _garment(rng: random.Random, thing: Thing, colour_alone: bool) -> str:
-    """What a person wears: "in a red shirt", "in red shirts", "in red clothes", "in red"."""
-    garment, form = _pick(rng, phrases.GARMENTS.get(thing.kind, ("",))), rng.random()
-    worn = "wearing" if form > 0.8 else "in"
-    if form < 0.2:
-        return f"in {thing.colour}" if colour_alone else f"in {thing.colour} clothes"
-    if thing.count != 1:
-        return f"{worn} {thing.colour} {table.plural(garment)}"
-    return f"{worn} {'an' if thing.colour == 'orange' else 'a'} {thing.colour} {garment}"
+def _begins_with_place(words: str) -> bool:
+    """Whether a list begins "on the left a ...", which nothing can lead in."""
+    return any(words.startswith(phrase) for group in phrases.PLACE_PHRASES.values() for phrase in group)
 
 
 def _relation_phrase(rng: random.Random, thing: Thing, relation: str, other: Thing) -> str:
-    phrase, form, rare = _pick(rng, phrases.RELATION_PHRASES[relation]), rng.random(), rng.random()
+    phrase, form, rare = pick(rng, phrases.RELATION_PHRASES[relation]), rng.random(), rng.random()
     if rare < 0.06:
-        return _pick(
+        return pick(
             rng, tuple(words for words, (name, inverse) in RELATIONS.items() if name == relation and not inverse)
         )
     if relation == "on" and form < 0.5 and thing.kind in phrases.RESTING_PHRASES and other.kind in FURNITURE:
-        return _pick(rng, phrases.RESTING_PHRASES[thing.kind])
+        return pick(rng, phrases.RESTING_PHRASES[thing.kind])
     if relation == "above" and thing.kind in ("bird", "airplane", "kite", "balloon") and form < 0.4:
         return f"flying {phrase}"
     if relation == "holding" and other.kind == "kite" and form < 0.35:
@@ -250,21 +190,16 @@ def _relation_phrase(rng: random.Random, thing: Thing, relation: str, other: Thi
 
 
 def _ground_phrase(rng: random.Random, ground: str) -> str:
-    rare, usual, synonym = rng.random(), _pick(rng, phrases.GROUND_PHRASES[ground]), _pick(rng, table.synonyms(ground))
+    rare, usual, synonym = rng.random(), pick(rng, phrases.GROUND_PHRASES[ground]), pick(rng, table.synonyms(ground))
     if rare > 0.08:
         return usual
     lead = phrases.ODD_LEADS.get(synonym, phrases.GROUND_LEADS[ground])
-    return re.sub(r"\ba (?=[aeio])", "an ", f"{lead} {synonym}")
+    return f"{lead[:-2]} {with_article(synonym)}" if lead.endswith(" a") else f"{lead} {synonym}"
 
 
 def _placed(rng: random.Random, words: str, place: str | None) -> str:
     """A unit with its place after it or, seldom, before it."""
-    first, phrase = rng.random() < 0.1, _pick(rng, phrases.PLACE_PHRASES[place or "left"])
+    first, phrase = rng.random() < 0.1, pick(rng, phrases.PLACE_PHRASES[place or "left"])
     if place is None:
         return words.strip()
     return f"{phrase} {words}".strip() if first else f"{words.strip()} {phrase}"
-
-
-def _pick(rng: random.Random, choices: tuple[str, ...]) -> str:
-    """random() is the one draw whose sequence Python promises to keep between versions; choice() is not."""
-    return choices[int(rng.random() * len(choices))]

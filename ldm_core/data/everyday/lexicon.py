@@ -70,7 +70,7 @@ SKY_SIGNS = {  # further words that say the hour or the weather
 _WATERS = [f"{lead} {water}" for lead in ("on the", "in the", "across the", "at") for water in ("sea", "ocean")]
 GROUND_SIGNS = {  # out on the sea is water, by the sea is a beach
     "field": ("grassy", "grasses"),
-    "snow": ("snowy", "snow covered", "snowing"),
+    "snow": ("snowy", "snow covered", "snowing", "snows"),
     "desert": ("sand dunes", "sandy desert"),
     "lake": ("lake side", *_WATERS),
     "beach": ("sea", "ocean", "sandy shore", "sandy"),
@@ -122,14 +122,12 @@ def _both_numbers(noun: str, role: str, value: object):
 
 
 def _signs():
-    for role, names, signs in (
-        ("sky", SKIES, SKY_SIGNS),
-        ("ground", GROUNDS, GROUND_SIGNS),
-        ("scenery", SCENERY, SCENERY_SIGNS),
-    ):
+    tables = (("sky", SKIES, SKY_SIGNS), ("ground", GROUNDS, GROUND_SIGNS), ("scenery", SCENERY, SCENERY_SIGNS))
+    for role, names, signs in tables:
         for name in names:
-            for word in (name, *signs.get(name, ()), *table.synonyms(name)):
-                yield from ((form, Entry(role, name)) for form in (word, table.plural(word)))
+            nouns = (name, *table.synonyms(name))
+            yield from ((form, Entry(role, name)) for noun in nouns for form in (noun, table.plural(noun)))
+            yield from ((sign, Entry(role, name)) for sign in signs.get(name, ()))
 
 
 def _describing():

@@ -63,9 +63,17 @@ RESTING_PHRASES = {**dict.fromkeys(("man", "woman", "child"), ("sitting on",)),
 INVERSE_PHRASES = {"in front of": ("behind",), "above": ("under", "below", "beneath")}  # said from the other's side
 
 SKY_PHRASES: dict[str, tuple[str, ...]] = {
-    "day": ("on a sunny day", "by day", "in daylight", "on a clear day", "on a bright day", "during the day"),
-    "dawn": ("at dawn", "at sunrise", "early in the morning", "in the morning"),
-    "sunset": ("at sunset", "at dusk", "in the evening", "in the evening light"),
+    "day": (
+        "on a sunny day",
+        "by day",
+        "in daylight",
+        "on a clear day",
+        "on a bright day",
+        "during the day",
+        "in the daytime",
+    ),
+    "dawn": ("at dawn", "at sunrise", "early in the morning", "in the morning", "at daybreak"),
+    "sunset": ("at sunset", "at dusk", "in the evening", "in the evening light", "at twilight", "at sundown"),
     "night": ("at night", "at night", "by night", "at midnight", "at nighttime"),
     "storm": (
         "on a rainy day",
@@ -74,6 +82,8 @@ SKY_PHRASES: dict[str, tuple[str, ...]] = {
         "on a stormy day",
         "in stormy weather",
         "in a thunderstorm",
+        "in a rainstorm",
+        "in a downpour",
     ),
 }
 OPEN_SKY_PHRASES = {  # not for a room
@@ -117,7 +127,11 @@ ODD_LEADS = {
     "city": "in a", "town": "in a", "parking lot": "in a", "pavement": "on the", "sidewalk": "on the",
     "coast": "on the", "shore": "on the", "seashore": "on the", "coastline": "on the", "shoreline": "on the",
 }  # fmt: skip
-MOUNTAIN_PHRASES = ("mountains", "mountains in the background", "mountains behind", "a mountain in the background")
-CLOUD_PHRASES = ("clouds", "some clouds", "clouds in the sky", "fluffy clouds", "a cloudy sky")
-STAR_PHRASES = ("stars", "stars in the sky", "a starry sky")
+_MOUNTAINS = ("mountains", "mountains in the background", "mountains behind", "a mountain in the background")
+_CLOUDS = ("clouds", "some clouds", "clouds in the sky", "fluffy clouds", "a cloudy sky")
+_STARS = ("stars", "stars in the sky", "bright stars")
+# The hour and something of the sky in one phrase.
+STARRY_NIGHTS = ("on a starry night", "under a starry sky", "under the stars at night", "on a starry night")
+CLOUDY_DAYS = ("on a cloudy day", "on an overcast day", "by day under a cloudy sky")
+SCENERY_PHRASES = {"mountains": _MOUNTAINS, "clouds": _CLOUDS, "stars": _STARS}
 OPENINGS = ("", "", "", "", "", "a picture of ", "a photo of ", "a drawing of ", "a view of ", "there is ")

@@ -96,6 +96,7 @@ def rows() -> dict[str, tuple[str, str]]:
         return {row["word"]: (row["nearest"], row["how"]) for row in csv.DictReader(file)}
 
 
+@cache
 def synonyms(name: str) -> tuple[str, ...]:
     """The words that mean the same as one of the world's (a kind, ground, sky, colour), in the table's order."""
     return tuple(word for word, (nearest, how) in rows().items() if how == "same" and nearest == name)
@@ -109,14 +110,16 @@ def plural(noun: str) -> str:
 
 
 def _plural_word(word: str) -> str:
-    if word in _ALIKE or word in ("men", "women", "children", "people", "flowers"):
+    if word in _ALIKE or word in ("men", "women", "children", "people"):
         return word
     if word in _IRREGULAR:
         return _IRREGULAR[word]
     if word.endswith("man"):
         return word[:-2] + "en"
-    if re.search(r"(?:s|x|z|ch|sh)$", word):
+    if re.search(r"(?:ss|us|x|z|ch|sh)$", word):
         return word + "es"
+    if word.endswith("s") or word.endswith("clothing"):
+        return word  # clothes, dunes, mountains
     if re.search(r"[^aeiou]y$", word):
         return word[:-1] + "ies"
     return word + "s"
