@@ -16,6 +16,7 @@ from ldm_core.training import (
     attention,
     compare,
     everyday,
+    held_out,
     lesson,
     losses,
     train_autoencoder,
@@ -206,6 +207,30 @@ def test_a_folder_with_a_tiny_autoencoder_and_every_option_draws_the_same_here_a
                       output_type="pt").images  # fmt: skip
     assert ours.shape == (1, 3, 64, 64)
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+def test_decibels_are_those_of_the_rounded_pictures_of_the_held_out_seeds(everyday_autoencoder):
+    folder, _ = everyday_autoencoder
+    mean, error = held_out.psnr(folder / "vae", "everyday", 64, count=2)
+    coder, found = load_autoencoder(folder / "vae"), []
+    for image, caption in held_out.pictures("everyday", 2, 64):
+        kept = coder.reconstruct(torch.from_numpy(image).permute(2, 0, 1)[None] / 255)[0].permute(1, 2, 0)
+        found.append(10 * np.log10(255**2 / np.mean((np.rint(kept.numpy() * 255) - image) ** 2)))
+        assert image.shape == (64, 64, 3) and caption
+    assert mean == pytest.approx(np.mean(found), abs=1e-3)
+    assert error == pytest.approx(abs(found[0] - found[1]) / 2, abs=1e-3)  # of two values
+
+
+def test_a_denoiser_that_says_nothing_errs_by_the_whole_of_v(everyday_autoencoder, tmp_path):
+    config = dataclasses.replace(
+        DENOISERS["tiny"], data="everyday", pool=4, image_size=64, steps=1, learning_rate=0.0, weight_decay=0.0
+    )
+    train_denoiser.train(config, everyday_autoencoder[0] / "vae", tmp_path, "cpu")
+    unet = UNet2DConditionModel.from_pretrained(tmp_path / "model" / "unet")
+    torch.nn.init.zeros_(unet.conv_out.weight), torch.nn.init.zeros_(unet.conv_out.bias)
+    unet.save_pretrained(tmp_path / "model" / "unet")
+    # v of unit noise and latents of about unit spread has a mean square of about one.
+    assert held_out.v_error(tmp_path / "model", "everyday", 64, "cpu", count=8) == pytest.approx(1, abs=0.4)
 
 
 def test_an_autoencoder_goes_on_from_the_weights_of_a_former_stage(everyday_autoencoder, tmp_path):
