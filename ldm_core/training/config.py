@@ -141,7 +141,7 @@ AUTOENCODERS = {
     "everyday-cpu": AutoencoderConfig(
         **EVERYDAY, channels=(64,) * 5, tiny_blocks=(0, 1, 2, 4, 6), encoder_channels=(48,) * 5,
         encoder_blocks=(0, 0, 1, 2, 4), pool=8_000,
-        crop_batch=8, crop_steps=60_000,
+        crop_batch=4, crop_steps=60_000,
     ),
     "everyday-gpu": AutoencoderConfig(
         **EVERYDAY, channels=(64,) * 5, tiny_blocks=(0, 1, 2, 4, 6), encoder_channels=(48,) * 5,
