@@ -275,6 +275,16 @@ def test_the_text_encoder_hears_of_what_no_picture_shows():
     assert not {everyday.judged(index) for index in range(50)} & set(captions)
 
 
+def test_so_many_pictures_of_each_withheld_combination_are_shown_where_a_recipe_asks():
+    pictured = everyday.training_scenes(40, shown=2)
+    rare = [scene for scene in pictured if scene.has_unseen_pair or scene.has_unseen_relation]
+    for kind, colour in everyday.world.UNSEEN_PAIRS:
+        assert sum(any((t.kind, t.colour) == (kind, colour) for t in scene.things) for scene in rare) >= 2
+    assert len(pictured) == 40 and len(rare) == 2 * 8 and pictured[:24] == everyday.training_scenes(24)
+    with pytest.raises(ValueError, match="room"):
+        everyday.training_scenes(10, shown=2)
+
+
 def test_masks_say_where_each_kind_and_colour_is():
     scene = next(scene for scene in everyday.training_scenes(50) if scene.things and scene.things[0].colour)
     masks = everyday.masks_of(scene)

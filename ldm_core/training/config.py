@@ -103,6 +103,7 @@ class DenoiserConfig:
     pooled_caption: bool = True  # whether the caption also enters pooled: it acts everywhere then, not where a thing is
     mask_weight: float = 0.0  # on the attention that a word pays to where the thing it names is not (TokenCompose)
     attribute_dropout: float = 0.0  # share of captions in which one thing's colour, its noun or both are left out
+    shown: int = 0  # pictures of each withheld combination that are shown all the same
     composition_weight: float = 0.0  # on a colour and a kind acting other than independently (CoInD)
     seed: int = 0
 

@@ -43,12 +43,15 @@ class Corpus:
     nouns: frozenset[str] = frozenset()
 
 
-def load_corpus(name: str, count: int, size: int, folder: Path | None = None) -> Corpus:
-    """The first `count` training pictures of scenes, everyday, fashion or a folder of photos, at size x size pixels."""
+def load_corpus(name: str, count: int, size: int, folder: Path | None = None, shown: int = 0) -> Corpus:
+    """The first `count` training pictures of scenes, everyday, fashion or a folder of photos, at size x size pixels.
+
+    shown: of the everyday world, how many pictures of each withheld combination are among them all the same.
+    """
     if name == "scenes":
         return _scenes(count, size)
     if name == "everyday":
-        return _everyday(count, size)
+        return _everyday(count, size, shown)
     if name == "fashion":
         return _fashion(count, size, folder)
     if name == "photos":
@@ -65,8 +68,8 @@ def _scenes(count: int, size: int) -> Corpus:
     return Corpus(images, caption, scenes.known_words(), scene_facts(), lambda text: facts_of_scene(scenes.parse(text)))
 
 
-def _everyday(count: int, size: int) -> Corpus:
-    pictured = everyday.training_scenes(count)
+def _everyday(count: int, size: int, shown: int) -> Corpus:
+    pictured = everyday.training_scenes(count, shown)
     return Corpus(
         images=everyday.Drawings(pictured, size),
         caption=lambda i, k: everyday.say(pictured[i], i * 1009 + k),

@@ -56,9 +56,31 @@ class Drawings(Sequence):
         return images
 
 
-def training_scenes(count: int) -> list[world.Scene]:
-    """Scenes of the training seeds, none with a combination that is withheld."""
-    return [world.random_scene(seed) for seed in itertools.islice(world.TRAINING_SEEDS, count)]
+def training_scenes(count: int, shown: int = 0) -> list[world.Scene]:
+    """Scenes of the training seeds, none with a combination that is withheld; but for `shown` of each of these, at the
+    end, where a run is to say how many examples it takes."""
+    scenes = [world.random_scene(seed) for seed in itertools.islice(world.TRAINING_SEEDS, count)]
+    extra = with_withheld(shown) if shown else []
+    if len(extra) >= count:
+        raise ValueError(f"shown must leave room for other pictures: {shown} of each are {len(extra)}, pool is {count}")
+    return scenes[: count - len(extra)] + extra
+
+
+def with_withheld(each: int) -> list[world.Scene]:
+    """The first scenes of the training seeds that hold a withheld combination: so many of each of them."""
+    found: dict[tuple[str, ...], list[world.Scene]] = {
+        pair: [] for pair in (*world.UNSEEN_PAIRS, *world.UNSEEN_RELATIONS)
+    }
+    for seed in world.TRAINING_SEEDS:
+        scene = world.random_scene(seed, unseen=True)
+        for thing in scene.things if scene.has_unseen_pair or scene.has_unseen_relation else ():
+            other = scene.things[thing.other].kind if thing.other is not None else None
+            for pair in ((thing.kind, thing.colour), (thing.kind, thing.relation, other)):
+                if len(found.get(pair, range(each))) < each:
+                    found[pair].append(scene)
+        if all(len(scenes) == each for scenes in found.values()):
+            break
+    return [scene for scenes in found.values() for scene in scenes]
 
 
 def heard(index: int, seeds: range = world.TRAINING_SEEDS) -> str:

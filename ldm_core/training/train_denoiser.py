@@ -78,7 +78,7 @@ def train(
     """
     torch.manual_seed(config.seed)
     vae = load_autoencoder(autoencoder).vae
-    corpus = load_corpus(config.data, config.pool, config.image_size, data_folder)
+    corpus = load_corpus(config.data, config.pool, config.image_size, data_folder, config.shown)
     tokenizer = tokenizer_for(corpus.words, config.text_tokens, init)
     scheduler = noise_schedule(config)
     size = config.image_size // 2 ** (len(vae.config.block_out_channels) - 1)
