@@ -186,7 +186,7 @@ EVERYTHING = dict(
 def everyday_autoencoder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("everyday")
     config = dataclasses.replace(
-        AUTOENCODERS["everyday-cpu"], image_size=64, crop_size=32, pool=8, channels=(16,) * 5, encoder_channels=(8,) * 5,
+        AUTOENCODERS["everyday-cpu"], image_size=64, crop_size=32, pool=8, channels=(16,) * 5,
         crop_batch=2, crop_steps=3,
     )  # fmt: skip
     assert train_autoencoder.train(config, folder, "cpu")

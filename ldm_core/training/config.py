@@ -38,8 +38,7 @@ class AutoencoderConfig:
     posterior_std: float = 0.0
     # One entry per resolution: an AutoencoderTiny of one width, with so many blocks of three convolutions at each.
     tiny_blocks: tuple[int, ...] = ()
-    encoder_channels: tuple[int, ...] = ()  # where an AutoencoderTiny's encoder is narrower than its decoder,
-    encoder_blocks: tuple[int, ...] = ()  # or has fewer blocks
+    encoder_blocks: tuple[int, ...] = ()  # where an AutoencoderTiny's encoder has others than its decoder
     equivariance_weight: float = 0.0  # on decoding latents at half the size to images at half the size
     optimizer: str = "adamw"  # adamw | muon
     start_from: str = ""  # an embedded autoencoder of smaller f whose layers this one begins with, where they fit
@@ -115,7 +114,8 @@ PHOTOS = dict(
 )  # fmt: skip
 # 48 times fewer values than pixels: 256 x 256 x 3 to 16 x 16 x 16. Judged by PSNR too.
 EVERYDAY = dict(
-    data="everyday", image_size=256, latent_channels=16, posterior_std=0.05, crop_size=128, whole_steps=0,
+    data="everyday", image_size=256, channels=(64,) * 5, latent_channels=16, tiny_blocks=(0, 0, 2, 6, 8),
+    encoder_blocks=(0, 0, 1, 4, 6), posterior_std=0.05, crop_size=128, whole_steps=0,
     learning_rate=2e-3, warmup_steps=150, optimizer="muon", mse_weight=20.0, equivariance_weight=0.25, ema_decay=0.999,
 )  # fmt: skip
 AUTOENCODERS = {
@@ -139,16 +139,8 @@ AUTOENCODERS = {
         channels=(24, 48, 96, 192, 192), latent_channels=24, start_from="photo-f8",
         **PHOTOS | {"crop_size": 128, "crop_batch": 3, "crop_steps": 10_000, "learning_rate": 1e-3},
     ),
-    "everyday-cpu": AutoencoderConfig(
-        **EVERYDAY, channels=(64,) * 5, tiny_blocks=(0, 1, 2, 4, 6), encoder_channels=(48,) * 5,
-        encoder_blocks=(0, 0, 1, 2, 4), pool=8_000,
-        crop_batch=4, crop_steps=60_000,
-    ),
-    "everyday-gpu": AutoencoderConfig(
-        **EVERYDAY, channels=(64,) * 5, tiny_blocks=(0, 1, 2, 4, 6), encoder_channels=(48,) * 5,
-        encoder_blocks=(0, 0, 1, 2, 4), pool=50_000,
-        crop_batch=64, crop_steps=100_000,
-    ),
+    "everyday-cpu": AutoencoderConfig(**EVERYDAY, pool=8_000, crop_batch=4, crop_steps=60_000),
+    "everyday-gpu": AutoencoderConfig(**EVERYDAY, pool=50_000, crop_batch=64, crop_steps=100_000),
     "tiny": AutoencoderConfig(
         channels=(8, 8, 8, 8), pool=64, crop_steps=4, crop_batch=4, whole_steps=2, whole_batch=2,
     ),

@@ -65,7 +65,7 @@ def _tiny(config: AutoencoderConfig) -> AutoencoderTiny:
     folder. As it comes, five levels pass next to nothing on; so here each level starts by carrying what it is given:
     strided convolutions as a rotation of their 2 x 2 pixels, those of the decoder as copies, branches small."""
     vae = AutoencoderTiny(
-        encoder_block_out_channels=config.encoder_channels or config.channels, decoder_block_out_channels=config.channels[::-1],
+        encoder_block_out_channels=config.channels, decoder_block_out_channels=config.channels[::-1],
         num_encoder_blocks=config.encoder_blocks or config.tiny_blocks, num_decoder_blocks=config.tiny_blocks[::-1],
         latent_channels=config.latent_channels,
     )  # fmt: skip
