@@ -178,6 +178,10 @@ def things(*of: tuple) -> tuple[Thing, ...]:
         ("a sailboat by the sea", Scene(None, "beach", things(("boat", None, 1)))),
         ("a cat in the middle of the street", Scene(None, "street", things(("cat", None, 1)))),
         ("a kitchen", Scene(None, "room")),
+        ("a dog under a tree", Scene(None, None, things(("dog", None, 1), ("oak", None, 1)))),
+        ("snowy mountains", Scene(None, None, (), mountains=True)),
+        ("a gray elephant by a very tall palm tree", Scene(None, None, things(
+            ("elephant", None, 1, None, None, "next to", 1), ("palm", None, 1)))),
         ("a stormy night", Scene("storm")),
         ("snow-capped mountains at dusk under a cloudy sky", Scene("sunset", None, (), mountains=True, clouds=True)),
         ("a starry night in the desert", Scene("night", "desert", (), stars=True)),

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.prompts import load_prompts
 from ldm_core.data import everyday
 from ldm_core.data.everyday import table
+from ldm_core.data.everyday.atoms import atoms
 from ldm_core.data.everyday.lexicon import SCENERY, entries
 from ldm_core.data.everyday.nearest import substitute
 from ldm_core.data.everyday.parsing import parse
@@ -122,6 +124,26 @@ def test_the_table_is_large_and_each_row_does_what_it_says():
         assert (entry.value == nearest in names) if how == "same" else entry.role == how, word
         if how == "near":
             assert nearest in names or substitute(nearest).unknown == () and parse(nearest), word
+
+
+def test_the_everyday_prompts_speak_of_that_world_alone_and_each_skill_has_its_own():
+    prompts = load_prompts(PROMPTS / "everyday.txt")
+    assert len(prompts) >= 300 and len({prompt.text for prompt in prompts}) == len(prompts)
+    skills = ("one kind", "colour", "count", "size", "place", "relation", "two things", "ground", "sky", "long")
+    assert {prompt.category for prompt in prompts} == {*skills, "unseen pairs", "free wording"}
+    for prompt in prompts:
+        scene, found = parse(prompt.text), substitute(prompt.text)
+        assert scene is not None and not found.replaced and not found.unknown, prompt.text
+        assert (scene.has_unseen_pair or scene.has_unseen_relation) == (prompt.category == "unseen pairs"), prompt.text
+        skill = {"one kind": "kind", "unseen pairs": "kind", "long": "kind", "two things": "kind", "free wording": None}
+        wanted = skill.get(prompt.category, prompt.category)
+        assert wanted is None or wanted in {atom.skill for atom in atoms(scene)} or scene.clouds or scene.mountains
+
+
+def test_every_kind_and_colour_is_asked_for_in_the_everyday_prompts():
+    scenes = [parse(prompt.text) for prompt in load_prompts(PROMPTS / "everyday.txt")]
+    assert {thing.kind for scene in scenes for thing in scene.things} == set(KINDS)
+    assert {thing.colour for scene in scenes for thing in scene.things} >= set(COLOURS)
 
 
 def coverage(texts: list[str]) -> tuple[float, float]:

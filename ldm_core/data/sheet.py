@@ -1,6 +1,6 @@
 """Sheets of the everyday world to look at: every kind in every look, and random scenes with their captions.
 
-    python -m ldm_core.data.sheet --out sheets
+python -m ldm_core.data.sheet --out sheets
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .everyday import COLOURS, KINDS, Scene, draw, random_scene
+from .everyday import COLOURS, KINDS, caption, draw, random_scene
 from .everyday.canvas import Canvas
 from .everyday.drawing import draw_look
 from .everyday.kinds import ENTRIES
@@ -23,7 +23,7 @@ INK, PAPER = (40, 40, 48), (250, 249, 246)
 
 def kinds_sheet(size: int = 192, columns: int = 8) -> Image.Image:
     """Every kind in every look, labelled, each look in another of the ten colours."""
-    cells = []
+    cells: list[tuple[np.ndarray, str]] = []
     for kind in KINDS:
         for number, look in enumerate(ENTRIES[kind].looks):
             colour = COLOURS[(len(cells) * 3 + number) % len(COLOURS)]
@@ -37,13 +37,7 @@ def kinds_sheet(size: int = 192, columns: int = 8) -> Image.Image:
 def scenes_sheet(seed: int = 0, size: int = 256, count: int = 64, columns: int = 8) -> Image.Image:
     """Random scenes of the seeds from `seed` on, each with a caption below."""
     scenes = [random_scene(number) for number in range(seed, seed + count)]
-    return _tiled([(draw(scene, size), _words(scene, seed + k)) for k, scene in enumerate(scenes)], columns)
-
-
-def _words(scene: Scene, seed: int) -> str:
-    from .everyday.captions import caption
-
-    return caption(scene, seed)
+    return _tiled([(draw(scene, size), caption(scene, seed + k)) for k, scene in enumerate(scenes)], columns)
 
 
 def _tiled(cells: list[tuple[np.ndarray, str]], columns: int) -> Image.Image:

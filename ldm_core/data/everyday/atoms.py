@@ -34,10 +34,11 @@ def atoms(scene: Scene) -> tuple[Atom, ...]:
     """
     found: list[Atom] = []
     for index, thing in enumerate(scene.things):
-        values = {"kind": thing.kind, "colour": thing.colour, "place": thing.place}
+        values: dict[str, str | int | None] = {"kind": thing.kind, "colour": thing.colour, "place": thing.place}
         values["count"] = None if thing.kind in COUNTED_ONCE else thing.count
         values["size"] = thing.size if thing.size in SAID_SIZES else None
-        found += [Atom(skill, values[skill], index) for skill in SKILLS if values.get(skill) is not None]
+        stated = [(skill, values.get(skill)) for skill in SKILLS]
+        found += [Atom(skill, value, index) for skill, value in stated if value is not None]
         if thing.relation is not None and thing.other is not None:
             found.append(Atom("relation", thing.relation, index, thing.other))
     found += [Atom(skill, name) for skill, name in (("ground", scene.ground), ("sky", scene.sky)) if name]
@@ -70,8 +71,8 @@ def _pairings(asked: tuple[Thing, ...], seen: tuple[Thing, ...]):
     choices = []
     for kind in dict.fromkeys(thing.kind for thing in asked):
         wanted = [index for index, thing in enumerate(asked) if thing.kind == kind][:6]
-        there: list[int | None] = [index for index, thing in enumerate(seen) if thing.kind == kind][:6]
-        there += [None] * (len(wanted) - len(there))
+        alike = [index for index, thing in enumerate(seen) if thing.kind == kind][:6]
+        there = [*alike, *[None] * (len(wanted) - len(alike))]
         choices.append(
             [dict(zip(wanted, order)) for order in dict.fromkeys(itertools.permutations(there, len(wanted)))]
         )

@@ -11,7 +11,7 @@ from .canvas import Canvas, Colour
 from .grounds import GROUND_PAINTERS
 from .layout import horizon_of
 from .outlines import Outlines
-from .paint import SKY, lit, mix
+from .paint import lit, mix, sky_stops
 from .room import paint_room
 from .shapes import E, R
 from .spots import Spot
@@ -27,7 +27,7 @@ def paint_background(canvas: Canvas, scene: Scene, spots: Sequence[Spot], paint_
         paint_room(canvas, scene, spots)
         return
     horizon = horizon_of(scene)
-    canvas.rows(SKY[scene.sky], 0.0, horizon + 0.08)
+    canvas.rows(sky_stops(scene.sky), 0.0, horizon + 0.08)
     if scene.stars:
         _stars(canvas, scene, horizon)
     _shine(canvas, spots)
@@ -36,7 +36,7 @@ def paint_background(canvas: Canvas, scene: Scene, spots: Sequence[Spot], paint_
         _clouds(canvas, scene, spots)
     if scene.mountains:
         _mountains(canvas, scene, horizon)
-    GROUND_PAINTERS[scene.ground](canvas, scene, horizon, spots)
+    GROUND_PAINTERS[scene.ground or "field"](canvas, scene, horizon, spots)
     if scene.sky == "storm":
         _rain(canvas, scene)
 
@@ -84,7 +84,7 @@ def _clouds(canvas: Canvas, scene: Scene, spots: Sequence[Spot]) -> None:
 
 def _cloud_paint(scene: Scene) -> tuple[Colour, Colour]:
     """A cloud's colour above and below."""
-    sky = SKY[scene.sky]
+    sky = sky_stops(scene.sky)
     if scene.sky == "storm":
         return (92, 98, 112), (70, 76, 90)
     white = mix((255, 255, 255), sky[1][1], 0.55 if scene.sky == "night" else 0.10)
@@ -110,7 +110,7 @@ def _mountains(canvas: Canvas, scene: Scene, horizon: float) -> None:
     """Four peaks with snow, their right sides in the shade, paler towards the ground."""
     rng = _vary(scene, "mountains")
     rock, dark = lit((128, 136, 158), scene.sky), lit((98, 106, 132), scene.sky)
-    haze = mix(rock, SKY[scene.sky][-1][1], 0.35)
+    haze = mix(rock, sky_stops(scene.sky)[-1][1], 0.35)
     snow = lit((246, 248, 252), scene.sky, 0.8)
     for middle, tall, half in _PEAKS:
         x, height = middle + 0.08 * (rng.random() - 0.5), tall + 0.05 * rng.random()

@@ -85,7 +85,7 @@ class Canvas:
         down = (self.centres[first:last] - np.float32(y)) / np.float32(ry)
         fade = np.maximum(1 - (down[:, None] ** 2 + across[None, :] ** 2), 0)
         part = self.pixels[first:last, left:right]
-        part += (fade * fade * np.float32(alpha))[:, :, None] * (np.float32(colour) - part)
+        part += (fade * fade * np.float32(alpha))[:, :, None] * (np.array(colour, dtype=np.float32) - part)
 
     def fill(
         self, outline: np.ndarray | Outlines, colour: Colour, end: Colour | None = None, alpha: float = 1.0
@@ -109,7 +109,7 @@ class Canvas:
         part = self.pixels[rows, columns]
         weight = coverage.share * np.float32(alpha) if alpha != 1.0 else coverage.share
         if end is None:
-            change = np.float32(colour) - part
+            change = np.array(colour, dtype=np.float32) - part
         else:
             change = self._gradient(rows, columns, coverage.extent, colour, end, slant)
             change -= part
@@ -162,8 +162,8 @@ class Canvas:
     ) -> np.ndarray:
         """The paint of each pixel of a part of the picture: (height, width, 3) float32."""
         left, top, right, bottom = extent
-        start = np.float32(colour)
-        change = np.float32(end) - start
+        start = np.array(colour, dtype=np.float32)
+        change = np.array(end, dtype=np.float32) - start
         down = (self.centres[rows] - top) * np.float32((1 - slant) / max(bottom - top, 1e-6))
         across = (self.centres[columns] - left) * np.float32(slant / max(right - left, 1e-6))
         return (start + down[:, None] * change)[:, None, :] + (across[:, None] * change)[None, :, :]

@@ -16,7 +16,6 @@ from .world import (
     NATURAL_KINDS,
     PEOPLE,
     PLACES,
-    SKIES,
     SKY_KINDS,
     UNSEEN_PAIRS,
     UNSEEN_RELATIONS,
@@ -48,7 +47,7 @@ class _Composer:
         self.unseen = unseen
         self.things: list[Thing] = []
         self.free = {"ground": list(PLACES), "sky": list(PLACES)}
-        self.sky = self.pick(SKIES)
+        self.sky = self.weighted(habits.SKY_WEIGHTS)
         self.ground = ""
 
     def scene(self) -> Scene:
@@ -62,7 +61,7 @@ class _Composer:
             self._alone(first)
         elif form < 0.44:
             self._several(first)
-        elif form < 0.72:
+        elif form < 0.76:
             self._related(first)
         else:
             self._gathered(first)

@@ -10,9 +10,9 @@ from .background import paint_background
 from .canvas import Canvas, Colour, Coverage
 from .kinds import ENTRIES
 from .layout import arrange
-from .paint import PAINT, hexed, lit, mix, slot_paint
+from .paint import PAINT, hexed, indoors, lit, mix, slot_paint
 from .shapes import Look, Part
-from .spots import Spot
+from .spots import Spot, String
 from .world import COLOURED_KINDS, LIGHTS, NATURAL_KINDS, RELATIONS, Scene, Thing
 
 _PANES = {"night": "#ffe08a", "storm": "#ffe9b0", "sunset": "#ffdf9a"}  # lit windows; by day they are sky
@@ -89,7 +89,7 @@ def _slots(scene: Scene, spot: Spot) -> dict[str, Colour]:
     rng = random.Random(f"{scene.layout} slots {spot.thing}")  # text seeds go through SHA-512: the same in every Python
     choice = spot.kind.slots[int(rng.random() * len(spot.kind.slots))]
     body = PAINT[thing.colour] if thing.colour else hexed(spot.kind.natural)
-    slots = {"c": body, "glass": hexed(_PANES.get(scene.sky, "#bcdcee"))}
+    slots = {"c": body, "glass": hexed(_PANES.get(scene.sky or "day", "#bcdcee"))}
     for name, value in choice.items():
         slots[name] = hexed(value) if value.startswith("#") else slot_paint(value, slots)
     if spot.kind.name == "cow" and thing.colour is None:
@@ -102,7 +102,7 @@ def _paint_spot(canvas: Canvas, scene: Scene, spot: Spot) -> None:
     canvas.owner = spot.thing if len(canvas.owned) else None
     slots = _slots(scene, spot)
     if spot.string is not None:
-        _string(canvas, spot)
+        _string(canvas, spot.string)
     outer: Coverage | None = None
     coverages = canvas.coverages(spot.look.outlines, spot.placed(spot.look.outlines.points))
     for part, coverage in zip(spot.look.parts, coverages):
@@ -111,16 +111,16 @@ def _paint_spot(canvas: Canvas, scene: Scene, spot: Spot) -> None:
         elif coverage is not None:
             coverage = coverage.within(outer) if outer is not None else None
         if coverage is not None:
-            colour = _in_light(slot_paint(part.paint, slots), part, scene.sky, spot)
+            colour = _in_light(slot_paint(part.paint, slots), part, scene, spot)
             start, end = (colour, None) if part.flat else (_lighter(colour), _darker(colour))
             canvas.paint(coverage, start, end, part.alpha, 0.35)
     canvas.owner = None
 
 
-def _in_light(colour: Colour, part: Part, sky: str, spot: Spot) -> Colour:
+def _in_light(colour: Colour, part: Part, scene: Scene, spot: Spot) -> Colour:
     if spot.kind.name in LIGHTS or part.paint == "glass" or part.paint in ("#fff0b0", "#fff2b8", "#ffe9a0"):
         return colour
-    return lit(colour, sky, 0.75)
+    return lit(colour, indoors(scene.sky) if scene.ground == "room" else scene.sky, 0.75)
 
 
 def _lighter(colour: Colour) -> Colour:
@@ -134,8 +134,9 @@ def _darker(colour: Colour) -> Colour:
     return colour[0] * 0.87, colour[1] * 0.87, colour[2] * 0.91
 
 
-def _string(canvas: Canvas, spot: Spot) -> None:
-    x0, y0, x1, y1 = spot.string
+def _string(canvas: Canvas, string: String) -> None:
+    """A kite's, hanging through a little."""
+    x0, y0, x1, y1 = string
     mx, my = (x0 + x1) / 2 + 0.012, (y0 + y1) / 2 + 0.02
     half = 0.0032
     line = np.array(

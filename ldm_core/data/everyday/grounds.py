@@ -9,7 +9,7 @@ import numpy as np
 
 from .canvas import Canvas, Colour
 from .outlines import Outlines
-from .paint import SKY, lit, mix
+from .paint import lit, mix, sky_stops
 from .shapes import E, R, curve
 from .spots import Spot
 from .world import Scene
@@ -23,8 +23,8 @@ _LIT_WINDOWS = {"night": (250, 214, 130), "storm": (240, 220, 160), "sunset": (2
 _TUFT = ((-12, 0), (-14, -22), (-3, -8), (2, -30), (6, -8), (16, -20), (12, 0))  # thousandths of the picture
 
 
-def _paints(scene: Scene, ground: str) -> tuple[Colour, Colour]:
-    far, near = (lit(colour, scene.sky) for colour in GROUND[ground])
+def _paints(scene: Scene, ground: str | None) -> tuple[Colour, Colour]:
+    far, near = (lit(colour, scene.sky) for colour in GROUND[ground or "field"])
     return far, near
 
 
@@ -39,7 +39,7 @@ def _land(canvas: Canvas, scene: Scene, horizon: float, spots: Sequence[Spot]) -
     """Field, snow and desert: folds of ground, and what grows or lies there."""
     rng = random.Random(f"{scene.layout} ground")
     far, near = _paints(scene, scene.ground)
-    back = mix(far, SKY[scene.sky][-1][1], 0.30)
+    back = mix(far, sky_stops(scene.sky)[-1][1], 0.30)
     canvas.fill(_rolling(rng, horizon, 0.03), back, mix(back, far, 0.7))
     canvas.fill(_rolling(rng, horizon + 0.08, 0.025), far, near)
     if scene.ground == "field":
@@ -63,7 +63,7 @@ def _tufts(rng: random.Random) -> list[np.ndarray]:
 
 def _water(canvas: Canvas, scene: Scene, horizon: float, low: float) -> None:
     far, near = _paints(scene, "lake")
-    canvas.rows([(0, mix(far, SKY[scene.sky][-1][1], 0.25)), (1, near)], horizon, low)
+    canvas.rows([(0, mix(far, sky_stops(scene.sky)[-1][1], 0.25)), (1, near)], horizon, low)
     rng, gleams = random.Random(f"{scene.layout} water"), []
     for k in range(8):
         x, y = (k % 4 + rng.random()) / 4, horizon + (low - horizon) * (0.12 + 0.4 * (k // 4 + rng.random()))
@@ -76,7 +76,7 @@ def _lake(canvas: Canvas, scene: Scene, horizon: float, spots: Sequence[Spot]) -
     """Water to the far shore; a near shore when something stands on land."""
     rng = random.Random(f"{scene.layout} ground")
     far, near = _paints(scene, "field")
-    haze = SKY[scene.sky][-1][1]
+    haze = sky_stops(scene.sky)[-1][1]
     canvas.fill(_rolling(rng, horizon - 0.045, 0.022), mix(far, haze, 0.45), mix(near, haze, 0.3))
     _water(canvas, scene, horizon, 1.0)
     if any(spot.base > 0.8 and spot.kind.name != "boat" for spot in spots):
@@ -116,7 +116,7 @@ def _street(canvas: Canvas, scene: Scene, horizon: float, spots: Sequence[Spot])
 
 def _fronts(canvas: Canvas, scene: Scene, rng: random.Random, horizon: float) -> None:
     """Town houses far away, and their windows, which are lit in the evening."""
-    haze, stone = SKY[scene.sky][-1][1], lit((186, 190, 204), scene.sky)
+    haze, stone = sky_stops(scene.sky)[-1][1], lit((186, 190, 204), scene.sky)
     x, panes = -0.04 * rng.random(), []
     while x < 1.0:
         wide, tall = 0.13 + 0.09 * rng.random(), 0.11 + 0.13 * rng.random()
@@ -127,7 +127,7 @@ def _fronts(canvas: Canvas, scene: Scene, rng: random.Random, horizon: float) ->
             for y in (top + 0.022 + 0.058 * row for row in range(int(tall / 0.06))):
                 panes.append(R(left, y, left + 0.026, y + 0.030, 0, "").points)
         x += wide
-    canvas.fill(Outlines.joined(panes), mix(stone, _LIT_WINDOWS.get(scene.sky, (150, 186, 214)), 0.62))
+    canvas.fill(Outlines.joined(panes), mix(stone, _LIT_WINDOWS.get(scene.sky or "day", (150, 186, 214)), 0.62))
 
 
 GROUND_PAINTERS: dict[str, Callable[[Canvas, Scene, float, Sequence[Spot]], None]] = {

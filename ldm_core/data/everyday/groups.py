@@ -5,6 +5,7 @@ A group is made around (0, 0) in units in which a man is 1.7 tall; y = 0 is the 
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 
@@ -14,7 +15,14 @@ from .spots import Spot
 from .world import PEOPLE, Scene, Thing
 
 LONG = 1.45  # what is so many times as wide as tall is put one behind the other, not side by side
+_HELD_SCALE = {"flowers": 0.72, "ball": 0.85, "cup": 1.15}
 ON_TABLE = 1.3  # small things on a table are drawn larger than life, to be seen
+
+
+def compressed(value: float) -> float:
+    """About value ** 0.56, of square roots alone: large things are larger than small ones, but less so than in life."""
+    root = math.sqrt(value)
+    return 0.75 * root + 0.25 * math.sqrt(value * root)
 
 
 class Group:
@@ -25,6 +33,8 @@ class Group:
         self.scene, self.members, self.row = scene, members, row
         self.place, self.size = first.place or "center", first.size or "medium"
         self.rng = random.Random(f"{scene.layout} {first.place} {first.kind} {row}")
+        relations = {scene.things[index].relation for index in members[1:]}
+        self.evened = bool(relations & {"next to", "in front of"})  # side by side, the small are not too small to see
         self.spots = self._copies(members[0])
         for index in members[1:]:
             self._join(index)
@@ -39,7 +49,12 @@ class Group:
     def bounds(self) -> tuple[float, float, float, float]:
         """Left, top, right, bottom of everything in it."""
         spots = self.spots
-        return (min(s.x for s in spots), min(s.top for s in spots), max(s.right for s in spots), max(s.base for s in spots))
+        return (
+            min(s.x for s in spots),
+            min(s.top for s in spots),
+            max(s.right for s in spots),
+            max(s.base for s in spots),
+        )
 
     def rise(self) -> float:
         """How far back its last row stands: the height of the ground that it takes."""
@@ -54,7 +69,8 @@ class Group:
     def _spot(self, index: int, pose: str, shadow: bool = True) -> Spot:
         thing = self.scene.things[index]
         kind, look = ENTRIES[thing.kind], self._look(thing, pose)
-        return Spot(index, kind, look, 0.0, 0.0, kind.tall / kind.looks[0].height, shadow=shadow)
+        tall = 1.7 * compressed(kind.tall / 1.7) if self.evened else kind.tall
+        return Spot(index, kind, look, 0.0, 0.0, tall / kind.looks[0].height, shadow=shadow)
 
     def _look(self, thing: Thing, pose: str) -> Look:
         """One of the kind's looks for a pose, or, if it has none for it, any that stands by itself."""
@@ -101,22 +117,36 @@ class Group:
     def _on(self, index: int, base: Spot) -> None:
         """Sitting (people) or standing on a surface, side by side if there are several."""
         thing = self.scene.things[index]
+        sits = thing.kind in PEOPLE and "seat" in base.look.anchors
+        if sits:
+            base = self._widened(base)
         count, anchors = thing.count or 1, base.look.anchors
-        sits = thing.kind in PEOPLE and "seat" in anchors
         model = self._spot(index, "sitting" if sits else "on top", shadow=False)
         if base.kind.name == "table" and thing.kind not in ("lamp", "cat"):
             model = replace(model, scale=model.scale * ON_TABLE)
-        x, y = base.anchor("seat" if sits else "top") if "top" in anchors or sits else base.anchor("seat")
+        if not sits:  # a bird on a castle is still to be seen
+            model = replace(model, scale=model.scale * max(1.0, 0.30 * base.height / model.height))
+        x, y = base.anchor("seat" if sits or "top" not in anchors and "seat" in anchors else "top")
         wide = anchors.get("top_width", (0.0, 0.0))[0] * base.scale
         step = max(model.width * 1.12, 0.8 * wide / count)
         shift = 0.6 * max(wide - model.width, 0.0) * (self.rng.random() - 0.5) if count == 1 and not sits else 0.0
-        foot = model.look.anchors["seat"] if sits else (model.look.width / 2, model.look.height)
+        foot = model.local("seat") if sits else (model.look.width / 2, model.look.height)
         for k in range(count):
             self.spots.append(model.attached(foot, x + shift + (k - (count - 1) / 2) * step, y))
 
+    def _widened(self, seat: Spot) -> Spot:
+        """A chair for a person: a look that can be seen behind who sits on it, and a little larger."""
+        looks = [look for look in seat.kind.looks if "for sitters" in look.poses]
+        if not looks:
+            return seat
+        wide = replace(seat, look=looks[0], scale=1.2 * seat.kind.tall / looks[0].height)
+        wide = replace(wide, x=-wide.width / 2)
+        self.spots = [wide if spot is seat else spot for spot in self.spots]
+        return wide
+
     def _ride(self, index: int, base: Spot) -> None:
         rider = self._spot(index, "riding", shadow=False)
-        self.spots.append(rider.attached(rider.look.anchors["seat"], *base.anchor("seat")))
+        self.spots.append(rider.attached(rider.local("seat"), *base.anchor("seat")))
 
     def _hold(self, index: int, held: Spot) -> None:
         """The person stands at the middle; what it holds goes to its hand, a kite above and ahead on its string."""
@@ -124,13 +154,12 @@ class Group:
         person = replace(person, x=-person.width / 2)
         hand_x, hand_y = person.anchor("hand")
         held = replace(self._spot(held.thing, "held"), shadow=False)
-        grip = held.look.anchors.get("grip", (held.look.width / 2, held.look.height / 2))
+        grip = held.local("grip")
         if held.kind.name == "kite":
             held = held.attached(grip, hand_x + 1.25, hand_y - 1.0)
             held = replace(held, string=(hand_x, hand_y, hand_x + 1.25, hand_y - 1.0))
         else:
-            if held.kind.name == "flowers":
-                held = replace(held, scale=0.72 * held.scale)
+            held = replace(held, scale=_HELD_SCALE.get(held.kind.name, 1.0) * held.scale)
             held = held.attached(grip, hand_x, hand_y)
         self.spots = [held, person] if held.kind.name == "umbrella" else [person, held]
 

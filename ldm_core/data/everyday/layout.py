@@ -10,7 +10,7 @@ import math
 import random
 from collections.abc import Sequence
 
-from .groups import Group
+from .groups import Group, compressed
 from .spots import Spot
 from .world import SKY_KINDS, Scene
 
@@ -38,6 +38,14 @@ def arrange(scene: Scene) -> list[Spot]:
     for group in sky:
         _fit_sky(scene, group, ground, sky)
     return [spot for group in (*sky, *sorted(ground, key=lambda group: group.base)) for spot in group.spots]
+
+
+def look_names(scene: Scene) -> list[str]:
+    """What each thing is drawn as, where words differ ("girl", "sailboat", "slice"), otherwise "": for its caption."""
+    names = [""] * len(scene.things)
+    for spot in arrange(scene):
+        names[spot.thing] = spot.kind.name_of(spot.look)
+    return names
 
 
 def _related(scene: Scene) -> list[list[int]]:
@@ -72,7 +80,7 @@ def _fit_ground(scene: Scene, group: Group, ground: Sequence[Group], sky: Sequen
         fit = min(fit, (base - 0.66) / group.rise())
     tall = low - high
     if alone:
-        natural = min(1.0, max(0.64, math.sqrt(tall / 1.7))) if len(group.spots) == 1 else 1.0
+        natural = min(1.0, max(0.76, math.sqrt(tall / 1.7))) if len(group.spots) == 1 else 1.0
         factor = fit * SIZE_ALONE[group.size] * natural
     else:
         wanted = _natural(group) * shrink * SIZE_AMONG[group.size]
@@ -86,7 +94,7 @@ def _fit_ground(scene: Scene, group: Group, ground: Sequence[Group], sky: Sequen
 def _natural(group: Group) -> float:
     """The scale of an ordinary size among others: 0.44 of the picture for a man's height."""
     _, high, _, low = group.bounds()
-    return 0.44 * _compressed((low - high) / 1.7) / (low - high)
+    return 0.44 * compressed((low - high) / 1.7) / (low - high)
 
 
 def _shrink(group: Group, ground: Sequence[Group]) -> float:
@@ -100,9 +108,24 @@ def _cell(group: Group, others: Sequence[Group]) -> tuple[float, float]:
     taken = {other.place for other in others if other is not group}
     if not taken:
         return {"left": (0.30, 0.52), "center": (0.5, 0.90), "right": (0.70, 0.52)}[group.place]
+    if len(others) == 2 and any(len(other.members) > 1 for other in others):
+        return _uneven_cell(group, next(other for other in others if other is not group))
     if taken <= {"left", "right"} and group.place != "center" and group.place not in taken:
         return {"left": (0.26, 0.44), "right": (0.74, 0.44)}[group.place]
     return {"left": (0.18, 0.315), "center": (0.5, 0.30), "right": (0.82, 0.315)}[group.place]
+
+
+def _uneven_cell(group: Group, other: Group) -> tuple[float, float]:
+    """Of two groups, the one of several things has more than half of the picture."""
+    wide = len(group.members) > 1
+    if "center" in (group.place, other.place):
+        side = group.place if group.place != "center" else other.place
+        middle, width = (0.57, 0.52) if group.place == "center" else (0.15, 0.28)
+        if len(other.members) > 1 and wide or group.place != "center" and wide:
+            middle, width = (0.54, 0.34) if group.place == "center" else (0.19, 0.36)
+        return (middle if side == "left" else 1 - middle), width
+    middle, width = (0.31, 0.56) if wide else (0.16, 0.30)
+    return (middle if group.place == "left" else 1 - middle), width
 
 
 def _ground_line(scene: Scene, group: Group, count: int) -> float:
@@ -113,12 +136,6 @@ def _ground_line(scene: Scene, group: Group, count: int) -> float:
     if scene.ground == "room" and all(kind in TABLEWARE for kind in group.kinds):
         return 0.85 + jitter
     return (0.875 if group.size == "small" else 0.915) + jitter
-
-
-def _compressed(value: float) -> float:
-    """About value ** 0.56, of square roots alone: large things are larger than small ones, but less so than in life."""
-    root = math.sqrt(value)
-    return 0.75 * root + 0.25 * math.sqrt(value * root)
 
 
 def _sky_cell(group: Group, ground: Sequence[Group], sky: Sequence[Group]) -> tuple[float, float]:
@@ -136,16 +153,19 @@ def _fit_sky(scene: Scene, group: Group, ground: Sequence[Group], sky: Sequence[
     """Scale a group of the upper row and put it into the sky; a rainbow stands behind the horizon."""
     left, high, right, low = group.bounds()
     if group.kinds == ["rainbow"]:
-        factor = (0.76 + 0.12 * group.rng.random()) / (right - left)
-        base = horizon_of(scene) - (0.15 if scene.ground == "street" else 0.02)
+        base = horizon_of(scene) - (0.13 if scene.ground == "street" else 0.02)
+        factor = min((0.76 + 0.12 * group.rng.random()) / (right - left), (base - 0.05) / (low - high))
         group.move(factor, 0.5 - (left + right) / 2 * factor, base - low * factor)
         return
+    light = group.kinds[0] in ("sun", "moon")
     middle, width = _sky_cell(group, ground, sky)
     top, bottom = (0.05, 0.37) if ground else (0.08, 0.64)
+    if light:  # above the mountains, and above town houses
+        bottom = 0.29 if scene.mountains or scene.ground == "street" else 0.37
     fit = min(width / (right - left), (bottom - top) / (low - high))
     factor = fit * (SIZE_IN_SKY[group.size] if not ground or group.size == "small" else 1.0)
-    if group.kinds[0] in ("sun", "moon"):
-        factor = min(factor, (0.34 if not ground and len(sky) == 1 else 0.22) / (low - high))
+    if light:
+        factor = min(factor, (0.30 if not ground and len(sky) == 1 else 0.22) / (low - high))
     factor *= 0.92 + 0.08 * group.rng.random()
     spare = max(bottom - top - (low - high) * factor, 0.0)
     y = top + spare * (0.2 + 0.6 * group.rng.random()) - high * factor

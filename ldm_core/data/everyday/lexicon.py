@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from . import phrases, table
 from .world import COLOURS, GROUNDS, KINDS, SKIES
@@ -76,8 +77,16 @@ GROUND_SIGNS = {  # out on the sea is water, by the sea is a beach
     "beach": ("sea", "ocean", "sandy shore", "sandy"),
     "room": ("indoors",),
 }
-SCENERY_SIGNS = {"mountains": ("snow capped mountains", "mountainous"), "clouds": ("cloudy", "overcast", "storm clouds"),
-                 "stars": ("starry",)}  # fmt: skip
+_SNOWY_MOUNTAINS = [
+    f"{lead} {noun}"
+    for lead in ("snowy", "snow covered", "snow capped", "snowcapped")
+    for noun in ("mountains", "mountain", "peaks")
+]
+SCENERY_SIGNS = {
+    "mountains": (*_SNOWY_MOUNTAINS, "mountainous"),
+    "clouds": ("cloudy", "overcast", "storm clouds"),
+    "stars": ("starry",),
+}
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,7 @@ class Entry:
     """
 
     role: str
-    value: object = None
+    value: Any = None
     plural: bool = False
     singular: bool = True
 

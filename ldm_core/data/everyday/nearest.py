@@ -62,7 +62,8 @@ def substitute(text: str, enabled: bool = True) -> Substitution:
             unknown.append(word)
         elif token.role == "adjective" and not word.lower().endswith(("ing", "ed")) or _is_beyond(token):
             ignored.append(word)
-    return Substitution(_edited(text, edits), *(tuple(dict.fromkeys(words)) for words in (replaced, unknown, ignored)))
+    once = lambda words: tuple(dict.fromkeys(words))  # noqa: E731
+    return Substitution(_edited(text, edits), once(replaced), once(unknown), once(ignored))
 
 
 def _says_more(tokens: list[Token], index: int) -> bool:

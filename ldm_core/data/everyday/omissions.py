@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 
+from .lexicon import SCENERY
 from .world import COUNTED_ONCE, Scene, Thing
 
 # How often an ordinary caption says what it could: people seldom say where a thing stands, mostly what colour it has.
@@ -20,23 +21,28 @@ def leave_out(scene: Scene, rng: random.Random, dropout: float = 0.0, without: t
     dropout: the chance that a fact is left out on top of that. without: skills (of SKILLS) left out altogether. The
     same numbers are drawn whatever both are, so that two calls with equal generators differ in nothing else.
     """
-    keeps = {skill: rng.random() for skill in SAID}  # habits of one caption: all places or none, say
+    draws = iter(lambda: (rng.random(), rng.random()), None)  # for each fact: by habit, by dropout
+    places = next(draws)  # one caption says all places or none
+
+    def says(skill: str, drawn: tuple[float, float], chance: float) -> bool:
+        return skill not in without and drawn[0] < chance and drawn[1] >= dropout
+
     names_all = rng.random() < ALL_NAMED
-    draws = [{skill: (rng.random(), rng.random()) for skill in SAID} for _ in scene.things]
     named = [names_all or rng.random() < 0.6 for _ in scene.things]
-    free = [(rng.random(), rng.random()) for _ in range(5)]
-    said = lambda skill, drawn, chance: skill not in without and drawn[0] < chance and drawn[1] >= dropout  # noqa: E731
-    things = [_lessened(thing, {skill: said(skill, (keeps[skill] if skill == "place" else d[skill][0], d[skill][1]), SAID[skill])
-              for skill in SAID}) for thing, d in zip(scene.things, draws)]  # fmt: skip
     if scene.things and not any(named):
         named[0] = True
-    sky = scene.sky if said("sky", free[0], SAID["sky"] * (0.7 if scene.sky == "day" else 1.2)) else None
-    ground = scene.ground if said("ground", free[1], SAID["ground"]) else None
-    if not things and sky is None and ground is None:
-        ground = scene.ground
-    seen = {name: getattr(scene, name) and said("scenery", drawn, SAID["scenery"])
-            for name, drawn in zip(("mountains", "clouds", "stars"), free[2:])}  # fmt: skip
-    return dataclasses.replace(_only(scene, things, named), sky=sky, ground=ground, **seen)
+    things = []
+    for thing in scene.things:
+        drawn = {skill: next(draws) for skill in SAID} | {"place": places}
+        things.append(_lessened(thing, {skill: says(skill, drawn[skill], chance) for skill, chance in SAID.items()}))
+    sky_chance = SAID["sky"] * (0.7 if scene.sky == "day" else 1.2)  # a fine day goes without saying more often
+    sky = scene.sky if says("sky", next(draws), sky_chance) else None
+    ground = scene.ground if says("ground", next(draws), SAID["ground"]) else None
+    seen = [says("scenery", next(draws), SAID["scenery"]) and getattr(scene, name) for name in SCENERY]
+    if not things and sky is None and ground is None and not any(seen):
+        sky, ground = (None if scene.ground else scene.sky), scene.ground
+        seen = seen if sky or ground else [getattr(scene, name) for name in SCENERY]
+    return dataclasses.replace(_only(scene, things, named), sky=sky, ground=ground, **dict(zip(SCENERY, seen)))
 
 
 def _lessened(thing: Thing, said: dict[str, bool]) -> Thing:

@@ -12,8 +12,8 @@ PAINT: dict[str, Colour] = {
 }  # fmt: skip
 # What each hour's light does to things: (red, green, blue) factors.
 LIGHT: dict[str, tuple[float, float, float]] = {
-    "day": (1.0, 1.0, 1.0), "dawn": (1.0, 0.95, 0.95), "sunset": (1.0, 0.86, 0.80),
-    "night": (0.58, 0.60, 0.76), "storm": (0.78, 0.80, 0.84),
+    "day": (1.0, 1.0, 1.0), "dawn": (1.0, 0.95, 0.95), "sunset": (1.0, 0.91, 0.86),
+    "night": (0.64, 0.66, 0.82), "storm": (0.78, 0.80, 0.84),
 }  # fmt: skip
 SKY: dict[str, list[tuple[float, Colour]]] = {  # from the top of the picture to the horizon
     "day": [(0, (74, 156, 236)), (0.6, (150, 208, 248)), (1, (214, 238, 252))],
@@ -25,14 +25,30 @@ SKY: dict[str, list[tuple[float, Colour]]] = {  # from the top of the picture to
 _DARKER, _LIGHTER = 0.80, 0.30  # a "-" and a "+" of a slot's sign
 
 
-def lit(colour: Colour, sky: str, amount: float = 1.0) -> Colour:
+def sky_stops(sky: str | None) -> list[tuple[float, Colour]]:
+    """The colours of a sky of a complete scene: (0 at the top to 1 at the horizon, colour)."""
+    return SKY[sky or "day"]
+
+
+def lit(colour: Colour, sky: str | None, amount: float = 1.0) -> Colour:
     """A colour in the light of the hour; an amount below 1 keeps a thing's colour recognisable."""
-    return tuple(value * (1 + (factor - 1) * amount) for value, factor in zip(colour, LIGHT[sky]))
+    red, green, blue = LIGHT[sky or "day"]
+    return (
+        colour[0] * (1 + (red - 1) * amount),
+        colour[1] * (1 + (green - 1) * amount),
+        colour[2] * (1 + (blue - 1) * amount),
+    )
+
+
+def indoors(sky: str | None) -> str:
+    """Whose light there is in a room at that hour: at night and in a storm the lamps are on."""
+    return {"night": "sunset", "storm": "dawn"}.get(sky or "day", sky or "day")
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
     """So much of the other in the one."""
-    return tuple(a + (b - a) * share for a, b in zip(one, other))
+    red, green, blue = (a + (b - a) * share for a, b in zip(one, other))
+    return red, green, blue
 
 
 def hexed(text: str) -> Colour:

@@ -9,13 +9,13 @@ import dataclasses
 import re
 
 from .lexicon import SCENERY
+from .noun_phrase import NounPhrase
 from .tokens import Token, read_tokens
-from .world import COLOURED_KINDS, COUNTED_ONCE, PEOPLE, Scene, Thing
+from .world import COLOURED_KINDS, PEOPLE, SKY_KINDS, Scene, Thing
 
 _SKY_ORDER = ("storm", "night", "sunset", "dawn", "day")  # "a stormy night" is a storm, "a sunny evening" an evening
 _STEEDS = ("horse", "bicycle", "elephant", "cow")
 _NOUN_LIKE = ("kind", "near", "none", "unknown", "garment", "part", "ground", "scenery", "adjective", "colour", "size")
-_BEFORE_NOUNS = ("colour", "size", "adjective", "adverb", "unknown")
 _WITHIN_RELATIONS = ("top", "of", "same", "all", "very", "what", "looks", "like")
 _WHOLE = ("picture", "image", "photo", "scene", "frame", "view", "drawing", "photograph", "painting")
 _PARTICIPLES = ("haired", "headed", "eyed", "hair", "eyes", "faced", "nosed", "tailed", "legged", "roofed", "tipped", "lined",
@@ -150,7 +150,7 @@ class Reader:
         self.pending = None
 
     def _read_kind(self, index: int, token: Token) -> None:
-        noun = _NounPhrase(self.tokens, index)
+        noun = NounPhrase(self.tokens, index)
         if noun.same and any(thing.kind == token.value for thing in self.found):
             position = max(i for i, thing in enumerate(self.found) if thing.kind == token.value)
         else:
@@ -172,7 +172,7 @@ class Reader:
 
     def _read_garment(self, index: int, token: Token) -> None:
         """Clothes: the colour before them is that of the person whom the text named last."""
-        colour = _NounPhrase(self.tokens, index).colour
+        colour = NounPhrase(self.tokens, index).colour
         if colour is not None and self.found:
             self._colour(len(self.found) - 1, colour)
         self.stranger = False
@@ -184,7 +184,7 @@ class Reader:
 
     def _read_part(self, index: int, token: Token) -> None:
         """The part that carries a thing's colour: a boat with a red sail."""
-        colour = _NounPhrase(self.tokens, index).colour
+        colour = NounPhrase(self.tokens, index).colour
         if colour is not None and self.found and self.found[-1].kind == token.value and self.found[-1].colour is None:
             self._change(len(self.found) - 1, colour=colour)
             self.clause = len(self.found) - 1  # "a house with blue walls on the left"
@@ -201,11 +201,11 @@ class Reader:
 
     def _relate(self, relation: str, inverse: bool, subject: int, other: int) -> None:
         first, second = (other, subject) if inverse else (subject, other)
-        relation = _meant(relation, self.found[first].kind, self.found[second].kind, inverse)
-        if inverse and relation == "holding":
+        meant = _meant(relation, self.found[first].kind, self.found[second].kind, inverse)
+        if inverse and meant == "holding":
             first, second = subject, other
-        if relation and first != second and self.found[first].relation is None:
-            self._change(first, relation=relation, other=second)
+        if meant and first != second and self.found[first].relation is None:
+            self._change(first, relation=meant, other=second)
 
     def _change(self, position: int, **changes) -> None:
         self.found[position] = dataclasses.replace(self.found[position], **changes)
@@ -219,6 +219,8 @@ def _meant(relation: str, first: str, second: str, inverse: bool) -> str | None:
         return "riding"
     if inverse and relation == "above" and first == "umbrella" and second in PEOPLE:
         return "holding"
+    if relation == "above" and first not in SKY_KINDS:
+        return None  # a dog under a tree stands by it
     return relation
 
 
@@ -231,44 +233,3 @@ def _share_places(things: list[Thing]) -> list[Thing]:
             for one in (index, thing.other):
                 shared[one] = dataclasses.replace(shared[one], place=shared[one].place or place)
     return shared
-
-
-class _NounPhrase:
-    """What stands before a noun and belongs to it: article or number, size, colour."""
-
-    def __init__(self, tokens: list[Token], index: int):
-        self.noun = tokens[index]
-        self.colour: str | None = None
-        self.size: str | None = None
-        self.determiners: list[Token] = []
-        self.same = False
-        strangers = 0
-        for token in reversed(tokens[max(0, index - 7) : index]):
-            if token.role == "unknown":
-                strangers += 1
-            if token.text == "same":
-                self.same = True
-            elif token.role in ("article", "count"):
-                self.determiners.append(token)
-            elif token.role not in _BEFORE_NOUNS or self.determiners or strangers > 2:
-                break
-            elif token.role == "colour":
-                self.colour = self.colour or token.value
-            elif token.role == "size" and not (self.noun.value in PEOPLE and token.text == "little"):
-                self.size = self.size or token.value  # a little girl is not a small one
-
-    def thing(self, place: str | None) -> Thing:
-        """The thing that the phrase names. People's colour is that of their clothes, said elsewhere."""
-        kind = str(self.noun.value)
-        colour = self.colour if kind in COLOURED_KINDS and kind not in PEOPLE else None
-        return Thing(kind, colour, self._count(kind), place, self.size)
-
-    def _count(self, kind: str) -> int | None:
-        if kind in COUNTED_ONCE:
-            return 1
-        counts = [token.value for token in self.determiners]
-        if self.noun.plural and not self.noun.singular:
-            return next((n for n in counts if n is None or n > 1), None)
-        if self.noun.plural:  # sheep: one or several, as the word before it says
-            return next((n for n in counts if n is not None), None)
-        return 1

@@ -10,7 +10,7 @@ import numpy as np
 from .canvas import Canvas, Colour
 from .layout import TABLEWARE
 from .outlines import Outlines
-from .paint import SKY, lit, mix
+from .paint import indoors, lit, mix, sky_stops
 from .shapes import B, E, R
 from .spots import Spot
 from .world import Scene
@@ -25,7 +25,7 @@ _WIDE, _TALL, _TOP = 0.24, 0.28, 0.09  # of the window
 def paint_room(canvas: Canvas, scene: Scene, spots: Sequence[Spot]) -> None:
     """A room by lamp light: even at night its colours are warm, and only the window is dark."""
     rng = random.Random(f"{scene.layout} room")
-    light = {"night": "sunset", "storm": "dawn"}.get(scene.sky, scene.sky)
+    light = indoors(scene.sky)
     wall, floor, rug = (
         lit(choices[int(rng.random() * len(choices))], light, 0.6) for choices in (_WALLS, _FLOORS, _RUGS)
     )
@@ -50,7 +50,9 @@ def _table_top(canvas: Canvas, floor: Colour) -> None:
     wood = mix(floor, (255, 226, 180), 0.25)
     canvas.rows([(0, mix(wood, (255, 255, 255), 0.22)), (1, wood)], 0.66, 0.955)
     canvas.rows([(0, mix(wood, (60, 30, 10), 0.35)), (1, mix(wood, (60, 30, 10), 0.45))], 0.955, 1.0)
-    grain = Outlines.joined([R(x, y, x + 0.3, y + 0.005, 0.002, "").points for x, y in ((0.05, 0.72), (0.6, 0.78), (0.25, 0.9))])
+    grain = Outlines.joined(
+        [R(x, y, x + 0.3, y + 0.005, 0.002, "").points for x, y in ((0.05, 0.72), (0.6, 0.78), (0.25, 0.9))]
+    )
     canvas.fill(grain, mix(wood, (60, 30, 10), 0.12))
 
 
@@ -62,7 +64,7 @@ def _window(canvas: Canvas, scene: Scene, rng: random.Random, spots: Sequence[Sp
     frame = lit((250, 246, 238), scene.sky, 0.25)
     shade = mix(frame, (120, 110, 110), 0.2)
     canvas.fill(R(x - 0.022, y - 0.022, x + _WIDE + 0.022, y + _TALL + 0.022, 0.006, "").points, frame, shade)
-    canvas.rows(SKY[scene.sky], y, y + _TALL, x, x + _WIDE)
+    canvas.rows(sky_stops(scene.sky), y, y + _TALL, x, x + _WIDE)
     _view(canvas, scene, x, y)
     bars = [R(x + _WIDE / 2 - 0.007, y, x + _WIDE / 2 + 0.007, y + _TALL, 0, "").points,
             R(x - 0.007, y + _TALL / 2 - 0.006, x + _WIDE, y + _TALL / 2 + 0.006, 0, "").points]  # fmt: skip
@@ -88,7 +90,9 @@ def _view(canvas: Canvas, scene: Scene, x: float, y: float) -> None:
         shapes = []
         for k in range(6):
             left, top = x + (k % 3 + 0.5) / 3 * _WIDE, y + (0.15 + 0.45 * (k // 3)) * _TALL
-            shapes.append(np.array([(left, top), (left + 0.008, top), (left - 0.004, top + 0.06), (left - 0.012, top + 0.06)]))
+            shapes.append(
+                np.array([(left, top), (left + 0.008, top), (left - 0.004, top + 0.06), (left - 0.012, top + 0.06)])
+            )
         canvas.fill(Outlines.joined(shapes), (210, 220, 232), None, 0.7)
     else:
         line = ((0, 1), (0, 0.8), (0.3, 0.70), (0.7, 0.80), (1, 0.74), (1, 1))

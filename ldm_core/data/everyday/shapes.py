@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,7 @@ class Kind:
     """An entry: a kind's looks, its height beside other things (a man is 1.7), and the colours of its slots.
 
     `shadow` is the width of its shadow on the ground, as a share of its own width; 0 for what does not stand. `slots`
-    are choices, of which each thing takes one.
+    are choices, of which each thing takes one. `names` say what each look is, where words differ: "girl", "sailboat".
     """
 
     name: str
@@ -69,15 +70,20 @@ class Kind:
     looks: tuple[Look, ...]
     shadow: float = 0.9
     slots: tuple[Mapping[str, str], ...] = ({},)
+    names: tuple[str, ...] = ()
     natural: str = "#000000"  # the paint of slot "c" when the thing has no colour
 
+    def name_of(self, look: Look) -> str:
+        """What a look of it is called, or "" where it has no word of its own."""
+        return next((name for mine, name in zip(self.looks, self.names) if mine is look), "")
 
-def E(cx: float, cy: float, rx: float, ry: float, paint: str, **how: object) -> Part:
+
+def E(cx: float, cy: float, rx: float, ry: float, paint: str, **how: Any) -> Part:
     """An ellipse around (cx, cy)."""
     return Part(_CIRCLE * (rx, ry) + (cx, cy), paint, **how)
 
 
-def R(x0: float, y0: float, x1: float, y1: float, radius: float, paint: str, **how: object) -> Part:
+def R(x0: float, y0: float, x1: float, y1: float, radius: float, paint: str, **how: Any) -> Part:
     """A rectangle with round corners."""
     radius = min(radius, (x1 - x0) / 2, (y1 - y0) / 2)
     if radius <= 0:
@@ -90,30 +96,30 @@ def R(x0: float, y0: float, x1: float, y1: float, radius: float, paint: str, **h
     return Part(np.vstack([corner * radius + centre for corner, centre in zip(corners, centres)]), paint, **how)
 
 
-def arch(cx: float, cy: float, outer: float, inner: float, paint: str, **how: object) -> Part:
+def arch(cx: float, cy: float, outer: float, inner: float, paint: str, **how: Any) -> Part:
     """The upper half of a ring around (cx, cy)."""
     half = _CIRCLE[2 * len(_QUARTER) :]  # from the left over the top to the right, y being down
     half = np.vstack([half, _CIRCLE[:1]])
     return Part(np.vstack([half * outer, half[::-1] * inner]) + (cx, cy), paint, **how)
 
 
-def ring(cx: float, cy: float, outer: float, inner: float, paint: str, **how: object) -> Part:
+def ring(cx: float, cy: float, outer: float, inner: float, paint: str, **how: Any) -> Part:
     """A ring around (cx, cy): one circle one way round, the other the other, joined by a cut."""
     closed = np.vstack([_CIRCLE, _CIRCLE[:1]])
     return Part(np.vstack([closed * outer, closed[::-1] * inner]) + (cx, cy), paint, **how)
 
 
-def P(points: str, paint: str, **how: object) -> Part:
+def P(points: str, paint: str, **how: Any) -> Part:
     """A polygon: "x y x y ...", concave or not."""
     return Part(_points(points), paint, **how)
 
 
-def B(points: str, paint: str, **how: object) -> Part:
+def B(points: str, paint: str, **how: Any) -> Part:
     """A smooth closed outline through the points."""
     return Part(_smooth(_points(points), closed=True), paint, **how)
 
 
-def S(points: str, width: float, paint: str, end: float | None = None, smooth: bool = True, **how: object) -> Part:
+def S(points: str, width: float, paint: str, end: float | None = None, smooth: bool = True, **how: Any) -> Part:
     """A stroke with round ends along the points, as wide as `width` and, at the far end, as `end`."""
     line = _points(points)
     if smooth and len(line) > 2:

@@ -9,6 +9,7 @@ import numpy as np
 from .shapes import Kind, Look, mirrored
 
 String = tuple[float, float, float, float]
+_LIKELY = {"seat": (0.5, 0.3), "top": (0.5, 0.08), "hand": (0.9, 0.4), "grip": (0.5, 0.6)}  # shares of a look's box
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,14 @@ class Spot:
             points = mirrored(points, self.look.width)
         return points * self.scale + (self.x, self.top)
 
+    def local(self, name: str) -> tuple[float, float]:
+        """An anchor in the look's units; where it has none of that name, a likely point of its box."""
+        across, down = _LIKELY[name]
+        return self.look.anchors.get(name, (across * self.look.width, down * self.look.height))
+
     def anchor(self, name: str) -> tuple[float, float]:
         """An anchor of the look, in the picture."""
-        x, y = self.look.anchors[name]
+        x, y = self.local(name)
         return self.x + (self.look.width - x if self.mirror else x) * self.scale, self.top + y * self.scale
 
     def attached(self, anchor: tuple[float, float], x: float, y: float) -> Spot:
@@ -63,8 +69,15 @@ class Spot:
         """Scaled around (0, 0), then moved."""
         string = self.string
         if string is not None:
-            string = (string[0] * factor + dx, string[1] * factor + dy, string[2] * factor + dx, string[3] * factor + dy)
-        return replace(self, x=self.x * factor + dx, base=self.base * factor + dy, scale=self.scale * factor, string=string)
+            string = (
+                string[0] * factor + dx,
+                string[1] * factor + dy,
+                string[2] * factor + dx,
+                string[3] * factor + dy,
+            )
+        return replace(
+            self, x=self.x * factor + dx, base=self.base * factor + dy, scale=self.scale * factor, string=string
+        )
 
     def turned(self) -> Spot:
         """In a mirror at x = 0."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from . import table
 from .lexicon import Entry, entries
@@ -24,7 +25,7 @@ class Token:
     start: int
     end: int
     role: str
-    value: object = None
+    value: Any = None
     plural: bool = False
     singular: bool = True
 
