@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -307,6 +308,19 @@ def test_recipes_are_changed_by_name_and_compared_at_equal_time(tmp_path):
     assert compare.compare(["", "a=1"], tmp_path, 0.2, train, lambda folder: len(folder.name))
     lines = (tmp_path / "compare.csv").read_text().splitlines()
     assert lines[1:] == ["as it is,300,0.2,8.0000", "a=1,300,0.2,3.0000"]
+
+
+def test_denoisers_are_compared_by_one_command_on_latents_that_they_share(everyday_autoencoder, tmp_path, monkeypatch):
+    small = dataclasses.replace(DENOISERS["tiny"], data="everyday", pool=4, image_size=64)
+    monkeypatch.setitem(DENOISERS, "small", small)
+    command = ["denoiser", "small", "--minutes", "0.002", "--out", str(tmp_path), "--device", "cpu"]
+    command += ["--autoencoder", str(everyday_autoencoder[0] / "vae"), "--options", "", "pooled_caption=False"]
+    monkeypatch.setattr(held_out, "v_error", functools.partial(held_out.v_error, count=2))
+    assert compare.main(command) == 0
+    rows = [line.split(",") for line in (tmp_path / "compare.csv").read_text().splitlines()]
+    assert [row[0] for row in rows] == ["options", "as it is", "pooled_caption=False"]
+    assert all(0 < float(row[3]) < 10 for row in rows[1:])
+    assert [path.name for path in tmp_path.glob("**/latents*.npy")] == ["latents-4-0.npy"]
 
 
 def test_a_run_of_so_many_minutes_ends_with_them_its_rate_at_zero(tmp_path):

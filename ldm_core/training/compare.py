@@ -87,13 +87,16 @@ def _run(arguments: argparse.Namespace) -> bool:
         raise ValueError(f"recipe must be one of {', '.join(sorted(recipes))}, got {arguments.recipe!r}")
     if arguments.stage == "denoiser" and arguments.autoencoder is None:
         raise ValueError("--autoencoder must name a finished stage 1 to compare denoisers")
+    arguments.out.mkdir(parents=True, exist_ok=True)
     configs = {options: changed(recipes[arguments.recipe], options) for options in arguments.options}
     device, last = choose_device(arguments.device), (arguments.data, arguments.init, arguments.minutes)
 
     def train(options: str, folder: Path) -> bool:
         if arguments.stage == "autoencoder":
             return train_autoencoder.train(configs[options], folder, device, *last)
-        return train_denoiser.train(configs[options], arguments.autoencoder, folder, device, *last)
+        config = configs[options]
+        pictures = arguments.out / f"latents-{config.pool}-{config.shown}.npy"  # the same for most ways
+        return train_denoiser.train(config, arguments.autoencoder, folder, device, *last, pictures)
 
     def judge(folder: Path) -> float:
         data, size = (json.loads((folder / "config.json").read_text())[key] for key in ("data", "image_size"))

@@ -3,6 +3,7 @@
 `scenes-cpu` is what two cores manage in an hour or so; `scenes-gpu` is the same model, wider and longer;
 `fashion` is the small build for one free GPU: f=4 latents, 12 000 steps, AdamW at 1e-4, EMA 0.995, cosine schedule;
 `fashion-cpu` makes in half an hour on two cores the one that ships.
+`everyday-cpu` and `everyday-gpu` are the second embedded world, 256 pixels and 16 x 16 x 16 latents, in three stages;
 `photo-f4`, `photo-f8`, `photo-f16` are autoencoders for a folder of photographs, each keeping fewer values.
 """
 
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 class AutoencoderConfig:
     """Stage 1: a KL autoencoder (Rombach et al. 2022, section 3.1)."""
 
-    data: str = "scenes"  # scenes | fashion | photos
+    data: str = "scenes"  # scenes | everyday | fashion | photos
     image_size: int = 128  # pixels
     channels: tuple[int, ...] = (16, 32, 64, 128)  # one entry per resolution: f = 2 ** (len - 1)
     layers_per_block: int = 1

@@ -69,12 +69,13 @@ def build(config: DenoiserConfig, latent_channels: int, tokenizer: CLIPTokenizer
 
 def train(
     config: DenoiserConfig, autoencoder: Path, folder: Path, device: str, data_folder: Path | None = None,
-    init: Path | None = None, minutes: float | None = None,
+    init: Path | None = None, minutes: float | None = None, latents_file: Path | None = None,
 ) -> bool:  # fmt: skip
     """Train to the end (True) or to Ctrl-C (False); folder/model holds the averaged weights.
 
     `init` is a model of the same shape to go on from in place of random weights; where it has no U-Net yet, its text
-    encoder is taken, which has learned to read.
+    encoder is taken, which has learned to read. `latents_file` is where the pictures' latents are kept, for runs that share
+    them; by default in the folder.
     """
     torch.manual_seed(config.seed)
     vae = load_autoencoder(autoencoder).vae
@@ -89,7 +90,7 @@ def train(
         read_first(module["text_encoder"], tokenizer, corpus, config, folder, device)
     module["text_encoder"].requires_grad_(config.reading_steps == 0)
     trainer = Trainer(module, config, folder, config.warmup_steps, device, minutes)
-    latents = cached_latents(vae, corpus.images, folder / "latents.npy", device)
+    latents = cached_latents(vae, corpus.images, latents_file or folder / "latents.npy", device)
     lesson = Lesson(trainer.module, tokenizer, corpus, latents, scheduler, config, device)
 
     def sample(path: Path) -> None:
