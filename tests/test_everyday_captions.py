@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import random
 import re
 
 import pytest
 
-from ldm_core.data.everyday import phrases
+from ldm_core.data.everyday import look_names, phrases
 from ldm_core.data.everyday.atoms import Atom, atoms, extra_things, facts, judge, known_facts
 from ldm_core.data.everyday.captions import caption, complete_caption
 from ldm_core.data.everyday.composition import random_scene
@@ -44,7 +45,8 @@ def test_every_caption_is_understood_and_says_only_what_is_there():
 def test_a_caption_is_read_back_as_what_was_left_to_say():
     for seed in range(1500):
         scene = random_scene(seed)
-        left = leave_out(scene, random.Random(seed), dropout=0.3)
+        left, numbers = leave_out(scene, random.Random(seed), dropout=0.3)
+        assert [thing.kind for thing in left.things] == [scene.things[number].kind for number in numbers]
         asked = parse(caption(scene, seed, dropout=0.3))
         assert asked is not None and len(asked.things) == len(left.things)
         assert [atom for atom in atoms(left) if atom.skill in ("ground", "sky", "scenery")] == [
@@ -56,6 +58,11 @@ def test_four_of_five_captions_name_every_thing():
     scenes = [scene for scene in map(random_scene, range(3000)) if len(scene.things) > 1]
     whole = [len(parse(caption(scene, seed)).things) == len(scene.things) for seed, scene in enumerate(scenes)]
     assert 0.78 < sum(whole) / len(whole) < 0.92
+
+
+def test_many_captions_are_as_short_as_prompts_are():
+    lengths = [len(caption(random_scene(seed), seed).split()) for seed in range(2000)]
+    assert sum(length <= 5 for length in lengths) > 0.06 * len(lengths) and max(lengths) < 60
 
 
 def test_the_same_seed_gives_the_same_caption_and_others_give_many():
@@ -129,6 +136,45 @@ def test_a_bad_argument_is_named(arguments, message):
 def test_a_scene_that_says_nothing_has_no_caption():
     with pytest.raises(ValueError, match="give it a thing or a ground"):
         caption(Scene(), 0)
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [Scene("night"), Scene(None, "lake"), Scene(mountains=True), Scene(clouds=True), Scene(stars=True),
+     Scene(None, None, (Thing("sheep"),)), Scene(None, None, (Thing("moon"),)), Scene("day", clouds=True)],
+)  # fmt: skip
+def test_a_scene_of_one_fact_is_never_left_unsaid(scene):
+    for seed in range(60):
+        for said in (caption(scene, seed), caption(scene, seed, dropout=1.0), complete_caption(scene, seed)):
+            assert said and all(right for _, right in judge(parse(said), scene)), said
+
+
+def test_a_girl_who_is_drawn_is_not_called_a_boy():
+    foreign = {"girl": r"\b(boy|lad|schoolboy)s?\b", "boy": r"\b(girl|lass|schoolgirl)(es|s)?\b"}
+    said = []
+    for seed in range(3000):
+        scene = random_scene(seed)
+        looks = look_names(scene)
+        children = [look for thing, look in zip(scene.things, looks) if thing.kind == "child" and thing.count == 1]
+        if len(children) == 1:
+            said.append(caption(scene, seed, looks=looks))
+            assert not re.search(foreign[children[0]], said[-1]), (said[-1], children)
+    assert sum("girl" in one for one in said) > 10 and sum("boy" in one for one in said) > 10
+
+
+def test_every_word_for_one_look_is_a_word_of_the_world():
+    words = {noun for _, noun in nouns()}
+    assert words >= {word for group in phrases.LOOK_NOUNS.values() for word in group}
+
+
+def test_captions_are_the_same_on_every_machine():
+    man = Thing("man", "red", 1, "left", "big", "riding", 1)
+    things = (man, Thing("horse", "brown", 1, "left"), Thing("bird", "blue", 3, "right"), Thing("flowers", "pink", 1))
+    scene = Scene("night", "field", things, True, True, True)
+    text = "\n".join(caption(scene, seed) for seed in range(200))
+    assert (
+        hashlib.sha256(text.encode()).hexdigest() == "af2fc112df2989e6c0be085ff6432621c1af8d1157d4761535ba2a11302df3f8"
+    )
 
 
 def things(*of: tuple) -> tuple[Thing, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Sequence
 
 from . import phrases, table
 from .lexicon import RELATIONS
@@ -12,31 +13,36 @@ from .omissions import SKILLS, leave_out
 from .world import FURNITURE, PEOPLE, Scene, Thing
 
 
-def caption(scene: Scene, seed: int, dropout: float = 0.0, without: tuple[str, ...] = ()) -> str:
+def caption(
+    scene: Scene, seed: int, dropout: float = 0.0, without: tuple[str, ...] = (), looks: Sequence[str] | None = None
+) -> str:
     """One way to say a scene, the same for the same seed (an integer).
 
     Four of five captions name every thing of the scene; of scenery, places and sizes they say less (omissions.py).
     dropout: the chance in [0, 1] that each further fact is left out, one by one. without: skills never said (of
     omissions.SKILLS, such as "colour"); the wording is else the same as that of the whole caption of that seed.
+    looks: layout.look_names(scene), so that a girl who is drawn is not called a boy; None where nothing is drawn.
     A partial scene is said as far as it goes. ValueError names an argument that is out of range.
     """
     if not 0 <= dropout <= 1:
         raise ValueError(f"dropout must be in [0, 1], got {dropout!r}")
     if unknown := set(without) - set(SKILLS):
         raise ValueError(f"without must name skills of {', '.join(SKILLS)}, got {', '.join(sorted(unknown))}")
-    return _Speaker(seed).sentence(leave_out(scene, random.Random(seed), dropout, without))
+    part, numbers = leave_out(scene, random.Random(seed), dropout, without)
+    return _Speaker(seed, None if looks is None else [looks[number] for number in numbers]).sentence(part)
 
 
-def complete_caption(scene: Scene, seed: int) -> str:
+def complete_caption(scene: Scene, seed: int, looks: Sequence[str] | None = None) -> str:
     """One way to say everything of a scene: every thing with all its attributes, and all of the scenery."""
-    return _Speaker(seed).sentence(scene)
+    return _Speaker(seed, looks).sentence(scene)
 
 
 class _Speaker:
     """Says one scene. Each thing and the frame have generators of their own: less said of one changes no other."""
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int, looks: Sequence[str] | None):
         self.seed = seed
+        self.looks = looks
         self.frame = random.Random(2 * seed + 1)
         self.bare = self.frame.random() < 0.12  # "red car at night"
 
@@ -121,7 +127,7 @@ class _Speaker:
             thing = scene.things[index]
             rng = random.Random(self.seed * 16 + index)
             if thing.relation is None or thing.other is None:
-                units.append(self._alone(rng, thing, index))
+                units.append(self._alone(rng, scene, index))
                 told.add(index)
             elif thing.other in told:
                 units.append(self._again(rng, scene, index))
@@ -131,8 +137,13 @@ class _Speaker:
                 told |= {index, thing.other}
         return units
 
-    def _alone(self, rng: random.Random, thing: Thing, index: int) -> str:
-        noun = name_thing(rng, thing, self.bare, self.single)
+    def _named(self, rng: random.Random, scene: Scene, index: int) -> str:
+        look = None if self.looks is None else self.looks[index]
+        return name_thing(rng, scene.things[index], self.bare, self.single, look)
+
+    def _alone(self, rng: random.Random, scene: Scene, index: int) -> str:
+        thing = scene.things[index]
+        noun = self._named(rng, scene, index)
         posture = pick(rng, phrases.POSTURES.get(thing.kind, ("",)))
         posture = posture if rng.random() < 0.15 and not self.bare else ""
         return _placed(rng, f"{noun} {posture}", thing.place)
@@ -141,8 +152,8 @@ class _Speaker:
         """A man riding a horse; a house behind a car; a table with a cup on it."""
         thing, other_index = scene.things[index], int(scene.things[index].other or 0)
         other, relation = scene.things[other_index], str(scene.things[index].relation)
-        first = name_thing(rng, thing, self.bare, self.single)
-        second = name_thing(random.Random(self.seed * 16 + other_index), other, self.bare, self.single)
+        first = self._named(rng, scene, index)
+        second = self._named(random.Random(self.seed * 16 + other_index), scene, other_index)
         phrase = _relation_phrase(rng, thing, relation, other)
         form, inverse = rng.random(), pick(rng, phrases.INVERSE_PHRASES.get(relation, ("",)))
         if inverse and form < 0.2:
@@ -164,9 +175,7 @@ class _Speaker:
         other = scene.things[int(thing.other or 0)]
         noun = phrases.NOUNS[other.kind][0]
         noun = table.plural(noun) if other.count != 1 else noun
-        return _placed(
-            rng, f"{name_thing(rng, thing, self.bare, self.single)} {thing.relation} the same {noun}", thing.place
-        )
+        return _placed(rng, f"{self._named(rng, scene, index)} {thing.relation} the same {noun}", thing.place)
 
 
 def _begins_with_place(words: str) -> bool:

@@ -14,13 +14,16 @@ _COUNTED_GARMENTS = tuple(word for word in GARMENTS if table.has_own_plural(word
 _VAGUE = ("several", "several", "some", "many", "a group of")
 
 
-def name_thing(rng: random.Random, thing: Thing, bare: bool = False, colour_alone: bool = True) -> str:
+def name_thing(
+    rng: random.Random, thing: Thing, bare: bool = False, colour_alone: bool = True, look: str | None = None
+) -> str:
     """A thing in words: "two small red cars", "a man in a blue shirt", "a boat with a white sail".
 
-    bare: without articles. colour_alone: whether "a man in red" may be said. As many random numbers are drawn
+    bare: without articles. colour_alone: whether "a man in red" may be said. look: what the thing
+    is drawn as, so that no word for another look is said; None where nobody knows. As many random numbers are drawn
     whatever the thing has, so that a thing of which less is known is named in the same words.
     """
-    noun, size, colour = _noun(rng, thing.kind), _size_word(rng, thing), _colour_word(rng, thing)
+    noun, size, colour = _noun(rng, thing, look), _size_word(rng, thing), _colour_word(rng, thing)
     adjective, look = _adjective(rng, thing), _natural_look(rng, thing)
     garment, part = _garment(rng, thing, colour_alone), _part(rng, thing)
     several = _several(thing)
@@ -44,10 +47,21 @@ def _several(thing: Thing) -> bool:
     return thing.kind == "flowers" if thing.kind in COUNTED_ONCE else thing.count != 1
 
 
-def _noun(rng: random.Random, kind: str) -> str:
-    rare, noun = rng.random(), pick(rng, phrases.NOUNS[kind])
-    synonym = pick(rng, table.synonyms(kind) or (noun,))
+def _noun(rng: random.Random, thing: Thing, look: str | None) -> str:
+    """A word for the kind. Of several things each may look otherwise, so then no word for one look alone is said."""
+    look = look if look is None or thing.count == 1 else ""
+    rare, usual, others = rng.random(), _fitting(phrases.NOUNS[thing.kind], look), table.synonyms(thing.kind)
+    noun = pick(rng, usual or (thing.kind,))
+    synonym = pick(rng, _fitting(others, look) or (noun,))
     return synonym if rare < _RARE else noun
+
+
+def _fitting(nouns: tuple[str, ...], look: str | None) -> tuple[str, ...]:
+    """The nouns without those that are for another look alone."""
+    if look is None:
+        return nouns
+    foreign = {noun for name, words in phrases.LOOK_NOUNS.items() if name != look for noun in words}
+    return tuple(noun for noun in nouns if noun not in foreign)
 
 
 def _counted(rng: random.Random, thing: Thing, words: str, bare: bool) -> str:

@@ -12,19 +12,27 @@ from .world import COUNTED_ONCE, Scene, Thing
 SAID = {"colour": 0.92, "count": 0.97, "place": 0.45, "size": 0.85, "relation": 0.95, "ground": 0.7, "sky": 0.5,
         "scenery": 0.6}  # fmt: skip
 ALL_NAMED = 0.8  # of the captions name every thing
+BRIEF = 0.3  # of the captions are brief as most prompts are: "a cat", "red car at night"
+_UNSAID_IN_BRIEF = ("place", "size", "ground", "sky", "scenery")
 SKILLS = tuple(SAID)
 
 
-def leave_out(scene: Scene, rng: random.Random, dropout: float = 0.0, without: tuple[str, ...] = ()) -> Scene:
-    """The part of a scene that an ordinary caption says: never nothing, and in four of five captions every thing.
+def leave_out(
+    scene: Scene, rng: random.Random, dropout: float = 0.0, without: tuple[str, ...] = ()
+) -> tuple[Scene, list[int]]:
+    """The part of a scene that an ordinary caption says, and the numbers that its things have in the whole scene.
+
+    It is never nothing, and in four of five captions every thing is named.
 
     dropout: the chance that a fact is left out on top of that. without: skills (of SKILLS) left out altogether. The
     same numbers are drawn whatever both are, so that two calls with equal generators differ in nothing else.
     """
     draws = iter(lambda: (rng.random(), rng.random()), None)  # for each fact: by habit, by dropout
     places = next(draws)  # one caption says all places or none
+    brief = rng.random() < BRIEF
 
     def says(skill: str, drawn: tuple[float, float], chance: float) -> bool:
+        chance *= 0.1 if brief and skill in _UNSAID_IN_BRIEF else 1.0
         return skill not in without and drawn[0] < chance and drawn[1] >= dropout
 
     names_all = rng.random() < ALL_NAMED
@@ -42,7 +50,8 @@ def leave_out(scene: Scene, rng: random.Random, dropout: float = 0.0, without: t
     if not things and sky is None and ground is None and not any(seen):
         sky, ground = (None if scene.ground else scene.sky), scene.ground
         seen = seen if sky or ground else [getattr(scene, name) for name in SCENERY]
-    return dataclasses.replace(_only(scene, things, named), sky=sky, ground=ground, **dict(zip(SCENERY, seen)))
+    kept = [index for index, name in enumerate(named) if name]
+    return Scene(sky, ground, _only(things, kept), *seen, layout=scene.layout), kept
 
 
 def _lessened(thing: Thing, said: dict[str, bool]) -> Thing:
@@ -54,10 +63,13 @@ def _lessened(thing: Thing, said: dict[str, bool]) -> Thing:
                  thing.relation if related else None, thing.other if related else None)  # fmt: skip
 
 
-def _only(scene: Scene, things: list[Thing], named: list[bool]) -> Scene:
-    """The scene with the named things alone; a relation to one that is not named is not said either."""
-    numbers = {old: new for new, old in enumerate(index for index, name in enumerate(named) if name)}
-    kept = [things[index] if things[index].other is None or things[index].other in numbers
-            else dataclasses.replace(things[index], relation=None, other=None) for index in numbers]  # fmt: skip
-    kept = [thing if thing.other is None else dataclasses.replace(thing, other=numbers[thing.other]) for thing in kept]
-    return dataclasses.replace(scene, things=tuple(kept))
+def _only(things: list[Thing], kept: list[int]) -> tuple[Thing, ...]:
+    """The things of these numbers alone; a relation to one that is not named is not said either."""
+    found = []
+    for thing in (things[index] for index in kept):
+        if thing.other is not None and thing.other not in kept:
+            thing = dataclasses.replace(thing, relation=None, other=None)
+        elif thing.other is not None:
+            thing = dataclasses.replace(thing, other=kept.index(thing.other))
+        found.append(thing)
+    return tuple(found)

@@ -17,6 +17,16 @@ NOUNS: dict[str, tuple[str, ...]] = {kind: (kind,) for kind in KINDS} | {
     "flowers": ("flower",), "cup": ("cup", "cup", "cup", "mug"),
     "moon": ("moon", "moon", "full moon"),
 }  # fmt: skip
+# Words that fit one look of a kind alone (layout.look_names): who sees a girl drawn does not say "a boy".
+LOOK_NOUNS: dict[str, tuple[str, ...]] = {
+    "boy": ("boy", "lad", "schoolboy"), "girl": ("girl", "lass", "schoolgirl"), "full moon": ("full moon",),
+    "crescent moon": ("crescent moon",), "armchair": ("armchair", "arm chair"), "cottage": ("cottage",),
+    "double-decker": ("double decker bus", "double decker"), "double bed": ("double bed",),
+    "pickup": ("pickup truck", "pickup", "pick up truck"), "lorry": ("lorry",), "floor lamp": ("floor lamp",),
+    "sailboat": ("sailboat", "sailing boat", "sail boat", "sailing ship"), "table lamp": ("table lamp", "desk lamp"),
+    "mug": ("mug", "coffee mug"), "airliner": ("airliner", "jetliner", "passenger plane"),
+    "parasol": ("parasol",), "whole": ("birthday cake", "layer cake", "pizza pie"),
+}  # fmt: skip
 # Words before a noun that say nothing the world holds.
 ADJECTIVES = {
     **dict.fromkeys(("man", "woman"), ("young", "old", "smiling")), "child": ("young", "happy", "smiling"),
