@@ -16,19 +16,21 @@ import argparse
 import ast
 import csv
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from tqdm import tqdm
 
 from ..loading import choose_device
 from . import held_out, train_autoencoder, train_denoiser
 from .command import run_command
-from .config import AUTOENCODERS, DENOISERS
+from .config import AUTOENCODERS, DENOISERS, AutoencoderConfig, DenoiserConfig
+
+Config = TypeVar("Config", AutoencoderConfig, DenoiserConfig)
 
 
-def changed(config: object, options: str) -> object:
+def changed(config: Config, options: str) -> Config:
     """A recipe with settings replaced, written "name=value,name=value"; "" changes nothing."""
     names = {field.name for field in dataclasses.fields(config)}
     settings = {}
@@ -88,21 +90,36 @@ def _run(arguments: argparse.Namespace) -> bool:
     if arguments.stage == "denoiser" and arguments.autoencoder is None:
         raise ValueError("--autoencoder must name a finished stage 1 to compare denoisers")
     arguments.out.mkdir(parents=True, exist_ok=True)
-    configs = {options: changed(recipes[arguments.recipe], options) for options in arguments.options}
-    device, last = choose_device(arguments.device), (arguments.data, arguments.init, arguments.minutes)
+    device = choose_device(arguments.device)
+    return (_autoencoders if arguments.stage == "autoencoder" else _denoisers)(arguments, device)
+
+
+def _autoencoders(arguments: argparse.Namespace, device: str) -> bool:
+    recipe = AUTOENCODERS[arguments.recipe]
+    configs = {options: changed(recipe, options) for options in arguments.options}
 
     def train(options: str, folder: Path) -> bool:
-        if arguments.stage == "autoencoder":
-            return train_autoencoder.train(configs[options], folder, device, *last)
-        config = configs[options]
-        pictures = arguments.out / f"latents-{config.pool}-{config.shown}.npy"  # the same for most ways
-        return train_denoiser.train(config, arguments.autoencoder, folder, device, *last, pictures)
+        settings = (arguments.data, arguments.init, arguments.minutes)
+        return train_autoencoder.train(configs[options], folder, device, *settings)
 
     def judge(folder: Path) -> float:
-        data, size = (json.loads((folder / "config.json").read_text())[key] for key in ("data", "image_size"))
-        if arguments.stage == "autoencoder":
-            return held_out.psnr(folder / "vae", data, size, device=device)[0]
-        return held_out.v_error(folder / "model", data, size, device)
+        return held_out.psnr(folder / "vae", recipe.data, recipe.image_size, device=device)[0]
+
+    return compare(arguments.options, arguments.out, arguments.minutes, train, judge)
+
+
+def _denoisers(arguments: argparse.Namespace, device: str) -> bool:
+    recipe = DENOISERS[arguments.recipe]
+    configs = {options: changed(recipe, options) for options in arguments.options}
+
+    def train(options: str, folder: Path) -> bool:
+        config = configs[options]
+        pictures = arguments.out / f"latents-{config.pool}-{config.shown}.npy"  # the same for most ways
+        settings = (arguments.data, arguments.init, arguments.minutes, pictures)
+        return train_denoiser.train(config, arguments.autoencoder, folder, device, *settings)
+
+    def judge(folder: Path) -> float:
+        return held_out.v_error(folder / "model", recipe.data, recipe.image_size, device)
 
     return compare(arguments.options, arguments.out, arguments.minutes, train, judge)
 

@@ -28,7 +28,7 @@ class Corpus:
     nouns those for one thing of a kind. Empty where the corpus has none.
     """
 
-    images: np.ndarray | Sequence[np.ndarray]
+    images: Sequence[np.ndarray] | np.ndarray
     caption: Callable[[int, int], str]
     words: list[str]
     facts: list[str]

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -35,7 +36,7 @@ class Drawings(Sequence):
     def __len__(self) -> int:
         return len(self.scenes)
 
-    def __getitem__(self, index: int | slice) -> np.ndarray | list[np.ndarray]:
+    def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             return [world.draw(scene, self.size) for scene in self.scenes[index]]
         return world.draw(self.scenes[index], self.size)
@@ -68,7 +69,7 @@ def training_scenes(count: int, shown: int = 0) -> list[world.Scene]:
 
 def with_withheld(each: int) -> list[world.Scene]:
     """The first scenes of the training seeds that hold a withheld combination: so many of each of them."""
-    found: dict[tuple[str, ...], list[world.Scene]] = {
+    found: dict[tuple[str | None, ...], list[world.Scene]] = {
         pair: [] for pair in (*world.UNSEEN_PAIRS, *world.UNSEEN_RELATIONS)
     }
     for seed in world.TRAINING_SEEDS:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,10 @@ from ..loading import choose_device, load, load_autoencoder
 from .command import run_command
 from .losses import diffusion_target
 
-WORLDS = {"scenes": (scenes, scenes.caption), "everyday": (everyday, captions.caption)}
+WORLDS: dict[str, tuple[Any, Callable[[Any, int], str]]] = {
+    "scenes": (scenes, scenes.caption),
+    "everyday": (everyday, captions.caption),
+}
 
 
 def pictures(data: str, count: int, size: int) -> Iterator[tuple[np.ndarray, str]]:

@@ -71,8 +71,9 @@ class Lesson:
                         rng: np.random.Generator) -> Tensor:  # fmt: skip
         """On a quarter of the batch: whether a colour and a kind act independently on what is predicted."""
         words = self.corpus.colours, self.corpus.nouns
-        apart = {row: wording.taken_apart(text, *words, rng) for row, text in enumerate(captions)}
-        rows = [row for row, parts in apart.items() if parts][: len(captions) // 4]
+        found = ((row, wording.taken_apart(text, *words, rng)) for row, text in enumerate(captions))
+        apart = {row: parts for row, parts in found if parts}
+        rows = list(apart)[: len(captions) // 4]
         if not rows:
             return prediction.new_zeros(())
         tokens = self.tokens_of([apart[row][part] for part in range(3) for row in rows])
