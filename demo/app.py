@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
@@ -34,8 +35,10 @@ def build(session: Session) -> gr.Blocks:
     """The page, a tab each."""
     spec = session.model.spec
     with gr.Blocks(title="Latent diffusion", analytics_enabled=False, delete_cache=(600, 1800)) as page:
-        gr.Markdown(f"# Latent diffusion\nModel `{spec.name}`: {spec.description or spec.source}, "
-                    f"{session.model.width} x {session.model.height} pixels, on {session.model.device}.")  # fmt: skip
+        gr.Markdown(
+            f"# Latent diffusion\nModel `{spec.name}`: {spec.description or spec.source}, "
+            f"{session.model.width} x {session.model.height} pixels, on {session.model.device}."
+        )
         with gr.Tabs():
             for name, tab in TABS.items():
                 with gr.Tab(name):
@@ -46,15 +49,29 @@ def build(session: Session) -> gr.Blocks:
 
 def main(argv: list[str] | None = None) -> None:
     environment = os.environ.get
-    parser = argparse.ArgumentParser(prog="python -m demo.app", description="Open the demo page.",
-                                     epilog="Each option may also be set as LDM_MODEL, LDM_HOST, LDM_PORT, LDM_LIMITS.")  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m demo.app",
+        description="Open the demo page.",
+        epilog="Each option may also be set as LDM_MODEL, LDM_HOST, LDM_PORT, LDM_LIMITS.",
+    )
     parser.add_argument("--model", default=environment("LDM_MODEL", "scenes"), help="registry name, folder or hub id")
-    parser.add_argument("--host", default=environment("LDM_HOST") or environment("GRADIO_SERVER_NAME") or "127.0.0.1",
-                        help="0.0.0.0 to serve a network (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--port", type=int, help="(default: %(default)s)",
-                        default=int(environment("LDM_PORT") or environment("GRADIO_SERVER_PORT") or 7860))  # fmt: skip
-    parser.add_argument("--limits", default=environment("LDM_LIMITS", ""), metavar="NAME=VALUE,...",
-                        help=f"what a visitor may ask for: {', '.join(vars(Limits()))}")  # fmt: skip
+    parser.add_argument(
+        "--host",
+        default=environment("LDM_HOST") or environment("GRADIO_SERVER_NAME") or "127.0.0.1",
+        help="0.0.0.0 to serve a network (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        help="(default: %(default)s)",
+        default=int(environment("LDM_PORT") or environment("GRADIO_SERVER_PORT") or 7860),
+    )
+    parser.add_argument(
+        "--limits",
+        default=environment("LDM_LIMITS", ""),
+        metavar="NAME=VALUE,...",
+        help=f"what a visitor may ask for: {', '.join(vars(Limits()))}",
+    )
     arguments = parser.parse_args(argv)
     try:
         session = Session.load(arguments.model, limits_of(arguments.limits))
@@ -63,13 +80,22 @@ def main(argv: list[str] | None = None) -> None:
     build(session).launch(server_name=arguments.host, server_port=arguments.port, **launch_options())
 
 
-def launch_options() -> dict[str, object]:
+def launch_options() -> dict[str, Any]:
     """How the page is served wherever it is: by the guard, in its own looks, telling nobody anything."""
     return {
-        "theme": theme(), "css_paths": STYLE, "ssr_mode": False, "show_error": False, "max_file_size": "20mb",
-        "enable_monitoring": False, "run_history": False, "state_session_capacity": 200, "strict_cors": True,
-        "footer_links": ["api"], "app_kwargs": {"middleware": [Middleware(Guard)]}, "mcp_server": False,
-    }  # fmt: skip
+        "theme": theme(),
+        "css_paths": STYLE,
+        "ssr_mode": False,
+        "show_error": False,
+        "max_file_size": "20mb",
+        "enable_monitoring": False,
+        "run_history": False,
+        "state_session_capacity": 200,
+        "strict_cors": True,
+        "footer_links": ["api"],
+        "app_kwargs": {"middleware": [Middleware(Guard)]},
+        "mcp_server": False,
+    }
 
 
 if __name__ == "__main__":

@@ -19,9 +19,17 @@ PATCH = 64  # pixels: the worst one is shown enlarged
 WORST = 64  # levels of 255 at the bright end of the error map; the same for all, so that maps can be compared
 CHANNELS = 16  # of a latent, shown at most
 COLUMNS = (
-    "", "PSNR, dB", "SSIM", "latent", "values saved", "kB at 8 bits", "bicubic, dB", "JPEG, dB", "WebP, dB",
+    "",
+    "PSNR, dB",
+    "SSIM",
+    "latent",
+    "values saved",
+    "kB at 8 bits",
+    "bicubic, dB",
+    "JPEG, dB",
+    "WebP, dB",
     "encode, decode, s",
-)  # fmt: skip
+)
 # Dark to bright, equal steps to the eye.
 HEAT = np.array([(0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164)], float)
 
@@ -40,11 +48,17 @@ class Compared:
         """What a script gets of it."""
         trip = self.trip
         return {
-            "autoencoder": self.name, "psnr": round(trip.psnr, 3), "ssim": round(trip.ssim, 4),
-            "latent": list(trip.latent.shape[1:]), "values_saved": trip.values_saved, "bytes": trip.byte_count,
-            "psnr_sampled": self.sampled_psnr, **self.others,
-            "encode_seconds": round(trip.encode_seconds, 3), "decode_seconds": round(trip.decode_seconds, 3),
-        }  # fmt: skip
+            "autoencoder": self.name,
+            "psnr": round(trip.psnr, 3),
+            "ssim": round(trip.ssim, 4),
+            "latent": list(trip.latent.shape[1:]),
+            "values_saved": trip.values_saved,
+            "bytes": trip.byte_count,
+            "psnr_sampled": self.sampled_psnr,
+            **self.others,
+            "encode_seconds": round(trip.encode_seconds, 3),
+            "decode_seconds": round(trip.decode_seconds, 3),
+        }
 
 
 def comparison_html(image: Tensor, compared: list[Compared], failed: dict[str, str]) -> str:
@@ -68,10 +82,14 @@ def _row(each: Compared, best: bool) -> str:
     sampled = f" <small>(sampled {each.sampled_psnr:.2f})</small>" if each.sampled_psnr is not None else ""
     others = ["unreachable" if value is None else f"{value:.2f}" for value in each.others.values()]
     cells = [
-        f"<b>{trip.psnr:.2f}</b>{sampled}" if best else f"{trip.psnr:.2f}{sampled}", f"{trip.ssim:.3f}",
-        f"{channels} x {height} x {width}", f"{trip.values_saved:.0f}x", f"{trip.byte_count / 1000:.1f}",
-        *others, f"{trip.encode_seconds:.2f}, {trip.decode_seconds:.2f}",
-    ]  # fmt: skip
+        f"<b>{trip.psnr:.2f}</b>{sampled}" if best else f"{trip.psnr:.2f}{sampled}",
+        f"{trip.ssim:.3f}",
+        f"{channels} x {height} x {width}",
+        f"{trip.values_saved:.0f}x",
+        f"{trip.byte_count / 1000:.1f}",
+        *others,
+        f"{trip.encode_seconds:.2f}, {trip.decode_seconds:.2f}",
+    ]
     name = f"<td title='{html.escape(each.words)}'>{html.escape(each.name)}</td>"
     return f"<tr>{name}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 

@@ -6,19 +6,24 @@ import dataclasses
 import html
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
 from ldm_core.registry import ModelSpec
-from ldm_core.sampling import SCHEDULERS, State
+from ldm_core.sampling import State
 
 from . import over_time
-from .session import Session, sizes
+from .session import Session, size_text, sizes
 
 FIRST_SEED = 7
-QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}  # of events that only tidy the page
+QUIET: dict[str, Any] = {
+    "queue": False,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}  # of events that only tidy the page
 # By the world that a model was made for; a model of none of them gets a prompt that any can draw.
 EXAMPLES = {
     "scenes": [
@@ -29,10 +34,19 @@ EXAMPLES = {
         "a palm tree on the left and an orange house on the right, in a desert at dawn",
     ],
     "fashion": [
-        "a photo of an ankle boot", "a handbag", "a photo of a dress", "a sneaker", "a pair of trousers", "a picture of a sweater",
+        "a photo of an ankle boot",
+        "a handbag",
+        "a photo of a dress",
+        "a sneaker",
+        "a pair of trousers",
+        "a picture of a sweater",
     ],
-    "": ["a lighthouse on a cliff at dawn", "a bowl of oranges on a wooden table", "a red bicycle against a white wall"],
-}  # fmt: skip
+    "": [
+        "a lighthouse on a cliff at dawn",
+        "a bowl of oranges on a wooden table",
+        "a red bicycle against a white wall",
+    ],
+}
 WHAT_IT_DRAWS = {
     "scenes": (
         "This small model was trained on drawn landscapes alone. It knows skies (day, dawn, sunset, night, storm), grounds "
@@ -50,15 +64,15 @@ WHAT_IT_DRAWS = {
 
 @dataclass(frozen=True)
 class Settings:
-    """The inputs that decide a picture, in the order of Session.problems; and the prompts on offer below them."""
+    """The inputs that decide a picture, by the names and in the order of the endpoint's parameters."""
 
     prompt: gr.Textbox
-    negative: gr.Textbox
+    negative_prompt: gr.Textbox
     seed: gr.Number
     steps: gr.Slider
-    scale: gr.Slider
+    guidance_scale: gr.Slider
     scheduler: gr.Dropdown
-    schedule: gr.Dropdown
+    guidance_schedule: gr.Dropdown
     size: gr.Dropdown
     model: gr.Dropdown
 
@@ -90,8 +104,15 @@ def _samples(spec: ModelSpec) -> list[list[str]]:
 def seed_row(session: Session) -> gr.Number:
     """The seed with a dice beside it."""
     with gr.Row(elem_classes="seed"):
-        seed = gr.Number(FIRST_SEED, label="Seed", precision=0, minimum=0, maximum=session.limits.largest_seed, scale=3,
-                         info="the same seed and settings give the same picture")  # fmt: skip
+        seed = gr.Number(
+            FIRST_SEED,
+            label="Seed",
+            precision=0,
+            minimum=0,
+            maximum=session.limits.largest_seed,
+            scale=3,
+            info="the same seed and settings give the same picture",
+        )
         dice = gr.Button("New seed", size="sm", scale=1, min_width=96)
     dice.click(lambda: random.randrange(2**32), None, seed, queue=False, api_visibility="private")
     return seed
@@ -99,56 +120,57 @@ def seed_row(session: Session) -> gr.Number:
 
 def scale_slider(session: Session) -> gr.Slider:
     """The guidance scale, and what it is."""
-    return gr.Slider(0, session.limits.guidance_scale, session.model.spec.guidance_scale, step=0.25, label="Guidance scale w",
-                     info="how hard the prompt pulls: 0 ignores it, 1 leaves the model free, more insists")  # fmt: skip
+    return gr.Slider(
+        0,
+        session.limits.guidance_scale,
+        session.model.spec.guidance_scale,
+        step=0.25,
+        label="Guidance scale w",
+        info="how hard the prompt pulls: 0 ignores it, 1 leaves the model free, more insists",
+    )
 
 
 def advanced(session: Session, prompt: gr.Textbox, seed: gr.Number, scale: gr.Slider) -> Settings:
     """All else, to be put under a fold."""
     spec, limits = session.model.spec, session.limits
     model = gr.Dropdown(list(session.specs), value=spec.reference, label="Model")
-    size = gr.Dropdown(sizes(spec), value=sizes(spec)[0], label="Size", info="it was trained at the first")
+    offered = [size_text(each) for each in sizes(spec)]
+    size = gr.Dropdown(offered, value=offered[0], label="Size", info="it was trained at the first")
     steps = gr.Slider(
         1, limits.steps, spec.steps, step=1, label="Steps", info="more take longer and are a little finer"
     )
     negative = gr.Textbox(
         "", label="Negative prompt", max_length=limits.prompt_characters, info="what to steer away from"
     )
-    known = schedulers(session, spec.reference)
+    known = session.schedulers(spec.reference)
     scheduler = gr.Dropdown(known, value=known[0], label="Scheduler")
-    schedule = over_time.choice()
-    return Settings(prompt, negative, seed, steps, scale, scheduler, schedule, size, model)
-
-
-def schedulers(session: Session, name: str) -> list[str]:
-    """Those that a model can be drawn with, its own first as far as that is known before it is loaded."""
-    fit = [
-        scheduler for scheduler in SCHEDULERS if (scheduler == "flow-euler") == (session.specs[name].family == "sd3")
-    ]
-    loaded = session.models.get(name)
-    own = loaded.scheduler_name if loaded is not None else fit[0]
-    return [own, *(scheduler for scheduler in fit if scheduler != own)]
+    return Settings(prompt, negative, seed, steps, scale, scheduler, over_time.choice(), size, model)
 
 
 def defaults_of(session: Session, name: str) -> dict[str, object]:
     """What the inputs are set to when a model is chosen, by the name of the setting; and its own words and prompts."""
-    spec = session.specs[name]
+    spec, known = session.specs[name], session.schedulers(name)
+    offered = [size_text(each) for each in sizes(spec)]
     return {
-        "prompt": EXAMPLES[spec.world][0], "steps": spec.steps, "scale": spec.guidance_scale,
-        "size": gr.Dropdown(sizes(spec), value=sizes(spec)[0]), "words": WHAT_IT_DRAWS[spec.world],
+        "prompt": EXAMPLES[spec.world][0],
+        "steps": spec.steps,
+        "guidance_scale": spec.guidance_scale,
+        "size": gr.Dropdown(offered, value=offered[0]),
+        "words": WHAT_IT_DRAWS[spec.world],
         "prompts": gr.Dataset(samples=_samples(spec)),
-        "scheduler": gr.Dropdown(choices=(known := schedulers(session, name)), value=known[0]),
-    }  # fmt: skip
+        "scheduler": gr.Dropdown(choices=known, value=known[0]),
+    }
 
 
-def validator(session: Session, problems: Callable[..., list[str]]) -> Callable[..., list]:
-    """Runs on the server before the queue, for the page and for scripts alike; `problems` has a text for each input."""
+def validator(session: Session, problems: Callable[..., dict[str, str]], names: Sequence[str]) -> Callable[..., list]:
+    """Runs on the server before the queue, for the page and for scripts alike; `problems` has words by the inputs' names,
+    which `names` gives in the inputs' order."""
 
     def check(request: gr.Request, *values: object) -> list:
         found = problems(*values)
-        if not any(found):
-            found[0] = session.door.enter(*who(request))
-        return [gr.validate(not problem, problem) for problem in found]
+        if not found and (words := session.door.enter(*who(request))):
+            found = {names[0]: words}
+        return [gr.validate(name not in found, found.get(name, "")) for name in names]
 
     return check
 
@@ -176,15 +198,20 @@ def stopped(session: Session, words: str) -> Callable[[gr.Request], str]:
     return stop
 
 
-def in_lane(session: Session, problems: list[str], outputs: int, draw: Callable[[], Iterator[tuple]],
-            request: gr.Request | None = None) -> Iterator[tuple]:  # fmt: skip
+def in_lane(
+    session: Session,
+    problems: dict[str, str],
+    outputs: int,
+    draw: Callable[[], Iterator[tuple]],
+    request: gr.Request | None = None,
+) -> Iterator[tuple]:
     """What draw() yields, one visitor at a time; problems and errors are said in words.
 
     The status is the second of an event's outputs.
     """
     try:
-        if any(problems):
-            raise gr.Error(" ".join(filter(None, problems)), title="Not drawn")
+        if problems:
+            raise gr.Error(" ".join(problems.values()), title="Not drawn")
         if session.lane.locked():
             yield gr.skip(), "Another picture is being drawn; yours is next.", *[gr.skip()] * (outputs - 2)
         with session.lane:

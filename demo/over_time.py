@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
 from ldm_core import guidance
-from ldm_core.recipe import Recipe
+from ldm_core.settings import SamplingSettings
 
 # "interval" costs a fifth fewer network rows and no accuracy: `python -m evaluation.benchmark --suite less-work`.
-OVER_TIME: dict[str, dict[str, object]] = {
+OVER_TIME: dict[str, dict[str, Any]] = {
     name: {"guidance_schedule": name, "guidance_interval": None} for name in guidance.SCHEDULES
 } | {"interval": {"guidance_schedule": "constant", "guidance_interval": (0.2, 0.8)}}
 
 
 def choice() -> gr.Dropdown:
     """The input."""
-    return gr.Dropdown(list(OVER_TIME), value="constant", label="Guidance over time",
-                       info="interval: none while the layout forms, and none at the end")  # fmt: skip
+    return gr.Dropdown(
+        list(OVER_TIME),
+        value="constant",
+        label="Guidance over time",
+        info="interval: none while the layout forms, and none at the end",
+    )
 
 
-def name_of(recipe: Recipe) -> str | None:
-    """The name that stands for a recipe's settings, if the page has one."""
-    own = {"guidance_schedule": recipe.guidance_schedule, "guidance_interval": recipe.guidance_interval}
-    return next((name for name, settings in OVER_TIME.items() if settings == own), None)
+def name_of(settings: SamplingSettings) -> str | None:
+    """The name that stands for a picture's guidance over time, if the page has one."""
+    return next((name for name, own in OVER_TIME.items() if settings.replaced(**own) == settings), None)
 
 
 def curve_svg(name: str) -> str:

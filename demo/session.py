@@ -7,17 +7,21 @@ import math
 import threading
 import time
 from collections import defaultdict, deque
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import ldm_core
 from ldm_core.autoencoder import Autoencoder
+from ldm_core.family import scheduler_names
 from ldm_core.loading import autoencoder_folder, load_autoencoder
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.registry import MODELS, ModelSpec
-from ldm_core.sampling import SCHEDULERS
 
 from .over_time import OVER_TIME
 from .scratch import Scratch
+
+Size = tuple[int, int]  # width and height in pixels
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Limits:
 
 def limits_of(text: str) -> Limits:
     """Limits from "steps=50,cells=16"; ValueError in one line for a name or a value that makes no sense."""
-    kinds = {field.name: type(field.default) for field in dataclasses.fields(Limits)}
+    kinds: dict[str, type] = {field.name: type(field.default) for field in dataclasses.fields(Limits)}
     values = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = (side.strip() for side in part.partition("="))
@@ -92,30 +96,45 @@ class Session:
             self.autoencoders[name] = load_autoencoder(autoencoder_folder(name), str(self.model.device))
         return self.autoencoders[name]
 
-    def problems(self, prompt: object, negative_prompt: object, seed: object, steps: object, guidance_scale: object,
-                 scheduler: object, guidance_schedule: object, size: object, model: object) -> list[str]:  # fmt: skip
-        """What is wrong with each of a visitor's settings, in their order; empty where nothing is."""
+    def schedulers(self, name: str) -> list[str]:
+        """Those that a model on offer can be drawn with, its own first as far as that is known before it is loaded."""
+        loaded = self.models.get(name)
+        return loaded.scheduler_names if loaded is not None else scheduler_names(self.specs[name].family)
+
+    def problems(
+        self,
+        prompt: object,
+        negative_prompt: object,
+        seed: object,
+        steps: Any,
+        guidance_scale: object,
+        scheduler: object,
+        guidance_schedule: object,
+        size: Any,
+        model: Any,
+    ) -> dict[str, str]:
+        """What is wrong with a visitor's settings, in words by their names; empty where nothing is."""
         limits = self.limits
-        found = [
-            _text(prompt, limits.prompt_characters, "The prompt"),
-            _text(negative_prompt, limits.prompt_characters, "The negative prompt"),
-            _number(seed, 0, limits.largest_seed, "The seed", whole=True),
-            _number(steps, 1, limits.steps, "Steps", whole=True),
-            _number(guidance_scale, 0, limits.guidance_scale, "The guidance scale"),
-            _one_of(scheduler, SCHEDULERS, "The scheduler"),
-            _one_of(guidance_schedule, OVER_TIME, "The guidance schedule"),
-            "",
-            _one_of(model, self.specs, "The model"),
-        ]
-        if not found[8]:
-            found[7] = _one_of(size, sizes(self.specs[model]), "The size")
-        if not any(found):
-            found[3] = self.too_much(size, steps, 1)
+        found = {
+            "prompt": _text(prompt, limits.prompt_characters, "The prompt"),
+            "negative_prompt": _text(negative_prompt, limits.prompt_characters, "The negative prompt"),
+            "seed": _number(seed, 0, limits.largest_seed, "The seed", whole=True),
+            "steps": _number(steps, 1, limits.steps, "Steps", whole=True),
+            "guidance_scale": _number(guidance_scale, 0, limits.guidance_scale, "The guidance scale"),
+            "guidance_schedule": _one_of(guidance_schedule, OVER_TIME, "The guidance schedule"),
+            "model": _one_of(model, self.specs, "The model"),
+        }
+        if not found["model"]:
+            found["scheduler"] = _one_of(scheduler, self.schedulers(model), "The scheduler")
+            found["size"] = _one_of(size, [size_text(each) for each in sizes(self.specs[model])], "The size")
+        found = {name: words for name, words in found.items() if words}
+        if not found and (words := self.too_much(size_of(size), steps, 1)):
+            found["steps"] = words
         return found
 
-    def too_much(self, size: str, steps: int, pictures: int) -> str:
+    def too_much(self, size: Size, steps: int, pictures: int) -> str:
         """In words, where a request would keep the device longer than one visitor may; empty where not."""
-        width, height = sizes_of(size)
+        width, height = size
         most = self.limits.work * (1 if self.model.device.type == "cpu" else 50)
         asked = 2 * pictures * int(steps) * width * height / 1e6
         if asked <= most:
@@ -164,16 +183,19 @@ class Door:
                         self.waiting[key].popleft()
 
 
-def sizes(spec: ModelSpec) -> list[str]:
+def sizes(spec: ModelSpec) -> list[Size]:
     """The sizes on offer for a model: its own, a wide and a tall one."""
     width, height = spec.width, spec.height
-    return [
-        f"{across} x {down}" for across, down in ((width, height), (width * 3 // 2, height), (width, height * 3 // 2))
-    ]
+    return [(width, height), (width * 3 // 2, height), (width, height * 3 // 2)]
 
 
-def sizes_of(text: str) -> tuple[int, int]:
-    """ "192 x 128" -> (192, 128)."""
+def size_text(size: Size) -> str:
+    """(192, 128) -> "192 x 128", as the page and scripts say it."""
+    return f"{size[0]} x {size[1]}"
+
+
+def size_of(text: str) -> Size:
+    """The inverse of size_text."""
     width, height = text.split(" x ")
     return int(width), int(height)
 
@@ -185,11 +207,11 @@ def _text(value: object, longest: int, name: str) -> str:
 
 
 def _number(value: object, low: float, high: float, name: str, whole: bool = False) -> str:
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if fits and low <= value <= high and not (whole and value != int(value)):
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    if low <= number <= high and not (whole and number != int(number)):  # no NaN is
         return ""
     return f"{name} must be a {'whole ' if whole else ''}number from {low:g} to {int(high)}."
 
 
-def _one_of(value: object, known: object, name: str) -> str:
+def _one_of(value: object, known: Collection[str], name: str) -> str:
     return "" if isinstance(value, str) and value in known else f"{name} must be one of {', '.join(known)}."

@@ -7,11 +7,13 @@ import html
 import io
 import re
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from ldm_core.images import png_text, to_pil
 from ldm_core.recipe import Recipe
@@ -118,7 +120,7 @@ def _table(names: list[str], cells: list[SweepCell]) -> str:
     return buffer.getvalue()
 
 
-def cells_of(images: object, scales: list[float], seeds: list[int]) -> list[SweepCell]:
+def cells_of(images: Iterable[Tensor], scales: list[float], seeds: list[int]) -> list[SweepCell]:
     """Cells without scores for images (scales x seeds, 3, H, W), scale by scale."""
     places = [(scale, seed) for scale in scales for seed in seeds]
     return [SweepCell(scale, seed, to_pil(image)) for (scale, seed), image in zip(places, images)]

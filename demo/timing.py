@@ -53,8 +53,9 @@ def rows(session: Session, repeats: int) -> list[tuple[str, str]]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m demo.timing", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m demo.timing", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="scenes", help="registry name, folder or hub id (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=5, help="turns that medians are taken of (default: %(default)s)")
     arguments = parser.parse_args(argv)
@@ -66,8 +67,10 @@ def main(argv: list[str] | None = None) -> int:
     except ValueError as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     dtype = str(session.model.dtype).removeprefix("torch.")
-    print(f"{session.model.spec.name}, {session.model.spec.steps} steps, {dtype} on {session.model.device}, "
-          f"{torch.get_num_threads()} threads")  # fmt: skip
+    print(
+        f"{session.model.spec.name}, {session.model.spec.steps} steps, {dtype} on {session.model.device}, "
+        f"{torch.get_num_threads()} threads"
+    )
     for what, measured in rows(session, arguments.repeats):
         print(f"{what}: {measured}", flush=True)
     return 0

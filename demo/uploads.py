@@ -53,9 +53,9 @@ def read_upload(path: str, longest: int, multiple: int) -> tuple[Tensor, list[st
         raise ValueError("The picture cannot be read to its end: the file is damaged or cut short.") from None
     if max(turned.size) > longest:
         before, ratio = turned.size, longest / max(turned.size)
-        sides = tuple(max(multiple, round(side * ratio)) for side in before)
-        turned = turned.resize(sides, Image.Resampling.LANCZOS)
-        done.append(f"made smaller, from {before[0]} x {before[1]} to {sides[0]} x {sides[1]}")
+        width, height = (max(multiple, round(side * ratio)) for side in before)
+        turned = turned.resize((width, height), Image.Resampling.LANCZOS)
+        done.append(f"made smaller, from {before[0]} x {before[1]} to {width} x {height}")
     image = from_pil(turned)
     ready = crop(image, multiple)
     if ready.shape != image.shape:

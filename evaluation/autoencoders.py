@@ -19,26 +19,32 @@ from tqdm import tqdm
 
 from ldm_core.autoencoder import Autoencoder
 from ldm_core.data.photos import open_photo, photo_files
+from ldm_core.files import write_whole
 from ldm_core.images import from_pil
 from ldm_core.loading import autoencoder_folder, choose_device, load_autoencoder, quiet
 from ldm_core.registry import AUTOENCODERS
 
-from . import statistics
-from .document import document, write_whole
+from . import command, statistics
 from .metrics.reconstruction import crop
 from .metrics.round_trip import QUALITIES, round_trip, same_cost
+from .report.document import document
 
 CODECS = [f"psnr_{codec.lower()}" for codec in QUALITIES]
 DEFAULT = "photo-f4,photo-f8,photo-f16"
 
 
-def compare(image: Tensor, autoencoder: Autoencoder) -> dict[str, float]:
+def compare(image: Tensor, autoencoder: Autoencoder) -> dict[str, float | None]:
     """One image (3, H, W) through one autoencoder: quality and times, and what other means make of it at the same cost."""
     found = round_trip(image, autoencoder)
     return {
-        "psnr": found.psnr, "ssim": found.ssim, **same_cost(image, found), "values_saved": found.values_saved,
-        "bytes": found.byte_count, "encode_seconds": found.encode_seconds, "decode_seconds": found.decode_seconds,
-    }  # fmt: skip
+        "psnr": found.psnr,
+        "ssim": found.ssim,
+        **same_cost(image, found),
+        "values_saved": found.values_saved,
+        "bytes": found.byte_count,
+        "encode_seconds": found.encode_seconds,
+        "decode_seconds": found.decode_seconds,
+    }
 
 
 def measure(files: list[Path], models: dict[str, Autoencoder]) -> pd.DataFrame:
@@ -62,14 +68,25 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     for name, part in table.groupby("model", sort=False):
         quality = statistics.mean(part["psnr"])
         gain = statistics.mean(part["psnr"] - part["psnr_bicubic"])
-        rows.append({
-            "model": name, "factor": part["factor"].iloc[0], "latent_channels": part["latent_channels"].iloc[0],
-            "values_saved": part["values_saved"].mean(), "n": len(part), "psnr": quality.value, "psnr_se": quality.se,
-            "ssim": part["ssim"].mean(), "psnr_bicubic": part["psnr_bicubic"].mean(), "gain": gain.value,
-            "gain_se": gain.se, "bytes": part["bytes"].mean(), **{name: _all_of(part[name]) for name in CODECS},
-            "encode_seconds": part["encode_seconds"].median(),
-            "decode_seconds": part["decode_seconds"].median(),
-        })  # fmt: skip
+        rows.append(
+            {
+                "model": name,
+                "factor": part["factor"].iloc[0],
+                "latent_channels": part["latent_channels"].iloc[0],
+                "values_saved": part["values_saved"].mean(),
+                "n": len(part),
+                "psnr": quality.value,
+                "psnr_se": quality.se,
+                "ssim": part["ssim"].mean(),
+                "psnr_bicubic": part["psnr_bicubic"].mean(),
+                "gain": gain.value,
+                "gain_se": gain.se,
+                "bytes": part["bytes"].mean(),
+                **{name: _all_of(part[name]) for name in CODECS},
+                "encode_seconds": part["encode_seconds"].median(),
+                "decode_seconds": part["decode_seconds"].median(),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -88,19 +105,23 @@ def _or_unreachable(value: float) -> str:
 
 def page(summary: pd.DataFrame, folder: Path) -> str:
     """The summary as one self-contained HTML file."""
-    shown = pd.DataFrame({
-        "model": summary["model"], "f": summary["factor"], "channels": summary["latent_channels"],
-        "values saved": [f"{saved:.0f}x" for saved in summary["values_saved"]],
-        "PSNR, dB": _with_errors(summary["psnr"], summary["psnr_se"], ".2f"),
-        "SSIM": [f"{value:.3f}" for value in summary["ssim"]],
-        "bicubic, as many values, dB": [f"{value:.2f}" for value in summary["psnr_bicubic"]],
-        "gain, dB": _with_errors(summary["gain"], summary["gain_se"], "+.2f"),
-        "kB at 8 bits": [f"{count / 1000:.1f}" for count in summary["bytes"]],
-        "JPEG of that size, dB": [_or_unreachable(value) for value in summary["psnr_jpeg"]],
-        "WebP, dB": [_or_unreachable(value) for value in summary["psnr_webp"]],
-        "encode": [f"{1000 * value:.0f} ms" for value in summary["encode_seconds"]],
-        "decode": [f"{1000 * value:.0f} ms" for value in summary["decode_seconds"]],
-    })  # fmt: skip
+    shown = pd.DataFrame(
+        {
+            "model": summary["model"],
+            "f": summary["factor"],
+            "channels": summary["latent_channels"],
+            "values saved": [f"{saved:.0f}x" for saved in summary["values_saved"]],
+            "PSNR, dB": _with_errors(summary["psnr"], summary["psnr_se"], ".2f"),
+            "SSIM": [f"{value:.3f}" for value in summary["ssim"]],
+            "bicubic, as many values, dB": [f"{value:.2f}" for value in summary["psnr_bicubic"]],
+            "gain, dB": _with_errors(summary["gain"], summary["gain_se"], "+.2f"),
+            "kB at 8 bits": [f"{count / 1000:.1f}" for count in summary["bytes"]],
+            "JPEG of that size, dB": [_or_unreachable(value) for value in summary["psnr_jpeg"]],
+            "WebP, dB": [_or_unreachable(value) for value in summary["psnr_webp"]],
+            "encode": [f"{1000 * value:.0f} ms" for value in summary["encode_seconds"]],
+            "decode": [f"{1000 * value:.0f} ms" for value in summary["decode_seconds"]],
+        }
+    )
     count, name = int(summary["n"].max()), html.escape(folder.name)
     body = (
         f"<h1>Autoencoders on {name}</h1>"
@@ -112,27 +133,28 @@ def page(summary: pd.DataFrame, folder: Path) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m evaluation.autoencoders", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = command.parser("evaluation.autoencoders", __doc__)
     parser.add_argument("--images", type=Path, required=True, metavar="FOLDER", help="photographs, searched below too")
     parser.add_argument(
-        "--models", default=DEFAULT,
+        "--models",
+        default=DEFAULT,
         help=f"names ({', '.join(AUTOENCODERS)}, or a model's), folders or hub ids, with commas between (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument("--limit", type=int, default=None, metavar="N", help="only the first N images")
     parser.add_argument("--device", default=None)
     parser.add_argument("--out", type=Path, default=None, help="default: runs/autoencoders-<folder>")
-    arguments = parser.parse_args(argv)
+    return command.carry_out(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The exit code."""
     quiet()
     out = arguments.out or Path("runs") / f"autoencoders-{arguments.images.resolve().name}"
-    try:
-        files = photo_files(arguments.images)[: arguments.limit]
-        device = choose_device(arguments.device)
-        names = list(dict.fromkeys(name.strip() for name in arguments.models.split(",")))
-        table = measure(files, {name: load_autoencoder(autoencoder_folder(name), device) for name in names})
-        out.mkdir(parents=True, exist_ok=True)
-    except (ValueError, OSError) as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    files = photo_files(arguments.images)[: arguments.limit]
+    device = choose_device(arguments.device)
+    names = list(dict.fromkeys(name.strip() for name in arguments.models.split(",")))
+    table = measure(files, {name: load_autoencoder(autoencoder_folder(name), device) for name in names})
+    out.mkdir(parents=True, exist_ok=True)
     summary = summarise(table)
     for name, content in (("images", table), ("summary", summary)):
         write_whole(out / f"{name}.csv", content.to_csv(index=False, lineterminator="\n"))

@@ -24,8 +24,9 @@ import ldm_core
 from ldm_core.loading import choose_device, quiet
 from ldm_core.pipeline import LatentDiffusion
 
-from .cost import peak_memory_gb
-from .timing import alternating, seconds
+from . import command
+from .benchmarks.timing import alternating, seconds
+from .generation.cost import peak_memory_gb
 
 SCALES = (1.5, 2, 3, 4, 5, 6, 7, 8)
 PROMPT, SEED = "a red house on the left and a pine tree on the right, mountains, in a snowy field at night", 7
@@ -52,8 +53,19 @@ def precision_rows(model: LatentDiffusion, dtype: str, repeats: int) -> list[tup
 
     def theirs(scale: float) -> torch.Tensor:
         generator = torch.Generator().manual_seed(SEED)
-        return pipeline(PROMPT, generator=generator, guidance_scale=scale, num_inference_steps=steps, height=model.height,
-                        width=model.width, output_type="pt").images.float().cpu()  # fmt: skip
+        return (
+            pipeline(
+                PROMPT,
+                generator=generator,
+                guidance_scale=scale,
+                num_inference_steps=steps,
+                height=model.height,
+                width=model.width,
+                output_type="pt",
+            )
+            .images.float()
+            .cpu()
+        )
 
     one, one_theirs = alternating(lambda: model.sample(PROMPT, SEED, w), lambda: theirs(w), repeats)
     sweep, eight = alternating(
@@ -83,7 +95,7 @@ def cold_start(name: str, device: str | None) -> float:
 def processor() -> str:
     """The processor's name, as far as the system tells."""
     try:
-        lines = open("/proc/cpuinfo", encoding="utf-8").read().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
@@ -95,8 +107,7 @@ def graphics_card() -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m evaluation.benchmark", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = command.parser("evaluation.benchmark", __doc__)
     parser.add_argument("--suite", choices=["core", "gpu", "less-work"], default="core")
     parser.add_argument("--model", default="scenes", help="registry name or folder (default: %(default)s)")
     parser.add_argument("--device", default=None)
@@ -104,21 +115,22 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--count", type=int, default=300, help="pictures of each way in less-work (default: %(default)s)"
     )
-    arguments = parser.parse_args(argv)
+    return command.carry_out(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The exit code."""
     quiet()
-    try:
-        if arguments.suite == "gpu":
-            from .gpu_suite import gpu_suite  # the runner and all it needs
+    if arguments.suite == "gpu":
+        from .benchmarks.gpu_suite import gpu_suite  # the runner and all it needs
 
-            rows = gpu_suite(choose_device(arguments.device), arguments.repeats)
-        elif arguments.suite == "less-work":
-            from .less_work import less_work_suite
+        rows = gpu_suite(choose_device(arguments.device), arguments.repeats)
+    elif arguments.suite == "less-work":
+        from .benchmarks.less_work import less_work_suite
 
-            rows = less_work_suite(arguments.device, arguments.count, Path("runs/less-work"))
-        else:
-            rows = core_suite(arguments.model, arguments.device, arguments.repeats)
-    except ValueError as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
+        rows = less_work_suite(arguments.device, arguments.count, Path("runs/less-work"))
+    else:
+        rows = core_suite(arguments.model, arguments.device, arguments.repeats)
     print(f"{processor()}, {torch.get_num_threads()} threads, {graphics_card()}torch {torch.__version__}\n")
     print("| what | measured |\n| --- | --- |")
     for what, measured in rows:

@@ -23,12 +23,14 @@ from torch import Tensor
 
 import ldm_core
 from ldm_core.data import fashion_mnist, scenes
+from ldm_core.files import write_whole
 from ldm_core.images import from_uint8, rounded
 from ldm_core.pipeline import LatentDiffusion
 
-from . import run, statistics
-from .composition import composition
-from .metrics.detectors import load_detector
+from . import command, run, statistics
+from .detectors.detector import load_detector
+from .detectors.scenes import load_scenes_detector
+from .metrics.composition import composition
 from .metrics.reconstruction import psnr
 
 BATCH = 50  # images
@@ -79,7 +81,7 @@ def autoencoder_figures(
     for texts, images in held:
         rebuilt = rounded(model.reconstruct(images))
         values += psnr(images, rebuilt).tolist()
-        read += detector.look(rebuilt, texts)[1][metric]
+        read += detector.extract(rebuilt, texts)[1][metric]
     return statistics.mean(values), statistics.mean(read)
 
 
@@ -97,8 +99,7 @@ def sheet(run_folder: Path, scale: float) -> Image.Image:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m evaluation.card", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = command.parser("evaluation.card", __doc__)
     parser.add_argument("model", help="a model of one of the repository's worlds: a registry name or a folder")
     parser.add_argument("--count", type=int, default=1000, help="held-out pictures and prompts (default: %(default)s)")
     parser.add_argument("--guidance-scales", default=None, help=f"default: {SCALES}")
@@ -107,29 +108,38 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--data", type=Path, default=None, metavar="FOLDER", help="the Fashion-MNIST files")
     parser.add_argument("--out", type=Path, default=None, help="default: runs/card-<model>-<n>-steps")
-    arguments = parser.parse_args(argv)
-    try:
-        model = ldm_core.load(arguments.model)
-        world = model.spec.world
-        if world not in METRICS:
-            raise ValueError(f"model {arguments.model!r} is of no world of this repository; use evaluation.run")
-        scene = world == "scenes"
-        size = (arguments.count, model.height)
-        held = held_out_scenes(*size) if scene else held_out_fashion(*size, arguments.data)
-        quality, readable = autoencoder_figures(model, held)
-    except ValueError as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
-    print(f"autoencoder on {quality.n} held-out images: {quality.value:.2f} dB PSNR (± {quality.se:.2f}); "
-          f"the detector finds {readable.value:.4f} (± {readable.se:.4f}) of their captions in its reconstructions",
-          flush=True)  # fmt: skip
+    return command.carry_out(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The exit code."""
+    model = ldm_core.load(arguments.model)
+    world = model.spec.world
+    if world not in METRICS:
+        raise ValueError(f"model {arguments.model!r} is of no world of this repository; use evaluation.run")
+    scene = world == "scenes"
+    size = (arguments.count, model.height)
+    held = held_out_scenes(*size) if scene else held_out_fashion(*size, arguments.data)
+    quality, readable = autoencoder_figures(model, held)
+    print(
+        f"autoencoder on {quality.n} held-out images: {quality.value:.2f} dB PSNR (± {quality.se:.2f}); "
+        f"the detector finds {readable.value:.4f} (± {readable.se:.4f}) of their captions in its reconstructions",
+        flush=True,
+    )
     steps = arguments.steps or model.spec.steps
     out = arguments.out or Path("runs") / f"card-{model.spec.name}-{steps}-steps"
-    out.mkdir(parents=True, exist_ok=True)
     prompts = out / "held-out.jsonl"
-    prompts.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in captions(world, arguments.count)))
-    status = run.main(["--model", arguments.model, "--prompts", str(prompts), "--out", str(out / "run"),
-                       "--steps", str(steps), "--guidance-scales", arguments.guidance_scales or SCALES[world],
-                       "--metrics", METRICS[world], "--dtype", "float32"])  # fmt: skip
+    write_whole(prompts, "".join(json.dumps({"prompt": text}) + "\n" for text in captions(world, arguments.count)))
+    given = {
+        "model": arguments.model,
+        "prompts": prompts,
+        "out": out / "run",
+        "steps": steps,
+        "guidance-scales": arguments.guidance_scales or SCALES[world],
+        "metrics": METRICS[world],
+        "dtype": "float32",
+    }
+    status = run.main([word for name, value in given.items() for word in (f"--{name}", str(value))])
     if status:
         return status
     sheet(out / "run", model.spec.guidance_scale).save(out / "sheet.png")
@@ -138,7 +148,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     if scene:
         print("\nthings asked for in a colour, by whether training ever showed their kind in it")
-        print(composition(out / "run", load_detector("scenes")).round(3).to_string(index=False))
+        print(composition(out / "run", load_scenes_detector()).round(3).to_string(index=False))
     return 0
 
 

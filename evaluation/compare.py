@@ -1,110 +1,152 @@
-"""Two runs over one prompt set, paired image by image.
+"""Finished runs of one prompt set beside each other, each minus the first, image by image where their seeds agree.
 
     python -m evaluation.compare runs/A runs/B --fail-if-worse scene_accuracy:0.01 --fail-if-worse fd_scenes:0.5
+    python -m evaluation.compare runs/A runs/B runs/C
 
-Prints B - A per metric and guidance scale with its error, p (Holm within a metric) and verdict. Exit code 0; 1 where B is
-worse than A by more than a margin at any scale; 2 where the runs cannot be compared, with the reason.
+Prints in what the runs differ, then B - A per metric and condition with its error, p (Holm within a metric) and verdict.
+Runs of other seeds are compared too, with the wider error of samples that are not paired; a metric that cannot be compared
+has a row that says why. Exit code 0; 1 where a run is worse than the first by more than a margin under any condition; 2 where
+the runs cannot be compared, with the reason.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from . import score
-from .differences import COLUMNS, PAIR, of_distances, of_means, with_verdicts
-from .document import write_whole
-from .look import cache_file, identity, read_cache
-from .metrics.catalogue import AUTOENCODER, DISTANCE, METRICS
-from .metrics.detectors import load_detector
-from .reference import load_reference, stored_reference
+from ldm_core.files import write_whole
 
+from . import command
+from .catalogue import METRICS
+from .finished import Finished, axes_of
+from .metrics.differences import COLUMNS, unpaired, with_verdicts
+from .metrics.metric import Metric, Row, Sample
 
-@dataclass(frozen=True)
-class Finished:
-    """A finished run, as its folder holds it."""
-
-    folder: Path
-    facts: dict
-    images: pd.DataFrame
-
-    @classmethod
-    def read(cls, folder: Path) -> Finished:
-        """ValueError where the folder is no finished run."""
-        try:
-            facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-            return cls(folder, facts, pd.read_csv(folder / "images.csv", keep_default_na=True))
-        except (OSError, json.JSONDecodeError) as error:
-            raise ValueError(f"{folder} is no finished run: {error}") from None
-
-    def features(self, name: str) -> np.ndarray:
-        """Per-image features by a detector, in the order of images.csv."""
-        files = [Path(file) for file in self.images["file"]]
-        who = identity(self.facts["detectors"][name]["sha256"], self.facts["detectors"][name]["resize"])
-        path = cache_file(self.folder, files[0].parent.name, name, who)
-        known = read_cache(path, who)
-        if not known:
-            raise ValueError(f"{self.folder} has lost its features ({path.name}); run the evaluation again to score it")
-        return np.stack([known[file.name][0] for file in files])
+SAME = ("prompts_sha256", "prompt_count", "images_per_prompt")
+UNPAIRED = "unpaired: the images have other seeds"
+FEW = "unpaired: fewer than two prompts have a value in both"
 
 
 def check_comparable(first: Finished, second: Finished) -> None:
-    """The runs must be of one prompt set, of as many images, by the same detectors; ValueError names what differs."""
-    for key in ("prompts_sha256", "prompt_count", "images_per_prompt", "references"):
-        if first.facts[key] != second.facts[key]:
-            raise ValueError(f"the runs cannot be compared: {key} is {first.facts[key]} and {second.facts[key]}")
-    for name in set(first.facts["detectors"]) & set(second.facts["detectors"]):
-        one, other = (run.facts["detectors"][name] for run in (first, second))
+    """The runs must be of one prompt set and of as many images; ValueError names what differs."""
+    for key in SAME:
+        one, other = getattr(first.facts, key), getattr(second.facts, key)
         if one != other:
-            raise ValueError(f"the runs cannot be compared: {name} was {one['name']} at {one['resize']} ({one['sha256'][:8]}) "
-                             f"and {other['name']} at {other['resize']} ({other['sha256'][:8]})")  # fmt: skip
-    if not common_scales(first, second):
-        raise ValueError("the runs cannot be compared: they have no guidance scale in common")
+            raise ValueError(f"the runs cannot be compared: {key} is {one} and {other}")
 
 
-def computed(run: Finished) -> list[str]:
-    return [metric for metric in run.facts["metrics"] if metric not in run.facts["not_computed"]]
+def compare(runs: Sequence[Finished]) -> pd.DataFrame:
+    """A row per metric, common condition and run after the first: that run - the first one, and both values."""
+    first, names = runs[0], run_names(runs)
+    for other in runs[1:]:
+        check_comparable(first, other)
+    matched = {name: matched_conditions(first, other, axes_of(runs)) for name, other in zip(names[1:], runs[1:])}
+    rows: list[Row] = []
+    for name in dict.fromkeys(name for run in runs for name in run.metrics):
+        metric, found = METRICS[name], []
+        for other_name, other in zip(names[1:], runs[1:]):
+            found += list(_differences(metric, first, other, matched[other_name], (names[0], other_name)))
+        sound = [row for row in found if "p" in row]
+        rows += with_verdicts(sound, metric, [(row["baseline"], row["run"]) for row in sound])
+        rows += [row for row in found if "p" not in row]
+    columns = ["metric", "scale", *COLUMNS, "condition", "baseline", "run", "value_a", "value_b", "note"]
+    table = pd.DataFrame(rows, columns=columns)
+    if not table["difference"].notna().any():
+        raise ValueError(
+            f"the runs cannot be compared: {'; '.join(dict.fromkeys(table['note'])) or 'no metric at all'}"
+        )
+    return table
 
 
-def common_scales(first: Finished, second: Finished) -> list[float]:
-    return sorted(set(first.images["guidance_scale"]) & set(second.images["guidance_scale"]))
+def _differences(
+    metric: Metric, first: Finished, other: Finished, matched: dict[str, str], names: tuple[str, str]
+) -> Iterator[Row]:
+    """A metric's rows for one run beside the first; one with the reason where it cannot be compared."""
+    known: Row = {"metric": metric.name, "baseline": names[0], "run": names[1]}
+    if why := obstacle(metric, first, other):
+        yield known | {"note": f"not compared: {why}"}
+    elif not metric.of_generated:
+        sides = _of_summary(first, metric.name), _of_summary(other, metric.name)
+        yield known | _beside(*sides) | {"note": "unpaired: values per image are not kept"}
+    else:
+        evidence, others = first.evidence(metric), other.evidence(metric)
+        for a, b in matched.items():
+            known |= {"scale": first.images.values(a).get("guidance_scale"), "condition": a}
+            one, two = metric.sample(evidence, a), metric.sample(others, b)
+            if one is None or two is None:
+                yield known | {"note": "not compared: too few prompts for an error"}
+            elif first.pairs(a) != other.pairs(b):
+                yield known | _beside(one, two) | {"note": UNPAIRED}
+            else:
+                paired = metric.between(evidence, a, others, b)
+                yield known | _beside(one, two) | (paired or {}) | {"note": "" if paired else FEW}
 
 
-def compare(first: Finished, second: Finished) -> pd.DataFrame:
-    """A row per metric and common scale: second - first, paired by prompt and seed."""
-    check_comparable(first, second)
-    scales, names = common_scales(first, second), (first.folder.name or "A", second.folder.name or "B")
-    rows = []
-    for metric in (name for name in computed(first) if name in computed(second)):
-        if METRICS[metric].kind == AUTOENCODER:
-            continue
-        found = _distances(first, second, metric) if METRICS[metric].kind == DISTANCE else _means(first, second, metric)
-        pairs = [{"metric": metric, "scale": scale} | found[scale] for scale in scales if found[scale] is not None]
-        rows += with_verdicts(pairs, metric, [names] * len(pairs))
-    return pd.DataFrame(rows, columns=["metric", "scale", *COLUMNS])
+def _beside(one: Sample, two: Sample) -> Row:
+    """Two values and their unpaired difference."""
+    return {"value_a": one.value, "value_b": two.value} | unpaired(one, two)
 
 
-def _means(first: Finished, second: Finished, metric: str) -> dict[float, dict | None]:
-    def scores(run: Finished, scale: float) -> pd.Series:
-        return run.images[run.images["guidance_scale"] == scale].set_index(PAIR)[metric]
+def obstacle(metric: Metric, first: Finished, other: Finished) -> str | None:
+    """Why two runs cannot be compared by a metric."""
+    lacking = [run.folder.name for run in (first, other) if metric.name not in run.metrics]
+    if lacking:
+        return f"{' and '.join(lacking)} {'has' if len(lacking) == 1 else 'have'} no value of it"
+    name = metric.detector
+    for words, one, two in (
+        ("detector", first.facts.detectors.get(name), other.facts.detectors.get(name)),
+        ("reference", first.facts.references.get(name), other.facts.references.get(name)),
+    ):
+        own = name == "autoencoder"  # each model's own is what is measured
+        if one != two and not own and (words == "detector" or metric.needs_reference):
+            return f"another {words}: {_described(one)} there, {_described(two)} here"
+    return None
 
-    return {scale: of_means(scores(first, scale), scores(second, scale)) for scale in common_scales(first, second)}
+
+def _described(facts: dict[str, Any] | None) -> str:
+    shown = (facts or {}).get("words") or (facts or {}).get("name") or "none"
+    more = [str((facts or {})[key])[:12] for key in ("sha256", "resize") if key in (facts or {})]
+    return f"{shown} ({', '.join(more)})" if more else str(shown)
 
 
-def _distances(first: Finished, second: Finished, metric: str) -> dict[float, dict | None]:
-    name = METRICS[metric].detector
-    kept = first.folder / "references" / f"{name}.npz"
-    reference = stored_reference(kept) if kept.exists() else load_reference(load_detector(name))
-    one, other = (
-        score.measure_distances(run.images, {name: run.features(name)}, {name: reference}, [metric])
-        for run in (first, second)
+def _of_summary(run: Finished, name: str) -> Sample:
+    row = run.summary[run.summary["metric"] == name].iloc[0]
+    return Sample(
+        float(row["value"]), None if pd.isna(row["se"]) else float(row["se"]), int(row["n"]), int(row["n"]) - 1
     )
-    return {scale: of_distances(one[metric, scale], other[metric, scale]) for scale in common_scales(first, second)}
+
+
+def matched_conditions(first: Finished, other: Finished, axes: Sequence[str]) -> dict[str, str]:
+    """The conditions of the first run, each with the other's that agrees with it on every axis; where both runs have but
+    one, these two. ValueError where none agree."""
+    one, two = first.places(axes), other.places(axes)
+    found = {label: two[place] for place, label in one.items() if place in two}
+    if not found and len(one) == len(two) == 1:
+        found = dict(zip(one.values(), two.values()))
+    if not found:
+        raise ValueError(
+            f"the runs cannot be compared: they have no condition in common ({'; '.join(first.images.conditions)} in "
+            f"{first.folder}, {'; '.join(other.images.conditions)} in {other.folder})"
+        )
+    return found
+
+
+def run_names(runs: Sequence[Finished]) -> list[str]:
+    """What tables call the runs: their folders' names, or whole paths where two have the same."""
+    names = [run.folder.resolve().name for run in runs]
+    return names if len(set(names)) == len(names) else [f"{name} ({chr(65 + i)})" for i, name in enumerate(names)]
+
+
+def protocol_differences(runs: Sequence[Finished]) -> list[str]:
+    """In words, what made the runs' images differently: "steps: 4 and 8"."""
+    described = [run.described() for run in runs]
+    names = dict.fromkeys(name for one in described for name in one)
+    found = [(name, [one.get(name, "unknown") for one in described]) for name in names]
+    return [f"{name}: {' and '.join(values)}" for name, values in found if len(set(values)) > 1]
 
 
 def margins(texts: list[str]) -> dict[str, float]:
@@ -124,38 +166,66 @@ def margins(texts: list[str]) -> dict[str, float]:
 
 
 def too_bad(table: pd.DataFrame, allowed: dict[str, float]) -> list[str]:
-    """In words, where the second run is worse than a margin allows."""
-    missing = [metric for metric in allowed if metric not in set(table["metric"])]
-    if missing:
-        raise ValueError(f"--fail-if-worse {missing[0]}: the runs do not both have it")
+    """In words, where a run is worse than a margin allows. ValueError for a margin on what could not be compared."""
     worse = []
-    for row in table[table["metric"].isin(list(allowed))].itertuples():
-        loss = -row.difference if METRICS[row.metric].higher_is_better else row.difference
-        if loss > allowed[row.metric]:
-            worse.append(f"{row.metric} at w = {row.scale:g} is worse by {loss:.4g}, allowed {allowed[row.metric]:g}")
+    for metric, margin in allowed.items():
+        rows = table[table["metric"] == metric]
+        if not len(rows) or rows["difference"].isna().any():
+            raise ValueError(f"--fail-if-worse {metric}: the runs do not both have it")
+        for row in rows.itertuples():
+            loss = -row.difference if METRICS[metric].higher_is_better else row.difference
+            if loss > margin:
+                worse.append(f"{row.run}: {metric} at {row.condition} is worse by {loss:.4g}, allowed {margin:g}")
     return worse
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m evaluation.compare", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("first", type=Path, metavar="RUN_A")
-    parser.add_argument("second", type=Path, metavar="RUN_B")
+    """0; 1 where a run is worse than a margin allows; 2 where they cannot be compared."""
+    parser = command.parser("evaluation.compare", __doc__)
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="two or more; all are compared with the first"
+    )
     parser.add_argument("--fail-if-worse", action="append", default=[], metavar="METRIC:MARGIN")
     parser.add_argument("--out", type=Path, default=None, metavar="FILE.csv", help="write the table there too")
-    arguments = parser.parse_args(argv)
-    try:
-        allowed = margins(arguments.fail_if_worse)
-        table = compare(Finished.read(arguments.first), Finished.read(arguments.second))
-        worse = too_bad(table, allowed)
-        if arguments.out is not None:
-            write_whole(arguments.out, table.to_csv(index=False, lineterminator="\n"))
-    except (ValueError, OSError) as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
-    print(f"{arguments.second} - {arguments.first}\n\n{table.round(5).to_string(index=False)}")
+    return command.carry_out(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The exit code."""
+    if len(arguments.runs) < 2:
+        raise ValueError("give two runs or more")
+    allowed = margins(arguments.fail_if_worse)
+    runs = [Finished.read(folder) for folder in arguments.runs]
+    table = compare(runs)
+    worse = too_bad(table, allowed)
+    if arguments.out is not None:
+        write_whole(arguments.out, table.to_csv(index=False, lineterminator="\n"))
+    print(report(runs, table))
     for line in worse:
         print(line)
     return 1 if worse else 0
+
+
+def report(runs: Sequence[Finished], table: pd.DataFrame) -> str:
+    """What the terminal shows: in what the runs differ, the values side by side, and the differences."""
+    names, differ = run_names(runs), protocol_differences(runs)
+    lines = [f"{', '.join(names[1:])} - {names[0]}"]
+    lines += ["the runs were made alike" if not differ else "the runs differ in " + "; ".join(differ), ""]
+    if len(runs) > 2:
+        lines += [values_side_by_side(table).round(5).to_string(), ""]
+    shown = table.drop(columns=["baseline", *([] if len(runs) > 2 else ["run"])])
+    shown["scale"] = shown["scale"].map(lambda value: "" if pd.isna(value) else f"{value:g}")
+    return "\n".join([*lines, shown.round(5).fillna("").astype(object).to_string(index=False)])
+
+
+def values_side_by_side(table: pd.DataFrame) -> pd.DataFrame:
+    """A row per metric and condition, a column per run with its value."""
+    rows = table.dropna(subset=["value_b"])
+    index = ["metric", "condition"]
+    wide = rows.assign(condition=rows["condition"].fillna("")).pivot(index=index, columns="run", values="value_b")
+    first = rows.assign(condition=rows["condition"].fillna("")).drop_duplicates(index).set_index(index)["value_a"]
+    wide.insert(0, table["baseline"].iloc[0], first)
+    return wide.rename_axis(None, axis=1)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,19 @@
-"""What an evaluation run is told: one frozen dataclass, its defaults read by the command line."""
+"""What an evaluation run is asked for: one frozen dataclass, its defaults read by the command line."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ldm_core.registry import MODELS, find
+from ldm_core.settings import SamplingSettings
 
-from .metrics.catalogue import RESIZE_MODES, check
+from .catalogue import RESIZE_MODES, check
+from .data_sets import DATA_SETS
+from .detectors.reference_files import SUFFIXES
+from .generation.axes import Axis, Condition, conditions, scale_axis
 
-SCHEDULES = ("constant", "linear", "cosine")
+SCALES = (1.0, 2.0, 4.0, 8.0)  # where nothing else is asked for
 
 
 @dataclass(frozen=True)
@@ -17,33 +21,30 @@ class RunConfig:
     """The command line of `python -m evaluation.run`."""
 
     prompts: Path
+    settings: SamplingSettings = field(default_factory=SamplingSettings)
+    guidance_scales: tuple[float, ...] | None = None  # None: 1, 2, 4, 8; the model's own where something else is swept
+    sweep: tuple[Axis, ...] = ()
     model: str | None = None  # None: the best this machine can really run
     vae: str | None = None
     lora: str | None = None  # FILE or FILE:WEIGHT, several with commas between
     config: str | None = None  # of a single file: a diffusers folder of its family
     offload: bool = False
     compile: bool = False
-    guidance_scales: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
-    guidance_schedule: str = "constant"
-    guidance_interval: tuple[float, float] | None = None
-    guidance_rescale: float = 0.0
-    guidance_until_alike: float | None = None
-    negative_prompt: str = ""
-    steps: int | None = None  # None: the model's default
-    scheduler: str | None = None
     limit: int | None = None
     images_per_prompt: int = 1
     seed: int = 0
     batch_size: int = 16  # images denoised together
     device: str | None = None
     dtype: str | None = None
-    height: int | None = None
-    width: int | None = None
     metrics: tuple[str, ...] | None = None  # None: those of the model's world, as far as they can run
-    reference: Path | None = None  # a folder of images, or a file of statistics; None: what ships with the detector
-    resize: str = "clean"  # how images are brought to Inception's size; see metrics/resize.py
+    # A folder of images, or a file of statistics; None: what ships with the detector, or pictures of the model's world.
+    reference: Path | None = None
+    download: str = "ask"  # whether what is missing is fetched: see downloads.py
+    resize: str = "clean"  # how images are brought to Inception's size; see detectors/resize.py
     out: Path | None = None  # None: runs/<model>-<prompt file's stem>
     dry_run: bool = False
+    report_only: bool = False
+    command: str = ""  # as it was typed, for run.json
 
     def __post_init__(self) -> None:
         """Check what needs no model; the rest is checked when the model is loaded, before the first picture."""
@@ -51,15 +52,31 @@ class RunConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
-        if self.steps is not None and not 1 <= self.steps <= 1000:
-            raise ValueError(f"--steps must be from 1 to 1000, got {self.steps}")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"--seed must be from 0 to {2**32 - 1}, got {self.seed}")
-        if self.reference is not None and not (self.reference.is_dir() or self.reference.suffix == ".npz"):
-            raise ValueError(f"--reference {self.reference} is no folder of images, nor a .npz file of statistics")
+        if self.reference is not None and not self.reference.is_dir():
+            if self.reference.suffix.lower() not in SUFFIXES:
+                raise ValueError(
+                    f"--reference {self.reference} is no folder of images, nor a file of statistics ({', '.join(SUFFIXES)}), "
+                    f"nor a data set ({', '.join(DATA_SETS)})"
+                )
+            if not self.reference.is_file():
+                raise ValueError(f"--reference {self.reference} is not there")
         if self.resize not in RESIZE_MODES:
             raise ValueError(f"--resize must be one of {', '.join(RESIZE_MODES)}, got {self.resize!r}")
         check(self.metrics or ())
+        _ = self.conditions  # sweeps that clash
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """What varies; the guidance scale first where it does."""
+        scales = self.guidance_scales or (() if self.sweep else SCALES)
+        return (scale_axis(scales), *self.sweep) if scales else self.sweep
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """Every value of each axis with every value of the others."""
+        return conditions(self.settings, self.axes)
 
 
 def choose_model(name: str | None, device: str | None) -> tuple[str, str]:

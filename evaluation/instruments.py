@@ -1,108 +1,116 @@
-"""What a run measures with: the detectors and references that its metrics need, and the metrics that cannot be computed."""
+"""What an image set is measured with: the detectors and references that metrics need, and the metrics that cannot be computed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from ldm_core.pipeline import LatentDiffusion
-
-from . import reconstruct, score
-from .config import RunConfig
-from .jobs import Job
-from .metrics.catalogue import AUTOENCODER, DEFAULTS, DISTANCE, METRICS, Metric, detectors_of
-from .metrics.detectors import Detector, load_detector
+from .detectors.detector import Detector, load_detector
+from .detectors.reference_files import read_stored
+from .detectors.reference_sources import load_reference
+from .detectors.references import Reference
+from .downloads import NO_DOWNLOADS, Downloads
+from .image_set import ImageSet
+from .metrics.autoencoder import AutoencoderDetector, Reconstructions
+from .metrics.metric import Metric
+from .paths import without_home
 from .processes import Processes
-from .prompts import Prompt
-from .reference import Reference, load_reference
 
 
 class Instruments:
-    """Made ready before the first picture; only what the metrics need is loaded.
+    """Made ready before anything is computed; only what the metrics need is loaded.
 
-    A metric asked for stops the command where it cannot be computed (ValueError); one of the defaults is noted in
-    `obstacles`, with the reason. Only what is asked for is downloaded.
+    A metric `asked_for` stops the command where it cannot be computed (ValueError); one of the defaults is noted in
+    `obstacles`, with the reason. A detector that is missing is fetched where `downloads` agrees.
     """
 
-    def __init__(self, config: RunConfig, model: LatentDiffusion, jobs: Sequence[Job], out: Path, processes: Processes):
-        self.config, self.model, self.jobs, self.out, self.processes = config, model, jobs, out, processes
-        self.metrics = config.metrics or DEFAULTS[model.spec.world]
+    def __init__(
+        self,
+        metrics: Sequence[Metric],
+        images: ImageSet,
+        *,
+        asked_for: bool = True,
+        reference: Path | None = None,
+        kept: Path | None = None,
+        resize: str = "clean",
+        device: str = "cpu",
+        autoencoder: Reconstructions | None = None,
+        processes: Processes | None = None,
+        measure_references: bool = True,
+        world: str = "",
+        downloads: Downloads = NO_DOWNLOADS,
+    ):
+        """`kept` is a folder for the references made of `reference`; without `measure_references` one that would have to be
+        made of images first is passed over. `world` is what the model draws: its pictures are the reference where there is
+        no other."""
+        self.metrics, self.images, self.asked_for = list(metrics), images, asked_for
+        self.source, self.kept, self.measure_references = reference, kept, measure_references
+        self.resize, self.device, self.autoencoder = resize, device, autoencoder
+        self.processes, self.world, self.downloads = processes or Processes(), world, downloads
+        if reference is not None and not reference.is_dir():
+            read_stored(reference)  # a damaged one stops the command, whatever the metrics are
         self.detectors: dict[str, Detector] = {}
         self.references: dict[str, Reference] = {}
         self.obstacles: dict[str, str] = {}
         for metric in self.metrics:
-            self._prepare(METRICS[metric])
-        self.obstacles = processes.told(self.obstacles)  # one process alone loads references
+            self._prepare(metric)
+        self.obstacles = self.processes.broadcast(self.obstacles)  # one process alone loads references
+        if autoencoder is not None:
+            autoencoder.prepare(self.computed, self.detectors)
 
     @property
-    def computed(self) -> list[str]:
+    def computed(self) -> list[Metric]:
         """The metrics without an obstacle."""
-        return [name for name in self.metrics if name not in self.obstacles]
+        return [metric for metric in self.metrics if metric.name not in self.obstacles]
 
-    @property
-    def of_images(self) -> list[str]:
-        """Those of them that are of generated images; the others are of the autoencoder alone."""
-        return [name for name in self.computed if METRICS[name].kind != AUTOENCODER]
-
-    @property
-    def of_autoencoder(self) -> list[str]:
-        return [name for name in self.computed if METRICS[name].kind == AUTOENCODER]
-
-    @property
-    def looking(self) -> dict[str, Detector]:
-        """The detectors that see every generated image."""
-        return {name: self.detectors[name] for name in detectors_of(self.of_images)}
-
-    @property
-    def photographs(self) -> Path | None:
-        """Real images for the autoencoder, where the reference is a folder of them."""
-        source = self.config.reference
-        return source if source is not None and source.is_dir() else None
-
-    def facts(self, prompts: Sequence[Prompt]) -> dict:
+    def facts(self, prompts: Sequence[str]) -> dict[str, Any]:
         """What run.json says of the instruments, and of what they cannot read of the prompts."""
-        readers = {name: detector for name, detector in self.detectors.items() if hasattr(detector, "is_truncated")}
+        readers: dict[str, Callable[[str], bool]] = {
+            name: detector.is_truncated
+            for name, detector in self.detectors.items()
+            if hasattr(detector, "is_truncated")
+        }
         return {
-            "metrics": list(self.metrics), "not_computed": self.obstacles,
-            "detectors": {name: {"name": detector.name, "sha256": detector.sha256, "resize": detector.resize}
-                          for name, detector in self.detectors.items()},
-            "references": {name: {"words": reference.words, **reference.protocol}
-                           for name, reference in self.references.items()},
-            "truncated_by_detectors": {name: sum(detector.is_truncated(prompt.text) for prompt in prompts)
-                                       for name, detector in readers.items()},
-        }  # fmt: skip
+            "metrics": [metric.name for metric in self.metrics],
+            "constants": {metric.name: metric.constants for metric in self.metrics if metric.constants},
+            "not_computed": self.obstacles,
+            "detectors": {
+                name: {"name": detector.name, "sha256": detector.sha256, "resize": detector.resize}
+                for name, detector in self.detectors.items()
+            },
+            "references": {
+                name: {"words": without_home(reference.words), **reference.protocol}
+                for name, reference in self.references.items()
+            },
+            "truncated_by_detectors": {name: sum(map(reads, prompts)) for name, reads in readers.items()},
+        }
 
     def _prepare(self, metric: Metric) -> None:
-        asked_for = self.config.metrics is not None
         try:
-            if why := self._obstacle(metric):
+            if why := metric.obstacle(self.images, self.autoencoder):
                 raise ValueError(why)
             if metric.detector and metric.detector not in self.detectors:
-                self.detectors[metric.detector] = self._detector(metric.detector, asked_for)
-            if metric.kind == DISTANCE:
+                self.detectors[metric.detector] = self._detector(metric.detector)
+            if metric.needs_reference:
                 self._prepare_reference(metric)
         except ValueError as error:
-            if asked_for:
+            if self.asked_for:
                 raise ValueError(f"--metrics {metric.name} cannot be computed: {error}") from None
-            self.obstacles[metric.name] = str(error)
+            self.obstacles[metric.name] = without_home(str(error))
 
-    def _obstacle(self, metric: Metric) -> str | None:
-        if metric.kind == AUTOENCODER:
-            return reconstruct.obstacle(metric.name, self.model, self.photographs)
-        return score.obstacle(metric.name, self.jobs)
-
-    def _detector(self, name: str, download: bool) -> Detector:
-        if name == "autoencoder":
-            return reconstruct.AutoencoderDetector(self.model)
-        return load_detector(name, self.config.resize, str(self.model.device), download)
+    def _detector(self, name: str) -> Detector:
+        if name == "autoencoder" and self.autoencoder is not None:
+            return AutoencoderDetector(self.autoencoder.model)
+        return self.processes.first_then_all(lambda: load_detector(name, self.resize, self.device, self.downloads))
 
     def _prepare_reference(self, metric: Metric) -> None:
-        name = metric.detector
-        if not self.processes.first or (self.config.dry_run and self.photographs):
-            return  # one process measures; and to look at every image of a folder would take long
+        name, ships = metric.detector, hasattr(self.detectors[metric.detector], "weights")
+        of_images = not ships if self.source is None else self.source.is_dir()
+        if not self.processes.first or (of_images and not self.measure_references):
+            return  # one process measures; and to look at every image would take long
         if name not in self.references:
-            self.references[name] = load_reference(
-                self.detectors[name], self.config.reference, self.out / "references" / f"{name}.npz"
-            )
-        if metric.statistic != "frechet" and self.references[name].features is None:
-            raise ValueError(score.NO_FEATURES)
+            file = None if self.kept is None else self.kept / f"{name}.npz"
+            self.references[name] = load_reference(self.detectors[name], self.source, file, self.world, self.downloads)
+        if why := metric.reference_obstacle(self.references[name]):
+            raise ValueError(why)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -41,7 +41,7 @@ class Processes:
             if "ACCELERATE_MIXED_PRECISION" in os.environ and "MASTER_PORT" in os.environ:
                 raise ValueError(TOO_FEW)
             return cls()
-        numbers = [int(os.environ.get(name, 0)) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")]
+        numbers = [int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")]
         if numbers[1] > 1 and not dist.is_initialized():
             dist.init_process_group("gloo", timeout=PATIENCE)
         return cls(*numbers)
@@ -59,13 +59,31 @@ class Processes:
             return f"cuda:{index}"
         return asked
 
-    def told(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         """The first process's value, for all; every process must come here."""
         if self.count == 1:
             return value
         box = [value]
         dist.broadcast_object_list(box, src=0)
         return box[0]
+
+    def first_then_all(self, work: Callable[[], T]) -> T:
+        """What `work` gives, in each: the others begin when the first has done it, and find what it fetched.
+
+        A ValueError or an OSError of the first's is everyone's.
+        """
+        if self.count == 1:
+            return work()
+        failed: Exception | None = None
+        if self.first:
+            try:
+                value = work()
+            except (ValueError, OSError) as error:
+                failed = error
+        failed = self.broadcast(failed)
+        if failed is not None:
+            raise failed
+        return value if self.first else work()
 
     def meet(self) -> None:
         """Wait until every process is here."""

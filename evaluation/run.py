@@ -1,137 +1,184 @@
-"""Evaluate a model over a prompt set at several guidance scales, on shared seeds, into tables and a report.
+"""Evaluate a model over a prompt set, on shared seeds, at several guidance scales or over any sweep, into tables and a report.
 
     python -m evaluation.run --prompts prompts/scenes.txt --limit 8
     python -m evaluation.run --prompts prompts/coco.txt --guidance-scales "1-8(1)"
+    python -m evaluation.run --prompts coco-val2017 --reference coco-val2017 --download yes
+    python -m evaluation.run --prompts prompts/scenes.txt --sweep steps=4,8,12 --sweep scheduler=ddim,euler
 
-The same command resumes a stopped run; more scales, prompts or metrics extend it.
+The same command resumes a stopped run; more values, prompts or metrics extend it.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import os
-import sys
 from pathlib import Path
+from typing import Any
 
 from ldm_core.recipe import Recipe, read_png
+from ldm_core.settings import FIELDS, SamplingSettings, default, from_text
 
-from .config import SCHEDULES, RunConfig
-from .metrics.catalogue import METRICS, RESIZE_MODES
-from .prompts import Prompt, load_prompts
-from .scales import parse_scales
+from . import command
+from .catalogue import METRICS, RESIZE_MODES
+from .config import RunConfig
+from .data_sets import DATA_SETS, captions_file, photographs_folder
+from .detectors.reference_files import SUFFIXES
+from .downloads import MODES, Downloads
+from .generation.axes import EXAMPLE, parse_scales, parse_sweep
+from .generation.prompts import Prompt, load_prompts, prompt_file
+from .run_facts import command_line
 
 DEFAULT = {field.name: field.default for field in dataclasses.fields(RunConfig)}
+STOPPED = (
+    "Stopped. Every finished image is kept; the same command goes on from here, and with --report-only it makes the tables "
+    "and the report of what is there."
+)
+SETTINGS = [name for name in FIELDS if name != "guidance_scale"]  # that one has a list
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options, their defaults read from RunConfig."""
-    made = argparse.ArgumentParser(prog="python -m evaluation.run", description=__doc__,
-                                   formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    made.add_argument("--prompts", type=Path, metavar="FILE", help=".txt, .csv, .tsv, .jsonl, or COCO's captions .json")
+    """The options, their defaults and words read from RunConfig and from the settings' own fields."""
+    made, names = command.parser("evaluation.run", __doc__), f"or by name {', '.join(DATA_SETS)}"
+    note = f".txt, .csv, .tsv, .jsonl, COCO's captions .json; a set that ships here: coco, fashion, scenes; {names}"
+    made.add_argument("--prompts", type=prompt_file, metavar="FILE", help=note)
     made.add_argument(
         "--recipe", type=Path, metavar="FILE", help="in place of --prompts: one picture again, from its JSON or its PNG"
     )
-    for add_options in (_add_model, _add_guidance, _add_drawing, _add_scoring):
-        add_options(made)
     made.add_argument("--dry-run", action="store_true", help="say what would be made, write nothing")
+    made.add_argument("--report-only", action="store_true", help="make no image: tables and report of what is there")
+    _add_model(made.add_argument_group("model", "which networks, and how they are kept and run"))
+    _add_settings(made.add_argument_group("settings", "how a picture is made"))
+    _add_sweep(made.add_argument_group("sweep", "what varies, on the same seeds"))
+    _add_amount(made.add_argument_group("amount", "how much of it"))
+    _add_scoring(made.add_argument_group("scoring", "what is measured, against what, and where it goes"))
     return made
 
 
-def _add(made: argparse.ArgumentParser, flag: str, kind: type, metavar: str, words: str) -> None:
+Group = argparse._ArgumentGroup
+
+
+def _add(group: Group, flag: str, kind: type, metavar: str, note: str) -> None:
     """An option that is a field of RunConfig."""
     value = DEFAULT[flag.replace("-", "_")]
     shown = f" (default: {value})" if value not in (None, "") else ""
-    made.add_argument(f"--{flag}", type=kind, metavar=metavar, default=value, help=words + shown)
+    group.add_argument(f"--{flag}", type=kind, metavar=metavar, default=value, help=note + shown)
 
 
-def _add_model(made: argparse.ArgumentParser) -> None:
-    """Which networks, and how they are kept and run."""
-    _add(made, "model", str, "NAME|FOLDER|FILE|HUB_ID", "default: the best this machine can really run")
-    _add(made, "vae", str, "NAME|FOLDER", "another autoencoder in place of the model's own")
-    _add(made, "lora", str, "FILE[:WEIGHT]", "low-rank weights to merge into the model, several with commas between")
-    _add(made, "config", str, "FOLDER",
-         "a diffusers folder of the family of a single .safetensors file, where the hub is not at hand")  # fmt: skip
-    made.add_argument(
-        "--offload", action="store_true", help="networks are on the device only while they work: for small cards"
+def _add_model(group: Group) -> None:
+    _add(group, "model", str, "NAME|FOLDER|FILE|HUB_ID", "default: the best this machine can really run")
+    _add(group, "vae", str, "NAME|FOLDER", "another autoencoder in place of the model's own")
+    _add(group, "lora", str, "FILE[:WEIGHT]", "low-rank weights to merge into the model, several with commas between")
+    note = "a diffusers folder of the family of a single .safetensors file, where the hub is not at hand"
+    _add(group, "config", str, "FOLDER", note)
+    note = "networks are on the device only while they work: for small cards"
+    group.add_argument("--offload", action="store_true", help=note)
+    note = "let torch compile the denoiser: minutes first, faster afterwards"
+    group.add_argument("--compile", action="store_true", help=note)
+    _add(group, "device", str, "D", "cuda, mps or cpu; default: the best there is")
+    _add(group, "dtype", str, "T", "fp32, bf16 or fp16, of the denoiser; default: what is fast here")
+
+
+def _add_settings(group: Group) -> None:
+    """An option a field of SamplingSettings, as its metadata describes it."""
+    for name in SETTINGS:
+        about, usual = FIELDS[name].metadata, default(name)
+        shown = f" (default: {usual})" if usual not in (None, "") and "default" not in about["help"] else ""
+        metavar = about.get("metavar", name.rsplit("_", 1)[-1].upper())
+        group.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, default=None, help=about["help"] + shown)
+
+
+def _add_sweep(group: Group) -> None:
+    note = '"1,2,4,8", "1-8(1)" by step or "1-8[4]" by count (default: 1,2,4,8; the model\'s where something else is swept)'
+    group.add_argument("--guidance-scales", metavar="LIST", default=None, help=note)
+    note = f"any setting, prompt or model, or bundles of settings; may be given several times: {EXAMPLE}"
+    group.add_argument("--sweep", action="append", metavar="FIELD=LIST", default=[], help=note.replace("%", "%%"))
+
+
+def _add_amount(group: Group) -> None:
+    _add(group, "limit", int, "N", "only the first N prompts")
+    _add(group, "images-per-prompt", int, "K", "seeds per prompt")
+    _add(group, "seed", int, "N", "the run's seed, from which every image's follows")
+    _add(group, "batch-size", int, "N", "images denoised together")
+
+
+def _add_scoring(group: Group) -> None:
+    note = f"of {', '.join(METRICS)}; default: what suits the model, as far as it can be computed here"
+    group.add_argument("--metrics", metavar="LIST", default=None, help=note)
+    note = (
+        f"real images, statistics ({', '.join(SUFFIXES)}) or {', '.join(DATA_SETS)}; default: what ships with the detector, "
+        "or pictures of the model's world"
     )
-    made.add_argument(
-        "--compile", action="store_true", help="let torch compile the denoiser: minutes first, faster afterwards"
-    )
+    _add(group, "reference", Path, "FOLDER|FILE|NAME", note)
+    note = "fetch detectors and data sets that are missing: yes, no, or ask on a terminal (default: %(default)s)"
+    group.add_argument("--download", choices=MODES, default=DEFAULT["download"], help=note)
+    note = "how images are brought to Inception's size (default: %(default)s)"
+    group.add_argument("--resize", choices=RESIZE_MODES, default=DEFAULT["resize"], help=note)
+    _add(group, "out", Path, "FOLDER", "default: runs/<model>-<prompt file's stem>")
 
 
-def _add_guidance(made: argparse.ArgumentParser) -> None:
-    """How hard the prompt pulls, and when."""
-    made.add_argument("--guidance-scales", metavar="LIST", default=None,
-                      help='"1,2,4,8", "1-8(1)" by step or "1-8[4]" by count (default: 1,2,4,8)')  # fmt: skip
-    made.add_argument("--guidance-schedule", choices=SCHEDULES, default=DEFAULT["guidance_schedule"],
-                      help="w over time; each averages w (default: %(default)s)")  # fmt: skip
-    made.add_argument("--guidance-interval", metavar="LOW,HIGH", default=None,
-                      help="guide only while LOW <= t <= HIGH, t from 1 (noise) to 0 (clean)")  # fmt: skip
-    _add(made, "guidance-rescale", float, "X", "0 to 1: bring the prediction's spread back after guidance")
-    _add(made, "guidance-until-alike", float, "X",
-         "guide an image no further once its two predictions' cosine is above X, such as 0.99")  # fmt: skip
+def fetch_data_sets(arguments: argparse.Namespace, downloads: Downloads) -> None:
+    """Put the files of data sets in the place of their names, fetched by the first process where that is agreed.
+
+    A rehearsal fetches no photographs: it says what they would be.
+    """
+    for option, bring in (("prompts", captions_file), ("reference", photographs_folder)):
+        name = str(getattr(arguments, option) or "")
+        if name in DATA_SETS and not Path(name).exists():
+            if option == "reference" and arguments.dry_run:
+                arguments.reference = _photographs_here(name)
+                continue
+            from .processes import Processes
+
+            found = Processes.join().first_then_all(functools.partial(bring, name, downloads))
+            setattr(arguments, option, found)
 
 
-def _add_drawing(made: argparse.ArgumentParser) -> None:
-    """What is drawn, how much of it, on what."""
-    _add(made, "negative-prompt", str, "TEXT", "what takes the unconditional place (default: the empty prompt)")
-    _add(made, "steps", int, "N", "default: the model's")
-    _add(made, "scheduler", str, "NAME",
-         "ddim, ddpm, euler, euler-ancestral, dpm++2m, pndm, unipc, flow-euler; default: the model's own")  # fmt: skip
-    _add(made, "limit", int, "N", "only the first N prompts")
-    _add(made, "images-per-prompt", int, "K", "seeds per prompt")
-    _add(made, "seed", int, "N", "the run's seed, from which every image's follows")
-    _add(made, "batch-size", int, "N", "images denoised together")
-    _add(made, "device", str, "D", "cuda, mps or cpu; default: the best there is")
-    _add(made, "dtype", str, "T", "fp32, bf16 or fp16, of the denoiser; default: what is fast here")
-    _add(made, "height", int, "H", "pixels; default: the model's")
-    _add(made, "width", int, "W", "pixels; default: the model's")
+def _photographs_here(name: str) -> Path | None:
+    try:
+        return photographs_folder(name)
+    except ValueError as error:
+        print(f"--reference {error}")
+        return None
 
 
-def _add_scoring(made: argparse.ArgumentParser) -> None:
-    """What is measured, against what, and where it goes."""
-    made.add_argument(
-        "--metrics", metavar="LIST", default=None,
-        help=f"of {', '.join(METRICS)}; default: what suits the model, as far as it can be computed here",
-    )  # fmt: skip
-    _add(made, "reference", Path, "FOLDER|FILE",
-         "real images, or a file of evaluation.reference; default: what ships with the detector")  # fmt: skip
-    made.add_argument("--resize", choices=RESIZE_MODES, default=DEFAULT["resize"],
-                      help="how images are brought to Inception's size (default: %(default)s)")  # fmt: skip
-    _add(made, "out", Path, "FOLDER", "default: runs/<model>-<prompt file's stem>")
-
-
-def config_of(arguments: argparse.Namespace) -> RunConfig:
+def config_of(arguments: argparse.Namespace, argv: list[str] | None = None) -> RunConfig:
     """The parsed command line as a checked RunConfig."""
     if (arguments.prompts is None) == (arguments.recipe is None):
         raise ValueError("give --prompts FILE or --recipe FILE, one of the two")
-    values = {name: value for name, value in vars(arguments).items() if name not in ("recipe", "guidance_scales")}
-    if arguments.recipe is not None:
-        values |= _recipe_settings(arguments)
+    names = {field.name for field in dataclasses.fields(RunConfig)}
+    values = {name: value for name, value in vars(arguments).items() if name in names}
+    values["settings"] = settings_of(arguments)
+    values["sweep"] = tuple(parse_sweep(text) for text in arguments.sweep)
+    values["command"] = command_line("evaluation.run", argv)
     if arguments.guidance_scales is not None:
         values["guidance_scales"] = parse_scales(arguments.guidance_scales)
-    if arguments.guidance_interval is not None:
-        values["guidance_interval"] = _interval(arguments.guidance_interval)
     if arguments.metrics is not None:
         values["metrics"] = tuple(dict.fromkeys(name.strip() for name in arguments.metrics.split(",")))
+    if arguments.recipe is not None:
+        values |= _recipe_values(arguments)
     return RunConfig(**values)
 
 
-def _recipe_settings(arguments: argparse.Namespace) -> dict:
+def settings_of(arguments: argparse.Namespace) -> SamplingSettings:
+    """The settings that were given; ValueError names an option and its value."""
+    given = {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
+    return SamplingSettings.of(**{name: from_text(name, text) for name, text in given.items()})
+
+
+def _recipe_values(arguments: argparse.Namespace) -> dict[str, Any]:
     """What a recipe decides of a RunConfig; a flag that says the same thing again is refused, not passed over."""
     recipe = read_recipe(arguments.recipe)
-    names = (
-        "model", "vae", "lora", "steps", "scheduler", "height", "width", "negative_prompt", "guidance_schedule",
-        "guidance_interval", "guidance_rescale", "guidance_until_alike", "dtype",
-    )  # fmt: skip
-    default = {field.name: field.default for field in dataclasses.fields(RunConfig)}
-    for name in names:
-        if getattr(arguments, name) != default[name]:
+    own = {name: getattr(recipe, name) for name in ("model", "vae", "lora", "dtype")}
+    for name in [*SETTINGS, *own, "guidance_scales", "sweep"]:
+        if getattr(arguments, name) not in (None, []):
             raise ValueError(f"--{name.replace('_', '-')} cannot be given with --recipe, which decides it")
-    return {name: getattr(recipe, name) for name in names} | {
+    settings = recipe.settings.replaced(guidance_scale=None, rows_per_call=None)
+    return own | {
         "prompts": arguments.recipe,
-        "guidance_scales": (recipe.guidance_scale,),
+        "settings": settings,
+        "guidance_scales": (recipe.settings["guidance_scale"],),
     }
 
 
@@ -151,39 +198,28 @@ def prompts_of(arguments: argparse.Namespace, config: RunConfig) -> list[Prompt]
     return [Prompt(0, recipe.prompt, seed=recipe.seed)]
 
 
-def _interval(text: str) -> tuple[float, float]:
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        raise ValueError(f"--guidance-interval must be LOW,HIGH, two numbers from 0 to 1; got {text!r}") from None
-    return low, high
-
-
 def main(argv: list[str] | None = None) -> int:
-    """0 when done, 2 when the command cannot be carried out as given, 130 when stopped by Ctrl-C."""
-    command = parser()
-    arguments = command.parse_args(argv)
-    alone = os.environ.get("RANK", "0") == "0"  # of several processes one speaks
-    try:
-        config = config_of(arguments)
+    """0 when done, 2 when the command cannot be carried out as given, 3 for a fault, 130 when stopped by Ctrl-C."""
+
+    def work(arguments: argparse.Namespace) -> int:
+        downloads = Downloads(arguments.download)
+        fetch_data_sets(arguments, downloads)
+        config = config_of(arguments, argv)
         prompts = prompts_of(arguments, config)
         from .processes import Processes  # torch takes seconds to import: only who got this far waits
         from .runner import Run
 
         processes = Processes.join()
-        run = Run(config, prompts, processes)
+        run = Run(config, prompts, processes, downloads)
         if config.dry_run:
             run.rehearse()
         else:
             run.carry_out()
         processes.part()
-    except KeyboardInterrupt:
-        if alone:
-            print("\nStopped. Every finished image is kept; the same command goes on from here.", file=sys.stderr)
-        return 130
-    except (ValueError, OSError, FloatingPointError, RuntimeError) as error:
-        command.exit(2, f"{command.prog}: error: {' '.join(str(error).split())}\n" if alone else None)
-    return 0
+        return 0
+
+    # What torch says of a full GPU is a RuntimeError, and so is a self-check that fails.
+    return command.carry_out(parser(), argv, work, STOPPED, (*command.EXPECTED, RuntimeError))
 
 
 if __name__ == "__main__":

@@ -2,188 +2,239 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
-import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
 
 import ldm_core
-from ldm_core import guidance
-from ldm_core.sampling import make_scheduler, time_of
+from ldm_core.files import write_whole
+from ldm_core.pipeline import LatentDiffusion
 
-from . import protocol, reconstruct, report, score, tables
+from . import catalogue
 from .config import RunConfig, choose_model
-from .cost import Spent, cost_table, estimate
-from .differences import differences
-from .document import write_whole
-from .generate import generate, missing
+from .detectors.feature_cache import flat_images
+from .downloads import NO_DOWNLOADS, Downloads
+from .generation import protocol
+from .generation.axes import setting_in_words
+from .generation.cost import CostLog, Spent, cost_table, estimate
+from .generation.generate import generate, missing
+from .generation.jobs import Job, image_set, list_jobs
+from .generation.plan import Plan
+from .generation.prompts import Prompt
 from .instruments import Instruments
-from .jobs import Job, list_jobs
-from .look import cache_file, flat_images, identity, job_table, look
-from .metrics.catalogue import DISTANCE, IMAGE, METRICS
+from .metrics.autoencoder import Reconstructions
+from .metrics.evidence import Evidence
+from .metrics.scoring import gather_evidence, tabulate
+from .metrics.self_check import self_check
+from .paths import portable
 from .processes import Processes
-from .prompts import Prompt
-from .report import Results
-from .self_check import self_check
+from .report import page as report
+from .report import tables
+from .report.page import Results
+from .run_facts import RunFacts, machine
 
 
 class Run:
     """A run that has been checked and can start: the model is loaded, the folder agrees, the metrics can be computed."""
 
-    def __init__(self, config: RunConfig, prompts: Sequence[Prompt], processes: Processes | None = None):
+    def __init__(
+        self,
+        config: RunConfig,
+        prompts: Sequence[Prompt],
+        processes: Processes | None = None,
+        downloads: Downloads | None = None,
+    ):
         self_check()
         self.config, self.prompts, self.processes = config, prompts, processes or Processes()
-        device = self.processes.device(config.device)
-        name, why = choose_model(config.model, device)
-        if self.processes.first:
-            print(f"model: {name} ({why})", flush=True)
-        self.model = ldm_core.load(name, device, config.dtype, config.vae, lora=config.lora, config=config.config,
-                                   offload=config.offload, compiled=config.compile)  # fmt: skip
-        self.protocol = protocol.protocol_of(config, self.model)
+        self.downloads = downloads or Downloads(config.download)
+        self.plan = Plan(config, self._load)
+        self.model, self.protocol = self.plan.model, self.plan.protocol
         self.out = config.out or Path("runs") / f"{self.model.spec.name}-{config.prompts.stem}"
-        protocol.check_folder(self.out, self.protocol)
-        self.images = self.out / "images" / protocol.fingerprint(self.protocol)
-        self.jobs = list_jobs(prompts, config.guidance_scales, config.images_per_prompt, config.seed)
-        self.instruments = Instruments(config, self.model, self.jobs, self.out, self.processes)
+        before = protocol.check_folder(self.out, self.protocol, self.plan.conditions)
+        self.jobs = list_jobs(prompts, self.plan.conditions, config.images_per_prompt, config.seed)
+        if before is not None:
+            self.plan.extend(before)
+        everything = list_jobs(prompts, self.plan.conditions, config.images_per_prompt, config.seed)
+        asked = set() if config.report_only else {job.file for job in self.jobs}
+        self.scored = [job for job in everything if job.file in asked or (self.out / job.file).exists()]
+        if not self.scored:
+            raise ValueError(f"--report-only: no image of this run is in {self.out} yet")
+        self.images = image_set(self.out, self.scored, self.plan.axes)
+        self.instruments = self._instruments()
         self.unseen = self.model.unseen_words([prompt.text for prompt in prompts])
         self.with_unseen = sum(bool(self.model.unseen_words([prompt.text])) for prompt in prompts)
 
+    def _load(self, name: str | None) -> LatentDiffusion:
+        config, device = self.config, self.processes.device(self.config.device)
+        name, why = choose_model(name, device)
+        if self.processes.first:
+            print(f"model: {name} ({why})", flush=True)
+        return ldm_core.load(
+            name,
+            device,
+            config.dtype,
+            config.vae,
+            lora=config.lora,
+            config=config.config,
+            offload=config.offload,
+            compiled=config.compile,
+        )
+
+    def _instruments(self) -> Instruments:
+        config = self.config
+        photographs = config.reference if config.reference is not None and config.reference.is_dir() else None
+        return Instruments(
+            catalogue.find(config.metrics or catalogue.DEFAULTS[self.model.spec.world]),
+            self.images,
+            asked_for=config.metrics is not None,
+            reference=config.reference,
+            kept=self.out / "references",
+            resize=config.resize,
+            device=str(self.model.device),
+            autoencoder=None if self.plan.several_models else Reconstructions(self.model, photographs),
+            processes=self.processes,
+            measure_references=not config.dry_run,
+            world=self.model.spec.world,
+            downloads=NO_DOWNLOADS if config.dry_run else self.downloads,
+        )
+
     def describe(self, absent: Sequence[Job]) -> None:
         """Say what there is to do: `absent` is to be made."""
-        made_by = self.protocol
-        print(f"{len(self.prompts)} prompts x {self.config.images_per_prompt} seeds x {len(self.config.guidance_scales)} "
-              f"scales = {len(self.jobs)} images, {len(self.jobs) - len(absent)} present, {len(absent)} to make")  # fmt: skip
-        print(f"{made_by['steps']} steps of {made_by['scheduler']}, {made_by['width']} x {made_by['height']} pixels, "
-              f"{made_by['dtype']} on {self.model.device}, {torch.get_num_threads()} threads; into {self.out}")  # fmt: skip
+        asked = len(self.plan.asked)
+        of_all = {name: setting_in_words(name, self.plan.asked) for name in ("steps", "scheduler", "width", "height")}
+        of = "scales" if self.plan.axes == ("guidance_scale",) else "conditions"
+        print(
+            f"{len(self.prompts)} prompts x {self.config.images_per_prompt} seeds x {asked} "
+            f"{of} = {len(self.jobs)} images, {len(self.jobs) - len(absent)} present, {len(absent)} to make"
+        )
+        print(
+            f"{of_all['steps']} steps of {of_all['scheduler']}, {of_all['width']} x {of_all['height']} pixels, "
+            f"{self.protocol['dtype']} on {self.model.device}, {torch.get_num_threads()} threads; into {self.out}"
+        )
+        if self.plan.axes != ("guidance_scale",):
+            labels = [condition.label for condition in self.plan.conditions]
+            print(f"conditions: {'; '.join(labels[:12])}" + ("; ..." if len(labels) > 12 else ""))
         if self.unseen:
             some = ", ".join(word for word, _ in self.unseen.most_common(8))
-            print(f"{self.with_unseen} of {len(self.prompts)} prompts hold words this model has never seen "
-                  f"({len(self.unseen)} words: {some} ...); it draws what it knows of the rest")  # fmt: skip
+            print(
+                f"{self.with_unseen} of {len(self.prompts)} prompts hold words this model has never seen "
+                f"({len(self.unseen)} words: {some} ...); it draws what it knows of the rest"
+            )
 
     def rehearse(self) -> None:
         """Say what a run would do, how long it would take and what it would fill; write nothing."""
         if not self.processes.first:
             return
-        absent = missing(self.jobs, self.images)
+        absent = missing(self.jobs, self.out)
         self.describe(absent)
-        if absent:
-            seconds, size = estimate(self.model, self.jobs[: self.config.batch_size], self.protocol)
-            total = datetime.timedelta(seconds=round(seconds * len(absent) / self.processes.count))
-            print(
-                f"about {total} to make them, at {seconds:.2f} s an image, and {size * len(absent) / 2**20:.0f} MiB of disk"
-            )
+        own = [job for job in absent if job.condition.model in (None, self.plan.asked[0].model)]
+        if own:
+            seconds, size = estimate(self.model, own, self.config.batch_size)
+            each, count = seconds / len(own), len(absent)
+            total = datetime.timedelta(seconds=round(each * count / self.processes.count))
+            disk = size / len(own) * count / 2**20
+            print(f"about {total} to make them, at {each:.2f} s an image, and {disk:.0f} MiB of disk")
 
     def carry_out(self) -> Results | None:
         """Make what is missing, score all, write the tables and the reports; with others, each its share.
 
         The results, in the first process.
         """
-        absent = self.processes.told(missing(self.jobs, self.images) if self.processes.first else [])
-        facts = self.facts() if self.processes.first else {}
-        if self.processes.first:
+        first = self.processes.first
+        absent = self.processes.broadcast(missing(self.jobs, self.out) if first and not self.config.report_only else [])
+        facts = self.facts() if first else None
+        if facts is not None:
             self.describe(absent)
-            self.images.mkdir(parents=True, exist_ok=True)
-            self._keep_facts(facts)
-        keys = ("steps", "height", "width", "guidance_schedule", "guidance_rescale", "negative_prompt", "rows_per_call")
-        settings = {key: self.protocol[key] for key in keys}
-        settings |= {
-            name: getattr(self.config, name) for name in ("scheduler", "guidance_interval", "guidance_until_alike")
-        }
-        if share := self.processes.share(absent):
-            generate(self.model, share, self.images, self.config.batch_size, settings, self.processes)
+            self.out.mkdir(parents=True, exist_ok=True)
+            facts.write(self.out)
+        for model, jobs in self.plan.by_model(self.processes.share(absent)):
+            generate(model, jobs, self.out, self.config.batch_size, self.processes)
         self.processes.meet()
-        table, features = self._look()
-        if not self.processes.first:
+        instruments = self.instruments
+        evidence = gather_evidence(
+            self.images,
+            instruments.computed,
+            instruments.detectors,
+            instruments.references,
+            self.out / "features",
+            instruments.autoencoder,
+            self.processes,
+            self._log,
+        )
+        if evidence is None or facts is None:
             return None
-        results = self._results(table, features, facts)
+        results = self._results(evidence, facts)
         self._report(results)
         return results
 
-    def _look(self) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-        """The rows of images.csv with every score, and the features by detector; whole in the first process only."""
-        table, features = job_table(self.jobs, self.images), {}
-        for name, detector in self.instruments.looking.items():
-            cache = cache_file(self.out, self.images.name, name, identity(detector.sha256, detector.resize))
-            features[name], scores = look(self.jobs, self.images, cache, detector, self.processes)
-            table = table.join(scores)
-        return table, features
+    def _log(self, part: str, count: int, seconds: float, network_seconds: float) -> None:
+        CostLog(self.out, self.processes.rank).detectors(f"images/{part}", count, seconds, network_seconds)
 
-    def _results(self, table: pd.DataFrame, features: Mapping[str, np.ndarray], facts: dict) -> Results:
-        """Every table, from what the detectors saw."""
-        began, instruments = time.perf_counter(), self.instruments
-        distances = score.measure_distances(table, features, instruments.references, instruments.computed)
-        compared = differences(table, distances, instruments.of_images)
-        flat = [path.name for path in flat_images([self.images / job.file for job in self.jobs])]
-        own, network_seconds = reconstruct.score_autoencoder(
-            self.model, instruments.of_autoencoder, instruments.photographs, instruments.detectors
-        )
-        rows = [row for metric in instruments.metrics for row in self._rows(metric, table, distances)]
-        summary = self._summary(rows + own + score.score_ceilings(instruments.detectors, instruments.computed))
-        calls = {scale: self._calls(scale) for scale in self.config.guidance_scales}
-        spent = Spent(time.perf_counter() - began, network_seconds)
-        return Results(
-            summary, table, compared, cost_table(self.images, calls, spent, summary), facts | {"flat_images": flat}
-        )
-
-    def _rows(self, metric: str, table: pd.DataFrame, distances: dict) -> list[dict]:
-        """A metric's row per scale and category; one with the reason where it was not computed."""
-        instruments = self.instruments
-        if metric in instruments.obstacles:
-            return [score.row(metric, None, None, note=f"not computed: {instruments.obstacles[metric]}")]
-        if METRICS[metric].kind == DISTANCE:
-            return score.score_distance(distances, metric, instruments.detectors[METRICS[metric].detector].dimension)
-        return score.score_images(table, metric) if METRICS[metric].kind == IMAGE else []
-
-    def _summary(self, rows: list[dict]) -> pd.DataFrame:
-        for row in rows:
-            detector = self.instruments.detectors.get(row["detector"])
-            row |= {"detector": detector.name, "resize": detector.resize} if detector else {"resize": ""}
-        return tables.summary_table(rows, self.model.spec.name, self.config.prompts.name, self.config.guidance_schedule)
-
-    def _calls(self, scale: float) -> int | None:
-        """Network rows of one image by itself; None where that depends on the image."""
-        if self.config.guidance_until_alike is not None and scale not in (0, 1):
-            return None
-        scheduler = make_scheduler(self.model.scheduler_config, self.config.scheduler)
-        scheduler.set_timesteps(self.protocol["steps"])
-        times = [time_of(scheduler, timestep) for timestep in scheduler.timesteps]
-        schedule, interval = self.config.guidance_schedule, self.config.guidance_interval
-        return sum(1 if guidance.weight(scale, t, schedule, interval) in (0, 1) else 2 for t in times)
+    def _results(self, evidence: Evidence, facts: RunFacts) -> Results:
+        """Every table, from what the detectors extracted."""
+        began = time.perf_counter()
+        scores = tabulate(evidence, self.instruments.metrics, self.instruments.obstacles)
+        flat = [path.name for path in flat_images(scores.images.paths)]
+        same = {
+            "model": self.model.spec.name,
+            "prompts": self.config.prompts.name,
+            "guidance_schedule": self.protocol["guidance_schedule"],
+        }
+        summary = tables.summary_table(scores.rows, same, scores.images)
+        reconstructions = self.instruments.autoencoder
+        spent = Spent(time.perf_counter() - began, reconstructions.seconds if reconstructions else 0.0)
+        cost = cost_table(self.out, self.plan.network_rows, spent, summary)
+        facts = dataclasses.replace(facts, flat_images=flat)
+        return Results(summary, scores.images.table, scores.differences, cost, facts, scores.images.axes)
 
     def _report(self, results: Results) -> None:
         """Write the files, and say on the terminal what is in them."""
         for name in ("summary", "images", "differences", "cost"):
             content = getattr(results, name).to_csv(index=False, lineterminator="\n")
             write_whole(self.out / f"{name}.csv", content)
-        self._keep_facts(results.facts)
+        results.facts.write(self.out)
         write_whole(self.out / "report.md", report.markdown(results))
         write_whole(self.out / "report.html", report.page(self.out, results))
         print("\n" + tables.side_by_side(results.summary).to_string())
         not_computed = results.summary[results.summary["value"].isna()].drop_duplicates(["metric", "note"])
         for note, rows in not_computed.groupby("note", sort=False):
             print(f"{', '.join(rows['metric'])}: {note}")
+        for name, reference in self.instruments.references.items():
+            print(f"reference of {name}: {portable(reference.words)}")
         print(f"\nreport: {self.out / 'report.html'}")
 
-    def _keep_facts(self, facts: dict) -> None:
-        write_whole(self.out / "run.json", json.dumps(facts, indent=1))
-
-    def facts(self) -> dict:
+    def facts(self) -> RunFacts:
         """What run.json holds: everything needed to repeat the run."""
         config, model = self.config, self.model
-        return {
-            "model": model.spec.name, "source": str(model.spec.source), "vae": config.vae, "lora": config.lora,
-            "prompts": config.prompts.name,
-            "prompts_sha256": hashlib.sha256(config.prompts.read_bytes()).hexdigest(), "prompt_count": len(self.prompts),
-            "image_count": len(self.jobs), "guidance_scales": list(config.guidance_scales), "protocol": self.protocol,
-            "images_per_prompt": config.images_per_prompt, "processes": self.processes.count,
-            "batch_size": config.batch_size, **self.instruments.facts(self.prompts),
-            "unseen_words": dict(self.unseen.most_common()), "prompts_with_unseen_words": self.with_unseen,
-            "truncated_prompts": sum(model.conditioner.is_truncated(prompt.text) for prompt in self.prompts),
-            "device": str(model.device), **protocol.machine(),
-        }  # fmt: skip
+        of_instruments: dict[str, Any] = self.instruments.facts([prompt.text for prompt in self.prompts])
+        scales = sorted({condition.guidance_scale for condition in self.plan.conditions})
+        return RunFacts(
+            model=model.spec.name,
+            source=portable(str(model.spec.source)),
+            vae=config.vae,
+            lora=config.lora,
+            prompts=config.prompts.name,
+            prompts_sha256=hashlib.sha256(config.prompts.read_bytes()).hexdigest(),
+            prompt_count=len(self.prompts),
+            image_count=len(self.scored),
+            guidance_scales=scales,
+            protocol=self.protocol,
+            images_per_prompt=config.images_per_prompt,
+            processes=self.processes.count,
+            batch_size=config.batch_size,
+            **of_instruments,
+            unseen_words=dict(self.unseen.most_common()),
+            prompts_with_unseen_words=self.with_unseen,
+            truncated_prompts=sum(model.conditioner.is_truncated(prompt.text) for prompt in self.prompts),
+            device=str(model.device),
+            command=config.command,
+            axes=list(self.plan.axes),
+            conditions=self.plan.conditions,
+            **machine(),
+        )

@@ -18,11 +18,20 @@ if TYPE_CHECKING:
 __all__ = ["MODELS", "ModelSpec", "load"]
 
 
-def load(name: str, device: str | None = None, dtype: str | None = None, vae: str | None = None, *,
-         lora: str | None = None, config: str | None = None, offload: bool = False, compiled: bool = False,
-         ) -> LatentDiffusion:  # fmt: skip
+def load(
+    name: str,
+    device: str | None = None,
+    dtype: str | None = None,
+    vae: str | None = None,
+    *,
+    lora: str | None = None,
+    config: str | None = None,
+    offload: bool = False,
+    compiled: bool = False,
+) -> LatentDiffusion:
     """A model by registry name, diffusers folder, .safetensors file or hub id; see ldm_core.loading.load."""
     from .loading import load as load_model  # torch and diffusers take seconds to import: only who loads pays
 
-    return load_model(name, device=device, dtype=dtype, vae=vae, lora=lora, config=config, offload=offload,
-                      compiled=compiled)  # fmt: skip
+    return load_model(
+        name, device=device, dtype=dtype, vae=vae, lora=lora, config=config, offload=offload, compiled=compiled
+    )

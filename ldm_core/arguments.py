@@ -1,33 +1,28 @@
-"""What `sample` and `sweep` accept, checked in one place before any network runs."""
+"""What `sample` and `sweep` accept beside settings, which check themselves: prompts, seeds, how they pair, sides."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from numbers import Integral  # numpy's integers too
+from typing import Any
 
-from . import guidance
-from .sampling import SCHEDULERS, image_seed
+from .checks import check_text, check_whole, shown
+from .sampling import image_seed
 
 MAX_SEED = 2**32 - 1
 
 
 def check_prompts(name: str, prompts: str | Sequence[str]) -> list[str]:
     """A prompt or several, as a list; `name` is the argument's."""
-    listed = [prompts] if isinstance(prompts, str) else list(prompts)
+    listed = [prompts] if isinstance(prompts, str) else _listed(name, prompts)
     if not listed:
         raise ValueError(f"{name} must hold at least one prompt, got none")
-    for prompt in listed:
-        if not isinstance(prompt, str):
-            raise ValueError(f"{name} must be text, got {prompt!r}")
-    return listed
+    return [check_text(name, prompt) for prompt in listed]
 
 
 def check_seed(seed: object) -> int:
     """An image's seed: an integer from 0 to 2**32 - 1."""
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED:
-        raise ValueError(f"seed must be an integer from 0 to {MAX_SEED}, got {seed!r}")
-    return int(seed)
+    return check_whole("seed", seed, 0, MAX_SEED)
 
 
 def pair(prompts: list[str], seeds: int | Sequence[int] | None) -> tuple[list[str], list[int]]:
@@ -37,7 +32,8 @@ def pair(prompts: list[str], seeds: int | Sequence[int] | None) -> tuple[list[st
     """
     if seeds is None:
         return prompts, [image_seed(0, prompt, prompts[:index].count(prompt)) for index, prompt in enumerate(prompts)]
-    listed = [check_seed(seed) for seed in ([seeds] if isinstance(seeds, Integral) else seeds)]
+    alone = isinstance(seeds, Integral) or getattr(seeds, "ndim", None) == 0
+    listed = [check_seed(seed) for seed in ([seeds] if alone else _listed("seeds", seeds))]
     if len(prompts) == 1 and listed:
         return prompts * len(listed), listed
     if len(listed) == 1:
@@ -47,47 +43,30 @@ def pair(prompts: list[str], seeds: int | Sequence[int] | None) -> tuple[list[st
     return prompts, listed
 
 
-def check_scale(scale: object) -> float:
-    """A guidance scale: a finite number >= 0."""
-    if isinstance(scale, bool) or not isinstance(scale, int | float) or not math.isfinite(scale) or scale < 0:
-        raise ValueError(f"guidance_scale must be a finite number >= 0, got {scale!r}; 1 is no guidance")
-    return float(scale)
+def one_each(name: str, value: object, count: int) -> list:
+    """A value for each of `count` images: one serves all, several must be as many."""
+    if value is None or isinstance(value, str) or not _is_sequence(value):
+        return [value] * count
+    values = _listed(name, value)
+    if len(values) != count:
+        raise ValueError(f"{name} must be one value or one per prompt: got {len(values)} for {count} prompts")
+    return values
 
 
-def check_steps(steps: object) -> int:
-    """The number of denoising steps."""
-    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= 1000:
-        raise ValueError(f"steps must be an integer from 1 to 1000, got {steps!r}")
-    return steps
-
-
-def check_size(height: object, width: object, factor: int) -> None:
-    """Sides in pixels: positive multiples of what the networks can halve."""
+def check_size(height: int, width: int, multiple: int, most: float) -> None:
+    """Sides in pixels: multiples of what the networks can halve, within what the denoiser has positions for."""
     for name, side in (("height", height), ("width", width)):
-        if isinstance(side, bool) or not isinstance(side, int) or side < factor or side % factor:
-            raise ValueError(f"{name} must be a positive multiple of {factor} pixels, got {side!r}")
+        if side < multiple or side % multiple:
+            raise ValueError(f"{name} must be a positive multiple of {multiple} pixels, got {shown(side)}")
+        if side > most:
+            raise ValueError(f"{name} must be {most:.0f} pixels at the most for this model, got {shown(side)}")
 
 
-def check_guidance(schedule: str, interval: tuple[float, float] | None, rescale: float,
-                   until_alike: float | None = None) -> None:  # fmt: skip
-    """The shape of w over time."""
-    if schedule not in guidance.SCHEDULES:
-        raise ValueError(f"guidance_schedule must be one of {', '.join(guidance.SCHEDULES)}, got {schedule!r}")
-    if interval is not None and not (len(interval) == 2 and 0 <= interval[0] < interval[1] <= 1):
-        raise ValueError(f"guidance_interval must be (low, high) with 0 <= low < high <= 1, got {interval!r}")
-    if isinstance(rescale, bool) or not isinstance(rescale, int | float) or not 0 <= rescale <= 1:
-        raise ValueError(f"guidance_rescale must be from 0 to 1, got {rescale!r}")
-    if until_alike is not None and not (type(until_alike) in (int, float) and -1 <= until_alike <= 1):
-        raise ValueError(f"guidance_until_alike must be a cosine, from -1 to 1 such as 0.99, got {until_alike!r}")
+def _is_sequence(value: object) -> bool:
+    return hasattr(value, "__iter__") and getattr(value, "ndim", None) != 0
 
 
-def check_scheduler(name: str | None) -> None:
-    """A readable scheduler name, or None for the checkpoint's own."""
-    if name is not None and name not in SCHEDULERS:
-        raise ValueError(f"scheduler must be one of {', '.join(SCHEDULERS)}, got {name!r}")
-
-
-def check_rows(rows_per_call: object) -> None:
-    """Rows per network call, or None for the default."""
-    if rows_per_call is not None and (type(rows_per_call) is not int or rows_per_call < 1):
-        raise ValueError(f"rows_per_call must be an integer >= 1, got {rows_per_call!r}")
+def _listed(name: str, values: Any) -> list:
+    if not _is_sequence(values) or isinstance(values, str | bytes | dict):
+        raise ValueError(f"{name} must be one value or a list of them, got {shown(values)}")
+    return list(values)

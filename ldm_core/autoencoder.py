@@ -8,12 +8,15 @@ Each image is encoded and decoded by itself, so its bytes do not depend on its n
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 import torch
+from diffusers import ModelMixin
 from torch import Tensor
 
+from .checks import check_real, shown
 from .images import from_model, to_model
 
 TILE = 1024  # pixels: larger images are worked in overlapping tiles, to bound the memory
@@ -23,13 +26,12 @@ OVERLAP = 0.25  # of a tile
 class Autoencoder:
     """A diffusers AutoencoderKL, AutoencoderTiny or AutoencoderDC with one convention for ranges and scales."""
 
-    def __init__(self, vae: torch.nn.Module, tile: int = TILE):
+    def __init__(self, vae: ModelMixin, tile: int = TILE):
         self.vae, self.tile = vae.float().eval(), tile
         if self.device.type == "cpu":  # the decoder's wide layers then take about two thirds of the time
             self.vae.to(memory_format=torch.channels_last)
         self.latent_channels: int = vae.config.latent_channels
-        self.scaling: float = getattr(vae.config, "scaling_factor", None) or 1.0
-        self.shift: float = getattr(vae.config, "shift_factor", None) or 0.0
+        self.scaling, self.shift = scale_and_shift(vae.config, self.latent_channels)
         blocks = getattr(vae.config, "block_out_channels", None) or vae.config.encoder_block_out_channels
         self.factor: int = 2 ** (len(blocks) - 1)  # pixels per latent value along a side
 
@@ -55,7 +57,9 @@ class Autoencoder:
         with torch.autocast(self.device.type, enabled=False):
             inputs = images.float().to(self.device)
             raw = [tiled(encode_one, image[None], self.tile, 1 / self.factor) for image in inputs]
-        return (torch.cat(raw) - self.shift) * self.scaling
+        latents = torch.cat(raw)
+        scaling, shift = self._scale(latents)
+        return (latents - shift) * scaling
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
@@ -85,15 +89,42 @@ class Autoencoder:
         """As the decoder takes them, on its device."""
         if latents.ndim != 4 or latents.shape[1] != self.latent_channels:
             raise ValueError(f"latents must be (B, {self.latent_channels}, h, w), got {tuple(latents.shape)}")
-        return latents.float().to(self.device) / self.scaling + self.shift
+        latents = latents.float().to(self.device)
+        scaling, shift = self._scale(latents)
+        return latents / scaling + shift
+
+    def _scale(self, latents: Tensor) -> list[float | Tensor]:
+        """scaling and shift where the latents are."""
+        return [value.to(latents) if isinstance(value, Tensor) else value for value in (self.scaling, self.shift)]
 
     @cached_property
-    def _rough(self) -> torch.nn.Module:
+    def _rough(self) -> ModelMixin:
         return copy.deepcopy(self.vae).bfloat16()
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """decode(encode(images)): what the autoencoder keeps of them, (B, 3, H, W) in [0, 1]."""
         return self.decode(self.encode(images))
+
+
+def scale_and_shift(config: Mapping, channels: int) -> tuple[float | Tensor, float | Tensor]:
+    """An autoencoder's (scaling, shift) of z = (posterior - shift) * scaling: numbers, or (C, 1, 1) each where its config
+    has latents_mean and latents_std, one for every channel (as diffusers' SDXL pipeline takes them).
+
+    ValueError where there are other numbers of them, or values that are no finite numbers.
+    """
+    scaling, shift = config.get("scaling_factor"), config.get("shift_factor")
+    scaling = 1.0 if scaling is None else check_real("the autoencoder's scaling_factor", scaling, 1e-9, math.inf)
+    shift = 0.0 if shift is None else check_real("the autoencoder's shift_factor", shift, -math.inf, math.inf)
+    means, spreads = (config.get(name) for name in ("latents_mean", "latents_std"))
+    if means is None or spreads is None:
+        return scaling, shift
+    for name, values, low in (("latents_mean", means, -math.inf), ("latents_std", spreads, 1e-9)):
+        if not isinstance(values, list | tuple) or len(values) != channels:
+            raise ValueError(f"the autoencoder's {name} must be {channels} numbers, got {shown(values)}")
+        for value in values:
+            check_real(f"the autoencoder's {name}", value, low, math.inf)
+    mean, spread = (torch.tensor(values, dtype=torch.float64).view(-1, 1, 1) for values in (means, spreads))
+    return scaling / spread, mean
 
 
 def tiled(work: Callable[[Tensor], Tensor], values: Tensor, tile: int, ratio: float) -> Tensor:
@@ -105,11 +136,11 @@ def tiled(work: Callable[[Tensor], Tensor], values: Tensor, tile: int, ratio: fl
     if max(height, width) <= tile:
         return work(values)
     step = int(tile * (1 - OVERLAP))
-    total, weights = None, None
+    total, weights = values.new_zeros(0), values.new_zeros(0)  # as large as the first part says
     for top in _starts(height, tile, step):
         for left in _starts(width, tile, step):
             part = work(values[:, :, top : top + tile, left : left + tile])
-            if total is None:
+            if not total.numel():
                 total = part.new_zeros(1, part.shape[1], round(height * ratio), round(width * ratio))
                 weights = torch.zeros_like(total[:, :1])
             blend = (_ramp(part.shape[2])[:, None] * _ramp(part.shape[3])[None, :]).to(part.device)

@@ -15,6 +15,7 @@ from torch import Tensor
 from . import guidance
 from .conditioning import Conditioning
 from .denoisers import Denoiser
+from .guidance import Guidance
 
 ROWS_PER_CALL = {"cpu": 16, "cuda": 32}  # at most; enough to fill the device, see `python -m evaluation.benchmark`
 
@@ -26,37 +27,52 @@ class Cell:
     prompt: str
     negative_prompt: str | None  # None: what the family takes for no prompt
     seed: int
-    guidance_scale: float
+    guidance: Guidance  # its scale set
+
+
+@dataclass(frozen=True)
+class _Need:
+    """What a cell asks of the network at a step: texts, conditional first and unconditional last; how they are combined."""
+
+    texts: tuple[str | None, ...]
+    weight: float
+    rescale: float  # 0 where nothing is combined
+    embedded: float | None  # the weight that the network itself is given, where it takes one
 
 
 class GuidedCells:
     """Predicts for all cells at once: `predict` is what the denoising loop calls."""
 
-    def __init__(self, cells: list[Cell], texts: dict[str | None, Conditioning], denoiser: Denoiser, rows_per_call: int | None,
-                 schedule: str, interval: tuple[float, float] | None, rescale: float,
-                 until_alike: float | None = None):  # fmt: skip
+    def __init__(
+        self,
+        cells: list[Cell],
+        texts: dict[str | None, Conditioning],
+        denoiser: Denoiser,
+        rows_per_call: int | None,
+    ):
         self.cells, self.texts, self.denoiser, self.rows_per_call = cells, texts, denoiser, rows_per_call
-        self.schedule, self.interval, self.rescale = schedule, interval, rescale
-        self.until_alike, self.alike = until_alike, [False] * len(cells)
-        self.history: list[tuple] = [(cell.seed,) for cell in cells]  # equal histories mean equal latents
+        # Equal histories mean equal latents; cells of one seed begin equal.
+        self.history: list[tuple] = [(cell.seed,) for cell in cells]
 
     def predict(self, latents: Tensor, timestep: Tensor, t: float) -> Tensor:
-        """The guided predictions (B, C, h, w) for the cells' latents at time t."""
-        weights = [self._weight(index, t) for index in range(len(self.cells))]
-        needs = [self._texts_needed(cell, w) for cell, w in zip(self.cells, weights)]
-        rows: dict[tuple, int] = {}  # (history, text) -> row
+        """The guided predictions (B, C, h, w) for the cells' latents (B, C, h, w) at time t."""
+        needs = [self._need(cell, t) for cell in self.cells]
+        rows: dict[tuple, int] = {}  # (history, text, embedded weight) -> row
         origin: list[int] = []  # the cell whose latent a row takes
-        for index, (history, needed) in enumerate(zip(self.history, needs)):
-            for text in needed:
-                if rows.setdefault((history, text), len(rows)) == len(origin):
+        for index, (history, need) in enumerate(zip(self.history, needs)):
+            for text in need.texts:
+                if rows.setdefault((history, text, need.embedded), len(rows)) == len(origin):
                     origin.append(index)
-        told = Conditioning.stack([self.texts[text] for _, text in rows])
-        predictions = self.denoiser(latents[origin], timestep, told, self.rows_per_call or self._even(len(rows)))
-        cond, uncond = (predictions[[rows[h, n[side]] for h, n in zip(self.history, needs)]] for side in (0, -1))
-        self._remember(needs, weights)
-        if self.until_alike is not None:
-            self._compare(cond, uncond, needs)
-        return self._combine(cond, uncond, torch.tensor(weights, device=cond.device))
+        conditioning = Conditioning.stack([self.texts[text] for _, text, _ in rows])
+        weights = [1.0 if weight is None else weight for *_, weight in rows]
+        per_call = self.rows_per_call or self._even(len(rows))
+        predictions = self.denoiser(latents[origin], timestep, conditioning, per_call, torch.tensor(weights))
+        cond, uncond = (
+            predictions[[rows[history, need.texts[side], need.embedded] for history, need in zip(self.history, needs)]]
+            for side in (0, -1)
+        )
+        self._remember(needs)
+        return _combined(cond, uncond, needs)
 
     def _even(self, rows: int) -> int:
         """Rows per call where none are asked for: in the fewest calls that fill the device, all of them even. A compiled
@@ -64,34 +80,33 @@ class GuidedCells:
         needed = 2 * len(self.cells) if self.denoiser.compiled else rows
         return math.ceil(needed / math.ceil(needed / ROWS_PER_CALL.get(self.denoiser.device.type, 16)))
 
-    def _weight(self, index: int, t: float) -> float:
-        scale = self.cells[index].guidance_scale
-        if self.alike[index]:
-            return min(scale, 1.0)
-        return guidance.weight(scale, t, self.schedule, self.interval)
+    def _need(self, cell: Cell, t: float) -> _Need:
+        weight = cell.guidance.weight(t)
+        texts = texts_needed(cell, weight, self.denoiser.embeds_guidance)
+        if self.denoiser.embeds_guidance:  # without the prompt there is nothing that the network was taught to weigh
+            return _Need(texts, weight, 0.0, 1.0 if weight == 0 else weight)
+        return _Need(texts, weight, cell.guidance.rescale if len(texts) == 2 else 0.0, None)
 
-    def _compare(self, cond: Tensor, uncond: Tensor, needs: list[tuple]) -> None:
-        """Note where the two predictions have become alike: from the next step on the conditional one does by itself
-        (Castillo et al. 2023, Adaptive Guidance, section 4.2)."""
-        likeness = torch.cosine_similarity(cond.flatten(1), uncond.flatten(1)).tolist()
-        for index, needed in enumerate(needs):
-            self.alike[index] |= len(needed) == 2 and likeness[index] > self.until_alike
-
-    def _texts_needed(self, cell: Cell, w: float) -> tuple[str | None, ...]:
-        """Conditional first, unconditional last; one text where the other would be multiplied by zero."""
-        if w == 1:
-            return (cell.prompt,)
-        return (cell.negative_prompt,) if w == 0 else (cell.prompt, cell.negative_prompt)
-
-    def _combine(self, cond: Tensor, uncond: Tensor, w: Tensor) -> Tensor:
-        guided = guidance.combine(cond, uncond, w)
-        if self.rescale == 0:
-            return guided
-        pushed = ((w != 0) & (w != 1)).view(-1, 1, 1, 1)
-        return torch.where(pushed, guidance.rescale(guided, cond, self.rescale), guided)
-
-    def _remember(self, needs: list[tuple[str, ...]], weights: list[float]) -> None:
+    def _remember(self, needs: list[_Need]) -> None:
         """Number the distinct (history, inputs of this step): short labels in place of growing histories."""
         labels: dict[tuple, int] = {}
-        keys = [(history, needed, w) for history, needed, w in zip(self.history, needs, weights)]
+        keys = list(zip(self.history, needs))
         self.history = [(cell.seed, labels.setdefault(key, len(labels))) for cell, key in zip(self.cells, keys)]
+
+
+def texts_needed(cell: Cell, weight: float, embedded: bool = False) -> tuple[str | None, ...]:
+    """Conditional first, unconditional last; one text where the other would be multiplied by zero, or where the network
+    takes the weight itself."""
+    if weight == 0:
+        return (cell.negative_prompt,)
+    return (cell.prompt,) if weight == 1 or embedded else (cell.prompt, cell.negative_prompt)
+
+
+def _combined(cond: Tensor, uncond: Tensor, needs: list[_Need]) -> Tensor:
+    """Predictions (B, C, h, w) with and without the prompt -> guided, each row as its cell asks."""
+    guided = guidance.combine(cond, uncond, torch.tensor([need.weight for need in needs], device=cond.device))
+    amounts = [need.rescale for need in needs]
+    if not any(amounts):
+        return guided
+    chosen = torch.tensor([amount > 0 for amount in amounts], device=cond.device).view(-1, 1, 1, 1)
+    return torch.where(chosen, guidance.rescale(guided, cond, amounts), guided)

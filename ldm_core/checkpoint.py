@@ -1,47 +1,22 @@
-"""The parts of a checkpoint: which ones a family has, and how each is read from a folder, whole or not at all."""
+"""The parts of a checkpoint, each read from a folder or a single file, whole or not at all."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import diffusers
 import torch
-from diffusers import AutoencoderDC, AutoencoderKL, AutoencoderTiny, SD3Transformer2DModel, UNet2DConditionModel
-from diffusers.loaders.single_file_utils import fetch_diffusers_config, load_single_file_checkpoint
-from safetensors import SafetensorError
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
+from diffusers import AutoencoderDC, AutoencoderKL, AutoencoderTiny, ModelMixin
+from transformers import CLIPTokenizer, PreTrainedTokenizerBase
+
+from .checks import shown
+from .family import Family, family_of
 
 AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny, "AutoencoderDC": AutoencoderDC}
-
-
-@dataclass(frozen=True)
-class Family:
-    """The networks of a family by the names of their folders; diffusers' pipeline of it."""
-
-    name: str
-    pipeline: str
-    denoiser: tuple[str, type]
-    text: tuple[tuple[str, type, str, type], ...]  # encoder's folder and class, tokenizer's folder and class
-    optional: frozenset[str] = frozenset()  # text encoders that a checkpoint may leave out
-
-
-_CLIP = ("text_encoder", CLIPTextModel, "tokenizer", CLIPTokenizer)
-_PROJECTED = [
-    (f"text_encoder{end}", CLIPTextModelWithProjection, f"tokenizer{end}", CLIPTokenizer) for end in ("", "_2")
-]
-_T5 = ("text_encoder_3", T5EncoderModel, "tokenizer_3", T5TokenizerFast)
-_UNET = ("unet", UNet2DConditionModel)
-FAMILIES: dict[str, Family] = {
-    family.pipeline: family
-    for family in (
-        Family("sd", "StableDiffusionPipeline", _UNET, (_CLIP,)),
-        Family("sdxl", "StableDiffusionXLPipeline", _UNET, (_CLIP, _PROJECTED[1])),
-        Family("sd3", "StableDiffusion3Pipeline", ("transformer", SD3Transformer2DModel), (*_PROJECTED, _T5),
-               optional=frozenset({"text_encoder_3"})),
-    )
-}  # fmt: skip
+LARGEST_CONFIG = 64_000_000  # bytes of a JSON file; a tokenizer's vocabulary may be one
 
 
 @dataclass(frozen=True)
@@ -50,89 +25,92 @@ class Checkpoint:
 
     family: Family
     index: dict  # model_index.json
-    parts: dict[str, object]
-    scheduler_config: dict
+    parts: dict[str, Any]
+    scheduler_config: dict  # as diffusers' pipeline of the family takes it
 
 
 def read_checkpoint(folder: Path, dtype: torch.dtype) -> Checkpoint:
     """A diffusers folder; the denoiser in `dtype`, all else in float32. ValueError in one line where that cannot be."""
     index = read_json(folder / "model_index.json")
     family = family_of(index, str(folder))
-    name, kind = family.denoiser
-    parts: dict[str, object] = {name: network(kind, folder / name, dtype)}
-    for encoder, encoder_kind, tokenizer, tokenizer_kind in family.text:
-        if encoder in family.optional and not any(index.get(encoder) or ()):
+    place = folder / family.denoiser_part
+    denoiser = network(family.denoiser_class, place, dtype)
+    check_denoiser(family, denoiser, str(place))
+    parts: dict[str, Any] = {family.denoiser_part: denoiser}
+    for part in family.text:
+        if part.encoder in family.optional and not is_there(index, part.encoder, folder):
             continue
-        parts[encoder] = network(encoder_kind, folder / encoder, torch.float32)
-        parts[tokenizer] = load_tokenizer(folder / tokenizer, tokenizer_kind)
-    return Checkpoint(family, index, parts, read_json(folder / "scheduler" / "scheduler_config.json"))
+        parts[part.encoder] = network(part.encoder_class, folder / part.encoder, torch.float32)
+        parts[part.tokenizer] = load_tokenizer(folder / part.tokenizer, part.tokenizer_class)
+    scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
+    return Checkpoint(family, index, parts, family.scheduler_config(scheduler))
 
 
-def hub_id_of(path: Path) -> str:
-    """Whose configs a .safetensors file in the layout of the models' authors goes by, as diffusers recognises it."""
-    try:
-        return fetch_diffusers_config(load_single_file_checkpoint(str(path)))["pretrained_model_name_or_path"]
-    except (OSError, KeyError, SafetensorError) as error:
-        raise ValueError(f"model {str(path)!r} cannot be read: {str(error).splitlines()[0]}") from None
+def check_denoiser(family: Family, denoiser: torch.nn.Module, place: str) -> None:
+    """ValueError where a denoiser's config asks for what the family does not give."""
+    if reason := family.refusal(denoiser):
+        raise ValueError(f"cannot run {place}: {reason}")
 
 
-def read_single_file(path: Path, config: Path, dtype: torch.dtype) -> tuple[Checkpoint, torch.nn.Module]:
-    """A .safetensors file in the layout of the models' authors, and its autoencoder; diffusers converts it.
-
-    config is a diffusers folder of the same family, for all that the file does not hold: tokenizers, schedulers, sizes.
-    """
-    index = read_json(config / "model_index.json")
-    family = family_of(index, str(config))
-    try:
-        pipeline = getattr(diffusers, family.pipeline).from_single_file(
-            str(path), config=str(config), local_files_only=True, torch_dtype=torch.float32
-        )
-    except Exception as error:  # the library raises what it likes: all of it means that file and config do not fit
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"cannot load {path} with --config {config}: {reason}") from None
-    parts = {name: part for name, part in pipeline.components.items() if part is not None}
-    name, _ = family.denoiser
-    parts[name] = parts[name].to(dtype)
-    scheduler = read_json(config / "scheduler" / "scheduler_config.json")
-    return Checkpoint(family, index, parts, scheduler), parts["vae"]
+def is_there(index: Mapping, part: str, folder: Path) -> bool:
+    """Whether a checkpoint has an optional part: by its index, which says [null, null] where it has not, else by its folder."""
+    if part not in index:
+        return (folder / part).is_dir()
+    said = index[part]
+    return bool(isinstance(said, list | tuple) and any(said))
 
 
-def family_of(index: dict, name: str) -> Family:
-    """The family that a model_index.json names."""
-    pipeline_class = index.get("_class_name")
-    if pipeline_class not in FAMILIES:
-        raise ValueError(f"model {name!r} is a {pipeline_class}; this version runs {', '.join(FAMILIES)} folders")
-    return FAMILIES[pipeline_class]
-
-
-def network(kind: type, folder: Path, dtype: torch.dtype) -> torch.nn.Module:
+def network(kind: type[ModelMixin], folder: Path, dtype: torch.dtype) -> ModelMixin:
     """One network of a checkpoint in the precision asked for, with every one of its weights."""
     if not folder.is_dir():
         raise ValueError(f"the checkpoint is not whole: {folder} is missing")
+    options = {"torch_dtype": dtype, "local_files_only": True, "output_loading_info": True} | variant_of(folder)
     try:
-        module, found = kind.from_pretrained(folder, torch_dtype=dtype, local_files_only=True, output_loading_info=True)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:  # each means damage here
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"cannot load {folder}: {reason}") from None
+        module, found = kind.from_pretrained(folder, **options)
+    except Exception as error:  # noqa: BLE001  # the libraries raise what they like: all of it means damage here
+        raise ValueError(f"cannot load {folder}: {first_line(error)}") from None
     if found["missing_keys"]:  # the libraries would fill them at random
-        missing = sorted(found["missing_keys"])
+        missing = sorted(map(str, found["missing_keys"]))
         raise ValueError(f"cannot load {folder}: {len(missing)} weights are missing, {missing[0]} among them")
     return module
 
 
-def load_tokenizer(folder: Path, kind: type = CLIPTokenizer) -> object:
+def variant_of(folder: Path) -> dict[str, str]:
+    """The option that reads a folder which holds its weights in half precision only."""
+    names = [path.name for path in folder.glob("*.safetensors")]
+    half = [name for name in names if ".fp16." in name or ".fp16-" in name]
+    return {"variant": "fp16"} if half and len(half) == len(names) else {}
+
+
+def load_tokenizer(folder: Path, kind: type[PreTrainedTokenizerBase] = CLIPTokenizer) -> PreTrainedTokenizerBase:
     """A checkpoint's tokenizer; without its files the library would make an empty one."""
     for names in (("tokenizer_config.json",), ("vocab.json", "tokenizer.json", "spiece.model")):
         if not any((folder / name).exists() for name in names):
             raise ValueError(f"the checkpoint is not whole: {folder / names[0]} is missing")
-    return kind.from_pretrained(folder, local_files_only=True)
+    read_json(folder / "tokenizer_config.json")
+    try:
+        tokenizer = kind.from_pretrained(folder, local_files_only=True)
+        tokenizer("a word").input_ids[0]
+    except Exception as error:  # noqa: BLE001  # the library raises what it likes: all of it means damage here
+        raise ValueError(f"cannot load {folder}: {first_line(error)}") from None
+    return tokenizer
 
 
 def read_json(path: Path) -> dict:
-    """A checkpoint's own config file."""
+    """A checkpoint's own config file: one JSON object."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        if path.stat().st_size > LARGEST_CONFIG:
+            raise ValueError(f"{path} is damaged: no config is larger than {LARGEST_CONFIG} bytes")
+        values = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         raise ValueError(f"the checkpoint is not whole: {path} is missing") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is damaged: {error}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {first_line(error)}") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} is damaged: it must be a JSON object, got {shown(values)}")
+    return values
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's error says, on one line; its kind where it says nothing."""
+    return next((" ".join(line.split()) for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -6,10 +6,12 @@ shape of its input but not on what else is in it, so at a fixed call shape an im
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
+from diffusers import ModelMixin
 from torch import Tensor, nn
 
 from .conditioning import Conditioning
@@ -18,15 +20,32 @@ from .conditioning import Conditioning
 class Denoiser(ABC):
     """What all families share: packing rows into calls, and counting them."""
 
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: ModelMixin):
         self.network = network.eval()
         self.device, self.dtype = network.device, network.dtype  # asked once: the library walks all modules for each
         self.in_channels: int = network.config.in_channels
-        self.sample_size: int = network.config.sample_size  # latent values along a side, where it was trained
+        self.sample_size = network.config.sample_size  # latent values along the sides where it was trained, or None
         self.patch_size: int = getattr(network.config, "patch_size", None) or 1  # latent values that it takes as one
+        self.guidance_width: int | None = getattr(network.config, "time_cond_proj_dim", None)
         self._run: Callable = self.network  # compiled, where that was asked for
         self.calls = 0  # network calls so far
         self.rows = 0  # rows that were asked for, filling not counted
+
+    @property
+    def embeds_guidance(self) -> bool:
+        """Whether the network takes the guidance weight itself, in place of being asked twice (Meng et al. 2023)."""
+        return bool(self.guidance_width)
+
+    @property
+    def largest(self) -> float:
+        """Latent values along a side at the most."""
+        positions = getattr(self.network.config, "pos_embed_max_size", None)
+        return positions * self.patch_size if positions else math.inf
+
+    def image_tokens(self, latent: Tensor) -> int:
+        """How many tokens a latent (B, C, h, w) is to the network."""
+        height, width = latent.shape[2:]
+        return (height // self.patch_size) * (width // self.patch_size)
 
     @property
     def compiled(self) -> bool:
@@ -36,37 +55,62 @@ class Denoiser(ABC):
     def compile(self, backend: str = "inductor") -> None:
         """Let torch compile the whole network, with CUDA graphs on CUDA: minutes for the first call of each shape, faster
         from then on. Pictures differ by rounding."""
-        options = {"mode": "max-autotune"} if self.device.type == "cuda" and backend == "inductor" else {}
-        self._run = torch.compile(self.network, fullgraph=True, dynamic=False, backend=backend, **options)
+        mode = "max-autotune" if self.device.type == "cuda" and backend == "inductor" else None
+        self._run = torch.compile(self.network, fullgraph=True, dynamic=False, backend=backend, mode=mode)
 
     @torch.inference_mode()
-    def __call__(self, latents: Tensor, timestep: Tensor, told: Conditioning, rows_per_call: int) -> Tensor:
-        """Latents (R, C, h, w) and conditionings of as many rows -> predictions (R, C, h, w), float32."""
-        self.rows += len(latents)
-        parts = [slice(start, start + rows_per_call) for start in range(0, len(latents), rows_per_call)]
-        return torch.cat([self._call(latents[part], timestep, told.rows(part), rows_per_call) for part in parts])
+    def __call__(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        conditioning: Conditioning,
+        rows_per_call: int,
+        weights: Tensor | None = None,
+    ) -> Tensor:
+        """Latents (R, C, h, w) and conditionings of as many rows -> predictions (R, C, h, w), float32.
 
-    def _call(self, latents: Tensor, timestep: Tensor, told: Conditioning, rows_per_call: int) -> Tensor:
+        weights (R,) are guidance weights for a network that takes them itself; 1 is none.
+        """
+        self.rows += len(latents)
+        weights = torch.ones(len(latents)) if weights is None else weights
+        starts = range(0, len(latents), rows_per_call)
+        parts = [slice(start, start + rows_per_call) for start in starts]
+        return torch.cat(
+            [
+                self._call(latents[part], timestep, conditioning.rows(part), rows_per_call, weights[part])
+                for part in parts
+            ]
+        )
+
+    def _call(
+        self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, rows_per_call: int, weights: Tensor
+    ) -> Tensor:
         self.calls += 1
         count = len(latents)
         if count < rows_per_call:
             rows = [*range(count), *[0] * (rows_per_call - count)]
-            latents, told = latents[rows], told.rows(rows)
+            latents, conditioning, weights = latents[rows], conditioning.rows(rows), weights[rows]
         # On the device: a number in main memory would keep a compiled network from being one CUDA graph. And a copy: the
         # graph's next call writes where this one's result lies.
         timestep = timestep.to(latents.device)
-        prediction = self._predict(latents.to(self.dtype), timestep, told.to(self.dtype))
+        embedding = None
+        if self.guidance_width:
+            embedding = guidance_embedding(weights - 1, self.guidance_width).to(latents.device, self.dtype)
+        prediction = self._predict(latents.to(self.dtype), timestep, conditioning.to(self.dtype), embedding)
         return prediction[:count].to(torch.float32, copy=True)
 
     @abstractmethod
-    def _predict(self, latents: Tensor, timestep: Tensor, told: Conditioning) -> Tensor:
-        """The family's own call of its network."""
+    def _predict(
+        self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, guidance: Tensor | None
+    ) -> Tensor:
+        """The family's own call of its network: latents (R, C, h, w), and where it takes one the embedding (R, width) of the
+        guidance weight."""
 
 
 class UnetDenoiser(Denoiser):
     """The U-Net with cross-attention of Rombach et al. 2022, section 3.3."""
 
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: ModelMixin):
         super().__init__(network)
         if self.device.type == "cpu":  # a call then takes about three quarters of the time
             self.network.to(memory_format=torch.channels_last)
@@ -76,30 +120,54 @@ class UnetDenoiser(Denoiser):
         self.network.to(memory_format=torch.channels_last)
         super().compile(backend)
 
-    def _predict(self, latents: Tensor, timestep: Tensor, told: Conditioning) -> Tensor:
-        return self._run(latents, timestep, encoder_hidden_states=told.tokens).sample
+    def _predict(
+        self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, guidance: Tensor | None
+    ) -> Tensor:
+        return self._run(latents, timestep, encoder_hidden_states=conditioning.tokens, timestep_cond=guidance).sample
 
 
 class SizedUnetDenoiser(UnetDenoiser):
-    """Stable Diffusion XL's, which is also told the prompt's summary and the sizes: original, crop and target (Podell et
-    al. 2023, section 2.2), here an image that is whole and of the size asked for."""
+    """Stable Diffusion XL's, conditioned on the prompt's pooled embedding and on sizes too: original, crop and target
+    (Podell et al. 2023, section 2.2), here an image that is whole and of the size asked for."""
 
-    def __init__(self, network: nn.Module, factor: int):
+    def __init__(self, network: ModelMixin, factor: int):
         super().__init__(network)
         self.factor = factor  # pixels per latent value along a side
 
-    def _predict(self, latents: Tensor, timestep: Tensor, told: Conditioning) -> Tensor:
+    def _predict(
+        self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, guidance: Tensor | None
+    ) -> Tensor:
         height, width = (self.factor * side for side in latents.shape[2:])
         sizes = torch.tensor([[height, width, 0, 0, height, width]], dtype=self.dtype, device=latents.device)
-        added = {"text_embeds": told.pooled, "time_ids": sizes.expand(len(latents), -1)}
-        return self._run(latents, timestep, encoder_hidden_states=told.tokens, added_cond_kwargs=added).sample
+        added = {"text_embeds": conditioning.pooled, "time_ids": sizes.expand(len(latents), -1)}
+        return self._run(
+            latents,
+            timestep,
+            encoder_hidden_states=conditioning.tokens,
+            timestep_cond=guidance,
+            added_cond_kwargs=added,
+        ).sample
 
 
 class TransformerDenoiser(Denoiser):
     """The multimodal diffusion transformer of Stable Diffusion 3 (Esser et al. 2024), trained on rectified flow."""
 
-    def _predict(self, latents: Tensor, timestep: Tensor, told: Conditioning) -> Tensor:
+    def _predict(
+        self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, guidance: Tensor | None
+    ) -> Tensor:
         times = timestep.expand(len(latents))
         return self._run(
-            latents, timestep=times, encoder_hidden_states=told.tokens, pooled_projections=told.pooled
+            latents,
+            timestep=times,
+            encoder_hidden_states=conditioning.tokens,
+            pooled_projections=conditioning.pooled,
         ).sample
+
+
+def guidance_embedding(values: Tensor, width: int) -> Tensor:
+    """Sines and cosines of 1000 values (R,) at frequencies from 1 down to 1/10000 -> (R, width), as guidance-distilled
+    networks are given w - 1 (Meng et al. 2023; Luo et al. 2023, section 4.2)."""
+    half = width // 2
+    frequencies = torch.exp(torch.arange(half, dtype=torch.float32) * -(math.log(10000.0) / max(1, half - 1)))
+    angles = 1000 * values.to(torch.float32)[:, None] * frequencies
+    return nn.functional.pad(torch.cat([angles.sin(), angles.cos()], dim=1), (0, width % 2))

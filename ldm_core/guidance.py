@@ -11,10 +11,16 @@ Time t runs from 1.0 (pure noise) to 0.0 (clean latent), whatever units the sche
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+from .checks import check_real, shown
+
+if TYPE_CHECKING:  # --help reads the names here, and must not wait for torch
+    from torch import Tensor
 
 WeightSchedule = Callable[[float, float], float]  # (w, t) -> the weight at time t
 
@@ -37,6 +43,49 @@ def cosine(w: float, t: float) -> float:
 SCHEDULES: dict[str, WeightSchedule] = {"constant": constant, "linear": linear, "cosine": cosine}
 
 
+@dataclass(frozen=True)
+class Guidance:
+    """How hard, and when, the prompt pulls: guided = uncond + w (cond - uncond) (Ho & Salimans 2022)."""
+
+    scale: float | None = dataclasses.field(default=None, metadata={"help": "w; 1 is no guidance", "metavar": "W"})
+    schedule: str = dataclasses.field(default="constant", metadata={"help": "w over time; each averages w"})
+    interval: tuple[float, float] | None = dataclasses.field(
+        default=None,
+        metadata={"help": "guide only while LOW <= t <= HIGH, t from 1 (noise) to 0 (clean)", "metavar": "LOW,HIGH"},
+    )
+    rescale: float = dataclasses.field(
+        default=0.0, metadata={"help": "0 to 1: bring the prediction's spread back after guidance", "metavar": "X"}
+    )
+
+    def __post_init__(self) -> None:
+        if self.scale is not None:
+            object.__setattr__(
+                self, "scale", check_real("guidance_scale", self.scale, 0, math.inf, "; 1 is no guidance")
+            )
+        if not isinstance(self.schedule, str) or self.schedule not in SCHEDULES:
+            raise ValueError(f"guidance_schedule must be one of {', '.join(SCHEDULES)}, got {shown(self.schedule)}")
+        object.__setattr__(self, "interval", _interval(self.interval))
+        object.__setattr__(self, "rescale", check_real("guidance_rescale", self.rescale, 0, 1))
+
+    def weight(self, t: float) -> float:
+        """w at time t, from 1 (noise) to 0 (clean); the scale must be set."""
+        if self.scale is None:
+            raise ValueError("guidance_scale is open: SamplingSettings.resolved writes the model's own in")
+        return weight(self.scale, t, self.schedule, self.interval)
+
+
+def _interval(value: object) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    try:
+        low, high = (check_real("guidance_interval", part, 0, 1) for part in value)  # type: ignore[attr-defined]  # a TypeError, where value is none of it
+        if low < high:
+            return low, high
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"guidance_interval must be (low, high) with 0 <= low < high <= 1, got {shown(value)}")
+
+
 def weight(w: float, t: float, schedule: str = "constant", interval: tuple[float, float] | None = None) -> float:
     """The weight at time t; outside the interval t_low <= t <= t_high it is 1 (Kynkaanniemi et al. 2024).
 
@@ -54,11 +103,14 @@ def combine(cond: Tensor, uncond: Tensor, w: Tensor) -> Tensor:
     return uncond + w.view(-1, 1, 1, 1) * (cond - uncond)
 
 
-def rescale(guided: Tensor, cond: Tensor, amount: float) -> Tensor:
+def rescale(guided: Tensor, cond: Tensor, amount: float | Sequence[float]) -> Tensor:
     """Bring each row's standard deviation back towards the conditional prediction's (Lin et al. 2024, eq. 15-16).
 
-    amount 0 changes nothing, 1 restores it fully; the paper finds 0.7 good against over-exposure at large w.
+    Predictions are (B, C, h, w); amount is 0 (changes nothing) to 1 (restores it fully), one or one per row. The paper
+    finds 0.7 good against over-exposure at large w.
     """
+    amounts = [amount] * len(guided) if isinstance(amount, int | float) else amount
+    part, rest = (guided.new_tensor(shares).view(-1, 1, 1, 1) for shares in (amounts, [1 - each for each in amounts]))
     dims = tuple(range(1, guided.ndim))
     restored = guided * (cond.std(dims, keepdim=True) / guided.std(dims, keepdim=True))
-    return amount * restored + (1 - amount) * guided
+    return part * restored + rest * guided

@@ -6,7 +6,6 @@ diffusers' autoencoders work in [-1, 1].
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from .data.photos import opaque
+from .files import whole_file
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
@@ -61,13 +61,9 @@ def png_text(text: dict[str, str]) -> PngImagePlugin.PngInfo:
 
 
 def save_png(path: Path, pixels: np.ndarray, text: dict[str, str] | None = None) -> None:
-    """Write uint8 (H, W, 3) as PNG, beside its place first, so that a kill never leaves half a file there."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    """Write uint8 (H, W, 3) as PNG, whole or not at all."""
+    with whole_file(path) as partial:
         Image.fromarray(pixels).save(partial, format="PNG", pnginfo=png_text(text or {}))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)  # there only if writing failed
 
 
 def load_png(path: Path) -> np.ndarray:

@@ -14,34 +14,47 @@ from huggingface_hub import errors, snapshot_download
 
 from . import registry
 from .autoencoder import Autoencoder
-from .checkpoint import AUTOENCODERS, Checkpoint, hub_id_of, network, read_checkpoint, read_json, read_single_file
-from .conditioning import (
-    ClipConditioner,
-    Conditioner,
-    TextReader,
-    ThreeReadersConditioner,
-    TwoClipsConditioner,
-    load_words,
-)
-from .denoisers import Denoiser, SizedUnetDenoiser, TransformerDenoiser, UnetDenoiser
+from .checkpoint import AUTOENCODERS, Checkpoint, first_line, network, read_checkpoint, read_json
+from .checks import shown
+from .conditioning import Conditioner, Conditioning, load_words
+from .denoisers import Denoiser
 from .lora import merge_lora, parse_lora
 from .pipeline import LatentDiffusion
 from .placement import Placement
-from .sampling import make_scheduler
+from .sampling import check_scheduler
+from .single_file import hub_id_of, read_single_file
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 SHORT = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 WEIGHTS = "diffusion_pytorch_model*.safetensors"
 VAE_FILES = ["vae/*.json", f"vae/{WEIGHTS}", "config.json", WEIGHTS]  # the last two: an autoencoder alone
-FILES = ["model_index.json", "scheduler/*.json", "tokenizer*/*", "text_encoder*/*.json", "text_encoder*/model*.safetensors",
-         "unet/*.json", f"unet/{WEIGHTS}", "transformer/*.json", f"transformer/{WEIGHTS}", *VAE_FILES]  # fmt: skip
+FILES = [
+    "model_index.json",
+    "scheduler/*.json",
+    "tokenizer*/*",
+    "text_encoder*/*.json",
+    "text_encoder*/model*.safetensors",
+    "unet/*.json",
+    f"unet/{WEIGHTS}",
+    "transformer/*.json",
+    f"transformer/{WEIGHTS}",
+    *VAE_FILES,
+]
 CONFIG_FILES = ["model_index.json", "*/*.json", "tokenizer*/*"]
 NOT_FILES = ["*.fp16*", "*non_ema*"]  # the same weights once more
 
 
-def load(name: str, device: str | None = None, dtype: str | torch.dtype | None = None, vae: str | None = None, *,
-         lora: str | None = None, config: str | None = None, offload: bool = False, compiled: bool = False,
-         ) -> LatentDiffusion:  # fmt: skip
+def load(
+    name: str,
+    device: str | None = None,
+    dtype: str | torch.dtype | None = None,
+    vae: str | None = None,
+    *,
+    lora: str | None = None,
+    config: str | None = None,
+    offload: bool = False,
+    compiled: bool = False,
+) -> LatentDiffusion:
     """A model by registry name, diffusers folder, single .safetensors file or hub id.
 
     device None is CUDA, else Apple's, else the CPU. dtype None is bfloat16 on CUDA and on CPUs that calculate in it
@@ -69,32 +82,55 @@ def load(name: str, device: str | None = None, dtype: str | torch.dtype | None =
     autoencoder = load_autoencoder(own_vae, home) if isinstance(own_vae, Path) else Autoencoder(own_vae.to(home))
     for path, weight in loras:
         merge_lora(checkpoint, autoencoder.vae, path, weight)
-    make_scheduler(checkpoint.scheduler_config)
+    check_scheduler(checkpoint.scheduler_config)
     conditioner, denoiser = assemble(checkpoint, autoencoder.factor, dtype, placement)
     if denoiser.in_channels != autoencoder.latent_channels:
         raise ValueError(
             f"vae {vae!r} has {autoencoder.latent_channels} latent channels, the denoiser takes {denoiser.in_channels}"
         )
     if name not in registry.MODELS:
-        spec = _described(spec, checkpoint, denoiser.sample_size * autoencoder.factor)
+        spec = _described(spec, checkpoint, autoencoder.factor)
     conditioner.words = load_words(files[0] / "tokenizer")
-    if compiled:
-        denoiser.compile()
     files = (*files, *(path for path, _ in loras))
-    return LatentDiffusion(
+    model = LatentDiffusion(
         spec, conditioner, denoiser, autoencoder, checkpoint.scheduler_config, files, vae, lora, placement
     )
+    _rehearse(model)
+    if compiled:
+        denoiser.compile()
+    return model
 
 
-def _described(spec: registry.ModelSpec, checkpoint: Checkpoint, side: int) -> registry.ModelSpec:
+def _rehearse(model: LatentDiffusion) -> None:
+    """Each network works once on next to nothing: configs hold values that only then turn out to be none."""
+    denoiser, side = model.denoiser, 8 * model.denoiser.patch_size
+    try:
+        with model.placement.using(*model.conditioner.networks):
+            conditioning = Conditioning.stack([model.conditioner.encode(model.conditioner.nothing)])
+        latent = torch.zeros(1, denoiser.in_channels, side, side, device=model.device)
+        with model.placement.using(denoiser.network):
+            denoiser(latent, torch.tensor(1), conditioning, 1)
+        model.decode(torch.zeros_like(latent))
+    except Exception as error:  # noqa: BLE001  # the libraries raise what they like: all of it means that this checkpoint cannot draw
+        raise ValueError(f"model {model.spec.name!r} cannot draw: {first_line(error)}") from None
+    denoiser.calls = denoiser.rows = 0
+
+
+def _described(spec: registry.ModelSpec, checkpoint: Checkpoint, factor: int) -> registry.ModelSpec:
     """A stranger's spec: its native size is in its own config; its world too, where it was trained here."""
     world = checkpoint.index.get("_world")
     world = world if world in registry.WORLDS else ""
-    return dataclasses.replace(spec, height=side, width=side, world=world, family=checkpoint.family.name)
+    family = checkpoint.family
+    height, width = family.native_size(checkpoint.parts[family.denoiser_part], factor)
+    return dataclasses.replace(spec, height=height, width=width, world=world, family=family.name)
 
 
-def _read(spec: registry.ModelSpec, name: str, config: str | None, dtype: torch.dtype,
-          ) -> tuple[Checkpoint, Path | torch.nn.Module, tuple[Path, ...]]:  # fmt: skip
+def _read(
+    spec: registry.ModelSpec,
+    name: str,
+    config: str | None,
+    dtype: torch.dtype,
+) -> tuple[Checkpoint, Path | torch.nn.Module, tuple[Path, ...]]:
     """The checkpoint, its autoencoder or the folder of it, and the files of its weights."""
     if Path(spec.source).is_file():
         checkpoint, vae = read_single_file(Path(spec.source), _configs(Path(spec.source), config), dtype)
@@ -118,24 +154,17 @@ def _configs(path: Path, config: str | None) -> Path:
         raise ValueError(f"model {str(path)!r} needs the configs of {source}; give --config FOLDER ({error})") from None
 
 
-def assemble(checkpoint: Checkpoint, factor: int, dtype: torch.dtype, placement: Placement,
-             ) -> tuple[Conditioner, Denoiser]:  # fmt: skip
+def assemble(
+    checkpoint: Checkpoint,
+    factor: int,
+    dtype: torch.dtype,
+    placement: Placement,
+) -> tuple[Conditioner, Denoiser]:
     """A family's conditioner and denoiser from the parts of a checkpoint, each where the placement wants it."""
-    parts, family = checkpoint.parts, checkpoint.family
-    name, _ = family.denoiser
-    net = parts[name].to(placement.home)
-    large = dtype == torch.bfloat16 and family.name != "sd"
-    readers = [
-        TextReader(parts[tokenizer], parts[encoder].to(placement.home, torch.bfloat16 if large else torch.float32),
-                   ThreeReadersConditioner.T5_TOKENS if encoder == "text_encoder_3" else None)
-        for encoder, _, tokenizer, _ in family.text if encoder in parts
-    ]  # fmt: skip
-    if family.name == "sdxl":
-        zeros = bool(checkpoint.index.get("force_zeros_for_empty_prompt", True))
-        return TwoClipsConditioner(*readers, zeros_for_none=zeros), SizedUnetDenoiser(net, factor)
-    if family.name == "sd3":
-        return ThreeReadersConditioner(*readers, width=net.config.joint_attention_dim), TransformerDenoiser(net)
-    return ClipConditioner(*readers), UnetDenoiser(net)
+    family, parts = checkpoint.family, checkpoint.parts
+    net = parts[family.denoiser_part].to(placement.home)
+    encoders = family.text_encoders(parts, placement.home, dtype)
+    return family.conditioner(encoders, checkpoint.index, net), family.denoiser(net, factor)
 
 
 def quiet() -> None:
@@ -183,8 +212,10 @@ def local_folder(spec: registry.ModelSpec | registry.AutoencoderSpec, files: Seq
     if spec.embedded:
         raise ValueError(f"model {spec.name!r} should be at {spec.source}, which is missing: is the clone complete?")
     try:
-        wanted = {"allow_patterns": list(files), "ignore_patterns": NOT_FILES}
-        return Path(snapshot_download(spec.source, revision=spec.revision, **wanted))
+        found = snapshot_download(
+            spec.source, revision=spec.revision, allow_patterns=list(files), ignore_patterns=NOT_FILES
+        )
+        return Path(found)
     except errors.GatedRepoError:
         raise ValueError(
             f"{spec.source} is gated: accept its licence on huggingface.co, then run `hf auth login`"
@@ -209,8 +240,8 @@ def load_autoencoder(folder: Path, device: str = "cpu") -> Autoencoder:
     if not (folder / "config.json").exists():
         raise ValueError(f"vae {str(folder)!r} is no autoencoder folder: it has no config.json")
     class_name = read_json(folder / "config.json").get("_class_name")
-    if class_name not in AUTOENCODERS:
-        raise ValueError(f"vae {str(folder)!r} is a {class_name}; this version takes {', '.join(AUTOENCODERS)}")
+    if not isinstance(class_name, str) or class_name not in AUTOENCODERS:
+        raise ValueError(f"vae {str(folder)!r} is a {shown(class_name)}; this version takes {', '.join(AUTOENCODERS)}")
     return Autoencoder(network(AUTOENCODERS[class_name], folder, torch.float32).to(device))
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import diffusers
 from torch import nn
 
-from .checkpoint import Checkpoint
-from .sampling import make_scheduler
+from .checkpoint import Checkpoint, first_line
+from .schedulers import make_scheduler
 
 
 def parse_lora(text: str | None) -> list[tuple[Path, float]]:
@@ -40,13 +40,15 @@ def merge_lora(checkpoint: Checkpoint, vae: nn.Module, path: Path, weight: float
 
     diffusers and peft read the file, in any of the layouts that they know. Merged, they cost nothing at each step.
     """
-    kind = getattr(diffusers, checkpoint.family.pipeline)
-    absent = {"safety_checker": None, "feature_extractor": None} if checkpoint.family.name == "sd" else {}
-    names = [name for row in checkpoint.family.text for name in (row[0], row[2])]
-    text = {name: checkpoint.parts.get(name) for name in names}
-    denoiser, _ = checkpoint.family.denoiser
-    pipeline = kind(vae=vae, scheduler=make_scheduler(checkpoint.scheduler_config), **text, **absent,
-                    **{denoiser: checkpoint.parts[denoiser]})  # fmt: skip
+    family = checkpoint.family
+    names = [name for part in family.text for name in (part.encoder, part.tokenizer)]
+    pipeline = getattr(diffusers, family.pipeline)(
+        vae=vae,
+        scheduler=make_scheduler(checkpoint.scheduler_config),
+        **{name: checkpoint.parts.get(name) for name in names},
+        **family.not_drawing,
+        **{family.denoiser_part: checkpoint.parts[family.denoiser_part]},
+    )
     try:
         pipeline.load_lora_weights(path.parent, weight_name=path.name, adapter_name="merged", local_files_only=True)
         found = [name for names in pipeline.get_list_adapters().values() for name in names]
@@ -54,6 +56,5 @@ def merge_lora(checkpoint: Checkpoint, vae: nn.Module, path: Path, weight: float
             raise ValueError("none of its weights belongs to this model")
         pipeline.fuse_lora(lora_scale=weight, adapter_names=["merged"])
         pipeline.unload_lora_weights()
-    except Exception as error:  # the libraries raise what they like: all of it means that file and model do not fit
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"--lora {path} does not fit this model ({checkpoint.family.name}): {reason}") from None
+    except Exception as error:  # noqa: BLE001  # the libraries raise what they like: all of it means that file and model do not fit
+        raise ValueError(f"--lora {path} does not fit this model ({family.name}): {first_line(error)}") from None

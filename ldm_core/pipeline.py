@@ -7,30 +7,50 @@ prompt -> conditioning -> noise -> (denoiser, guidance, scheduler step)* -> late
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any, overload
 
 import torch
 from torch import Tensor
 
 from . import arguments
 from .autoencoder import Autoencoder
-from .cells import Cell, GuidedCells
+from .cells import Cell, GuidedCells, texts_needed
+from .checks import shown
 from .conditioning import Conditioner, Conditioning
 from .denoisers import Denoiser
 from .placement import Placement
+from .recipe import Recipe, recipe_for
 from .registry import ModelSpec
-from .sampling import State, denoise, image_generators, initial_noise, make_scheduler, readable_name
+from .sampling import State, check_scheduler, denoise, image_generators, initial_noise
+from .schedulers import kind_of, make_scheduler, names_of, readable_name, set_steps, time_of
+from .settings import FIELDS, SamplingSettings
+
+DEFAULT_SCALES = (1, 2, 4, 8)
+LOOP = ("steps", "scheduler", "height", "width", "rows_per_call")  # images that differ in one are denoised apart
+SIDES = ("height", "width")
+Settings = SamplingSettings | Sequence[SamplingSettings] | None
 
 
 class LatentDiffusion:
     """A loaded model. `ldm_core.load` makes it."""
 
-    def __init__(self, spec: ModelSpec, conditioner: Conditioner, denoiser: Denoiser, autoencoder: Autoencoder,
-                 scheduler_config: dict, files: tuple[Path, ...], vae: str | None = None, lora: str | None = None,
-                 placement: Placement | None = None):  # fmt: skip
+    def __init__(
+        self,
+        spec: ModelSpec,
+        conditioner: Conditioner,
+        denoiser: Denoiser,
+        autoencoder: Autoencoder,
+        scheduler_config: dict,
+        files: tuple[Path, ...],
+        vae: str | None = None,
+        lora: str | None = None,
+        placement: Placement | None = None,
+    ):
         self.spec, self.conditioner, self.denoiser, self.autoencoder = spec, conditioner, denoiser, autoencoder
         self.scheduler_config = scheduler_config
         self.files = files  # files and folders of the weights
@@ -71,11 +91,17 @@ class LatentDiffusion:
 
     @property
     def scheduler_name(self) -> str:
-        """The name of the checkpoint's own scheduler."""
-        return readable_name(make_scheduler(self.scheduler_config))
+        """The name of the checkpoint's own scheduler: a readable one, or diffusers' class."""
+        return readable_name(self.scheduler_config["_class_name"])
+
+    @property
+    def scheduler_names(self) -> list[str]:
+        """Those that the model can be drawn with: its own first, then the others by readable names."""
+        others = [name for name in names_of(kind_of(self.scheduler_config)) if name != self.scheduler_name]
+        return [self.scheduler_name, *others]
 
     def unseen_words(self, prompts: Sequence[str]) -> Counter[str]:
-        """Words the model was never told, with how many prompts hold each; empty where that is not known."""
+        """Words that no training caption held, with how many prompts hold each; empty where that is not known."""
         return self.conditioner.unseen_words(list(prompts))
 
     def encode(self, images: Tensor, sample: bool = False) -> Tensor:
@@ -98,69 +124,187 @@ class LatentDiffusion:
         """What the autoencoder keeps of images (B, 3, H, W) in [0, 1]."""
         return self.decode(self.encode(images))
 
-    def sample(self, prompts: str | Sequence[str], seeds: int | Sequence[int] | None = None,
-               guidance_scale: float | Sequence[float] | None = None, **settings: object) -> Tensor:  # fmt: skip
-        """One image per prompt: (B, 3, H, W) in [0, 1]. The settings are those of `denoise`."""
-        *_, last = self.denoise(prompts, seeds, guidance_scale, **settings)
-        return self.decode(last.latent)
+    @overload
+    def sample(
+        self,
+        prompts: str | Sequence[str],
+        seeds: int | Sequence[int] | None = None,
+        guidance_scale: float | Sequence[float] | None = None,
+        *,
+        settings: SamplingSettings | None = None,
+        **overrides: Any,
+    ) -> Tensor: ...
 
-    def sweep(self, prompts: str | Sequence[str], seeds: int | Sequence[int] | None = None,
-              guidance_scales: Sequence[float] = (1, 2, 4, 8), **settings: object) -> Tensor:  # fmt: skip
-        """All scales of all prompts: (S, B, 3, H, W) in [0, 1], each prompt's noise the same at every scale.
+    @overload
+    def sample(
+        self,
+        prompts: str | Sequence[str],
+        seeds: int | Sequence[int] | None = None,
+        guidance_scale: float | Sequence[float] | None = None,
+        *,
+        settings: Sequence[SamplingSettings],
+        **overrides: Any,
+    ) -> Tensor | list[Tensor]: ...
 
-        All cells denoise together; text encoding, noise and every network row that cells have in common (the whole
-        first step) are computed once.
+    def sample(
+        self,
+        prompts: str | Sequence[str],
+        seeds: int | Sequence[int] | None = None,
+        guidance_scale: float | Sequence[float] | None = None,
+        *,
+        settings: Settings = None,
+        **overrides: Any,
+    ) -> Tensor | list[Tensor]:
+        """One image per prompt: (B, 3, H, W) in [0, 1]; a list of B images (3, H, W) where their sizes differ.
+
+        Arguments are those of `denoise`. With settings of its own for each image, those whose steps, scheduler, size and
+        rows per call agree denoise together and the groups one after another.
         """
-        listed, seeds = arguments.pair(arguments.check_prompts("prompts", prompts), seeds)
-        scales = list(guidance_scales)
-        if not scales:
-            raise ValueError("guidance_scales must hold at least one scale, got none")
-        negative = settings.pop("negative_prompt", None)
-        negatives = _one_each("negative_prompt", "" if negative is None else negative, len(listed)) * len(scales)
-        each = [scale for scale in scales for _ in listed]
-        images = self.sample(listed * len(scales), seeds * len(scales), each, negative_prompt=negatives, **settings)
-        return images.unflatten(0, (len(scales), len(listed)))
+        listed, seeds, each = self._images(prompts, seeds, guidance_scale, settings, overrides)
+        groups: dict[tuple, list[int]] = {}
+        for index, own in enumerate(each):
+            groups.setdefault(tuple(own[name] for name in LOOP), []).append(index)
+        drawn: dict[int, Tensor] = {}
+        for members in groups.values():
+            prompts_here, seeds_here = [listed[index] for index in members], [seeds[index] for index in members]
+            *_, last = self._states(prompts_here, seeds_here, [each[index] for index in members])
+            drawn |= zip(members, self.decode(last.latent))
+        images = [drawn[index] for index in range(len(listed))]
+        return torch.stack(images) if len({image.shape for image in images}) == 1 else images
 
-    def denoise(self, prompts: str | Sequence[str], seeds: int | Sequence[int] | None = None,
-                guidance_scale: float | Sequence[float] | None = None, *, steps: int | None = None,
-                scheduler: str | None = None, negative_prompt: str | Sequence[str] | None = None,
-                height: int | None = None, width: int | None = None, guidance_schedule: str = "constant",
-                guidance_interval: tuple[float, float] | None = None, guidance_rescale: float = 0.0,
-                guidance_until_alike: float | None = None, rows_per_call: int | None = None) -> Iterator[State]:  # fmt: skip
+    def sweep(
+        self,
+        prompts: str | Sequence[str],
+        seeds: int | Sequence[int] | None = None,
+        guidance_scales: Sequence[float] | None = None,
+        *,
+        axes: Mapping[str, Sequence] | None = None,
+        settings: SamplingSettings | None = None,
+        **overrides: object,
+    ) -> Tensor:
+        """All values of all prompts: (S, B, 3, H, W) in [0, 1], each prompt's noise the same at every value.
+
+        guidance_scales     the scales w to try; 1, 2, 4, 8 where no axis is given
+        axes                any settings by their flat names with their values, `axes={"steps": [4, 8, 12]}`; of several
+                            axes every combination is drawn: (S1, S2, ..., B, 3, H, W), after guidance_scales' own
+        settings, others    as of `denoise`: what all cells have in common
+
+        Cells denoise together where their settings allow it; text encoding, noise and every network row that they have in
+        common (of a sweep of guidance the whole first step) are computed once.
+        """
+        given = dict(axes or {})
+        if guidance_scales is not None or not given:
+            scales = DEFAULT_SCALES if guidance_scales is None else guidance_scales
+            given = {"guidance_scale": scales} | {name: given[name] for name in given if name != "guidance_scale"}
+        values = {name: _axis(name, listed) for name, listed in given.items()}
+        listed, seeds, base = self._images(prompts, seeds, None, settings, overrides)
+        cells = [dict(zip(values, cell)) for cell in itertools.product(*values.values())]
+        each = [own.replaced(**cell) for cell in cells for own in base]
+        images = self.sample(listed * len(cells), seeds * len(cells), settings=each)
+        return torch.stack(list(images)).unflatten(0, (*map(len, values.values()), len(listed)))
+
+    def denoise(
+        self,
+        prompts: str | Sequence[str],
+        seeds: int | Sequence[int] | None = None,
+        guidance_scale: float | Sequence[float] | None = None,
+        *,
+        settings: Settings = None,
+        **overrides: object,
+    ) -> Iterator[State]:
         """The denoising loop: a State (step, t, latent, clean) after each step; the last latent is the result.
 
         prompts             a text or several; a single prompt or seed serves all of the other
         seeds               one per prompt, 0 <= seed < 2**32: the whole of an image's randomness
-        guidance_scale      w, one or one per prompt: uncond + w (cond - uncond); None is the model's default
-        steps               None is the model's default
-        scheduler           a name of ldm_core.sampling.SCHEDULERS; None is the checkpoint's own
-        negative_prompt     takes the place of the empty unconditional prompt; one or one per prompt
-        height, width       pixels; None is the model's native size
-        guidance_schedule   constant, linear or cosine over time; each averages w
-        guidance_interval   (t_low, t_high): guide only there, 1 = noise, 0 = clean
-        guidance_rescale    0 to 1: bring the prediction's spread back after guidance
-        guidance_until_alike  a cosine below 1: once an image's two predictions are more alike, guide it no further
-        rows_per_call       rows of every network call; None: each step's rows in the fewest calls that fill the device
+        guidance_scale      w, one or one per prompt: uncond + w (cond - uncond); None is the settings', else the model's
+        settings            SamplingSettings for all, or for each image its own; those of images that denoise together may
+                            differ in guidance and negative prompt only (`sample` takes any)
+        any other           a setting by its flat name, over those of `settings`:
+          steps             None is the model's default
+          scheduler         a name of ldm_core.schedulers.SCHEDULERS, or diffusers' class; None is the checkpoint's own
+          negative_prompt   takes the place of the empty unconditional prompt; one or one per prompt
+          height, width     pixels; None is the model's native size
+          guidance_schedule constant, linear or cosine over time; each averages w
+          guidance_interval (t_low, t_high): guide only there, 1 = noise, 0 = clean
+          guidance_rescale  0 to 1: bring the prediction's spread back after guidance
+          rows_per_call     rows of every network call; None: each step's rows in the fewest calls that fill the device
+
+        ValueError, before any network runs, for an argument that does not fit.
         """
-        listed, seeds = arguments.pair(arguments.check_prompts("prompts", prompts), seeds)
-        scale = self.spec.guidance_scale if guidance_scale is None else guidance_scale
-        scales = [arguments.check_scale(w) for w in _one_each("guidance_scale", scale, len(listed))]
-        negative = _one_each("negative_prompt", "" if negative_prompt is None else negative_prompt, len(listed))
-        negatives = [text or self.conditioner.nothing for text in arguments.check_prompts("negative_prompt", negative)]
-        steps = arguments.check_steps(self.spec.steps if steps is None else steps)
-        height, width = self.height if height is None else height, self.width if width is None else width
-        arguments.check_size(height, width, self.multiple)
-        arguments.check_guidance(guidance_schedule, guidance_interval, guidance_rescale, guidance_until_alike)
-        arguments.check_scheduler(scheduler)
-        arguments.check_rows(rows_per_call)
-        solver = make_scheduler(self.scheduler_config, scheduler)
-        cells = [Cell(*parts) for parts in zip(listed, negatives, seeds, scales)]
-        shape = (self.latent_channels, height // self.factor, width // self.factor)
-        guided = GuidedCells(cells, self._encode_texts(cells), self.denoiser, rows_per_call,
-                             guidance_schedule, guidance_interval, guidance_rescale, guidance_until_alike)  # fmt: skip
+        listed, seeds, each = self._images(prompts, seeds, guidance_scale, settings, overrides)
+        for name in LOOP:
+            different = dict.fromkeys(own[name] for own in each)
+            if len(different) > 1:
+                raise ValueError(
+                    f"images that denoise together have one {name}, got {', '.join(map(str, different))}: use sample"
+                )
+        return self._states(listed, seeds, each)
+
+    def resolve(self, settings: SamplingSettings | None = None, **overrides: object) -> SamplingSettings:
+        """Settings with the model's own values where they are open; ValueError where the model cannot draw with them."""
+        given = (settings or SamplingSettings()).replaced(**overrides)
+        own = {"steps": self.spec.steps, "guidance_scale": self.spec.guidance_scale, "scheduler": self.scheduler_name}
+        whole = given.resolved(**own, height=self.height, width=self.width)
+        arguments.check_size(whole["height"], whole["width"], self.multiple, self.denoiser.largest * self.factor)
+        check_scheduler(self.scheduler_config, whole.scheduler)
+        return whole
+
+    def recipe(self, prompt: str, seed: int, settings: SamplingSettings | None = None, **overrides: Any) -> Recipe:
+        """The record that makes one picture of `sample` again: everything that decides it, defaults written out."""
+        return recipe_for(self, prompt, seed, settings=settings, **overrides)
+
+    def rows_alone(self, settings: SamplingSettings) -> int:
+        """Network rows that one image with these settings needs by itself, over all steps."""
+        whole = self.resolve(settings)
+        scheduler = make_scheduler(self.scheduler_config, whole.scheduler)
+        shape = (1, 1, whole["height"] // self.factor, whole["width"] // self.factor)
+        set_steps(scheduler, whole["steps"], self.denoiser.image_tokens(torch.empty(shape, device="meta")))
+        cell = Cell("", None, 0, whole.guidance)
+        weights = [whole.guidance.weight(time_of(scheduler, timestep)) for timestep in scheduler.timesteps]
+        return sum(len(texts_needed(cell, weight, self.denoiser.embeds_guidance)) for weight in weights)
+
+    def _images(
+        self,
+        prompts: str | Sequence[str],
+        seeds: int | Sequence[int] | None,
+        guidance_scale: float | Sequence[float] | None,
+        settings: Settings,
+        overrides: dict,
+    ) -> tuple[list[str], list[int], list[SamplingSettings]]:
+        """A prompt, a seed and whole settings for each image."""
+        listed, given = arguments.check_prompts("prompts", prompts), _listed_settings(settings)
+        if len(listed) == 1:
+            listed = listed * len(given)
+        listed, seeds = arguments.pair(listed, seeds)
+        given = given * len(listed) if len(given) == 1 else given
+        if len(given) != len(listed):
+            raise ValueError(f"settings must be one or one per prompt: got {len(given)} for {len(listed)} prompts")
+        if guidance_scale is not None:
+            overrides = overrides | {"guidance_scale": guidance_scale}
+        apart = {name: overrides[name] for name in ("guidance_scale", "negative_prompt") if name in overrides}
+        columns = {name: arguments.one_each(name, value, len(listed)) for name, value in apart.items()}
+        rest = {name: value for name, value in overrides.items() if name not in apart}
+        whole: dict[SamplingSettings, SamplingSettings] = {}  # many images have the same
+        for index, own in enumerate(given):
+            asked = own.replaced(**rest, **{name: column[index] for name, column in columns.items()})
+            given[index] = whole[asked] if asked in whole else whole.setdefault(asked, self.resolve(asked))
+        return listed, seeds, given
+
+    def _states(self, prompts: list[str], seeds: list[int], each: list[SamplingSettings]) -> Iterator[State]:
+        """The loop for images whose settings agree in all of LOOP."""
+        loop = each[0]
+        nothing = self.conditioner.nothing
+        cells = [
+            Cell(prompt, own.negative_prompt or nothing, seed, own.guidance)
+            for prompt, seed, own in zip(prompts, seeds, each)
+        ]
+        solver = make_scheduler(self.scheduler_config, loop.scheduler)
+        guided = GuidedCells(cells, self._encode_texts(cells), self.denoiser, loop.rows_per_call)
         generators = image_generators(seeds)
+        shape = (self.latent_channels, loop["height"] // self.factor, loop["width"] // self.factor)
         noise = initial_noise(generators, shape).to(self.device)
-        return self._on_device(denoise(guided.predict, solver, noise, generators, steps))
+        tokens = self.denoiser.image_tokens(noise)
+        return self._on_device(denoise(guided.predict, solver, noise, generators, loop["steps"], tokens))
 
     def _on_device(self, states: Iterator[State]) -> Iterator[State]:
         with self.placement.using(self.denoiser.network):
@@ -168,18 +312,28 @@ class LatentDiffusion:
 
     def _encode_texts(self, cells: Sequence[Cell]) -> dict[str | None, Conditioning]:
         texts = dict.fromkeys(text for cell in cells for text in (cell.prompt, cell.negative_prompt))
-        with self.placement.using(*self.conditioner.encoders):
+        with self.placement.using(*self.conditioner.networks):
             return {text: self.conditioner.encode(text) for text in texts}
 
 
-def _one_each(name: str, value: object, count: int) -> list:
-    """A value for each of `count` cells; one serves all."""
-    if isinstance(value, str | int | float) or value is None:
-        return [value] * count
-    values = list(value)
-    if len(values) != count:
-        raise ValueError(f"{name} must be one value or one per prompt: got {len(values)} for {count} prompts")
-    return values
+def _listed_settings(settings: Settings) -> list[SamplingSettings]:
+    given = settings if isinstance(settings, list | tuple) else [settings or SamplingSettings()]
+    if not given or not all(isinstance(own, SamplingSettings) for own in given):
+        raise ValueError(f"settings must be SamplingSettings, one or one per prompt, got {shown(settings)}")
+    return list(given)
+
+
+def _axis(name: str, values: Sequence) -> list:
+    """The values of a sweep's axis."""
+    if name not in FIELDS or name in SIDES:
+        known = ", ".join(field for field in FIELDS if field not in SIDES)
+        raise ValueError(f"axes must be settings of one size's pictures ({known}), got {shown(name)}")
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        raise ValueError(f"the axis {name} must be a list of values, got {shown(values)}")
+    listed = list(values)
+    if not listed:
+        raise ValueError(f"the axis {name} must hold at least one value, got none")
+    return listed
 
 
 def weights_hash(files: Iterable[Path]) -> str:

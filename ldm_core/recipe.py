@@ -1,7 +1,7 @@
 """Everything that decides a picture, in one record that goes into JSON and into the picture's own file.
 
 A PNG carries it twice: as `recipe` (JSON, read back by `read_png`) and as `parameters`, the text that other
-Stable Diffusion programs show. Imports no torch.
+Stable Diffusion programs show. In JSON the settings stand flat, by the names of settings.FIELDS. Imports no torch.
 """
 
 from __future__ import annotations
@@ -9,37 +9,37 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
+
+from .checks import check_text, check_whole, shown
+from .settings import FIELDS, SamplingSettings
 
 if TYPE_CHECKING:
     from .pipeline import LatentDiffusion
 
 PACKAGES = ("torch", "diffusers", "transformers")
+LARGEST = 1_000_000  # characters of a recipe's JSON
+MAX_SEED = 2**32 - 1
+DECIDED = ("steps", "guidance_scale", "scheduler", "height", "width")  # settings that a recipe writes out
+FORMER = {  # settings of the first house that are no more: read where they were not in use
+    "guidance_until_alike": "guidance until two predictions are alike",
+}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One image: the model, the settings of LatentDiffusion.sample, and the circumstances."""
+    """One image: the model, the prompt, the seed, the settings with every default written out, and the circumstances."""
 
     model: str  # what ldm_core.load takes
     prompt: str
     seed: int
-    steps: int
-    guidance_scale: float
-    scheduler: str
-    height: int
-    width: int
-    negative_prompt: str = ""
-    guidance_schedule: str = "constant"
-    guidance_interval: tuple[float, float] | None = None
-    guidance_rescale: float = 0.0
-    guidance_until_alike: float | None = None
-    rows_per_call: int | None = None
+    settings: SamplingSettings
     vae: str | None = None  # where the model's own autoencoder was swapped
     lora: str | None = None  # what was merged into the networks
     dtype: str = "float32"
@@ -47,55 +47,90 @@ class Recipe:
     weights: str = ""  # SHA-256
     versions: dict[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """ValueError in one line for anything that no picture has."""
+        for name in ("model", "prompt", "dtype", "device", "weights"):
+            check_text(name, getattr(self, name))
+        for name in ("vae", "lora"):
+            if getattr(self, name) is not None:
+                check_text(name, getattr(self, name))
+        object.__setattr__(self, "seed", check_whole("seed", self.seed, 0, MAX_SEED))
+        if not isinstance(self.settings, SamplingSettings):
+            raise ValueError(f"settings must be SamplingSettings, got {shown(self.settings)}")
+        for name in DECIDED:
+            if self.settings[name] is None:
+                raise ValueError(f"{name} must be decided in a recipe, got None")
+        if not isinstance(self.versions, Mapping):
+            raise ValueError(f"versions must be names and versions, got {shown(self.versions)}")
+        for name, value in self.versions.items():
+            check_text(f"the version of {shown(name)}", value)
+
     def to_json(self) -> str:
-        """One JSON object, a key per field."""
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, sort_keys=True)
+        """One JSON object, a key per field and per setting."""
+        values = dataclasses.asdict(self) | self.settings.stored()
+        del values["settings"]
+        return json.dumps(values, ensure_ascii=False, sort_keys=True)
 
     @staticmethod
     def from_json(text: str) -> Recipe:
-        """The inverse of to_json; ValueError for anything that is not a whole recipe."""
+        """The inverse of to_json; ValueError in one line for anything that is not a whole recipe."""
         return _from_fields(_object(text))
 
     def sample_settings(self) -> dict[str, object]:
         """The arguments for LatentDiffusion.sample that make this picture again, prompt and seed among them."""
-        names = ("steps", "guidance_scale", "scheduler", "height", "width", "negative_prompt", "guidance_schedule",
-                 "guidance_interval", "guidance_rescale", "guidance_until_alike", "rows_per_call")  # fmt: skip
-        return {"prompts": self.prompt, "seeds": self.seed} | {name: getattr(self, name) for name in names}
+        return {"prompts": self.prompt, "seeds": self.seed, "settings": self.settings}
 
     def to_png_text(self) -> dict[str, str]:
         """Text chunks for images.save_png."""
         return {"parameters": self._parameters(), "recipe": self.to_json()}
 
     def _parameters(self) -> str:
-        negative = f"Negative prompt: {self.negative_prompt}\n" if self.negative_prompt else ""
+        own = self.settings
+        negative = f"Negative prompt: {own.negative_prompt}\n" if own.negative_prompt else ""
         return (
             f"{self.prompt}\n{negative}"
-            f"Steps: {self.steps}, Sampler: {self.scheduler}, CFG scale: {self.guidance_scale:g}, Seed: {self.seed}, "
-            f"Size: {self.width}x{self.height}, Model hash: {self.weights[:10]}, Model: {self.model}"
+            f"Steps: {own.steps}, Sampler: {own.scheduler}, CFG scale: {own.guidance.scale:g}, Seed: {self.seed}, "
+            f"Size: {own.width}x{own.height}, Model hash: {self.weights[:10]}, Model: {self.model}"
         )
 
 
-def recipe_for(model: LatentDiffusion, prompt: str, seed: int, guidance_scale: float | None = None,
-               **settings: object) -> Recipe:  # fmt: skip
-    """The recipe of model.sample(prompt, seed, guidance_scale, **settings), its defaults written out."""
-    spec = model.spec
-    own = {"steps": spec.steps, "scheduler": model.scheduler_name, "height": model.height, "width": model.width}
-    given = {name: value for name, value in settings.items() if value is not None}
+def recipe_for(
+    model: LatentDiffusion,
+    prompt: str,
+    seed: int,
+    guidance_scale: float | None = None,
+    *,
+    settings: SamplingSettings | None = None,
+    **overrides: object,
+) -> Recipe:
+    """The recipe of model.sample(prompt, seed, guidance_scale, settings=settings, **overrides), its defaults written out."""
+    scale = {} if guidance_scale is None else {"guidance_scale": guidance_scale}
     return Recipe(
-        model=spec.reference, prompt=prompt, seed=seed, vae=model.vae, lora=model.lora, device=model.device.type,
-        guidance_scale=spec.guidance_scale if guidance_scale is None else guidance_scale,
-        dtype=str(model.dtype).removeprefix("torch."), weights=model.weights, versions=versions(), **own | given,
-    )  # fmt: skip
+        model=model.spec.reference,
+        prompt=prompt,
+        seed=seed,
+        settings=model.resolve(settings, **scale, **overrides),
+        vae=model.vae,
+        lora=model.lora,
+        device=model.device.type,
+        dtype=str(model.dtype).removeprefix("torch."),
+        weights=model.weights,
+        versions=versions(),
+    )
 
 
 def read_png(path: Path) -> Recipe:
-    """The recipe that a picture carries; ValueError where it has none."""
-    with Image.open(path) as picture:
-        picture.load()
-        text = getattr(picture, "text", {})
+    """The recipe that a picture carries; ValueError where it has none or is no picture."""
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            text = getattr(picture, "text", {})
+    except (UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = "it is no picture" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())
+        raise ValueError(f"{path} cannot be read: {reason}") from None
     if "recipe" not in text:
         raise ValueError(f"{path} carries no recipe")
-    return Recipe.from_json(text["recipe"])
+    return Recipe.from_json(str(text["recipe"]))
 
 
 def versions() -> dict[str, str]:
@@ -104,23 +139,32 @@ def versions() -> dict[str, str]:
 
 
 def _object(text: str) -> dict:
+    if len(text) > LARGEST:
+        raise ValueError(f"a recipe must be JSON of {LARGEST} characters at the most, got {len(text)}")
     try:
         values = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"a recipe must be JSON: {error}") from None
+    except (ValueError, RecursionError):  # numbers of thousands of digits, brackets within thousands of brackets
+        raise ValueError("a recipe must be JSON of plain values, got numbers or brackets beyond all bounds") from None
     if not isinstance(values, dict):
         raise ValueError(f"a recipe must be a JSON object, got {type(values).__name__}")
     return values
 
 
 def _from_fields(values: dict) -> Recipe:
-    fields = {part.name: part for part in dataclasses.fields(Recipe)}
-    unknown = sorted(set(values) - set(fields))
-    needed = {name for name, part in fields.items()
-              if part.default is part.default_factory is dataclasses.MISSING}  # fmt: skip
-    absent = sorted(needed - set(values))
+    for name, words in FORMER.items():
+        if values.get(name) is not None:
+            raise ValueError(f"the recipe has {name} = {shown(values[name])}: {words} is no setting any more")
+    given = {name: value for name, value in values.items() if name not in FORMER}
+    own = {part.name for part in dataclasses.fields(Recipe)} - {"settings"}
+    needed = {"model", "prompt", "seed", *DECIDED}
+    unknown = [shown(name) for name in sorted(set(given) - own - set(FIELDS))]
+    absent = sorted(needed - set(given))
     if unknown or absent:
-        raise ValueError(f"a recipe has all of {', '.join(sorted(needed))}; missing: {absent}, unknown: {unknown}")
-    if values.get("guidance_interval") is not None:
-        values = values | {"guidance_interval": tuple(values["guidance_interval"])}  # JSON knows lists only
-    return Recipe(**values)
+        raise ValueError(
+            f"a recipe has all of {', '.join(sorted(needed))}; missing: {', '.join(absent) or 'none'}, "
+            f"unknown: {', '.join(unknown[:5]) or 'none'}"
+        )
+    settings = SamplingSettings.from_stored({name: value for name, value in given.items() if name in FIELDS})
+    return Recipe(settings=settings, **{name: value for name, value in given.items() if name in own})

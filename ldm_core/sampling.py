@@ -1,25 +1,25 @@
 """From seeds to noise, and from noise to a clean latent: the denoising loop itself.
 
-Schedulers are diffusers', by readable names. Their timesteps are used beside them only; everything else here counts
-time t from 1.0 (noise) to 0.0 (clean).
+Schedulers are diffusers' (schedulers.py). Their timesteps are used beside them only; everything else here counts time t
+from 1.0 (noise) to 0.0 (clean).
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-import diffusers
 import torch
+from diffusers import SchedulerMixin
 from torch import Tensor
 
-SCHEDULERS = {
-    "ddim": "DDIMScheduler", "ddpm": "DDPMScheduler", "euler": "EulerDiscreteScheduler",
-    "euler-ancestral": "EulerAncestralDiscreteScheduler", "dpm++2m": "DPMSolverMultistepScheduler",
-    "pndm": "PNDMScheduler", "unipc": "UniPCMultistepScheduler", "flow-euler": "FlowMatchEulerDiscreteScheduler",
-}  # fmt: skip
+from .schedulers import make_scheduler, predicted_clean, set_steps, time_of
+
+REHEARSAL = 4  # steps: as many as the longest memory of a solver
 
 
 @dataclass(frozen=True)
@@ -51,43 +51,35 @@ def initial_noise(generators: list[torch.Generator], shape: tuple[int, int, int]
     return torch.cat([torch.randn((1, *shape), generator=generator) for generator in generators])
 
 
-def make_scheduler(config: dict, name: str | None = None) -> object:
-    """A diffusers scheduler for a checkpoint's scheduler config: its own class, or another by name."""
-    own = config.get("_class_name", "")
-    class_name = SCHEDULERS[name] if name else own
-    if not hasattr(diffusers, class_name):
-        raise ValueError(f"the checkpoint's scheduler {own!r} is unknown; scheduler may be {', '.join(SCHEDULERS)}")
-    if own and own.startswith("FlowMatch") != class_name.startswith("FlowMatch"):
-        raise ValueError(f"scheduler {name!r} does not fit a model trained for {own}: one of them is flow matching")
-    # The name chooses the class, never the noise schedule that the model was trained with. PNDM's Runge-Kutta warm-up
-    # costs eight more network calls; Stable Diffusion's own configs skip it, and so does here any that does not say.
-    values = {"skip_prk_steps": True} if class_name == "PNDMScheduler" else {}
-    return getattr(diffusers, class_name).from_config(values | {k: v for k, v in config.items() if k != "_class_name"})
-
-
-def readable_name(scheduler: object) -> str:
-    """The readable name of a scheduler, or its class name where the table has none."""
-    return next((name for name, class_name in SCHEDULERS.items() if class_name == type(scheduler).__name__),
-                type(scheduler).__name__)  # fmt: skip
-
-
-def denoise(predict: Callable[[Tensor, Tensor, float], Tensor], scheduler: object, noise: Tensor,
-            generators: list[torch.Generator], steps: int) -> Iterator[State]:  # fmt: skip
+def denoise(
+    predict: Callable[[Tensor, Tensor, float], Tensor],
+    scheduler: SchedulerMixin,
+    noise: Tensor,
+    generators: list[torch.Generator],
+    steps: int,
+    image_tokens: int = 0,
+) -> Iterator[State]:
     """The sampling loop: noise (B, C, h, w) -> a State after each step; the last one's latent is the result.
 
-    predict(latent, timestep, t) is the guided prediction for a latent as the network takes it. The generators that
-    made the noise go on to serve the schedulers that add more, so those too depend on each image's seed alone.
+    predict(latent, timestep, t) is the guided prediction (B, C, h, w) for a latent as the network takes it. The generators
+    that made the noise go on to serve the schedulers that add more, so those too depend on each image's seed alone.
+    image_tokens is for schedules that depend on the image's size: how many tokens the denoiser takes the latent for.
     """
-    scheduler.set_timesteps(steps)
+    set_steps(scheduler, steps, image_tokens)
     latent = noise * getattr(scheduler, "init_noise_sigma", 1.0)
-    takes_generator = "generator" in inspect.signature(scheduler.step).parameters
-    noise_source = {"generator": generators} if takes_generator else {}
+    accepted = inspect.signature(scheduler.step).parameters
+    # eta, the noise that is added anew, is 0 in diffusers' pipelines whatever a scheduler's own default.
+    extra = {name: value for name, value in (("generator", generators), ("eta", 0.0)) if name in accepted}
     for step, timestep in enumerate(scheduler.timesteps):
         t = time_of(scheduler, timestep)
         scaled = scheduler.scale_model_input(latent, timestep) if hasattr(scheduler, "scale_model_input") else latent
         prediction = predict(scaled, timestep, t)
-        clean = predicted_clean(scheduler, prediction, timestep, latent)
-        latent = scheduler.step(prediction, timestep, latent, **noise_source).prev_sample
+        before = latent
+        stepped = scheduler.step(prediction, timestep, latent, **extra)
+        latent = stepped.prev_sample
+        clean = _own_clean(stepped)
+        if clean is None:
+            clean = predicted_clean(scheduler, prediction, before, scaled, timestep, step)
         # Asking a GPU waits for it, so there only the last latent is asked for: what is not finite stays so.
         ask = latent.device.type == "cpu" or step + 1 == len(scheduler.timesteps)
         if ask and not torch.isfinite(latent).all():
@@ -98,33 +90,24 @@ def denoise(predict: Callable[[Tensor, Tensor, float], Tensor], scheduler: objec
         yield State(step, len(scheduler.timesteps), t, latent, clean)
 
 
-def time_of(scheduler: object, timestep: Tensor) -> float:
-    """A scheduler's timestep as t in [0, 1]."""
-    last = scheduler.config.num_train_timesteps
-    return min(1.0, float(timestep) / (last if is_flow(scheduler) else last - 1))
+def _own_clean(stepped: object) -> Tensor | None:
+    """The clean latent (B, C, h, w) where a scheduler's step says it itself."""
+    found = getattr(stepped, "pred_original_sample", None)
+    return getattr(stepped, "denoised", None) if found is None else found
 
 
-def is_flow(scheduler: object) -> bool:
-    """Whether the latent is (1 - t) z + t eps, as in rectified flow (Liu et al. 2023), and v = eps - z is predicted."""
-    return type(scheduler).__name__.startswith("FlowMatch")
+def check_scheduler(config: Mapping, name: str | None = None) -> None:
+    """A few steps on zeros: ValueError in one line where a config's own scheduler, or another by name, cannot draw."""
+    _rehearse(json.dumps(dict(config), sort_keys=True, default=str), name)
 
 
-def predicted_clean(scheduler: object, prediction: Tensor, timestep: Tensor, latent: Tensor) -> Tensor:
-    """z_0 as a prediction implies it, for epsilon (Ho et al. 2020, eq. 15), v (Salimans & Ho 2022) or flow.
-
-    Euler's latents are z_0 + sigma eps (Karras et al. 2022); the others keep sqrt(a) z_0 + sqrt(1 - a) eps.
-    """
-    if is_flow(scheduler):
-        return latent - float(timestep) / scheduler.config.num_train_timesteps * prediction
-    kind = scheduler.config.prediction_type
-    if type(scheduler).__name__.startswith("Euler"):
-        sigma = float(scheduler.sigmas[scheduler.step_index])
-        latent, signal = latent / (1 + sigma**2) ** 0.5, (1 + sigma**2) ** -0.5
-    else:
-        signal = float(scheduler.alphas_cumprod[int(timestep)]) ** 0.5
-    spread = max(0.0, 1 - signal**2) ** 0.5
-    if kind == "epsilon":
-        return (latent - spread * prediction) / signal
-    if kind == "v_prediction":
-        return signal * latent - spread * prediction
-    return prediction  # "sample": the network says z_0 itself
+@functools.lru_cache(maxsize=64)
+def _rehearse(config: str, name: str | None) -> None:
+    scheduler = make_scheduler(json.loads(config), name)
+    try:
+        zeros, generators = torch.zeros(1, 4, 2, 2), image_generators([0])
+        for _ in denoise(lambda latent, timestep, t: torch.zeros_like(latent), scheduler, zeros, generators, REHEARSAL):
+            pass
+    except Exception as error:  # noqa: BLE001  # the library raises what it likes: all of it means that this scheduler cannot draw
+        reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+        raise ValueError(f"the scheduler {type(scheduler).__name__} cannot draw: {reason}") from None

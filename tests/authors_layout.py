@@ -9,58 +9,101 @@ import torch
 from torch import Tensor
 
 # Where Stable Diffusion's authors keep what diffusers calls so: within a residual block, and within an autoencoder's.
-BLOCK = {"norm1": "in_layers.0", "conv1": "in_layers.2", "time_emb_proj": "emb_layers.1", "norm2": "out_layers.0",
-         "conv2": "out_layers.3", "conv_shortcut": "skip_connection"}  # fmt: skip
+BLOCK = {
+    "norm1": "in_layers.0",
+    "conv1": "in_layers.2",
+    "time_emb_proj": "emb_layers.1",
+    "norm2": "out_layers.0",
+    "conv2": "out_layers.3",
+    "conv_shortcut": "skip_connection",
+}
 # Of a U-Net with two resolutions, one block each: the upper without attention, the lower with.
 UNET = {
-    "add_embedding.linear_1": "label_emb.0.0", "add_embedding.linear_2": "label_emb.0.2",
-    "time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2", "conv_in": "input_blocks.0.0",
-    "down_blocks.0.resnets.0": "input_blocks.1.0", "down_blocks.0.downsamplers.0.conv": "input_blocks.2.0.op",
-    "down_blocks.1.resnets.0": "input_blocks.3.0", "down_blocks.1.attentions.0": "input_blocks.3.1",
-    "mid_block.resnets.0": "middle_block.0", "mid_block.attentions.0": "middle_block.1", "mid_block.resnets.1": "middle_block.2",
-    "up_blocks.0.resnets.0": "output_blocks.0.0", "up_blocks.0.attentions.0": "output_blocks.0.1",
-    "up_blocks.0.resnets.1": "output_blocks.1.0", "up_blocks.0.attentions.1": "output_blocks.1.1",
-    "up_blocks.0.upsamplers.0.conv": "output_blocks.1.2.conv", "up_blocks.1.resnets.0": "output_blocks.2.0",
-    "up_blocks.1.resnets.1": "output_blocks.3.0", "conv_norm_out": "out.0", "conv_out": "out.2",
-}  # fmt: skip
-VAE = {
-    "encoder.down_blocks.0.resnets.0": "encoder.down.0.block.0", "encoder.down_blocks.0.downsamplers.0": "encoder.down.0.downsample",
-    "encoder.down_blocks.1.resnets.0": "encoder.down.1.block.0",
-    "decoder.up_blocks.0.resnets.0": "decoder.up.1.block.0", "decoder.up_blocks.0.resnets.1": "decoder.up.1.block.1",
-    "decoder.up_blocks.0.upsamplers.0": "decoder.up.1.upsample", "decoder.up_blocks.1.resnets.0": "decoder.up.0.block.0",
-    "decoder.up_blocks.1.resnets.1": "decoder.up.0.block.1",
-} | {
-    f"{half}.mid_block.{ours}": f"{half}.mid.{theirs}" for half in ("encoder", "decoder")
-    for ours, theirs in (("resnets.0", "block_1"), ("attentions.0", "attn_1"), ("resnets.1", "block_2"))
-} | {f"{half}.conv_norm_out": f"{half}.norm_out" for half in ("encoder", "decoder")}  # fmt: skip
+    "add_embedding.linear_1": "label_emb.0.0",
+    "add_embedding.linear_2": "label_emb.0.2",
+    "time_embedding.linear_1": "time_embed.0",
+    "time_embedding.linear_2": "time_embed.2",
+    "conv_in": "input_blocks.0.0",
+    "down_blocks.0.resnets.0": "input_blocks.1.0",
+    "down_blocks.0.downsamplers.0.conv": "input_blocks.2.0.op",
+    "down_blocks.1.resnets.0": "input_blocks.3.0",
+    "down_blocks.1.attentions.0": "input_blocks.3.1",
+    "mid_block.resnets.0": "middle_block.0",
+    "mid_block.attentions.0": "middle_block.1",
+    "mid_block.resnets.1": "middle_block.2",
+    "up_blocks.0.resnets.0": "output_blocks.0.0",
+    "up_blocks.0.attentions.0": "output_blocks.0.1",
+    "up_blocks.0.resnets.1": "output_blocks.1.0",
+    "up_blocks.0.attentions.1": "output_blocks.1.1",
+    "up_blocks.0.upsamplers.0.conv": "output_blocks.1.2.conv",
+    "up_blocks.1.resnets.0": "output_blocks.2.0",
+    "up_blocks.1.resnets.1": "output_blocks.3.0",
+    "conv_norm_out": "out.0",
+    "conv_out": "out.2",
+}
+VAE = (
+    {
+        "encoder.down_blocks.0.resnets.0": "encoder.down.0.block.0",
+        "encoder.down_blocks.0.downsamplers.0": "encoder.down.0.downsample",
+        "encoder.down_blocks.1.resnets.0": "encoder.down.1.block.0",
+        "decoder.up_blocks.0.resnets.0": "decoder.up.1.block.0",
+        "decoder.up_blocks.0.resnets.1": "decoder.up.1.block.1",
+        "decoder.up_blocks.0.upsamplers.0": "decoder.up.1.upsample",
+        "decoder.up_blocks.1.resnets.0": "decoder.up.0.block.0",
+        "decoder.up_blocks.1.resnets.1": "decoder.up.0.block.1",
+    }
+    | {
+        f"{half}.mid_block.{ours}": f"{half}.mid.{theirs}"
+        for half in ("encoder", "decoder")
+        for ours, theirs in (("resnets.0", "block_1"), ("attentions.0", "attn_1"), ("resnets.1", "block_2"))
+    }
+    | {f"{half}.conv_norm_out": f"{half}.norm_out" for half in ("encoder", "decoder")}
+)
 ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
 OPEN_CLIP = {
     "text_model.embeddings.token_embedding.weight": "token_embedding.weight",
     "text_model.embeddings.position_embedding.weight": "positional_embedding",
-    "text_model.final_layer_norm": "ln_final", "text_model.encoder.layers": "transformer.resblocks",
-    "layer_norm1": "ln_1", "layer_norm2": "ln_2", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj", "self_attn": "attn",
-}  # fmt: skip
+    "text_model.final_layer_norm": "ln_final",
+    "text_model.encoder.layers": "transformer.resblocks",
+    "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2",
+    "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj",
+    "self_attn": "attn",
+}
 TRANSFORMER = {
-    "pos_embed.proj": "x_embedder.proj", "pos_embed.pos_embed": "pos_embed",
+    "pos_embed.proj": "x_embedder.proj",
+    "pos_embed.pos_embed": "pos_embed",
     "time_text_embed.timestep_embedder.linear_1": "t_embedder.mlp.0",
     "time_text_embed.timestep_embedder.linear_2": "t_embedder.mlp.2",
     "time_text_embed.text_embedder.linear_1": "y_embedder.mlp.0",
-    "time_text_embed.text_embedder.linear_2": "y_embedder.mlp.2", "norm_out.linear": "final_layer.adaLN_modulation.1",
+    "time_text_embed.text_embedder.linear_2": "y_embedder.mlp.2",
+    "norm_out.linear": "final_layer.adaLN_modulation.1",
     "proj_out": "final_layer.linear",
-}  # fmt: skip
+}
 # Of a block of Stable Diffusion 3's transformer, of the image's side (x_block) and the text's.
 JOINT = {
-    "norm1.linear": "x_block.adaLN_modulation.1", "norm1_context.linear": "context_block.adaLN_modulation.1",
-    "attn.to_out.0": "x_block.attn.proj", "attn.to_add_out": "context_block.attn.proj", "attn2.to_out.0": "x_block.attn2.proj",
-    "attn.norm_q": "x_block.attn.ln_q", "attn.norm_k": "x_block.attn.ln_k", "attn.norm_added_q": "context_block.attn.ln_q",
-    "attn.norm_added_k": "context_block.attn.ln_k", "attn2.norm_q": "x_block.attn2.ln_q", "attn2.norm_k": "x_block.attn2.ln_k",
-    "ff.net.0.proj": "x_block.mlp.fc1", "ff.net.2": "x_block.mlp.fc2", "ff_context.net.0.proj": "context_block.mlp.fc1",
+    "norm1.linear": "x_block.adaLN_modulation.1",
+    "norm1_context.linear": "context_block.adaLN_modulation.1",
+    "attn.to_out.0": "x_block.attn.proj",
+    "attn.to_add_out": "context_block.attn.proj",
+    "attn2.to_out.0": "x_block.attn2.proj",
+    "attn.norm_q": "x_block.attn.ln_q",
+    "attn.norm_k": "x_block.attn.ln_k",
+    "attn.norm_added_q": "context_block.attn.ln_q",
+    "attn.norm_added_k": "context_block.attn.ln_k",
+    "attn2.norm_q": "x_block.attn2.ln_q",
+    "attn2.norm_k": "x_block.attn2.ln_k",
+    "ff.net.0.proj": "x_block.mlp.fc1",
+    "ff.net.2": "x_block.mlp.fc2",
+    "ff_context.net.0.proj": "context_block.mlp.fc1",
     "ff_context.net.2": "context_block.mlp.fc2",
-}  # fmt: skip
+}
 QKV = {
-    "x_block.attn": ("attn.to_q", "attn.to_k", "attn.to_v"), "x_block.attn2": ("attn2.to_q", "attn2.to_k", "attn2.to_v"),
+    "x_block.attn": ("attn.to_q", "attn.to_k", "attn.to_v"),
+    "x_block.attn2": ("attn2.to_q", "attn2.to_k", "attn2.to_v"),
     "context_block.attn": ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"),
-}  # fmt: skip
+}
 
 
 def unet(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -36,12 +36,25 @@ def make_checkpoint(folder: Path, prediction_type: str = "epsilon", seed: int = 
     tokenizer = build_tokenizer(scenes.known_words(), 24)
     text = clip_config(tokenizer)
     unet = UNet2DConditionModel(
-        sample_size=16, in_channels=4, out_channels=4, block_out_channels=(32, 64), layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=32, attention_head_dim=2,
-    )  # fmt: skip
-    scheduler = DDIMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, clip_sample=False,
-                              set_alpha_to_one=False, steps_offset=1, prediction_type=prediction_type)  # fmt: skip
+        sample_size=16,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(32, 64),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=32,
+        attention_head_dim=2,
+    )
+    scheduler = DDIMScheduler(
+        beta_schedule="scaled_linear",
+        beta_start=0.00085,
+        beta_end=0.012,
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type=prediction_type,
+    )
     parts = {"unet": unet, "vae": small_vae(), "text_encoder": CLIPTextModel(text), "tokenizer": tokenizer}
     save_parts(folder, parts | {"scheduler": scheduler}, MODEL_INDEX)
     (folder / "tokenizer" / "words.txt").write_text("\n".join(scenes.known_words()))
@@ -51,18 +64,33 @@ def make_checkpoint(folder: Path, prediction_type: str = "epsilon", seed: int = 
 def clip_config(tokenizer: object, width: int = 32, **more: object) -> CLIPTextConfig:
     """Of a CLIP text encoder two layers deep."""
     return CLIPTextConfig(
-        vocab_size=len(tokenizer), hidden_size=width, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-        max_position_embeddings=24, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id, projection_dim=32, **more,
-    )  # fmt: skip
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=24,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        projection_dim=32,
+        **more,
+    )
 
 
 def small_vae(**more: object) -> AutoencoderKL:
     """f=2, four latent channels."""
     return AutoencoderKL(
-        block_out_channels=(16, 32), in_channels=3, out_channels=3, latent_channels=4, norm_num_groups=8,
-        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2, scaling_factor=0.5, **more,
-    )  # fmt: skip
+        block_out_channels=(16, 32),
+        in_channels=3,
+        out_channels=3,
+        latent_channels=4,
+        norm_num_groups=8,
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        scaling_factor=0.5,
+        **more,
+    )
 
 
 def save_parts(folder: Path, parts: dict[str, object], index: dict) -> None:
@@ -77,32 +105,58 @@ def make_xl_checkpoint(folder: Path, seed: int = 2) -> Path:
     torch.manual_seed(seed)
     tokenizer = build_tokenizer(scenes.known_words(), 24)
     unet = UNet2DConditionModel(
-        sample_size=16, in_channels=4, out_channels=4, block_out_channels=(32, 64), layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=32 + 48, attention_head_dim=(2, 4), transformer_layers_per_block=(1, 2), use_linear_projection=True,
-        addition_embed_type="text_time", addition_time_embed_dim=8, projection_class_embeddings_input_dim=32 + 6 * 8,
-    )  # fmt: skip
-    scheduler = EulerDiscreteScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1,
-                                       timestep_spacing="leading")  # fmt: skip
-    save_parts(folder, {
-        "unet": unet, "vae": small_vae(), "text_encoder": CLIPTextModel(clip_config(tokenizer)), "tokenizer": tokenizer,
-        "text_encoder_2": CLIPTextModelWithProjection(clip_config(tokenizer, 48, hidden_act="gelu")), "tokenizer_2": tokenizer,
-        "scheduler": scheduler,
-    }, {
-        "_class_name": "StableDiffusionXLPipeline", "force_zeros_for_empty_prompt": True,
-        "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],
-        "text_encoder": ["transformers", "CLIPTextModel"], "tokenizer": ["transformers", "CLIPTokenizer"],
-        "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"], "tokenizer_2": ["transformers", "CLIPTokenizer"],
-        "scheduler": ["diffusers", "EulerDiscreteScheduler"], "image_encoder": [None, None], "feature_extractor": [None, None],
-    })  # fmt: skip
+        sample_size=16,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(32, 64),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=32 + 48,
+        attention_head_dim=(2, 4),
+        transformer_layers_per_block=(1, 2),
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=32 + 6 * 8,
+    )
+    scheduler = EulerDiscreteScheduler(
+        beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1, timestep_spacing="leading"
+    )
+    save_parts(
+        folder,
+        {
+            "unet": unet,
+            "vae": small_vae(),
+            "text_encoder": CLIPTextModel(clip_config(tokenizer)),
+            "tokenizer": tokenizer,
+            "text_encoder_2": CLIPTextModelWithProjection(clip_config(tokenizer, 48, hidden_act="gelu")),
+            "tokenizer_2": tokenizer,
+            "scheduler": scheduler,
+        },
+        {
+            "_class_name": "StableDiffusionXLPipeline",
+            "force_zeros_for_empty_prompt": True,
+            "unet": ["diffusers", "UNet2DConditionModel"],
+            "vae": ["diffusers", "AutoencoderKL"],
+            "text_encoder": ["transformers", "CLIPTextModel"],
+            "tokenizer": ["transformers", "CLIPTokenizer"],
+            "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
+            "tokenizer_2": ["transformers", "CLIPTokenizer"],
+            "scheduler": ["diffusers", "EulerDiscreteScheduler"],
+            "image_encoder": [None, None],
+            "feature_extractor": [None, None],
+        },
+    )
     return folder
 
 
 def t5_tokenizer(words: list[str]) -> T5TokenizerFast:
     """Whole words; the end is marked, as T5 marks it."""
     special = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
-    return T5TokenizerFast(vocab=special + [(f"▁{word}", -1.0) for word in sorted(set(words))], extra_ids=0,
-                           model_max_length=512)  # fmt: skip
+    return T5TokenizerFast(
+        vocab=special + [(f"▁{word}", -1.0) for word in sorted(set(words))], extra_ids=0, model_max_length=512
+    )
 
 
 def make_sd3_checkpoint(folder: Path, seed: int = 3, with_t5: bool = True) -> Path:
@@ -111,32 +165,55 @@ def make_sd3_checkpoint(folder: Path, seed: int = 3, with_t5: bool = True) -> Pa
     words = scenes.known_words()
     tokenizer = build_tokenizer(words, 24)
     transformer = SD3Transformer2DModel(
-        sample_size=16, patch_size=2, in_channels=4, out_channels=4, num_layers=2, attention_head_dim=8,
-        num_attention_heads=4, joint_attention_dim=80, caption_projection_dim=32, pooled_projection_dim=64,
-        pos_embed_max_size=32, qk_norm="rms_norm", dual_attention_layers=(0,),
-    )  # fmt: skip
+        sample_size=16,
+        patch_size=2,
+        in_channels=4,
+        out_channels=4,
+        num_layers=2,
+        attention_head_dim=8,
+        num_attention_heads=4,
+        joint_attention_dim=80,
+        caption_projection_dim=32,
+        pooled_projection_dim=64,
+        pos_embed_max_size=32,
+        qk_norm="rms_norm",
+        dual_attention_layers=(0,),
+    )
     parts = {
-        "transformer": transformer, "vae": small_vae(shift_factor=0.06, use_quant_conv=False, use_post_quant_conv=False),
-        "text_encoder": CLIPTextModelWithProjection(clip_config(tokenizer)), "tokenizer": tokenizer,
-        "text_encoder_2": CLIPTextModelWithProjection(clip_config(tokenizer, 48, hidden_act="gelu")), "tokenizer_2": tokenizer,
+        "transformer": transformer,
+        "vae": small_vae(shift_factor=0.06, use_quant_conv=False, use_post_quant_conv=False),
+        "text_encoder": CLIPTextModelWithProjection(clip_config(tokenizer)),
+        "tokenizer": tokenizer,
+        "text_encoder_2": CLIPTextModelWithProjection(clip_config(tokenizer, 48, hidden_act="gelu")),
+        "tokenizer_2": tokenizer,
         "scheduler": FlowMatchEulerDiscreteScheduler(shift=3.0),
-    }  # fmt: skip
+    }
     if with_t5:
         reads = t5_tokenizer(words)
-        t5 = T5Config(vocab_size=len(reads), d_model=80, d_kv=8, d_ff=64, num_layers=2, num_heads=4,
-                      feed_forward_proj="gated-gelu")  # fmt: skip
+        t5 = T5Config(
+            vocab_size=len(reads),
+            d_model=80,
+            d_kv=8,
+            d_ff=64,
+            num_layers=2,
+            num_heads=4,
+            feed_forward_proj="gated-gelu",
+        )
         parts |= {"text_encoder_3": T5EncoderModel(t5), "tokenizer_3": reads}
     index = {
-        "_class_name": "StableDiffusion3Pipeline", "transformer": ["diffusers", "SD3Transformer2DModel"],
-        "vae": ["diffusers", "AutoencoderKL"], "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
-        "image_encoder": [None, None], "feature_extractor": [None, None],
+        "_class_name": "StableDiffusion3Pipeline",
+        "transformer": ["diffusers", "SD3Transformer2DModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+        "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
+        "image_encoder": [None, None],
+        "feature_extractor": [None, None],
         "text_encoder_3": ["transformers", "T5EncoderModel"] if with_t5 else [None, None],
         "tokenizer_3": ["transformers", "T5TokenizerFast"] if with_t5 else [None, None],
     } | {
         f"{part}{end}": ["transformers", kind]
         for end in ("", "_2")
         for part, kind in (("text_encoder", "CLIPTextModelWithProjection"), ("tokenizer", "CLIPTokenizer"))
-    }  # fmt: skip
+    }
     save_parts(folder, parts, index)
     return folder
 
@@ -184,8 +261,9 @@ def demo_server():
 
     session = Session.load("scenes")
     page = app.build(session)
-    _, address, _ = page.launch(server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, quiet=True,
-                                **app.launch_options())  # fmt: skip
+    _, address, _ = page.launch(
+        server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, quiet=True, **app.launch_options()
+    )
     yield SimpleNamespace(address=address.rstrip("/"), session=session)
     page.close()
 

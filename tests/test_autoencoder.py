@@ -51,8 +51,14 @@ def test_a_large_image_in_tiles_is_close_to_the_whole(tiny):
 
 
 def test_the_tiny_autoencoder_class_works_too():
-    tiny = Autoencoder(AutoencoderTiny(encoder_block_out_channels=(8, 8), decoder_block_out_channels=(8, 8),
-                                       num_encoder_blocks=(1, 1), num_decoder_blocks=(1, 1)))  # fmt: skip
+    tiny = Autoencoder(
+        AutoencoderTiny(
+            encoder_block_out_channels=(8, 8),
+            decoder_block_out_channels=(8, 8),
+            num_encoder_blocks=(1, 1),
+            num_decoder_blocks=(1, 1),
+        )
+    )
     assert tiny.factor == 2 and tiny.reconstruct(torch.rand(1, 3, 16, 16)).shape == (1, 3, 16, 16)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from evaluation import benchmark, gpu_suite, less_work
-from evaluation.random_weights import build_model, build_unet, shape_of
+from evaluation import benchmark
+from evaluation.benchmarks import gpu_suite, less_work
+from evaluation.benchmarks.random_weights import build_model, build_unet, shape_of
 
 
 @pytest.mark.parametrize(("name", "millions", "gigaflops"), [("sd1.5", 859.5, 803.3), ("sdxl", 2567.5, 6761.2)])
@@ -21,8 +22,15 @@ def test_real_sizes_have_the_published_numbers_of_parameters_and_operations(name
 def test_our_pictures_and_diffusers_of_the_same_random_weights_are_the_same(name):
     model, checkpoint = build_model(name, "cpu", torch.float32, small=True)
     pipeline = gpu_suite.diffusers_pipeline(model, checkpoint, torch.float32)
-    theirs = pipeline("a house", generator=torch.Generator().manual_seed(7), guidance_scale=4.0, num_inference_steps=2,
-                      height=64, width=64, output_type="pt").images  # fmt: skip
+    theirs = pipeline(
+        "a house",
+        generator=torch.Generator().manual_seed(7),
+        guidance_scale=4.0,
+        num_inference_steps=2,
+        height=64,
+        width=64,
+        output_type="pt",
+    ).images
     ours = model.sample("a house", 7, 4.0, steps=2, height=64, width=64)
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
 
@@ -36,7 +44,7 @@ def test_the_gpu_suite_runs_small_without_a_gpu(monkeypatch, capsys):
 
 
 def test_less_guidance_costs_fewer_network_rows(monkeypatch, tmp_path):
-    chosen = ("full guidance", "interval 0.3,1", "until alike 0.99")
+    chosen = ("full guidance", "interval 0.3,1")
     monkeypatch.setattr(less_work, "VARIANTS", {name: less_work.VARIANTS[name] for name in chosen})
     rows = [float(words.split()[0]) for _, words in less_work.less_work_suite("cpu", 6, tmp_path)]
-    assert rows[0] == 24 and rows[1] < 24 and rows[2] < 24
+    assert rows[0] == 24 and rows[1] < 24

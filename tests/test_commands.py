@@ -7,10 +7,19 @@ import importlib
 import pytest
 
 COMMANDS = (
-    "demo.app", "demo.timing", "evaluation.autoencoders", "evaluation.benchmark", "evaluation.card", "evaluation.compare",
-    "evaluation.reference", "evaluation.run", "evaluation.metrics.train_fashion_detector",
-    "evaluation.metrics.train_scenes_detector", "ldm_core.training.train_autoencoder", "ldm_core.training.train_denoiser",
-)  # fmt: skip
+    "demo.app",
+    "demo.timing",
+    "evaluation.autoencoders",
+    "evaluation.benchmark",
+    "evaluation.card",
+    "evaluation.compare",
+    "evaluation.reference",
+    "evaluation.run",
+    "evaluation.detectors.train_fashion",
+    "evaluation.detectors.train_scenes",
+    "ldm_core.training.train_autoencoder",
+    "ldm_core.training.train_denoiser",
+)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

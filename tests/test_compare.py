@@ -1,26 +1,38 @@
-"""Two runs paired: the differences by hand, refusals, and an exit code that a pipeline can use."""
+"""Runs beside each other: the differences by hand, any axis, other seeds, refusals, and an exit code that a pipeline can use."""
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pandas as pd
 import pytest
 
 from evaluation import compare
+from evaluation.finished import Finished
 from evaluation.run import main as run
 
 PROMPTS = "a red house on the left\na boat on a lake at night\nclouds over mountains\nthe sun at dawn\n"
+RUNS = {
+    "one": "--steps 1 --guidance-scales 1,3",
+    "two": "--steps 2 --guidance-scales 1,3",
+    "seeded": "--steps 1 --guidance-scales 1,3 --seed 5",
+    "swept": "--sweep steps=1,2 --guidance-scales 3",
+}
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, tiny_folder):
     folder = tmp_path_factory.mktemp("runs")
     (folder / "p.txt").write_text(PROMPTS)
-    for name, steps in (("one", "1"), ("two", "2")):
-        run(["--model", str(tiny_folder), "--prompts", str(folder / "p.txt"), "--steps", steps, "--device", "cpu", "--dtype",
-             "fp32", "--guidance-scales", "1,3", "--metrics", "fd_scenes,clip_scenes", "--out", str(folder / name)])  # fmt: skip
+    fixed = f"--model {tiny_folder} --prompts {folder / 'p.txt'} --device cpu --dtype fp32 --metrics fd_scenes,clip_scenes,vae_psnr"
+    for name, more in RUNS.items():
+        assert run([*fixed.split(), *more.split(), "--out", str(folder / name)]) == 0
     return folder
+
+
+def table_of(runs, *names):
+    return compare.compare([Finished.read(runs / name) for name in names])
 
 
 def test_differences_of_two_runs_are_those_of_their_tables(runs, capsys):
@@ -36,13 +48,15 @@ def test_differences_of_two_runs_are_those_of_their_tables(runs, capsys):
         for part in (first, second)
     ]
     assert table.loc[("fd_scenes", 1), "difference"] == pytest.approx(fd[1] - fd[0])
-    assert "verdict" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "verdict" in said and "the runs differ in steps: 1 and 2\n" in said
 
 
 def test_a_run_against_itself_differs_nowhere_and_passes_every_gate(runs, capsys):
     one = str(runs / "one")
     assert compare.main([one, one, "--fail-if-worse", "clip_scenes:0", "--fail-if-worse", "fd_scenes:0"]) == 0
-    assert "tied at this n" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "tied at this n" in said and "the runs were made alike" in said
 
 
 def test_a_run_that_is_worse_than_allowed_fails(runs, capsys):
@@ -50,6 +64,56 @@ def test_a_run_that_is_worse_than_allowed_fails(runs, capsys):
     outcomes = [compare.main([a, b, "--fail-if-worse", "clip_scenes:0"]) for a, b in ((one, two), (two, one))]
     assert max(outcomes) == 1 and "is worse by" in capsys.readouterr().out
     assert compare.main([one, two, "--fail-if-worse", "clip_scenes:99"]) == 0
+
+
+def test_other_seeds_are_said_in_words_and_have_the_error_of_two_samples(runs):
+    table = table_of(runs, "one", "seeded").set_index(["metric", "scale"])
+    row = table.loc[("clip_scenes", 3.0)]
+    one, other = (pd.read_csv(runs / name / "images.csv") for name in ("one", "seeded"))
+    first, second = (part[part["guidance_scale"] == 3]["clip_scenes"] for part in (one, other))
+    assert row["note"] == compare.UNPAIRED and row["difference"] == pytest.approx(second.mean() - first.mean())
+    assert row["se"] == pytest.approx((first.var() / 4 + second.var() / 4) ** 0.5)
+    assert table.loc[("fd_scenes", 1.0), "note"] == compare.UNPAIRED
+    assert "run_seed: 0 and 5" in compare.protocol_differences([Finished.read(runs / n) for n in ("one", "seeded")])
+
+
+def test_a_swept_run_is_matched_by_what_its_conditions_really_were(runs):
+    for other, condition in (("one", "w = 3, steps = 1"), ("two", "w = 3, steps = 2")):
+        table = table_of(runs, "swept", other)
+        rows = table[table["metric"] == "clip_scenes"]
+        assert rows["condition"].tolist() == [condition] and rows["difference"].tolist() == [0]
+
+
+def test_three_runs_are_one_table(runs, capsys):
+    assert compare.main([str(runs / name) for name in ("one", "two", "seeded")]) == 0
+    said = capsys.readouterr().out
+    assert "two, seeded - one" in said and "steps: 1 and 2 and 1" in said
+    table = table_of(runs, "one", "two", "seeded")
+    assert table.groupby("run").size().to_dict() == {"two": 5, "seeded": 5}
+    side = compare.values_side_by_side(table)
+    summary = pd.read_csv(runs / "two" / "summary.csv").set_index(["metric", "condition"])["value"]
+    assert side.loc[("clip_scenes", "w = 3"), "two"] == pytest.approx(summary["clip_scenes", "w = 3"])
+    assert list(side.columns) == ["one", "seeded", "two"]
+
+
+def test_what_an_autoencoder_keeps_is_compared_too(runs):
+    row = table_of(runs, "one", "two").set_index("metric").loc["vae_psnr"]
+    assert row["difference"] == 0 and "not kept" in row["note"]
+
+
+def test_a_metric_that_cannot_be_compared_has_a_row_that_says_why(runs, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(runs / "two", other)
+    facts = json.loads((other / "run.json").read_text())
+    facts["references"]["scenes"]["n"] += 1
+    facts["not_computed"] = {"vae_psnr": "no time"}
+    (other / "run.json").write_text(json.dumps(facts))
+    table = compare.compare([Finished.read(runs / "one"), Finished.read(other)]).set_index("metric")
+    assert table.loc["fd_scenes", "note"].startswith("not compared: another reference")
+    assert table.loc["vae_psnr", "note"] == "not compared: other has no value of it"
+    assert table.loc["clip_scenes", "difference"].notna().all()
+    with pytest.raises(SystemExit):
+        compare.main([str(runs / "one"), str(other), "--fail-if-worse", "fd_scenes:1"])
 
 
 @pytest.mark.parametrize(
@@ -70,3 +134,6 @@ def test_runs_of_other_prompts_and_folders_that_are_no_runs_are_refused(runs, tm
         with pytest.raises(SystemExit) as stopped:
             compare.main([str(runs / "one"), str(second)])
         assert stopped.value.code == 2 and message in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        compare.main([str(runs / "one")])
+    assert "two runs or more" in capsys.readouterr().err

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from evaluation.composition import composition
-from evaluation.metrics.scenes_detector import load_scenes_detector
+from evaluation.detectors.scenes import load_scenes_detector
+from evaluation.metrics.composition import composition
 from ldm_core.data.scenes import Scene, Thing, draw
 from ldm_core.images import from_uint8, to_pil
 
@@ -24,11 +24,18 @@ def a_run(folder, pictures):
 
 def test_things_are_counted_by_scale_and_by_whether_their_pair_was_seen(tmp_path):
     purple, red = Thing("house", "purple", "left"), Thing("house", "red", "left")
-    table = a_run(tmp_path, [
-        (purple, "a purple house on the left", 1.0), (red, "a purple house", 1.0),  # the colour is wrong in the second
-        (red, "a red house on the left", 1.0), (red, "a red house on the right", 1.0),  # the place is, in the second
-        (purple, "a purple house", 2.0), (red, "mountains by day", 2.0), (red, "a zebra", 2.0),  # nothing coloured asked for
-    ])  # fmt: skip
+    table = a_run(
+        tmp_path,
+        [
+            (purple, "a purple house on the left", 1.0),
+            (red, "a purple house", 1.0),  # the colour is wrong in the second
+            (red, "a red house on the left", 1.0),
+            (red, "a red house on the right", 1.0),  # the place is, in the second
+            (purple, "a purple house", 2.0),
+            (red, "mountains by day", 2.0),
+            (red, "a zebra", 2.0),  # nothing coloured asked for
+        ],
+    )
     assert table.loc[(1.0, "never seen"), ["n", "right", "kind"]].tolist() == [2, 0.5, 1.0]
     assert table.loc[(1.0, "seen"), ["n", "right", "kind"]].tolist() == [2, 0.5, 0.5]
     assert table.loc[(2.0, "never seen"), ["n", "right", "kind"]].tolist() == [1, 1.0, 1.0]

@@ -10,14 +10,21 @@ import time
 import pytest
 from PIL import Image
 
+from ldm_core.data import scenes
+from ldm_core.recipe import read_png
+
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-from ldm_core.data import scenes  # noqa: E402
-from ldm_core.recipe import read_png  # noqa: E402
-
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
 SLOW = 60_000  # milliseconds: a busy machine of two cores
 

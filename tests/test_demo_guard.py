@@ -9,12 +9,10 @@ import time
 
 import pytest
 
-pytest.importorskip("gradio")
-
-from demo import app  # noqa: E402
-from demo.guard import LARGEST, Guard, names_an_address  # noqa: E402
-from demo.scratch import AGE, Scratch  # noqa: E402
-from demo.session import Limits, limits_of  # noqa: E402
+from demo import app
+from demo.guard import LARGEST, Guard, names_an_address
+from demo.scratch import AGE, Scratch
+from demo.session import Limits, limits_of
 
 
 def ask(path, body=b"{}", method="POST"):

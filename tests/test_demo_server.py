@@ -8,20 +8,42 @@ import random
 import resource
 import threading
 
+import gradio_client
+import httpx
 import pytest
+from PIL import Image
 
-gradio_client = pytest.importorskip("gradio_client")
-import httpx  # noqa: E402
-from PIL import Image  # noqa: E402
-
-from ldm_core.recipe import read_png  # noqa: E402
+from ldm_core.recipe import read_png
 
 NASTY = [
-    None, True, -1, 0, 1e308, -1e308, 2**63, 1.5, "", "x" * 5000, "\u202e\U0001f600" * 200, "<script>alert(1)</script>",
-    "../../etc/passwd", "/etc/passwd", "file:///etc/passwd", "http://127.0.0.1:1/x", [], {}, [[]], {"path": "/etc/passwd"},
-    {"path": "http://127.0.0.1:1/x.png"}, {"path": None}, {"url": "http://127.0.0.1:1/x.png", "meta": {"_type": "gradio.FileData"}},
-    "NaN", "1,2,4,8" * 40, "1-8(0)", "0-1e9(1e-9)",
-]  # fmt: skip
+    None,
+    True,
+    -1,
+    0,
+    1e308,
+    -1e308,
+    2**63,
+    1.5,
+    "",
+    "x" * 5000,
+    "\u202e\U0001f600" * 200,
+    "<script>alert(1)</script>",
+    "../../etc/passwd",
+    "/etc/passwd",
+    "file:///etc/passwd",
+    "http://127.0.0.1:1/x",
+    [],
+    {},
+    [[]],
+    {"path": "/etc/passwd"},
+    {"path": "http://127.0.0.1:1/x.png"},
+    {"path": None},
+    {"url": "http://127.0.0.1:1/x.png", "meta": {"_type": "gradio.FileData"}},
+    "NaN",
+    "1,2,4,8" * 40,
+    "1-8(0)",
+    "0-1e9(1e-9)",
+]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +90,7 @@ def test_the_endpoints_have_names_and_types_that_a_person_can_read(client):
 def test_generate_by_name_gives_a_png_with_its_recipe(client):
     path, words = client.predict(prompt="a red house at night", seed=5, steps=3, api_name="/generate")
     recipe = read_png(path)
-    assert (recipe.prompt, recipe.seed, recipe.steps, recipe.model) == (
+    assert (recipe.prompt, recipe.seed, recipe.settings.steps, recipe.model) == (
         "a red house at night",
         5,
         3,

@@ -11,14 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-pytest.importorskip("gradio")
-
-from demo import over_time, sweep_grid, timing  # noqa: E402
-from demo.session import Session  # noqa: E402
-from demo.sweep_grid import SweepCell  # noqa: E402
-from demo.tabs import guidance  # noqa: E402
-from ldm_core.images import from_pil  # noqa: E402
-from ldm_core.recipe import Recipe  # noqa: E402
+from demo import over_time, sweep_grid, timing
+from demo.session import Session
+from demo.sweep_grid import SweepCell
+from demo.tabs import guidance
+from ldm_core.images import from_pil
+from ldm_core.recipe import Recipe
 
 GOOD = {
     "prompt": "a red house",
@@ -55,7 +53,7 @@ def test_all_cells_stream_together_and_the_last_are_the_models_own(session, tiny
         recipe = Recipe.from_json(archive.read("a-red-house_w4_seed8.json").decode())
     torch.testing.assert_close(from_pil(picture), expected[2, 1], atol=0.51 / 255, rtol=0)
     assert table[0] == "file,guidance_scale,seed,saturation,change" and len(table) == 7
-    assert recipe.seed == 8 and recipe.guidance_scale == 4 and "recipe" in picture.info
+    assert recipe.seed == 8 and recipe.settings.guidance.scale == 4 and "recipe" in picture.info
 
 
 def test_guidance_within_an_interval_saves_rows_and_stands_in_the_recipe(session, tiny):
@@ -69,7 +67,7 @@ def test_guidance_within_an_interval_saves_rows_and_stands_in_the_recipe(session
     assert rows == [2 * 20, 2 * 16], "of ten steps the first, t = 1 and 0.9, and the last, 0.1, go without"
     with zipfile.ZipFile(frames[-1][3]) as archive:
         recipe = Recipe.from_json(archive.read("a-red-house_w4_seed7.json").decode())
-    assert recipe.guidance_interval == (0.2, 0.8) and recipe.guidance_schedule == "constant"
+    assert recipe.settings.guidance.interval == (0.2, 0.8) and recipe.settings.guidance.schedule == "constant"
 
 
 def test_pictures_of_a_known_world_are_scored_against_the_prompt():
@@ -106,15 +104,25 @@ def test_a_prompt_cannot_write_into_the_page():
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
-    [("prompt", "x" * 401, "characters"), ("guidance_scales", "1,,2", "1-8\\(1\\)"), ("guidance_scales", "1,99", "at the most"),
-     ("guidance_scales", 3, "must be text"), ("guidance_scales", "0-20[20]", "pictures at the most"), ("seeds", "x", "like 7"),
-     ("seeds", "4294967296", "at the most"), ("seeds", None, "like 7"), ("guidance_schedule", "zigzag", "one of"),
-     ("steps", 0, "Steps must"), ("steps", float("nan"), "Steps must"), ("model", "best", "model must be one of"),
-     ("model", None, "model must be one of")],
-)  # fmt: skip
+    [
+        ("prompt", "x" * 401, "characters"),
+        ("guidance_scales", "1,,2", "1-8\\(1\\)"),
+        ("guidance_scales", "1,99", "at the most"),
+        ("guidance_scales", 3, "must be text"),
+        ("guidance_scales", "0-20[20]", "pictures at the most"),
+        ("seeds", "x", "like 7"),
+        ("seeds", "4294967296", "at the most"),
+        ("seeds", None, "like 7"),
+        ("guidance_schedule", "zigzag", "one of"),
+        ("steps", 0, "Steps must"),
+        ("steps", float("nan"), "Steps must"),
+        ("model", "best", "model must be one of"),
+        ("model", None, "model must be one of"),
+    ],
+)
 def test_the_server_refuses_what_is_out_of_bounds_before_the_queue(session, name, value, message):
-    found = guidance.problems(session, *good(session, **{name: value}).values())
-    assert sum(map(bool, found)) == 1 and re.search(message, " ".join(found))
+    found = guidance.problems(session, **good(session, **{name: value}))
+    assert list(found) == [name] and re.search(message, found[name])
     with pytest.raises(Exception, match=message):
         next(guidance.handler(session)(**good(session, **{name: value})))
 

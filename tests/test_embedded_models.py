@@ -9,7 +9,7 @@ import pytest
 
 import ldm_core
 from evaluation.card import captions
-from evaluation.metrics.detectors import load_detector
+from evaluation.detectors.detector import load_detector
 from ldm_core.registry import MODELS, WEIGHTS
 
 EMBEDDED = [name for name, spec in MODELS.items() if spec.embedded]
@@ -21,7 +21,7 @@ EMBEDDED = [name for name, spec in MODELS.items() if spec.embedded]
 def test_an_embedded_model_draws_what_held_out_prompts_ask_for(name, metric, least):
     model, prompts = ldm_core.load(name, device="cpu"), list(captions(name, 20))
     images = model.sample(prompts, seeds=list(range(20)))
-    scores = load_detector(name).look(images, prompts)[1][metric]
+    scores = load_detector(name).extract(images, prompts)[1][metric]
     assert sum(scores) / 20 >= least, "its card says 0.98 for scenes and 0.92 for fashion, over a thousand"
 
 

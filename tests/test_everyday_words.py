@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 
 import pytest
-
 from evaluation.prompts import load_prompts
+
 from ldm_core.data import everyday
 from ldm_core.data.everyday import table
 from ldm_core.data.everyday.atoms import atoms
@@ -123,7 +123,7 @@ def test_the_table_is_large_and_each_row_does_what_it_says():
         assert (how == "none") == (nearest == "") and how in ("same", "near", "none"), word
         assert (entry.value == nearest in names) if how == "same" else entry.role == how, word
         if how == "near":
-            assert nearest in names or substitute(nearest).unknown == () and parse(nearest), word
+            assert nearest in names or (substitute(nearest).unknown == () and parse(nearest)), word
 
 
 def test_the_everyday_prompts_speak_of_that_world_alone_and_each_skill_has_its_own():

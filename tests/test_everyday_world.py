@@ -140,7 +140,7 @@ def test_a_place_is_where_the_thing_is_with_what_belongs_to_it():
         for index, thing in enumerate(scene.things):
             if thing.relation in (None, "above"):
                 group = [
-                    k for k, t in enumerate(scene.things) if k == index or t.other == index and t.relation != "above"
+                    k for k, t in enumerate(scene.things) if k == index or (t.other == index and t.relation != "above")
                 ]
                 left = min(box[0] for k in group for box in found[k])
                 right = max(box[2] for k in group for box in found[k])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import diffusers
@@ -12,7 +13,7 @@ from safetensors.torch import save_file
 
 import ldm_core
 from ldm_core import registry
-from ldm_core.sampling import make_scheduler
+from ldm_core.schedulers import SCHEDULERS
 from tests import authors_layout
 from tests.conftest import make_sd3_checkpoint, small_vae
 
@@ -34,8 +35,9 @@ def theirs(folder, kind, scheduler=None, *, lora=None, vae=None, absent=(), **ar
     """The pictures of diffusers' pipeline."""
     pipeline = kind.from_pretrained(folder, **dict.fromkeys(absent))
     pipeline.set_progress_bar_config(disable=True)
-    config = dict(pipeline.scheduler.config) | {"_class_name": type(pipeline.scheduler).__name__}
-    pipeline.scheduler = make_scheduler(config, scheduler)
+    if scheduler is not None:
+        more = {} if "clip_sample" in pipeline.scheduler.config else {"clip_sample": False}  # latents leave [-1, 1]
+        pipeline.scheduler = getattr(diffusers, SCHEDULERS[scheduler]).from_config(pipeline.scheduler.config, **more)
     if vae is not None:
         pipeline.vae = diffusers.AutoencoderKL.from_pretrained(vae / "vae")
     if lora is not None:
@@ -55,8 +57,15 @@ def ours(folder, scheduler=None, guidance_scale=5.0, lora=None, vae=None, **sett
 
 @pytest.mark.parametrize(
     ("name", "scheduler"),
-    [("sdxl", None), ("sdxl", "euler-ancestral"), ("sdxl", "ddim"), ("sdxl", "dpm++2m"), ("sdxl", "unipc"), ("sd3", None)],
-)  # fmt: skip
+    [
+        ("sdxl", None),
+        ("sdxl", "euler-ancestral"),
+        ("sdxl", "ddim"),
+        ("sdxl", "dpm++2m"),
+        ("sdxl", "unipc"),
+        ("sd3", None),
+    ],
+)
 def test_pictures_of_every_family_equal_diffusers_own(request, name, scheduler):
     folder, kind = family(request, name)
     torch.testing.assert_close(ours(folder, scheduler), theirs(folder, kind, scheduler), atol=1e-4, rtol=0)
@@ -118,8 +127,12 @@ def test_a_merged_lora_equals_diffusers_with_its_adapter(request, name, tmp_path
 def test_a_lora_that_does_not_fit_is_one_line(tiny_folder, tiny_sd3_folder, tmp_path):
     path = tmp_path / "style.safetensors"
     make_lora(tiny_sd3_folder, "sd3", path)
-    for text, message in ((str(path), "does not fit this model"), (f"{path}:much", "FILE:WEIGHT.*got 'much'"),
-                          (f"{path}:nan", "finite"), (str(tmp_path / "none.safetensors"), "is no file")):  # fmt: skip
+    for text, message in (
+        (str(path), "does not fit this model"),
+        (f"{path}:much", "FILE:WEIGHT.*got 'much'"),
+        (f"{path}:nan", "finite"),
+        (str(tmp_path / "none.safetensors"), "is no file"),
+    ):
         with pytest.raises(ValueError, match=message) as caught:
             ldm_core.load(str(tiny_folder), device="cpu", lora=text)
         assert "\n" not in str(caught.value)
@@ -131,8 +144,11 @@ def test_offloaded_networks_draw_the_same_and_lie_in_main_memory_afterwards(requ
     plain, offloaded = (ldm_core.load(str(folder), device="cpu", dtype="float32", offload=on) for on in (False, True))
     assert torch.equal(plain.sample("a house", 3, 2.0, steps=2), offloaded.sample("a house", 3, 2.0, steps=2))
     moved = []
-    for part, net in (("text", next(offloaded.conditioner.encoders)), ("denoiser", offloaded.denoiser.network),
-                      ("autoencoder", offloaded.autoencoder.vae)):  # fmt: skip
+    for part, net in (
+        ("text", next(offloaded.conditioner.networks)),
+        ("denoiser", offloaded.denoiser.network),
+        ("autoencoder", offloaded.autoencoder.vae),
+    ):
         net.to = lambda device, part=part: moved.append((part, str(device)))
     offloaded.placement.device = torch.device("cpu")
     offloaded.sample("a house", 3, 2.0, steps=2)
@@ -167,7 +183,7 @@ def test_a_missing_t5_is_allowed_and_a_missing_clip_is_not(tiny_sd3_folder, tmp_
 
 def single_file(name, model):
     """The weights of a model of each family as its authors' file holds them."""
-    networks = [reader.encoder.state_dict() for reader in model.conditioner.readers]
+    networks = [encoder.network.state_dict() for encoder in model.conditioner.text_encoders]
     made = authors_layout.autoencoder(model.autoencoder.vae.state_dict())
     denoiser = model.denoiser.network.state_dict()
     if name == "sd3":
@@ -187,7 +203,7 @@ def test_a_single_file_of_the_authors_layout_draws_what_its_folder_does(request,
     folder, _ = family(request, name)
     model = ldm_core.load(str(folder), device="cpu", dtype="float32")
     if name == "sd3":
-        torch.nn.init.eye_(model.conditioner.readers[0].encoder.text_projection.weight)
+        torch.nn.init.eye_(model.conditioner.text_encoders[0].network.text_projection.weight)
     save_file(single_file(name, model), tmp_path / "mine.safetensors")
     again = ldm_core.load(str(tmp_path / "mine.safetensors"), device="cpu", dtype="float32", config=str(folder))
     assert again.spec.name == "mine" and (again.height, again.width) == (32, 32) and again.weights != model.weights
@@ -202,9 +218,12 @@ def test_what_is_wrong_with_a_single_file_is_one_line(tiny_folder, tmp_path, mon
     damaged.write_bytes(b"no weights")
     save_file({"weight": torch.zeros(2)}, strange)
     for path, config, message in (
-        (damaged, None, "cannot be read"), (damaged, str(tiny_folder), "cannot load"), (strange, str(tiny_folder), "cannot load"),
-        (strange, None, "needs the configs of .* give --config FOLDER"), (tiny_folder, str(tiny_folder), "goes with a single"),
-    ):  # fmt: skip
+        (damaged, None, "cannot be read"),
+        (damaged, str(tiny_folder), "cannot load"),
+        (strange, str(tiny_folder), "cannot load"),
+        (strange, None, "needs the configs of .* give --config FOLDER"),
+        (tiny_folder, str(tiny_folder), "goes with a single"),
+    ):
         with pytest.raises(ValueError, match=message) as caught:
             ldm_core.load(str(path), device="cpu", config=config)
         assert "\n" not in str(caught.value)
@@ -219,3 +238,203 @@ def test_every_denoiser_compiles_as_one_graph_and_draws_the_same(request, name):
     model.denoiser.compile(backend="aot_eager")
     torch.testing.assert_close(model.sample("a house", 3, 2.0, steps=2), plain, atol=1e-4, rtol=0)
     assert model.denoiser.compiled
+
+
+def changed(folder, to, *, drop=(), **values):
+    """A copy of a checkpoint; values by file and key, `unet__sample_size=8` for unet/config.json; `drop` takes keys away."""
+    shutil.copytree(folder, to)
+    for name, value in {**dict.fromkeys(drop), **values}.items():
+        part, key = name.split("__")
+        path = to / part / ("tokenizer_config.json" if part.startswith("tokenizer") else "config.json")
+        path = to / "model_index.json" if part == "index" else path
+        config = json.loads(path.read_text())
+        if name in drop:
+            del config[key]
+        else:
+            config[key] = value
+        path.write_text(json.dumps(config))
+    return to
+
+
+def native(folder, kind):
+    """Pictures at the size that the checkpoint's own config says, ours and diffusers'."""
+    model = ldm_core.load(str(folder), device="cpu", dtype="float32")
+    own = theirs(folder, kind, height=None, width=None)
+    return model, model.sample(PROMPTS, SEEDS, 5.0, steps=5), own
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("sd", {"unet__sample_size": [12, 20]}),
+        ("sd", {"unet__center_input_sample": True}),
+        ("sd", {"text_encoder__use_attention_mask": True}),
+        ("sdxl", {"text_encoder__use_attention_mask": True}),
+        ("sdxl", {"index__force_zeros_for_empty_prompt": False}),
+        ("sdxl", {"vae__latents_mean": [-1.6, 1.7, 0.5, -0.7], "vae__latents_std": [8.4, 5.9, 2.5, 4.0]}),
+        ("sdxl", {"vae__latents_mean": [-1.6, 1.7, 0.5, -0.7]}),
+    ],
+)
+def test_what_a_config_says_is_drawn_as_diffusers_draws_it(request, tmp_path, name, values):
+    folder, kind = family(request, name)
+    _, drawn, expected = native(changed(folder, tmp_path / "m", **values), kind)
+    torch.testing.assert_close(drawn, expected, atol=2e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("name", "width"), [("sd", 16), ("sdxl", 17)])
+def test_a_network_that_takes_the_weight_itself_is_given_it_and_asked_once(request, tmp_path, name, width):
+    folder, kind = family(request, name)
+    shutil.copytree(folder, tmp_path / "m")
+    torch.manual_seed(3)
+    config = json.loads((folder / "unet" / "config.json").read_text()) | {"time_cond_proj_dim": width}
+    diffusers.UNet2DConditionModel.from_config(config).save_pretrained(tmp_path / "m" / "unet")
+    model, drawn, expected = native(tmp_path / "m", kind)
+    torch.testing.assert_close(drawn, expected, atol=1e-4, rtol=0)
+    before = model.network_rows
+    grid = model.sweep("a house", 1, [0, 1, 3, 7], steps=2, rows_per_call=4)
+    assert model.network_rows - before == 4 + 4 and len({image.numpy().tobytes() for image in grid}) == 4
+    assert torch.equal(grid[2], model.sample("a house", 1, 3, steps=2, rows_per_call=4))
+
+
+def test_a_config_without_a_size_takes_its_familys(tiny_folder, tiny_xl_folder, tmp_path):
+    for name, folder, side in (("a", tiny_folder, 2 * 64), ("b", tiny_xl_folder, 2 * 128)):
+        model = ldm_core.load(str(changed(folder, tmp_path / name, unet__sample_size=None)), device="cpu")
+        assert (model.height, model.width) == (side, side)
+
+
+def test_an_old_config_means_64_where_it_says_less(tiny_folder, tmp_path):
+    folder = changed(tiny_folder, tmp_path / "m", unet___diffusers_version="0.6.0")
+    assert ldm_core.load(str(folder), device="cpu").height == 2 * 64
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("sd", {"unet__sample_size": [4, 5, 6]}, "sample_size .4, 5, 6.: a positive integer, or two"),
+        ("sd", {"unet__sample_size": "large"}, "sample_size"),
+        ("sd", {"unet__sample_size": -1}, "sample_size"),
+        ("sd", {"unet__num_class_embeds": 4}, "weights are missing|class labels"),
+        ("sd", {"vae__scaling_factor": "x"}, "scaling_factor must be a finite number"),
+        ("sdxl", {"vae__latents_mean": [1.0], "vae__latents_std": [1.0]}, "latents_mean must be 4 numbers"),
+        ("sdxl", {"vae__latents_mean": ["a"] * 4, "vae__latents_std": [1.0] * 4}, "latents_mean"),
+        ("sdxl", {"vae__latents_mean": [0.0] * 4, "vae__latents_std": [0.0] * 4}, "latents_std"),
+    ],
+)
+def test_what_a_config_asks_and_nobody_can_give_is_refused_in_one_line(request, tmp_path, name, values, message):
+    folder, _ = family(request, name)
+    with pytest.raises(ValueError, match=message) as caught:
+        ldm_core.load(str(changed(folder, tmp_path / "m", **values)), device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_unet_that_wants_class_labels_is_refused(tiny_folder, tmp_path):
+    shutil.copytree(tiny_folder, tmp_path / "m")
+    config = json.loads((tiny_folder / "unet" / "config.json").read_text())
+    for more, words in (({"num_class_embeds": 4}, "class labels"), ({"out_channels": 8}, "out_channels is 8")):
+        diffusers.UNet2DConditionModel.from_config(config | more).save_pretrained(tmp_path / "m" / "unet")
+        with pytest.raises(ValueError, match=f"cannot run .*{words}"):
+            ldm_core.load(str(tmp_path / "m"), device="cpu")
+
+
+def test_a_tokenizer_that_names_no_length_has_the_text_encoders(tiny_folder, tmp_path):
+    folder = changed(tiny_folder, tmp_path / "m", drop=["tokenizer__model_max_length"])
+    model = ldm_core.load(str(folder), device="cpu", dtype="float32")
+    assert model.conditioner.text_encoders[0].length == 24
+    torch.testing.assert_close(
+        model.sample(PROMPTS, SEEDS, 5.0, steps=3), ours(tiny_folder, steps=3, height=32, width=32)
+    )
+
+
+def test_half_precision_files_alone_are_read(tiny_folder, tmp_path):
+    shutil.copytree(tiny_folder, tmp_path / "m")
+    for path in (tmp_path / "m").rglob("*.safetensors"):
+        path.rename(path.with_suffix(".fp16.safetensors"))
+    assert torch.equal(ours(tmp_path / "m"), ours(tiny_folder))
+
+
+def test_sdxl_without_its_first_text_encoder_equals_diffusers(tiny_xl_folder, tmp_path):
+    absent = {"index__text_encoder": [None, None], "index__tokenizer": [None, None]}
+    folder = changed(tiny_xl_folder, tmp_path / "m", **absent)
+    for part in ("text_encoder", "tokenizer"):
+        shutil.rmtree(folder / part)
+    torch.manual_seed(3)
+    config = json.loads((folder / "unet" / "config.json").read_text()) | {"cross_attention_dim": 48}
+    diffusers.UNet2DConditionModel.from_config(config).save_pretrained(folder / "unet")
+    expected = theirs(folder, diffusers.StableDiffusionXLPipeline, absent=("text_encoder", "tokenizer"))
+    torch.testing.assert_close(ours(folder), expected, atol=1e-4, rtol=0)
+
+
+def marked_file(name, model, path, change):
+    """The single file of a model with a change to its keys."""
+    weights = single_file(name, model)
+    change(weights)
+    save_file({key: value.contiguous().clone() for key, value in weights.items()}, path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("marks", "expected"),
+    [
+        ({"v_pred": torch.tensor([])}, {"prediction_type": "v_prediction", "_class_name": "EulerDiscreteScheduler"}),
+        (
+            {"v_pred": torch.tensor([]), "ztsnr": torch.tensor([])},
+            {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"},
+        ),
+        (
+            {"edm_vpred.sigma_min": torch.tensor(0.002), "edm_vpred.sigma_max": torch.tensor(120.0)},
+            {"_class_name": "EDMEulerScheduler", "sigma_max": 120.0, "prediction_type": "v_prediction"},
+        ),
+        (
+            {"edm_mean": torch.arange(4.0).view(1, 4, 1, 1), "edm_std": torch.ones(1, 4, 1, 1)},
+            {"_class_name": "EDMDPMSolverMultistepScheduler", "sigma_data": 0.5},
+        ),
+    ],
+)
+def test_the_marks_in_a_single_file_decide_how_it_is_drawn(tiny_xl_folder, tmp_path, marks, expected):
+    plain = ldm_core.load(str(tiny_xl_folder), device="cpu", dtype="float32")
+    path = marked_file("sdxl", plain, tmp_path / "m.safetensors", lambda weights: weights.update(marks))
+    model = ldm_core.load(path, device="cpu", dtype="float32", config=str(tiny_xl_folder))
+    assert expected.items() <= model.scheduler_config.items()
+    assert torch.isfinite(model.sample("a house", 3, 2.0, steps=3)).all()
+    if "edm_mean" in marks:
+        assert model.autoencoder.shift.flatten().tolist() == [0, 1, 2, 3] and model.autoencoder.scaling.unique() == 0.5
+
+
+def test_zero_terminal_snr_in_a_file_whose_scheduler_knows_none_is_drawn_by_one_that_does(tiny_folder, tmp_path):
+    folder = changed(tiny_folder, tmp_path / "m")
+    shutil.rmtree(folder / "scheduler")
+    diffusers.PNDMScheduler(beta_schedule="scaled_linear", skip_prk_steps=True).save_pretrained(folder / "scheduler")
+    plain = ldm_core.load(str(folder), device="cpu", dtype="float32")
+    marks = {"v_pred": torch.tensor([]), "ztsnr": torch.tensor([])}
+    path = marked_file("sd", plain, tmp_path / "m.safetensors", lambda weights: weights.update(marks))
+    model = ldm_core.load(path, device="cpu", dtype="float32", config=str(folder))
+    assert model.scheduler_name == "euler" and model.scheduler_config["beta_schedule"] == "scaled_linear"
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_a_weight_missing_from_a_single_file_is_named(request, tmp_path, name):
+    folder, _ = family(request, name)
+    plain = ldm_core.load(str(folder), device="cpu", dtype="float32")
+    for mark in ("token_embedding", "first_stage_model.decoder.conv_in.weight"):
+
+        def without(weights, mark=mark):
+            del weights[next(key for key in weights if mark in key)]
+
+        path = marked_file(name, plain, tmp_path / "m.safetensors", without)
+        with pytest.raises(ValueError, match="missing|cannot load") as caught:
+            ldm_core.load(path, device="cpu", config=str(folder))
+        assert "\n" not in str(caught.value) and ("embedding" in str(caught.value) or "conv_in" in str(caught.value))
+
+
+def test_a_single_file_of_sd3_may_do_without_t5(tmp_path):
+    with_t5, without = make_sd3_checkpoint(tmp_path / "a"), make_sd3_checkpoint(tmp_path / "b", with_t5=False)
+    plain = ldm_core.load(str(without), device="cpu", dtype="float32")
+    torch.nn.init.eye_(plain.conditioner.text_encoders[0].network.text_projection.weight)
+    path = marked_file("sd3", plain, tmp_path / "m.safetensors", lambda weights: None)
+    model = ldm_core.load(path, device="cpu", dtype="float32", config=str(without))
+    pictures = [each.sample(PROMPTS, SEEDS, 3.0, steps=3) for each in (plain, model)]
+    torch.testing.assert_close(*pictures, atol=1e-5, rtol=0)
+    beside = ldm_core.load(path, device="cpu", dtype="float32", config=str(with_t5))
+    assert len(beside.conditioner.text_encoders) == 3, "the config's folder has one"
+    shutil.rmtree(with_t5 / "text_encoder_3")
+    assert len(ldm_core.load(path, device="cpu", config=str(with_t5)).conditioner.text_encoders) == 2

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.metrics import fashion_detector, train_fashion_detector, weights_file
-from evaluation.reference import load_reference
+from evaluation.detectors import fashion as fashion_detector
+from evaluation.detectors import train_fashion as train_fashion_detector
+from evaluation.detectors import weights_file
+from evaluation.detectors.reference_sources import load_reference
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def test_it_learns_what_the_pictures_show_and_keeps_it_through_its_file(bars, tm
     fashion_detector.load_fashion_detector.cache_clear()
     assert stored.ceiling()[0].value == measured
     assert train_fashion_detector.accuracy(stored, images, labels) == pytest.approx(measured, abs=0.02)
-    features, scores = stored.look(images[:10], ["a t-shirt"] * 9 + ["a house"])
+    features, scores = stored.extract(images[:10], ["a t-shirt"] * 9 + ["a house"])
     reference = load_reference(stored).features
     assert reference.shape == (134, 64) and np.abs(reference[0] - features[0]).max() < 0.05
     assert np.isnan(scores["fashion_accuracy"][9]) and set(scores["fashion_accuracy"][:9]) <= {0.0, 1.0}
@@ -41,7 +43,7 @@ def test_it_learns_what_the_pictures_show_and_keeps_it_through_its_file(bars, tm
 def test_augmentation_moves_and_softens_but_keeps_range_and_shape(bars):
     images = bars[0][:8]
     changed = train_fashion_detector.augment(images, np.random.default_rng(3))
-    assert changed.shape == images.shape and 0 <= changed.min() and changed.max() <= 1
+    assert changed.shape == images.shape and changed.min() >= 0 and changed.max() <= 1
     assert not torch.equal(changed, images)
 
 

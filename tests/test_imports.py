@@ -11,7 +11,16 @@ ROOT = Path(__file__).parents[1]
 ALLOWED = {
     "ldm_core": ("ldm_core",),
     "evaluation": ("ldm_core", "evaluation"),
-    "demo": ("ldm_core", "demo", "evaluation.metrics", "evaluation.prompts", "evaluation.scales"),
+    "demo": (
+        "ldm_core",
+        "demo",
+        "evaluation.metrics",
+        "evaluation.detectors",
+        "evaluation.catalogue",
+        "evaluation.statistics",
+        "evaluation.generation.prompts",
+        "evaluation.generation.axes",
+    ),
 }
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluation.metrics import inception
-from evaluation.metrics.inception import InceptionDetector, InceptionV3, load_inception
-from evaluation.metrics.resize import resize
+from evaluation.detectors import inception
+from evaluation.detectors.inception import InceptionDetector, InceptionV3, load_inception
+from evaluation.detectors.resize import resize
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_the_published_file_loads_by_its_names_and_another_is_refused(network, t
     with pytest.raises(ValueError, match=r"is not pt_inception.*its SHA-256 begins with"):
         load_inception()
     digest = inception.hashlib.sha256(file.read_bytes()).hexdigest()
-    monkeypatch.setattr(inception, "CHECKSUM", digest[:8])
+    monkeypatch.setattr(inception, "CHECKSUM", digest)
     detector = load_inception("tf1")
     assert detector.sha256 == digest and detector.resize == "tf1-299"
     assert torch.equal(detector.network.fc.weight, network.fc.weight)

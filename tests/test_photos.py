@@ -44,7 +44,7 @@ def test_what_is_no_photograph_is_named(tmp_path):
     with pytest.raises(ValueError, match="is no folder"):
         photos.photo_files(tmp_path / "none")
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 not really")
-    with pytest.raises(ValueError, match="broken.jpg cannot be read"):
+    with pytest.raises(ValueError, match=r"broken\.jpg cannot be read"):
         list(photos.squares(tmp_path, 1, 8))
     with pytest.raises(ValueError, match="--data must name a folder"):
         load_corpus("photos", 1, 8)

@@ -7,7 +7,8 @@ import re
 import pandas as pd
 import pytest
 
-from evaluation import plots, tables
+from evaluation.report import charts as plots
+from evaluation.report import tables
 
 
 @pytest.mark.parametrize(

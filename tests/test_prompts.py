@@ -1,4 +1,4 @@
-"""Prompt files, scales and the job list."""
+"""Prompt files of every kind."""
 
 from __future__ import annotations
 
@@ -9,26 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.jobs import list_jobs
-from evaluation.prompts import Prompt, load_prompts
-from evaluation.scales import parse_scales
-
-
-@pytest.mark.parametrize(
-    ("text", "scales"),
-    [("1,2,4,8", (1, 2, 4, 8)), ("1-3(1)", (1, 2, 3)), ("1-2(0.5), 7.5", (1, 1.5, 2, 7.5)), ("1-8[4]", (1, 3.333333, 5.666667, 8)),
-     (" 0 , 0.5 ", (0, 0.5)), ("4,4,1", (4, 1))],
-)  # fmt: skip
-def test_scales_are_read_as_people_write_them(text, scales):
-    assert parse_scales(text) == pytest.approx(scales)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "a", "1,,2", "-1", "nan", "inf", "5-1(1)", "1-8(0)", "1-8[1]", "1-1000(1)", "1;2"]
-)
-def test_other_scales_are_refused_with_an_example(text):
-    with pytest.raises(ValueError, match="1-8\\(1\\)|1 to 64"):
-        parse_scales(text)
+from evaluation.generation.prompts import Prompt, load_prompts, prompt_file
 
 
 def write(tmp_path, name, data):
@@ -44,9 +25,12 @@ def test_a_text_file_keeps_order_repeats_and_categories(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("p.csv", 'Prompt,category,seed\n"a cat, asleep",pets,5\n'), ("p.tsv", "prompt\tcategory\tseed\na cat, asleep\tpets\t5\n"),
-     ("p.jsonl", '{"prompt": "a cat, asleep", "category": "pets", "seed": 5}\n\n')],
-)  # fmt: skip
+    [
+        ("p.csv", 'Prompt,category,seed\n"a cat, asleep",pets,5\n'),
+        ("p.tsv", "prompt\tcategory\tseed\na cat, asleep\tpets\t5\n"),
+        ("p.jsonl", '{"prompt": "a cat, asleep", "category": "pets", "seed": 5}\n\n'),
+    ],
+)
 def test_tables_keep_category_and_seed(tmp_path, name, text):
     assert load_prompts(write(tmp_path, name, text)) == [Prompt(0, "a cat, asleep", "pets", 5)]
 
@@ -65,7 +49,7 @@ def test_tables_keep_category_and_seed(tmp_path, name, text):
         ("p.json", b'{\n"images": oops', "line 2: no JSON"),
         ("p.yaml", b"a", "must end in"),
     ],
-)  # fmt: skip
+)
 def test_bad_files_are_named_with_their_line(tmp_path, name, data, message):
     with pytest.raises(ValueError, match=message):
         load_prompts(write(tmp_path, name, data))
@@ -73,9 +57,12 @@ def test_bad_files_are_named_with_their_line(tmp_path, name, data, message):
 
 COCO = {
     "images": [{"id": 9, "file_name": "b.jpg"}, {"id": 4, "file_name": "a.jpg"}, {"id": 5, "file_name": "c.jpg"}],
-    "annotations": [{"image_id": 9, "id": 3, "caption": "A dog \n runs."}, {"image_id": 4, "id": 8, "caption": "second"},
-                    {"image_id": 4, "id": 7, "caption": "first"}],
-}  # fmt: skip
+    "annotations": [
+        {"image_id": 9, "id": 3, "caption": "A dog \n runs."},
+        {"image_id": 4, "id": 8, "caption": "second"},
+        {"image_id": 4, "id": 7, "caption": "first"},
+    ],
+}
 
 
 def test_coco_gives_one_caption_an_image_by_its_rule_and_keeps_the_file_names(tmp_path):
@@ -88,8 +75,9 @@ def test_coco_gives_one_caption_an_image_by_its_rule_and_keeps_the_file_names(tm
 def test_partiprompts_are_unquoted_and_keep_category_and_challenge(tmp_path):
     text = 'Prompt\tCategory\tChallenge\tNote\na sign that says "Go\tArts\tWriting\tx\na cat\tAnimals\tBasic\t\n'
     assert load_prompts(write(tmp_path, "p.tsv", text)) == [
-        Prompt(0, 'a sign that says "Go', "Arts", challenge="Writing"), Prompt(1, "a cat", "Animals", challenge="Basic")
-    ]  # fmt: skip
+        Prompt(0, 'a sign that says "Go', "Arts", challenge="Writing"),
+        Prompt(1, "a cat", "Animals", challenge="Basic"),
+    ]
 
 
 def test_genevals_tag_is_a_category_and_a_caption_column_is_a_prompt(tmp_path):
@@ -101,9 +89,14 @@ def test_genevals_tag_is_a_category_and_a_caption_column_is_a_prompt(tmp_path):
 @pytest.mark.skipif("LDM_TEST_DATA" not in os.environ, reason="LDM_TEST_DATA is not set")
 @pytest.mark.parametrize(
     ("file", "count"),
-    [("prompts/PartiPrompts.tsv", 1632), ("prompts/geneval_metadata.jsonl", 553), ("prompts/drawbench.txt", 200),
-     ("coco_mini/captions_val2017_mini.json", 159), ("coco_captions/captions_val2017.json", 5000)],
-)  # fmt: skip
+    [
+        ("prompts/PartiPrompts.tsv", 1632),
+        ("prompts/geneval_metadata.jsonl", 553),
+        ("prompts/drawbench.txt", 200),
+        ("coco_mini/captions_val2017_mini.json", 159),
+        ("coco_captions/captions_val2017.json", 5000),
+    ],
+)
 def test_the_fields_own_prompt_files_load_whole(file, count):
     prompts = load_prompts(Path(os.environ["LDM_TEST_DATA"]) / file)
     assert len(prompts) == count and all(prompt.text and "\t" not in prompt.text for prompt in prompts)
@@ -114,17 +107,19 @@ def test_the_fields_own_prompt_files_load_whole(file, count):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ValueError, match="none.txt cannot be read"):
+    with pytest.raises(ValueError, match=r"none\.txt cannot be read"):
         load_prompts(tmp_path / "none.txt")
 
 
-def test_a_prompt_keeps_its_seed_at_every_scale_and_repeats_get_others():
-    jobs = list_jobs([Prompt(0, "a cat"), Prompt(1, "a dog"), Prompt(2, "a cat")], [1, 8], 2, run_seed=0)
-    seeds = {(job.prompt.id, job.seed) for job in jobs}
-    assert len(jobs) == 12 and len(seeds) == 6 and len({seed for _, seed in seeds}) == 6
-    assert jobs[0].seed == jobs[1].seed == int.from_bytes(hashlib.sha256(b"0\na cat\n0").digest()[:4], "big")
-    assert len({job.file for job in jobs}) == 12
+@pytest.mark.parametrize("name", ["coco", "coco.txt", "prompts/coco.txt"])
+def test_a_set_that_ships_is_found_by_its_name_from_any_folder(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_prompts(prompt_file(name))[0] == load_prompts(Path(__file__).parents[1] / "prompts" / "coco.txt")[0]
+    write(tmp_path, "coco.txt", "a cat\n")  # one's own file goes before
+    assert load_prompts(prompt_file("coco.txt")) == [Prompt(0, "a cat")]
 
 
-def test_a_seed_given_outright_is_the_images_seed():
-    assert [job.seed for job in list_jobs([Prompt(0, "a cat", seed=5)], [1, 2], 1, run_seed=9)] == [5, 5]
+@pytest.mark.parametrize("name", ["nothing.txt", "elsewhere/coco.txt", "../prompts/coco.csv"])
+def test_any_other_name_is_a_path(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert prompt_file(name) == Path(name)

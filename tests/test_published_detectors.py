@@ -9,8 +9,8 @@ import pytest
 import torch
 from transformers import CLIPConfig, CLIPModel, Dinov2Config, Dinov2Model
 
-from evaluation.metrics.clip_detector import CMMD, SCORE, load_clip, load_cmmd
-from evaluation.metrics.dinov2_detector import SOURCE, load_dinov2
+from evaluation.detectors.clip import CMMD, SCORE, load_clip, load_cmmd
+from evaluation.detectors.dinov2 import SOURCE, load_dinov2
 from ldm_core.data import scenes
 from ldm_core.training.tokenizer import build_tokenizer
 
@@ -24,8 +24,13 @@ def clip_folder(tmp_path_factory):
     tokenizer = build_tokenizer(scenes.known_words(), 77)
     torch.manual_seed(0)
     tower = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    text = tower | {"vocab_size": len(tokenizer), "max_position_embeddings": 77, "bos_token_id": tokenizer.bos_token_id,
-                    "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}  # fmt: skip
+    text = tower | {
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": 77,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
     config = CLIPConfig(text_config=text, vision_config=tower | {"image_size": 32, "patch_size": 8}, projection_dim=16)
     CLIPModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -40,7 +45,7 @@ def images():
 
 @pytest.fixture
 def clip(clip_folder, monkeypatch):
-    monkeypatch.setenv(SCORE[0], str(clip_folder))
+    monkeypatch.setenv(SCORE.variable, str(clip_folder))
     return load_clip()
 
 
@@ -49,7 +54,7 @@ def test_clip_score_is_that_of_transformers_own_model(clip, clip_folder, images)
     tokens = clip.tokenizer(["a red house"] * 3, return_tensors="pt")
     with torch.inference_mode():
         cosines = model(**tokens, pixel_values=(images - 0.4) / 0.2).logits_per_image[:, 0] / model.logit_scale.exp()
-    features, scores = clip.look(images, ["a red house"] * 3)
+    features, scores = clip.extract(images, ["a red house"] * 3)
     assert features.shape == (3, 16) and clip.resize == "clean-32, middle square"
     assert scores["clip_score"] == pytest.approx((100 * cosines).clamp(min=0).tolist(), abs=1e-3)
 
@@ -70,7 +75,7 @@ def test_each_score_is_clamped_by_itself_and_equal_directions_score_100(clip, im
     directions = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 2.0]])
     monkeypatch.setattr(clip, "image_features", lambda images: directions)
     monkeypatch.setattr(clip, "text_features", lambda prompts: torch.tensor([[3.0, 0.0]] * 3))
-    assert clip.look(images, ["a"] * 3)[1]["clip_score"] == pytest.approx([100, 0, 0])
+    assert clip.extract(images, ["a"] * 3)[1]["clip_score"] == pytest.approx([100, 0, 0])
 
 
 def test_a_wide_image_is_judged_by_its_middle(clip, images):
@@ -79,8 +84,8 @@ def test_a_wide_image_is_judged_by_its_middle(clip, images):
 
 
 def test_the_clip_of_cmmd_gives_features_alone(clip_folder, images, monkeypatch):
-    monkeypatch.setenv(CMMD[0], str(clip_folder))
-    features, scores = load_cmmd().look(images, [""] * 3)
+    monkeypatch.setenv(CMMD.variable, str(clip_folder))
+    features, scores = load_cmmd().extract(images, [""] * 3)
     assert features.shape == (3, 16) and scores == {}
 
 
@@ -89,9 +94,9 @@ def test_dinov2_gives_the_normalised_class_token(tmp_path, images, monkeypatch):
     config = Dinov2Config(hidden_size=24, num_hidden_layers=2, num_attention_heads=2, image_size=28, patch_size=14)
     model = Dinov2Model(config).eval()
     model.save_pretrained(tmp_path)
-    monkeypatch.setenv(SOURCE[0], str(tmp_path))
+    monkeypatch.setenv(SOURCE.variable, str(tmp_path))
     detector = load_dinov2()
-    features, scores = detector.look(images, [""] * 3)
+    features, scores = detector.extract(images, [""] * 3)
     assert features.shape == (3, 24) and scores == {} and detector.resize == "clean-224"
     larger = torch.nn.functional.interpolate(images, (224, 224), mode="bicubic", antialias=True).clamp(0, 1)
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
@@ -102,7 +107,7 @@ def test_dinov2_gives_the_normalised_class_token(tmp_path, images, monkeypatch):
 
 @pytest.mark.parametrize(("load", "source"), [(load_clip, SCORE), (load_cmmd, CMMD), (load_dinov2, SOURCE)])
 def test_weights_that_are_not_here_are_named_with_what_would_bring_them(load, source, monkeypatch, tmp_path):
-    monkeypatch.delenv(source[0], raising=False)
+    monkeypatch.delenv(source.variable, raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ValueError, match=f"{source[1]} is not in the local cache.*set {source[0]} to a folder"):
+    with pytest.raises(ValueError, match=f"{source.id} is not in the local cache.*set {source.variable} to a folder"):
         load()

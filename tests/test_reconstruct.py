@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from evaluation import reconstruct
+from evaluation.catalogue import METRICS, find
+from evaluation.metrics import autoencoder as reconstruct
 from evaluation.metrics.reconstruction import crop, psnr
 from evaluation.run import main as run
 from ldm_core.data import scenes
@@ -20,8 +23,7 @@ class Halves:
     height = width = 32
     factor, weights = 8, "w"
 
-    class spec:  # noqa: N801
-        world = ""
+    spec = SimpleNamespace(world="")
 
     def reconstruct(self, images):
         return (images - 2 / 255).clamp(0, 1)
@@ -38,13 +40,19 @@ def photographs(tmp_path):
     return folder
 
 
+def measured(model, name, folder, **detectors):
+    reconstructions = reconstruct.Reconstructions(model, folder)
+    reconstructions.prepare(find([name]), detectors)
+    return reconstructions.rows(METRICS[name])
+
+
 def test_images_are_the_middles_of_photographs_cropped_to_what_the_model_takes(photographs):
     sizes = [tuple(image.shape) for image in reconstruct.real_images(Halves(), photographs, 1)]
     assert sizes == [(1, 3, 48, 40), (1, 3, 32, 64)]
 
 
 def test_the_rows_hold_the_mean_of_images_and_beside_it_the_spread_and_the_mean_errors_own(photographs):
-    (row,), _ = reconstruct.score_autoencoder(Halves(), ["vae_psnr"], photographs, {})
+    (row,) = measured(Halves(), "vae_psnr", photographs)
     # An error of two levels everywhere: 20 log10(255 / 2).
     assert row["value"] == pytest.approx(20 * np.log10(255 / 2)) and row["n"] == 2
     assert "of the mean error 42.11" in row["note"] and str(photographs) in row["note"]
@@ -52,11 +60,11 @@ def test_the_rows_hold_the_mean_of_images_and_beside_it_the_spread_and_the_mean_
 
 def test_an_autoencoder_that_keeps_everything_is_at_no_distance(monkeypatch):
     monkeypatch.setattr(reconstruct, "FOR_DISTANCES", 6)
-    from evaluation.metrics.detectors import load_detector
+    from evaluation.detectors.detector import load_detector
 
     whole = Halves()
     whole.reconstruct = lambda images: images
-    (row,), _ = reconstruct.score_autoencoder(whole, ["rfd_scenes"], None, {"scenes": load_detector("scenes")})
+    (row,) = measured(whole, "rfd_scenes", None, scenes=load_detector("scenes"))
     assert row["value"] == pytest.approx(0, abs=1e-4) and row["n"] == 6 and row["note"] == "on held-out drawings"
 
 
@@ -73,9 +81,31 @@ def test_a_run_scores_its_autoencoder_on_the_reference_and_on_its_own_pictures(t
         Image.fromarray(scenes.draw(scenes.random_scene(seed), 64)).save(folder / f"{seed}.png")
     (tmp_path / "p.txt").write_text("a red house\na boat\n")
     out = tmp_path / "run"
-    assert run(["--model", str(tiny_folder), "--prompts", str(tmp_path / "p.txt"), "--steps", "1", "--device", "cpu", "--dtype",
-                "fp32", "--guidance-scales", "1", "--metrics", "vae_psnr,vae_ssim,rfd_scenes,vae_psnr_generated",
-                "--reference", str(folder), "--out", str(out)]) == 0  # fmt: skip
+    assert (
+        run(
+            [
+                "--model",
+                str(tiny_folder),
+                "--prompts",
+                str(tmp_path / "p.txt"),
+                "--steps",
+                "1",
+                "--device",
+                "cpu",
+                "--dtype",
+                "fp32",
+                "--guidance-scales",
+                "1",
+                "--metrics",
+                "vae_psnr,vae_ssim,rfd_scenes,vae_psnr_generated",
+                "--reference",
+                str(folder),
+                "--out",
+                str(out),
+            ]
+        )
+        == 0
+    )
     summary = pd.read_csv(out / "summary.csv").set_index("metric")
     drawn = from_uint8(np.stack([scenes.draw(scenes.random_scene(seed), 64) for seed in range(3)]))
     expected = psnr(drawn, rounded(tiny.reconstruct(drawn))).mean()
@@ -89,7 +119,7 @@ def test_a_run_scores_its_autoencoder_on_the_reference_and_on_its_own_pictures(t
 
 
 def test_lpips_without_torchvision_is_a_reason_in_words(tiny_folder, tmp_path, capsys):
-    if not reconstruct.obstacle("vae_lpips", Halves(), None):
+    if not METRICS["vae_lpips"].obstacle(None, reconstruct.Reconstructions(Halves())):
         pytest.skip("torchvision and its weights are here")
     (tmp_path / "p.txt").write_text("a house\n")
     with pytest.raises(SystemExit) as stopped:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from PIL import Image
 
 from evaluation import reference
-from evaluation.metrics.detectors import load_detector
+from evaluation.detectors import reference_sources, references
+from evaluation.detectors.detector import load_detector
 from evaluation.metrics.frechet import Moments
 from evaluation.run import main as run
 from ldm_core.data import scenes
@@ -53,8 +55,27 @@ def test_a_file_holds_the_statistics_and_how_they_were_made(stats):
 def a_run(out, tiny_folder, source, *more):
     prompts = out.parent / "p.txt"
     prompts.write_text("a red house\na boat on a lake\nclouds at night\na palm tree\n")
-    return run(["--model", str(tiny_folder), "--prompts", str(prompts), "--steps", "1", "--device", "cpu", "--guidance-scales", "1",
-                "--metrics", "fd_scenes,kd_scenes", "--reference", str(source), "--out", str(out), *more])  # fmt: skip
+    return run(
+        [
+            "--model",
+            str(tiny_folder),
+            "--prompts",
+            str(prompts),
+            "--steps",
+            "1",
+            "--device",
+            "cpu",
+            "--guidance-scales",
+            "1",
+            "--metrics",
+            "fd_scenes,kd_scenes",
+            "--reference",
+            str(source),
+            "--out",
+            str(out),
+            *more,
+        ]
+    )
 
 
 def values(out):
@@ -72,8 +93,8 @@ def test_a_folder_and_its_file_measure_the_same(stats, photographs, tiny_folder,
 
 def test_a_folder_is_looked_at_once_until_it_changes(photographs, tiny_folder, tmp_path, monkeypatch):
     out, looked = tmp_path / "run", []
-    features_of = reference.features_of
-    monkeypatch.setattr(reference, "features_of", lambda *given: looked.append(1) or features_of(*given))
+    features_of = reference_sources.features_of
+    monkeypatch.setattr(reference_sources, "features_of", lambda *given: looked.append(1) or features_of(*given))
     for _ in range(2):
         a_run(out, tiny_folder, photographs)
     assert len(looked) == 1
@@ -88,7 +109,7 @@ def test_a_folder_is_looked_at_once_until_it_changes(photographs, tiny_folder, t
 
 def test_a_bare_file_as_pytorch_fid_writes_it_is_taken_with_a_warning_in_words(tiny_folder, tmp_path, capsys):
     np.savez(tmp_path / "bare.npz", mu=np.zeros(64), sigma=np.eye(64))
-    assert reference.stored_reference(tmp_path / "bare.npz").words == "bare.npz, protocol unknown"
+    assert references.stored_reference(tmp_path / "bare.npz").words == "bare.npz, protocol unknown"
     assert a_run(tmp_path / "run", tiny_folder, tmp_path / "bare.npz", "--metrics", "fd_scenes") == 0
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
     assert facts["references"]["scenes"] == {"words": "bare.npz, protocol unknown"}
@@ -105,11 +126,11 @@ def test_a_bare_file_as_pytorch_fid_writes_it_is_taken_with_a_warning_in_words(t
     ],
 )
 def test_a_file_of_another_protocol_is_refused(stats, change, message):
-    stored = reference.stored_reference(stats)
-    other = reference.replace(stored, protocol=stored.protocol | change)
-    reference.save_reference(stats, other)
+    stored = references.stored_reference(stats)
+    other = dataclasses.replace(stored, protocol=stored.protocol | change)
+    references.save_reference(stats, other)
     with pytest.raises(ValueError, match=message):
-        reference.read_reference(load_detector("scenes"), stats)
+        references.read_reference(load_detector("scenes"), stats)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +144,7 @@ def test_a_file_of_another_protocol_is_refused(stats, change, message):
 def test_a_file_that_does_not_fit_is_named(content, message, tmp_path):
     np.savez(tmp_path / "x.npz", **content)
     with pytest.raises(ValueError, match=message):
-        reference.read_reference(load_detector("scenes"), tmp_path / "x.npz")
+        references.read_reference(load_detector("scenes"), tmp_path / "x.npz")
 
 
 @pytest.mark.parametrize(
@@ -152,8 +173,8 @@ def test_the_middle_square_is_an_option_that_the_protocol_names(tmp_path):
         picture.paste("blue", (30, 0, 60, 30))
         picture.save(tmp_path / f"{index}.png")
     detector = load_detector("scenes")
-    squared, protocol = reference.features_of(detector, tmp_path, "square")
-    squeezed, _ = reference.features_of(detector, tmp_path)
+    squared, protocol = reference_sources.features_of(detector, tmp_path, "square")
+    squeezed, _ = reference_sources.features_of(detector, tmp_path)
     blue = detector.image_features(from_uint8(np.full((1, 64, 64, 3), (0, 0, 255), np.uint8))).numpy()
     assert protocol["crop"] == "square" and np.allclose(squared[:1], blue, atol=1e-4)
     assert not np.allclose(squeezed, squared, atol=1e-2)

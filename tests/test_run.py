@@ -19,8 +19,22 @@ TABLES = ("summary.csv", "images.csv", "differences.csv")
 @pytest.fixture
 def folder(tmp_path, tiny_folder):
     (tmp_path / "p.txt").write_text(PROMPTS)
-    arguments = ["--model", str(tiny_folder), "--prompts", str(tmp_path / "p.txt"), "--steps", "2", "--device", "cpu",
-                 "--dtype", "fp32", "--out", str(tmp_path / "run"), "--metrics", "fd_scenes,clip_scenes,scene_accuracy"]  # fmt: skip
+    arguments = [
+        "--model",
+        str(tiny_folder),
+        "--prompts",
+        str(tmp_path / "p.txt"),
+        "--steps",
+        "2",
+        "--device",
+        "cpu",
+        "--dtype",
+        "fp32",
+        "--out",
+        str(tmp_path / "run"),
+        "--metrics",
+        "fd_scenes,clip_scenes,scene_accuracy",
+    ]
 
     def run(*more: str) -> int:
         return main([*arguments, *more])
@@ -101,7 +115,7 @@ def test_a_run_cut_short_ends_with_the_same_bytes(folder):
 
 
 def test_another_protocol_in_the_same_folder_is_refused(folder, capsys):
-    run, out = folder
+    run, _out = folder
     run("--guidance-scales", "1")
     with pytest.raises(SystemExit) as stopped:
         run("--guidance-scales", "1", "--steps", "3")
@@ -117,8 +131,25 @@ def test_a_dry_run_writes_nothing(folder, capsys):
 def test_a_default_metric_that_cannot_run_is_a_row_with_the_reason_and_no_number(tmp_path, tiny_folder, capsys):
     (tmp_path / "p.txt").write_text("two zebras\n")
     out = tmp_path / "run"
-    assert main(["--model", str(tiny_folder), "--prompts", str(tmp_path / "p.txt"), "--steps", "1", "--device", "cpu",
-                 "--guidance-scales", "1,2", "--out", str(out)]) == 0  # fmt: skip
+    assert (
+        main(
+            [
+                "--model",
+                str(tiny_folder),
+                "--prompts",
+                str(tmp_path / "p.txt"),
+                "--steps",
+                "1",
+                "--device",
+                "cpu",
+                "--guidance-scales",
+                "1,2",
+                "--out",
+                str(out),
+            ]
+        )
+        == 0
+    )
     summary = pd.read_csv(out / "summary.csv").set_index("metric")
     for metric in ("fid", "kid", "clip_score"):
         rows = summary.loc[[metric]]
@@ -152,7 +183,7 @@ def test_a_folder_with_a_foreign_run_json_is_refused(folder, capsys):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--steps", "0"], "--steps must be from 1"),
+        (["--steps", "0"], "steps must be an integer from 1"),
         (["--guidance-scales", "nan"], "guidance scales must look like"),
         (["--height", "31"], "height must be a positive multiple of 2"),
         (["--scheduler", "heun"], "scheduler must be one of"),
@@ -163,13 +194,16 @@ def test_a_folder_with_a_foreign_run_json_is_refused(folder, capsys):
         (["--seed", "-1"], "--seed must be from 0"),
         (["--limit", "0"], "--limit must be at least 1"),
         (["--guidance-interval", "0.9,0.1"], "guidance_interval"),
-        (["--guidance-interval", "often"], "two numbers"),
+        (["--guidance-interval", "often"], "guidance_interval=often"),
         (["--out", "/dev/null/run"], "cannot be written"),
         (["--device", "moon"], "device 'moon'"),
         (["--reference", "/nowhere"], "--reference /nowhere is no folder of images, nor"),
         (["--recipe", "/nowhere/r.json"], "one of the two"),
+        (["--sweep", "stepz=4"], "'stepz' is none of steps"),
+        (["--sweep", "steps=2", "--sweep", "steps=3"], "two sweeps decide steps"),
+        (["--report-only"], "no image of this run"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_done_is_one_line_exit_2_and_nothing_written(folder, capsys, more, message):
     run, out = folder
     with pytest.raises(SystemExit) as stopped:

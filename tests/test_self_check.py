@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from evaluation import self_check
+from evaluation.metrics import self_check
 from evaluation.run import main as run
 
 
-def test_every_formula_gives_its_value_in_milliseconds():
-    began = time.perf_counter()
+def test_every_formula_gives_its_value():
     self_check.self_check()
-    assert time.perf_counter() - began < 1
     assert {"frechet", "kernel", "cmmd", "coverage", "psnr", "ssim", "resize tf1"} <= {
         name for name, *_ in self_check.checks()
     }

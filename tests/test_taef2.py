@@ -24,8 +24,12 @@ class Pooled(nn.Module):
     def __init__(self, block: nn.Module):
         super().__init__()
         self.block = block
-        self.pool = nn.Sequential(nn.Conv2d(64, 256, 1, bias=False), nn.GroupNorm(4, 256), nn.ReLU(inplace=True),
-                                  nn.Conv2d(256, 64, 1, bias=False))  # fmt: skip
+        self.pool = nn.Sequential(
+            nn.Conv2d(64, 256, 1, bias=False),
+            nn.GroupNorm(4, 256),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(256, 64, 1, bias=False),
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.block(x + self.pool(x))

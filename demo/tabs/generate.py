@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from PIL import Image
 
 from ldm_core.images import to_pil
-from ldm_core.recipe import Recipe, read_png, recipe_for
+from ldm_core.recipe import Recipe, read_png
+from ldm_core.settings import SamplingSettings
 
 from .. import controls, over_time
-from ..session import Session, sizes_of
+from ..session import Session, size_of, size_text
 from ..uploads import check_upload
 
 PREVIEW_EVERY = 3  # steps
+NAMES = [part.name for part in dataclasses.fields(controls.Settings)]
+CHOSEN = ("prompt", "steps", "guidance_scale", "size", "words", "prompts", "scheduler")  # what choosing a model sets
 SHOWN = 384  # pixels: previews and results are enlarged in the browser, never in the file
 
 
@@ -25,8 +30,16 @@ def build(session: Session) -> None:
     """The tab's inputs, picture and events."""
     with gr.Row(elem_classes="stage"):
         with gr.Column(scale=5):
-            picture = gr.Image(opening(session), label="Picture", format="png", interactive=False, buttons=["download", "fullscreen"],
-                               height=SHOWN + 40, elem_id="picture", alt_text="The generated picture")  # fmt: skip
+            picture = gr.Image(
+                opening(session),
+                label="Picture",
+                format="png",
+                interactive=False,
+                buttons=["download", "fullscreen"],
+                height=SHOWN + 40,
+                elem_id="picture",
+                alt_text="The generated picture",
+            )
             status = gr.Markdown(controls.WHAT_IT_DRAWS[session.model.spec.world], elem_id="status")
         with gr.Column(scale=4):
             prompt = controls.prompt_box(session)
@@ -37,22 +50,39 @@ def build(session: Session) -> None:
             with gr.Accordion("Advanced", open=False):
                 settings = controls.advanced(session, prompt, seed, scale)
             with gr.Accordion("Go on from a picture made here", open=False):
-                earlier = gr.Image(type="filepath", image_mode=None, sources=["upload", "clipboard"], height=140, buttons=[],
-                                   label="A PNG from this page: its settings come back", elem_id="earlier")  # fmt: skip
-    shared = {
+                earlier = gr.Image(
+                    type="filepath",
+                    image_mode=None,
+                    sources=["upload", "clipboard"],
+                    height=140,
+                    buttons=[],
+                    label="A PNG from this page: its settings come back",
+                    elem_id="earlier",
+                )
+    shared: dict[str, Any] = {
         "concurrency_id": "device",
         "concurrency_limit": 1,
         "show_progress": "minimal",
         "show_progress_on": [status],
     }
     drawing = [
-        trigger(handler(session), settings.inputs, [picture, status], api_name="generate" if trigger == go.click else None,
-                api_visibility="public" if trigger == go.click else "private",
-                validator=controls.validator(session, session.problems), **shared)
+        trigger(
+            handler(session),
+            settings.inputs,
+            [picture, status],
+            api_name="generate" if trigger == go.click else None,
+            api_visibility="public" if trigger == go.click else "private",
+            validator=controls.validator(session, session.problems, NAMES),
+            **shared,
+        )
         for trigger in (go.click, prompt.submit)
-    ]  # fmt: skip
+    ]
     stop.click(
-        controls.stopped(session, "Stopped; the last preview stays."), None, status, cancels=drawing, **controls.QUIET
+        controls.stopped(session, "Stopped; the last preview stays."),
+        None,
+        status,
+        cancels=drawing,  # type: ignore[arg-type]  # gradio's hints leave out its own Dependency
+        **controls.QUIET,
     )
     settings.model.input(
         functools.partial(choose_model, session),
@@ -68,7 +98,7 @@ def choose_model(session: Session, name: str) -> list[object]:
     if name not in session.specs:
         raise gr.Error(f"The model must be one of {', '.join(session.specs)}.", title="Not chosen")
     found = controls.defaults_of(session, name)
-    return [found[key] for key in ("prompt", "steps", "scale", "size", "words", "prompts", "scheduler")]
+    return [found[key] for key in CHOSEN]
 
 
 def restore(session: Session, path: str) -> list[object]:
@@ -77,15 +107,21 @@ def restore(session: Session, path: str) -> list[object]:
         raise gr.Error(problem, title="Not restored")
     try:
         recipe = read_png(Path(path))
-    except (ValueError, TypeError, OSError, SyntaxError):
+    except (ValueError, OSError):
         words = "This picture carries no recipe. A PNG that was downloaded from this page does; a screenshot or a JPEG does not."
         raise gr.Error(words, title="Not restored") from None
-    size = f"{recipe.width} x {recipe.height}"
-    values = [recipe.prompt, recipe.negative_prompt, recipe.seed, recipe.steps, recipe.guidance_scale, recipe.scheduler,
-              over_time.name_of(recipe) or recipe.guidance_schedule, size, recipe.model]  # fmt: skip
-    if wrong := " ".join(filter(None, session.problems(*values))):
-        raise gr.Error(wrong, title="Not restored")
-    return [*values, restored_words(session, recipe)]
+    own = recipe.settings
+    values = own.flat() | {
+        "prompt": recipe.prompt,
+        "seed": recipe.seed,
+        "guidance_schedule": over_time.name_of(own) or own.guidance.schedule,
+        "size": size_text((own["width"], own["height"])),
+        "model": recipe.model,
+    }
+    given = [values[name] for name in NAMES]
+    if wrong := session.problems(*given):
+        raise gr.Error(" ".join(wrong.values()), title="Not restored")
+    return [*given, restored_words(session, recipe)]
 
 
 def restored_words(session: Session, recipe: Recipe) -> str:
@@ -93,15 +129,10 @@ def restored_words(session: Session, recipe: Recipe) -> str:
     loaded = session.models.get(recipe.model)
     if loaded is None:
         return "Restored. Press Draw to make it again."
-    now = recipe_for(loaded, recipe.prompt, recipe.seed)
-    if (
-        recipe.weights != now.weights
-        or recipe.vae
-        or recipe.lora
-        or over_time.name_of(recipe) is None
-        or recipe.guidance_rescale
-        or recipe.guidance_until_alike is not None
-    ):
+    now = loaded.recipe(recipe.prompt, recipe.seed)
+    own = recipe.settings
+    offered = over_time.name_of(own) is not None and not own.guidance.rescale and own.rows_per_call is None
+    if recipe.weights != now.weights or recipe.vae or recipe.lora or not offered:
         return "Restored, as far as this page goes: it was made with another model or with settings that are not offered here."
     if (recipe.dtype, recipe.device, recipe.versions) != (now.dtype, now.device, now.versions):
         return "Restored. It was made with other versions or on another device: the picture will be very close, not the same."
@@ -110,11 +141,11 @@ def restored_words(session: Session, recipe: Recipe) -> str:
 
 def opening(session: Session) -> Image.Image | None:
     """The picture that is there when the page opens: the first example, drawn by a model that ships and is quick."""
-    model, spec = session.model, session.model.spec
+    spec = session.model.spec
     if not spec.embedded:
         return None
-    *_, (picture, _) = draw(session, controls.EXAMPLES[spec.world][0], "", controls.FIRST_SEED, spec.steps, spec.guidance_scale,
-                            model.scheduler_name, "constant", f"{spec.width} x {spec.height}", spec.reference)  # fmt: skip
+    prompt = controls.EXAMPLES[spec.world][0]
+    *_, (picture, _) = draw(session, prompt, controls.FIRST_SEED, SamplingSettings(), spec.reference)
     return picture
 
 
@@ -122,32 +153,50 @@ def handler(session: Session) -> Callable[..., Iterator]:
     """The endpoint /generate."""
     spec = session.model.spec
 
-    def generate(prompt: str, negative_prompt: str = "", seed: int = 7, steps: int = spec.steps,
-                 guidance_scale: float = spec.guidance_scale, scheduler: str = session.model.scheduler_name,
-                 guidance_schedule: str = "constant",
-                 size: str = f"{spec.width} x {spec.height}", model: str = spec.reference, request: gr.Request = None,
-                 ) -> Iterator[tuple[Image.Image, str]]:  # fmt: skip
+    def generate(
+        prompt: str,
+        negative_prompt: str = "",
+        seed: int = 7,
+        steps: int = spec.steps,
+        guidance_scale: float = spec.guidance_scale,
+        scheduler: str = session.model.scheduler_name,
+        guidance_schedule: str = "constant",
+        size: str = size_text((spec.width, spec.height)),
+        model: str = spec.reference,
+        request: gr.Request | None = None,
+    ) -> Iterator[tuple[Image.Image, str]]:
         given = (prompt, negative_prompt, seed, steps, guidance_scale, scheduler, guidance_schedule, size, model)
-        yield from controls.in_lane(session, session.problems(*given), 2, lambda: draw(
-            session, prompt, negative_prompt, int(seed), int(steps), float(guidance_scale), scheduler, guidance_schedule, size, model
-        ), request)  # fmt: skip
+
+        def chosen() -> Iterator[tuple[Image.Image, str]]:
+            width, height = size_of(size)
+            settings = SamplingSettings.of(
+                steps=int(steps),
+                scheduler=scheduler,
+                negative_prompt=negative_prompt,
+                guidance_scale=guidance_scale,
+                **over_time.OVER_TIME[guidance_schedule],
+                height=height,
+                width=width,
+            )
+            return draw(session, prompt, int(seed), settings, model)
+
+        yield from controls.in_lane(session, session.problems(*given), 2, chosen, request)
 
     return generate
 
 
-def draw(session: Session, prompt: str, negative_prompt: str, seed: int, steps: int, guidance_scale: float,
-         scheduler: str, schedule: str, size: str, name: str) -> Iterator[tuple[Image.Image, str]]:  # fmt: skip
+def draw(
+    session: Session, prompt: str, seed: int, settings: SamplingSettings, name: str
+) -> Iterator[tuple[Image.Image, str]]:
     """Previews of the predicted clean latent, then the picture with its recipe inside."""
     model, began = session.model_of(name), time.perf_counter()
-    rows, (width, height) = model.network_rows, sizes_of(size)
-    settings = {"steps": steps, "scheduler": scheduler, "negative_prompt": negative_prompt, "height": height, "width": width,
-                **over_time.OVER_TIME[schedule]}  # fmt: skip
-    for state in model.denoise(prompt, seed, guidance_scale, **settings):
+    rows = model.network_rows
+    for state in model.denoise(prompt, seed, settings=settings):
         if state.step % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:
             yield to_pil(model.decode(state.clean)[0]), controls.step_words(state, began)
     session.seconds_per_row.setdefault(name, (time.perf_counter() - began) / (model.network_rows - rows))
     picture = to_pil(model.decode(state.latent)[0])
-    picture.info.update(recipe_for(model, prompt, seed, guidance_scale, **settings).to_png_text())
+    picture.info.update(model.recipe(prompt, seed, settings).to_png_text())
     unseen = model.unseen_words([prompt])
     words = f" This model has never seen: {', '.join(unseen)}." if unseen else ""
     yield picture, f"Seed {seed}, {time.perf_counter() - began:.1f} s. The PNG carries its recipe.{words}"

@@ -7,21 +7,23 @@ import functools
 import re
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import gradio as gr
 import pandas as pd
 import torch
 from PIL import Image
 
-from evaluation.metrics.detectors import Detector, load_detector
-from evaluation.scales import parse_scales
+from evaluation.detectors.detector import Detector, load_detector
+from evaluation.generation.axes import parse_scales
 from ldm_core.images import from_pil
-from ldm_core.recipe import recipe_for
+from ldm_core.settings import SamplingSettings
 
 from .. import controls, over_time
-from ..session import Session
+from ..session import Session, size_text
 from ..sweep_grid import SweepCell, cells_of, distance, grid_html, saturation, write_zip
 
+NAMES = ("prompt", "guidance_scales", "seeds", "guidance_schedule", "steps", "model")  # the endpoint's parameters
 PREVIEW_EVERY = 4  # steps
 ALIGNMENT = {"scenes": ("clip_scenes", "scenes"), "fashion": ("fashion_accuracy", "fashion")}  # metric, detector
 WHAT_IT_IS = (
@@ -58,42 +60,58 @@ def build(session: Session) -> None:
     model.input(functools.partial(choose_model, session), model, [prompt, steps], **controls.QUIET)
     schedule.change(over_time.curve_svg, schedule, curve, **controls.QUIET)
     sweeping = go.click(
-        handler(session), [prompt, scales, seeds, schedule, steps, model], [grid, status, chart, keep], api_name="sweep",
-        validator=controls.validator(session, functools.partial(problems, session)),
-        concurrency_id="device", concurrency_limit=1, show_progress="minimal",
+        handler(session),
+        [prompt, scales, seeds, schedule, steps, model],
+        [grid, status, chart, keep],
+        api_name="sweep",
+        validator=controls.validator(session, functools.partial(problems, session), NAMES),
+        concurrency_id="device",
+        concurrency_limit=1,
+        show_progress="minimal",
         show_progress_on=[status],
-    )  # fmt: skip
+    )
     sweeping.success(
-        lambda *values: [gr.DownloadButton(visible=True), cost_words(session, *values)], [scales, seeds, steps, model],
-        [keep, cost], **controls.QUIET,
-    )  # fmt: skip
+        lambda *values: [gr.DownloadButton(visible=True), cost_words(session, *values)],
+        [scales, seeds, steps, model],
+        [keep, cost],
+        **controls.QUIET,
+    )
     stop.click(
-        controls.stopped(session, "Stopped; the cells stay as they are."), None, status, cancels=[sweeping], api_visibility="private",
+        controls.stopped(session, "Stopped; the cells stay as they are."),
+        None,
+        status,
+        cancels=[sweeping],
+        api_visibility="private",
         queue=False,
-    )  # fmt: skip
+    )
 
 
 def problems(
-    session: Session, prompt: object, scales: object, seeds: object, schedule: object, steps: object, model: object
-) -> list[str]:
-    """What is wrong with each of a visitor's settings, in their order; empty where nothing is."""
-    words = ["", ""]
-    for index, (read, value) in enumerate(((read_scales, scales), (read_seeds, seeds))):
+    session: Session,
+    prompt: object,
+    guidance_scales: object,
+    seeds: object,
+    guidance_schedule: object,
+    steps: Any,
+    model: object,
+) -> dict[str, str]:
+    """What is wrong with a visitor's settings, in words by their names; empty where nothing is."""
+    name = model if isinstance(model, str) and model in session.specs else session.model.spec.reference
+    spec = session.specs[name]
+    size, own = (spec.width, spec.height), session.schedulers(name)[0]
+    found = session.problems(prompt, "", 0, steps, 1.0, own, guidance_schedule, size_text(size), model)
+    for asked, read, value in (("guidance_scales", read_scales, guidance_scales), ("seeds", read_seeds, seeds)):
         try:
             read(session, value)
         except ValueError as error:
-            words[index] = str(error)
-    spec = session.specs.get(model if isinstance(model, str) else "", session.model.spec)
-    size = f"{spec.width} x {spec.height}"
-    found = session.problems(prompt, "", 0, steps, 1.0, "ddim", schedule, size, model)
-    checked = [found[0], *words, found[6], found[3], found[8]]
-    if not any(checked):
-        pictures = len(read_scales(session, scales)) * len(read_seeds(session, seeds))
+            found[asked] = str(error)
+    if not found:
+        pictures = len(read_scales(session, guidance_scales)) * len(read_seeds(session, seeds))
         if pictures > session.limits.cells:
-            checked[1] = f"Scales times seeds may be {session.limits.cells} pictures at the most."
-        else:
-            checked[4] = session.too_much(size, steps, pictures)
-    return checked
+            found["guidance_scales"] = f"Scales times seeds may be {session.limits.cells} pictures at the most."
+        elif words := session.too_much(size, steps, pictures):
+            found["steps"] = words
+    return found
 
 
 def choose_model(session: Session, name: str) -> list[object]:
@@ -124,7 +142,7 @@ def read_seeds(session: Session, text: object) -> list[int]:
     return seeds
 
 
-def cost_words(session: Session, scales: object, seeds: object, steps: object, model: object) -> str:
+def cost_words(session: Session, scales: object, seeds: object, steps: float, model: str) -> str:
     """What a sweep will cost, before it starts."""
     try:
         chosen, count = read_scales(session, scales), len(read_seeds(session, seeds))
@@ -140,26 +158,35 @@ def cost_words(session: Session, scales: object, seeds: object, steps: object, m
 def handler(session: Session) -> Callable[..., Iterator]:
     """The endpoint /sweep."""
 
-    def sweep(prompt: str, guidance_scales: str = "1,2,4,8", seeds: str = "7", guidance_schedule: str = "constant",
-              steps: int = session.model.spec.steps, model: str = session.model.spec.reference,
-              request: gr.Request = None) -> Iterator[tuple]:  # fmt: skip
+    def sweep(
+        prompt: str,
+        guidance_scales: str = "1,2,4,8",
+        seeds: str = "7",
+        guidance_schedule: str = "constant",
+        steps: int = session.model.spec.steps,
+        model: str = session.model.spec.reference,
+        request: gr.Request | None = None,
+    ) -> Iterator[tuple]:
         found = problems(session, prompt, guidance_scales, seeds, guidance_schedule, steps, model)
-        yield from controls.in_lane(session, found, 4, lambda: draw(
-            session, prompt, read_scales(session, guidance_scales), read_seeds(session, seeds), guidance_schedule, int(steps), model
-        ), request)  # fmt: skip
+
+        def chosen() -> Iterator[tuple]:
+            settings = SamplingSettings.of(steps=int(steps), **over_time.OVER_TIME[guidance_schedule])
+            scales, each = read_scales(session, guidance_scales), read_seeds(session, seeds)
+            return draw(session, prompt, scales, each, settings, model)
+
+        yield from controls.in_lane(session, found, 4, chosen, request)
 
     return sweep
 
 
 def draw(
-    session: Session, prompt: str, scales: list[float], seeds: list[int], schedule: str, steps: int, name: str
+    session: Session, prompt: str, scales: list[float], seeds: list[int], settings: SamplingSettings, name: str
 ) -> Iterator[tuple]:
     """Previews of all cells together, then the pictures with what is measured of them, and a zip."""
     model, began = session.model_of(name), time.perf_counter()
     rows = model.network_rows
-    settings = {"steps": steps, **over_time.OVER_TIME[schedule]}
     each = [scale for scale in scales for _ in seeds]
-    for state in model.denoise(prompt, seeds * len(scales), each, **settings):
+    for state in model.denoise(prompt, seeds * len(scales), each, settings=settings):
         words = controls.step_words(state, began)
         if (state.step + 1) % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:
             cells = cells_of(model.preview(state.clean), scales, seeds)
@@ -169,13 +196,15 @@ def draw(
     session.seconds_per_row[name] = (time.perf_counter() - began) / max(1, model.network_rows - rows)
     cells = measured(model.spec.world, prompt, cells_of(model.decode(state.latent), scales, seeds))
     cells = [
-        dataclasses.replace(cell, recipe=recipe_for(model, prompt, cell.seed, cell.guidance_scale, **settings))
+        dataclasses.replace(
+            cell, recipe=model.recipe(prompt, cell.seed, settings.replaced(guidance_scale=cell.guidance_scale))
+        )
         for cell in cells
     ]
     path = session.scratch.path("sweep.zip")
     write_zip(path, cells, prompt)
     words = f"{len(cells)} pictures, {time.perf_counter() - began:.1f} s. The zip holds each with its recipe, and the scores."
-    yield grid_html(cells, prompt), words, chart_of(session, cells), str(path)
+    yield grid_html(cells, prompt), words, chart_of(cells), str(path)
 
 
 def measured(world: str, prompt: str, cells: list[SweepCell]) -> list[SweepCell]:
@@ -194,7 +223,7 @@ def measured(world: str, prompt: str, cells: list[SweepCell]) -> list[SweepCell]
 
 @functools.cache
 def _detector(name: str) -> Detector:
-    return load_detector(name, download=False)
+    return load_detector(name)
 
 
 def alignment(world: str, prompt: str, pictures: list[Image.Image]) -> dict[str, list[float]]:
@@ -207,14 +236,17 @@ def alignment(world: str, prompt: str, pictures: list[Image.Image]) -> dict[str,
     except ValueError:  # CLIP's weights are not on this machine
         return {}
     images = torch.stack([from_pil(picture) for picture in pictures])
-    return {metric: detector.look(images, [prompt] * len(pictures))[1][metric]}
+    return {metric: detector.extract(images, [prompt] * len(pictures))[1][metric]}
 
 
-def chart_of(session: Session, cells: list[SweepCell]) -> gr.LinePlot:
+def chart_of(cells: list[SweepCell]) -> gr.LinePlot:
     """Alignment against guidance scale, a line a seed; saturation where there is no alignment score."""
     name = next(iter(cells[0].scores))
-    table = pd.DataFrame({
-        "guidance scale": [cell.guidance_scale for cell in cells], "score": [cell.scores[name] for cell in cells],
-        "seed": [f"seed {cell.seed}" for cell in cells],
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "guidance scale": [cell.guidance_scale for cell in cells],
+            "score": [cell.scores[name] for cell in cells],
+            "seed": [f"seed {cell.seed}" for cell in cells],
+        }
+    )
     return gr.LinePlot(table, visible=len({cell.guidance_scale for cell in cells}) > 1, y_title=name)

@@ -21,6 +21,7 @@ from ..comparison_view import Compared, comparison_html
 from ..session import Session
 from ..uploads import check_upload, read_upload
 
+NAMES = ("photo", "autoencoders", "sample_too")  # the endpoint's parameters
 SAMPLE_SEEDS = (100_000_011, 100_000_040)  # held-out scenes
 WHAT_IT_IS = (
     "A latent-diffusion model never sees pixels: an autoencoder first turns a picture into a small latent, and turns the "
@@ -35,11 +36,23 @@ def build(session: Session) -> None:
     with gr.Row():
         with gr.Column(scale=4):
             samples = sample_files(session)
-            photo = gr.Image(samples[0], type="filepath", image_mode=None, sources=["upload", "clipboard"], label="Photo",
-                             height=300, buttons=[], elem_id="photo")  # fmt: skip
+            photo = gr.Image(
+                samples[0],
+                type="filepath",
+                image_mode=None,
+                sources=["upload", "clipboard"],
+                label="Photo",
+                height=300,
+                buttons=[],
+                elem_id="photo",
+            )
             gr.Examples([[path] for path in samples], photo, label="Samples of our own")
-            choice = gr.CheckboxGroup(choices(session), value=default_choice(session), label="Autoencoders",
-                                      info="those of the project are here already; others are fetched when first chosen")  # fmt: skip
+            choice = gr.CheckboxGroup(
+                choices(session),
+                value=default_choice(session),
+                label="Autoencoders",
+                info="those of the project are here already; others are fetched when first chosen",
+            )
             sampled = gr.Checkbox(False, label="Also by a sample of the posterior, in place of its mean")
             with gr.Row():
                 go, stop = gr.Button("Compare", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
@@ -49,10 +62,16 @@ def build(session: Session) -> None:
             numbers = gr.JSON(visible=False)
             keep = gr.DownloadButton("Keep the numbers (CSV)", visible=False)
     comparing = go.click(
-        handler(session), [photo, choice, sampled], [view, status, numbers, keep], api_name="reconstruct",
-        validator=controls.validator(session, functools.partial(problems, session)), concurrency_id="device",
-        concurrency_limit=1, show_progress="minimal", show_progress_on=[status],
-    )  # fmt: skip
+        handler(session),
+        [photo, choice, sampled],
+        [view, status, numbers, keep],
+        api_name="reconstruct",
+        validator=controls.validator(session, functools.partial(problems, session), NAMES),
+        concurrency_id="device",
+        concurrency_limit=1,
+        show_progress="minimal",
+        show_progress_on=[status],
+    )
     comparing.success(lambda: gr.DownloadButton(visible=True), None, keep, **controls.QUIET)
     stop.click(
         controls.stopped(session, "Stopped."), None, status, cancels=[comparing], api_visibility="private", queue=False
@@ -90,26 +109,24 @@ def sample_files(session: Session) -> list[str]:
     return [str(path) for path in paths]
 
 
-def problems(session: Session, photo: object, chosen: object, sampled: object) -> list[str]:
-    """What is wrong with each of a visitor's settings, in their order; empty where nothing is."""
+def problems(session: Session, photo: object, autoencoders: object, sample_too: object) -> dict[str, str]:
+    """What is wrong with a visitor's settings, in words by their names; empty where nothing is."""
     known = [name for _, name in choices(session)]
-    if not isinstance(chosen, list) or not chosen:
-        wrong = "Choose at least one autoencoder."
-    else:
-        unknown = [name for name in chosen if name not in known]
-        wrong = f"The autoencoders must be of {', '.join(known)}." if unknown else ""
-    return [
-        check_upload(photo, session.limits.megapixels),
-        wrong,
-        "" if isinstance(sampled, bool) else "The sample switch must be on or off.",
-    ]
+    found = {"photo": check_upload(photo, session.limits.megapixels)}
+    if not isinstance(autoencoders, list) or not autoencoders:
+        found["autoencoders"] = "Choose at least one autoencoder."
+    elif any(name not in known for name in autoencoders):
+        found["autoencoders"] = f"The autoencoders must be of {', '.join(known)}."
+    if not isinstance(sample_too, bool):
+        found["sample_too"] = "The sample switch must be on or off."
+    return {name: words for name, words in found.items() if words}
 
 
 def handler(session: Session) -> Callable[..., Iterator]:
     """The endpoint /reconstruct."""
 
     def reconstruct(
-        photo: str, autoencoders: list[str], sample_too: bool = False, request: gr.Request = None
+        photo: str, autoencoders: list[str], sample_too: bool = False, request: gr.Request | None = None
     ) -> Iterator[tuple]:
         found = problems(session, photo, autoencoders, sample_too)
         yield from controls.in_lane(

@@ -1,1 +1,1 @@
-"""Detectors and the numbers made from what they see."""
+"""The numbers: distances, scores of images against prompts, what an autoencoder keeps; their differences."""

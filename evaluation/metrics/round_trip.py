@@ -17,7 +17,7 @@ from .reconstruction import bicubic, psnr, ssim
 
 # Of a latent value, where bytes are spoken of: published models keep their quality at that. None here is coded so.
 BITS = 8
-QUALITIES = {"JPEG": range(1, 96), "WEBP": range(0, 101)}
+QUALITIES = {"JPEG": range(1, 96), "WEBP": range(101)}
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,14 @@ def round_trip(image: Tensor, autoencoder: Autoencoder, sample_seed: int | None 
     rebuilt = rounded(autoencoder.decode(latent))
     decoded = time.perf_counter()
     return RoundTrip(
-        latent.cpu(), rebuilt, float(psnr(image[None], rebuilt)), float(ssim(image[None], rebuilt)),
-        image.numel() / latent.numel(), encoded - began, decoded - encoded,
-    )  # fmt: skip
+        latent.cpu(),
+        rebuilt,
+        float(psnr(image[None], rebuilt)),
+        float(ssim(image[None], rebuilt)),
+        image.numel() / latent.numel(),
+        encoded - began,
+        decoded - encoded,
+    )
 
 
 def same_cost(image: Tensor, trip: RoundTrip) -> dict[str, float | None]:

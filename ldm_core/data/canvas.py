@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-Colour = tuple[float, float, float]
+Colour = tuple[float, ...]  # red, green, blue
 Point = tuple[float, float]
 
 
@@ -88,7 +88,8 @@ class Canvas:
         y = self.centres[rows][:, None]
         top = float(heights.min())
         shade = np.clip((y - top) / max(1.0 - top, 1e-6), 0, 1)[:, :, None]
-        ground = np.float32(colour) + shade * (np.float32(lower or colour) - np.float32(colour))
+        paint = np.array(colour, np.float32)
+        ground = paint + shade * (np.array(lower or colour, np.float32) - paint)
         coverage = np.clip((y - heights[None, :]) * self.size + 0.5, 0, 1)[:, :, None]
         self.pixels[rows, columns] += coverage * (ground - self.pixels[rows, columns])
 
@@ -102,7 +103,7 @@ class Canvas:
     def _paint(self, rows: slice, columns: slice, coverage: np.ndarray, colour: Colour, alpha: float) -> None:
         weight = (np.clip(coverage, 0, 1) * np.float32(alpha))[:, :, None].astype(np.float32)
         part = self.pixels[rows, columns]
-        part += weight * (np.float32(colour) - part)
+        part += weight * (np.array(colour, np.float32) - part)
 
 
 def _signed_area(points: Sequence[Point]) -> float:

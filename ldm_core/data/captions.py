@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Mapping
 
 from .world import COLOURS, PLACES, Scene, Thing
 
@@ -19,10 +20,12 @@ SKY_PHRASES = {
     "storm": ("in a storm", "under a stormy sky", "on a stormy day", "in bad weather"),
 }
 SKY_NOUNS = {
-    "day": ("a blue sky", "a sunny sky", "a bright sky"), "dawn": ("a morning sky", "a sky at dawn"),
-    "sunset": ("an evening sky", "a sunset sky"), "night": ("a night sky", "a starry sky"),
+    "day": ("a blue sky", "a sunny sky", "a bright sky"),
+    "dawn": ("a morning sky", "a sky at dawn"),
+    "sunset": ("an evening sky", "a sunset sky"),
+    "night": ("a night sky", "a starry sky"),
     "storm": ("a stormy sky", "a dark stormy sky"),
-}  # fmt: skip
+}
 GROUND_PHRASES = {
     "field": ("in a grassy field", "on a green meadow", "on the grass", "in a field", "in the countryside"),
     "snow": ("in a snowy field", "in the snow", "on snow", "in winter", "in a snowy landscape"),
@@ -32,14 +35,18 @@ GROUND_PHRASES = {
 GROUND_NOUNS = {
     "field": ("a grassy field", "a green meadow", "a field of grass"),
     "snow": ("a snowy field", "a snowy landscape", "a winter landscape"),
-    "desert": ("a desert", "a sandy desert", "sand dunes"), "lake": ("a lake", "a calm lake", "a quiet lake"),
-}  # fmt: skip
+    "desert": ("a desert", "a sandy desert", "sand dunes"),
+    "lake": ("a lake", "a calm lake", "a quiet lake"),
+}
 NOUNS = {
     "house": ("house", "house", "house", "cottage", "home", "cabin", "hut"),
     "pine": ("pine tree", "pine tree", "pine", "fir tree", "evergreen tree"),
-    "palm": ("palm tree", "palm tree", "palm"), "boat": ("boat", "sailing boat", "sailboat"),
-    "balloon": ("hot air balloon", "hot air balloon", "balloon"), "sun": ("sun",), "moon": ("moon", "moon", "full moon"),
-}  # fmt: skip
+    "palm": ("palm tree", "palm tree", "palm"),
+    "boat": ("boat", "sailing boat", "sailboat"),
+    "balloon": ("hot air balloon", "hot air balloon", "balloon"),
+    "sun": ("sun",),
+    "moon": ("moon", "moon", "full moon"),
+}
 ADJECTIVES = ("little", "small", "old", "big", "lonely", "pretty")
 PLACE_PHRASES = {
     "left": ("on the left", "on the left", "to the left", "on the left side"),
@@ -87,9 +94,9 @@ def _sentence(rng: random.Random, scene: Scene) -> str:
     form = rng.random()
     if form < 0.15 and sky:
         return f"{sky}, {things} {ground}"
-    if form < 0.30 and sky:
+    if form < 0.30 and scene.sky:
         return f"{_pick(rng, SKY_NOUNS[scene.sky])} over {things} {ground}"
-    if form < 0.45 and ground:
+    if form < 0.45 and scene.ground:
         return f"{_pick(rng, GROUND_NOUNS[scene.ground])} with {things} {sky}"
     if form < 0.60:
         return f"{_pick(rng, OPENINGS)}{things}, {sky} {ground}" if sky or ground else f"{_pick(rng, OPENINGS)}{things}"
@@ -98,9 +105,9 @@ def _sentence(rng: random.Random, scene: Scene) -> str:
 
 
 def _empty_ground(rng: random.Random, scene: Scene) -> str:
-    if not scene.ground:
-        return _pick(rng, SKY_NOUNS[scene.sky])
-    return _pick(rng, GROUND_NOUNS[scene.ground])
+    if scene.ground:
+        return _pick(rng, GROUND_NOUNS[scene.ground])
+    return _pick(rng, SKY_NOUNS[scene.sky or ""])  # one of the two is there
 
 
 def _listed(rng: random.Random, scene: Scene) -> str:
@@ -136,23 +143,43 @@ def _pick(rng: random.Random, choices: tuple) -> str:
 
 
 _KIND_WORDS = {
-    "house": "house", "houses": "house", "cottage": "house", "cottages": "house", "home": "house", "cabin": "house",
-    "hut": "house", "barn": "house", "farmhouse": "house",
-    "pine": "pine", "pines": "pine", "fir": "pine", "evergreen": "pine", "palm": "palm", "palms": "palm",
-    "boat": "boat", "boats": "boat", "sailboat": "boat", "sailboats": "boat", "balloon": "balloon", "balloons": "balloon",
-    "sun": "sun", "moon": "moon",
-}  # fmt: skip
+    "house": "house",
+    "houses": "house",
+    "cottage": "house",
+    "cottages": "house",
+    "home": "house",
+    "cabin": "house",
+    "hut": "house",
+    "barn": "house",
+    "farmhouse": "house",
+    "pine": "pine",
+    "pines": "pine",
+    "fir": "pine",
+    "evergreen": "pine",
+    "palm": "palm",
+    "palms": "palm",
+    "boat": "boat",
+    "boats": "boat",
+    "sailboat": "boat",
+    "sailboats": "boat",
+    "balloon": "balloon",
+    "balloons": "balloon",
+    "sun": "sun",
+    "moon": "moon",
+}
 _SKY_WORDS = {  # the first that occurs decides: "a stormy night" is a storm, "the blue of the night" is night
     "storm": ("storm", "stormy", "thunderstorm", "bad weather"),
     "night": ("night", "midnight", "starry", "stars", "nighttime"),
-    "sunset": ("sunset", "dusk", "evening"), "dawn": ("dawn", "sunrise", "morning"),
+    "sunset": ("sunset", "dusk", "evening"),
+    "dawn": ("dawn", "sunrise", "morning"),
     "day": ("day", "daylight", "daytime", "sunny", "noon", "blue sky", "bright sky"),
-}  # fmt: skip
+}
 _GROUND_WORDS = {
-    "lake": ("lake", "lakes", "water"), "snow": ("snow", "snowy", "winter"),
+    "lake": ("lake", "lakes", "water"),
+    "snow": ("snow", "snowy", "winter"),
     "desert": ("desert", "sand", "sandy", "dunes"),
     "field": ("field", "grass", "grassy", "meadow", "countryside", "fields", "meadows"),
-}  # fmt: skip
+}
 _PLACE_WORDS = {"left": "left", "center": "center", "centre": "center", "middle": "center", "right": "right"}
 _BREAKS = (",", ".", ";", "and", "with", "over", "behind")
 
@@ -217,5 +244,5 @@ def known_words() -> list[str]:
     return sorted({word for phrase in phrases for word in re.findall(r"[a-z]+", phrase)})
 
 
-def _flatten(phrases: dict[str, tuple[str, ...]]) -> list[str]:
+def _flatten(phrases: Mapping[str, tuple[str, ...]]) -> list[str]:
     return [phrase for group in phrases.values() for phrase in group]

@@ -9,18 +9,27 @@ import numpy as np
 from .canvas import Canvas, Colour
 from .world import COLOURED_KINDS, GROUND_KINDS, LAND_KINDS, PLACES, Scene, Thing
 
-PAINT: dict[str, Colour] = {
-    "red": (214, 40, 40), "orange": (242, 125, 22), "yellow": (250, 212, 46), "green": (40, 158, 72),
-    "blue": (42, 92, 214), "purple": (134, 54, 176), "pink": (248, 146, 186), "white": (246, 246, 246),
-}  # fmt: skip
-SKY: dict[str, list[tuple[float, Colour]]] = {
+# A scene's words may be None; those of a scene that is drawn are not (_check_complete), but its type cannot say so.
+Word = str | None
+
+PAINT: dict[Word, Colour] = {
+    "red": (214, 40, 40),
+    "orange": (242, 125, 22),
+    "yellow": (250, 212, 46),
+    "green": (40, 158, 72),
+    "blue": (42, 92, 214),
+    "purple": (134, 54, 176),
+    "pink": (248, 146, 186),
+    "white": (246, 246, 246),
+}
+SKY: dict[Word, list[tuple[float, Colour]]] = {
     "day": [(0, (72, 150, 236)), (1, (204, 234, 252))],
     "dawn": [(0, (148, 166, 220)), (0.6, (238, 194, 208)), (1, (255, 224, 196))],
     "sunset": [(0, (78, 44, 112)), (0.55, (214, 92, 84)), (1, (254, 172, 84))],
     "night": [(0, (8, 10, 38)), (1, (38, 48, 98))],
     "storm": [(0, (58, 62, 74)), (1, (136, 142, 150))],
 }
-GROUND: dict[str, tuple[Colour, Colour]] = {  # far, near
+GROUND: dict[Word, tuple[Colour, Colour]] = {  # far, near
     "field": ((122, 186, 84), (66, 138, 52)),
     "snow": ((238, 244, 252), (206, 220, 238)),
     "desert": ((232, 204, 138), (204, 160, 92)),
@@ -28,12 +37,15 @@ GROUND: dict[str, tuple[Colour, Colour]] = {  # far, near
 }
 SHORE: tuple[Colour, Colour] = ((118, 172, 80), (70, 128, 50))
 # What each hour's light does to the colours of the ground and of the things on it: (red, green, blue) factors.
-LIGHT: dict[str, tuple[float, float, float]] = {
-    "day": (1.0, 1.0, 1.0), "dawn": (0.98, 0.93, 0.95), "sunset": (0.95, 0.80, 0.76),
-    "night": (0.50, 0.52, 0.66), "storm": (0.72, 0.74, 0.78),
-}  # fmt: skip
+LIGHT: dict[Word, Colour] = {
+    "day": (1.0, 1.0, 1.0),
+    "dawn": (0.98, 0.93, 0.95),
+    "sunset": (0.95, 0.80, 0.76),
+    "night": (0.50, 0.52, 0.66),
+    "storm": (0.72, 0.74, 0.78),
+}
 PUFFS = ((-0.075, 0.012, 0.036), (-0.028, -0.014, 0.048), (0.03, -0.006, 0.044), (0.076, 0.014, 0.034))  # x, y, radius
-COLUMN = {"left": 0.19, "center": 0.5, "right": 0.81}
+COLUMN: dict[Word, float] = {"left": 0.19, "center": 0.5, "right": 0.81}
 
 
 def draw(scene: Scene, size: int = 128) -> np.ndarray:
@@ -50,7 +62,7 @@ def draw(scene: Scene, size: int = 128) -> np.ndarray:
         _stars(canvas, _variation(scene, "stars"), horizon)
     for thing in scene.things:
         if thing.kind in ("sun", "moon"):
-            _sun_or_moon(canvas, _variation(scene, thing.place + thing.kind), thing, scene.sky)
+            _sun_or_moon(canvas, _variation(scene, f"{thing.place}{thing.kind}"), thing, scene.sky)
     if scene.clouds:
         _clouds(canvas, _variation(scene, "clouds"), scene)
     if scene.mountains:
@@ -58,7 +70,7 @@ def draw(scene: Scene, size: int = 128) -> np.ndarray:
     _ground(canvas, _variation(scene, "ground"), scene, horizon)
     for thing in scene.things:
         if thing.kind not in ("sun", "moon"):
-            rng = _variation(scene, thing.place + thing.kind)
+            rng = _variation(scene, f"{thing.place}{thing.kind}")
             _PAINTERS[thing.kind](canvas, rng, thing, scene.sky, COLUMN[thing.place] + 0.05 * (rng.random() - 0.5))
     return canvas.to_uint8()
 
@@ -75,7 +87,7 @@ def _check_complete(scene: Scene) -> None:
         raise ValueError(f"scene must be complete to be drawn; it does not say {', '.join(missing)}")
 
 
-def lit(colour: Colour, sky: str, amount: float = 1.0) -> Colour:
+def lit(colour: Colour, sky: Word, amount: float = 1.0) -> Colour:
     """A colour in the light of the hour; an amount below 1 keeps a painted thing's colour recognisable."""
     return tuple(value * (1 + (factor - 1) * amount) for value, factor in zip(colour, LIGHT[sky]))
 
@@ -86,7 +98,7 @@ def _stars(canvas: Canvas, rng: random.Random, horizon: float) -> None:
         canvas.ellipse(x, y, 0.0062, 0.0062, (255, 250, 226), brightness)
 
 
-def _sun_or_moon(canvas: Canvas, rng: random.Random, thing: Thing, sky: str) -> None:
+def _sun_or_moon(canvas: Canvas, rng: random.Random, thing: Thing, sky: Word) -> None:
     x, y = COLUMN[thing.place] + 0.06 * (rng.random() - 0.5), 0.13 + 0.06 * rng.random()
     if thing.kind == "moon":
         canvas.glow(x, y, 0.2, (150, 160, 210), 0.4)
@@ -94,15 +106,16 @@ def _sun_or_moon(canvas: Canvas, rng: random.Random, thing: Thing, sky: str) -> 
         canvas.ellipse(x - 0.022, y - 0.014, 0.016, 0.014, (214, 211, 194))
         canvas.ellipse(x + 0.024, y + 0.024, 0.020, 0.018, (218, 215, 198))
         return
-    core = {"day": (255, 224, 70), "dawn": (255, 236, 150), "sunset": (255, 214, 88)}.get(sky, (255, 224, 70))
+    cores: dict[Word, Colour] = {"day": (255, 224, 70), "dawn": (255, 236, 150), "sunset": (255, 214, 88)}
     canvas.glow(x, y, 0.24, (255, 240, 180), 0.55)
-    canvas.ellipse(x, y, 0.082, 0.082, core)
+    canvas.ellipse(x, y, 0.082, 0.082, cores.get(sky, (255, 224, 70)))
 
 
 def _clouds(canvas: Canvas, rng: random.Random, scene: Scene) -> None:
     """One cloud in each free place of the sky, so that no sun, moon or balloon is covered."""
     taken = {thing.place for thing in scene.things if thing.kind not in GROUND_KINDS}
-    colour = {"night": (92, 100, 136), "storm": (44, 47, 58), "sunset": (250, 206, 186)}.get(scene.sky, (252, 252, 254))
+    colours: dict[Word, Colour] = {"night": (92, 100, 136), "storm": (44, 47, 58), "sunset": (250, 206, 186)}
+    colour = colours.get(scene.sky, (252, 252, 254))
     free = [place for place in PLACES if place not in taken]
     for place in free[: 1 + int(2 * rng.random())]:
         x, y, s = COLUMN[place] + 0.06 * (rng.random() - 0.5), 0.12 + 0.1 * rng.random(), 0.85 + 0.3 * rng.random()
@@ -111,9 +124,10 @@ def _clouds(canvas: Canvas, rng: random.Random, scene: Scene) -> None:
         canvas.rectangle(x - 0.075 * s, y + 0.01 * s, x + 0.076 * s, y + 0.042 * s, colour)
 
 
-def _mountains(canvas: Canvas, rng: random.Random, sky: str, horizon: float) -> None:
+def _mountains(canvas: Canvas, rng: random.Random, sky: Word, horizon: float) -> None:
     """Three peaks with a shaded side and a snow cap, tall enough to rise between whatever stands before them."""
-    rock = {"day": (128, 140, 162), "dawn": (156, 142, 160), "sunset": (122, 84, 98)}.get(sky, (132, 140, 158))
+    rocks: dict[Word, Colour] = {"day": (128, 140, 162), "dawn": (156, 142, 160), "sunset": (122, 84, 98)}
+    rock = rocks.get(sky, (132, 140, 158))
     rock = rock if sky == "sunset" else lit(rock, sky)
     shade, snow = tuple(0.84 * value for value in rock), lit((250, 252, 255), sky, 0.8)
     for x in (0.08 + 0.1 * rng.random(), 0.90 - 0.1 * rng.random(), 0.42 + 0.16 * rng.random()):
@@ -152,14 +166,14 @@ def _lake(canvas: Canvas, rng: random.Random, scene: Scene, horizon: float, far:
 
 def _skyline(canvas: Canvas, rng: random.Random, level: float, swing: float) -> np.ndarray:
     """A gently rolling line, y per column: smoothsteps between five random heights."""
-    heights = np.float32([level + swing * (2 * rng.random() - 1) for _ in range(5)])
+    heights = np.array([level + swing * (2 * rng.random() - 1) for _ in range(5)], np.float32)
     position = canvas.centres * 4
     left = np.minimum(position.astype(np.int64), 3)
     step = position - left
     return heights[left] + (heights[left + 1] - heights[left]) * (step * step * (3 - 2 * step))
 
 
-def _house(canvas: Canvas, rng: random.Random, thing: Thing, sky: str, x: float) -> None:
+def _house(canvas: Canvas, rng: random.Random, thing: Thing, sky: Word, x: float) -> None:
     base, half, tall = 0.885 + 0.03 * rng.random(), 0.105 + 0.015 * rng.random(), 0.125 + 0.02 * rng.random()
     wall, roof = lit(PAINT[thing.colour], sky, 0.7), lit((112, 58, 44), sky, 0.8)
     eave, top = base - tall, base - tall - 0.10
@@ -177,7 +191,7 @@ def _house(canvas: Canvas, rng: random.Random, thing: Thing, sky: str, x: float)
     canvas.rectangle(x - 0.024, base - 0.62 * tall, x + 0.024, base, lit((78, 46, 34), sky, 0.6))
 
 
-def _pine(canvas: Canvas, rng: random.Random, thing: Thing, sky: str, x: float) -> None:
+def _pine(canvas: Canvas, rng: random.Random, _thing: Thing, sky: Word, x: float) -> None:
     base, s = 0.885 + 0.03 * rng.random(), 0.92 + 0.16 * rng.random()
     dark, light = lit((22, 92, 54), sky, 0.8), lit((34, 116, 66), sky, 0.8)
     canvas.rectangle(x - 0.016 * s, base - 0.07 * s, x + 0.016 * s, base, lit((98, 64, 40), sky))
@@ -187,7 +201,7 @@ def _pine(canvas: Canvas, rng: random.Random, thing: Thing, sky: str, x: float) 
         canvas.polygon([(x, high), (x + half * s, low), (x + 0.1 * half * s, low)], dark)
 
 
-def _palm(canvas: Canvas, rng: random.Random, thing: Thing, sky: str, x: float) -> None:
+def _palm(canvas: Canvas, rng: random.Random, _thing: Thing, sky: Word, x: float) -> None:
     base, s = 0.885 + 0.03 * rng.random(), 0.92 + 0.16 * rng.random()
     trunk, leaf = lit((148, 104, 60), sky), lit((46, 146, 60), sky, 0.8)
     lean = 0.03 if rng.random() < 0.5 else -0.03
@@ -202,7 +216,7 @@ def _palm(canvas: Canvas, rng: random.Random, thing: Thing, sky: str, x: float) 
     canvas.ellipse(top_x, top_y + 0.012, 0.018, 0.016, lit((122, 78, 42), sky))
 
 
-def _boat(canvas: Canvas, rng: random.Random, thing: Thing, sky: str, x: float) -> None:
+def _boat(canvas: Canvas, rng: random.Random, thing: Thing, sky: Word, x: float) -> None:
     water, s = 0.755 + 0.03 * rng.random(), 0.95 + 0.15 * rng.random()
     sail, hull = lit(PAINT[thing.colour], sky, 0.7), lit((122, 74, 42), sky, 0.8)
     top = water - 0.265 * s
@@ -214,7 +228,7 @@ def _boat(canvas: Canvas, rng: random.Random, thing: Thing, sky: str, x: float) 
     canvas.polygon([(x - 0.012, top + 0.05), (x - 0.012, boom), (x - 0.084 * s, boom)], jib)
 
 
-def _balloon(canvas: Canvas, rng: random.Random, thing: Thing, sky: str, x: float) -> None:
+def _balloon(canvas: Canvas, rng: random.Random, thing: Thing, sky: Word, x: float) -> None:
     y, s = 0.17 + 0.05 * rng.random(), 0.95 + 0.15 * rng.random()
     paint = lit(PAINT[thing.colour], sky, 0.55)
     towards = 218 if thing.colour == "white" else 255  # a stripe must differ from its balloon

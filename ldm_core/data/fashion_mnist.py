@@ -19,16 +19,29 @@ import numpy as np
 
 LABELS = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 _SYNONYMS = (
-    ("a t-shirt", "a top", "a tee"), ("trousers", "a pair of trousers", "pants"), ("a pullover", "a sweater", "a jumper"),
-    ("a dress", "a gown"), ("a coat", "a jacket"), ("a sandal", "a summer sandal"), ("a shirt", "a blouse"),
-    ("a sneaker", "a trainer", "a running shoe"), ("a bag", "a handbag"), ("an ankle boot", "a boot"),
-)  # fmt: skip
+    ("a t-shirt", "a top", "a tee"),
+    ("trousers", "a pair of trousers", "pants"),
+    ("a pullover", "a sweater", "a jumper"),
+    ("a dress", "a gown"),
+    ("a coat", "a jacket"),
+    ("a sandal", "a summer sandal"),
+    ("a shirt", "a blouse"),
+    ("a sneaker", "a trainer", "a running shoe"),
+    ("a bag", "a handbag"),
+    ("an ankle boot", "a boot"),
+)
 _NAMES = (
-    ("t-shirt", "t-shirts", "top", "tee"), ("trouser", "trousers", "pants"),
-    ("pullover", "pullovers", "sweater", "jumper"), ("dress", "dresses", "gown"), ("coat", "coats", "jacket"),
-    ("sandal", "sandals"), ("shirt", "shirts", "blouse"), ("sneaker", "sneakers", "trainer", "trainers", "running shoe", "running shoes"),
-    ("bag", "bags", "handbag", "handbags"), ("boot", "boots"),
-)  # fmt: skip
+    ("t-shirt", "t-shirts", "top", "tee"),
+    ("trouser", "trousers", "pants"),
+    ("pullover", "pullovers", "sweater", "jumper"),
+    ("dress", "dresses", "gown"),
+    ("coat", "coats", "jacket"),
+    ("sandal", "sandals"),
+    ("shirt", "shirts", "blouse"),
+    ("sneaker", "sneakers", "trainer", "trainers", "running shoe", "running shoes"),
+    ("bag", "bags", "handbag", "handbags"),
+    ("boot", "boots"),
+)
 _FRAMES = ("a photo of {}", "a photo of {}", "a picture of {}", "{}")
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 FILES = {
@@ -87,7 +100,7 @@ def _download(name: str, path: Path) -> None:
         raise ValueError(
             f"{name} cannot be downloaded ({error}); give the folder of the four files with --data"
         ) from None
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def pad(images: np.ndarray, size: int = 32) -> np.ndarray:

@@ -29,7 +29,23 @@ from .world import (
 )
 
 __all__ = [
-    "COLOURED_KINDS", "COLOURS", "GROUNDS", "GROUND_KINDS", "HELD_OUT_SEEDS", "KINDS", "PLACES", "REFERENCE_SEEDS",
-    "SKIES", "SKY_KINDS", "TRAINING_SEEDS", "UNSEEN_PAIRS", "Scene", "Thing",
-    "caption", "draw", "known_words", "parse", "random_scene",
-]  # fmt: skip
+    "COLOURED_KINDS",
+    "COLOURS",
+    "GROUNDS",
+    "GROUND_KINDS",
+    "HELD_OUT_SEEDS",
+    "KINDS",
+    "PLACES",
+    "REFERENCE_SEEDS",
+    "SKIES",
+    "SKY_KINDS",
+    "TRAINING_SEEDS",
+    "UNSEEN_PAIRS",
+    "Scene",
+    "Thing",
+    "caption",
+    "draw",
+    "known_words",
+    "parse",
+    "random_scene",
+]

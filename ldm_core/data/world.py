@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import TypeVar
+
+Choice = TypeVar("Choice")
 
 SKIES = ("day", "dawn", "sunset", "night", "storm")
 GROUNDS = ("field", "snow", "desert", "lake")
@@ -24,7 +27,7 @@ UNSEEN_PAIRS = (("house", "purple"), ("boat", "pink"), ("balloon", "green"))
 
 # Seeds of scenes: models and detectors learn from the first range, are judged on the second; distribution metrics take
 # their reference from the third. The ranges are disjoint, so no picture is ever on both sides of a comparison.
-TRAINING_SEEDS = range(0, 100_000_000)
+TRAINING_SEEDS = range(100_000_000)
 HELD_OUT_SEEDS = range(100_000_000, 101_000_000)
 REFERENCE_SEEDS = range(101_000_000, 102_000_000)
 
@@ -65,7 +68,7 @@ def random_scene(seed: int) -> Scene:
     things = [*_ground_things(rng, ground), *_sky_things(rng, sky, sky_places)]
     mountains = rng.random() < 0.45
     clouds = bool(sky_places) and rng.random() < 0.45
-    things.sort(key=lambda thing: PLACES.index(thing.place))
+    things.sort(key=lambda thing: PLACES.index(thing.place or ""))
     return Scene(sky, ground, tuple(things), mountains, clouds, layout=rng.getrandbits(32))
 
 
@@ -93,7 +96,7 @@ def _colour_for(rng: random.Random, kind: str) -> str | None:
     return _pick(rng, COLOURS) if kind in COLOURED_KINDS else None
 
 
-def _pick(rng: random.Random, choices: tuple) -> object:
+def _pick(rng: random.Random, choices: tuple[Choice, ...]) -> Choice:
     """random() is the one draw whose sequence Python promises to keep between versions; choice() is not."""
     return choices[int(rng.random() * len(choices))]
 

@@ -64,7 +64,7 @@ def _scenes(count: int, size: int) -> Corpus:
     images = np.empty((count, size, size, 3), dtype=np.uint8)
     for index, scene in enumerate(tqdm(pictured, desc="drawing", unit="scene", mininterval=2)):
         images[index] = scenes.draw(scene, size)
-    caption = lambda i, k: scenes.caption(pictured[i], i * 1009 + k)  # noqa: E731
+    caption = lambda i, k: scenes.caption(pictured[i], i * 1009 + k)  # noqa: E731  # beside the other two, which are said in place
     return Corpus(images, caption, scenes.known_words(), scene_facts(), lambda text: facts_of_scene(scenes.parse(text)))
 
 

@@ -51,7 +51,8 @@ def leave_out(
         sky, ground = (None if scene.ground else scene.sky), scene.ground
         seen = seen if sky or ground else [getattr(scene, name) for name in SCENERY]
     kept = [index for index, name in enumerate(named) if name]
-    return Scene(sky, ground, _only(things, kept), *seen, layout=scene.layout), kept
+    mountains, clouds, stars = seen
+    return Scene(sky, ground, _only(things, kept), mountains, clouds, stars, scene.layout), kept
 
 
 def _lessened(thing: Thing, said: dict[str, bool]) -> Thing:

@@ -1,0 +1,1 @@
+"""What things cost in seconds and memory, each against its counterpart in one run."""

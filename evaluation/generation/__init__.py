@@ -1,0 +1,1 @@
+"""From a prompt set to images on disk: prompts, axes, jobs, drawing, the protocol and what it cost."""

@@ -1,0 +1,28 @@
+"""Jobs in batches that one call of the model makes together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor
+
+from ldm_core.pipeline import LOOP, LatentDiffusion
+
+from .jobs import Job
+
+
+def batches(jobs: Sequence[Job], size: int) -> Iterator[list[Job]]:
+    """Jobs of one model in batches of at most `size` that denoise together: steps, scheduler and sizes agree in each."""
+    groups: dict[tuple, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(tuple(job.condition.settings[name] for name in LOOP), []).append(job)
+    for group in groups.values():
+        yield from (group[start : start + size] for start in range(0, len(group), size))
+
+
+def sample(model: LatentDiffusion, batch: Sequence[Job], **changes: object) -> Tensor:
+    """The images (B, 3, H, W) of jobs that denoise together; `changes` to their settings, by flat names."""
+    settings = [job.condition.settings.replaced(**changes) for job in batch]
+    images = model.sample([job.text for job in batch], [job.seed for job in batch], settings=settings)
+    assert isinstance(images, Tensor), "of one size"
+    return images

@@ -1,0 +1,180 @@
+"""What a run costs: a line in a log for each batch, an estimate beforehand, a table at the end."""
+
+from __future__ import annotations
+
+import io
+import json
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ldm_core.images import to_pil
+from ldm_core.pipeline import LatentDiffusion
+
+from ..report.tables import at_conditions
+from .axes import Condition
+from .batches import sample
+from .jobs import Job
+
+LOGS = "cost-*.jsonl"  # a process each
+LOGGED = [
+    "folder",
+    "stage",
+    "guidance_scale",
+    "wording",
+    "images",
+    "seconds",
+    "network_seconds",
+    "rows",
+    "peak_memory_gb",
+]
+KEYS = ["stage", "folder", "guidance_scale", "wording"]
+COLUMNS = [
+    "stage",
+    "guidance_scale",
+    "images",
+    "seconds",
+    "network_seconds",
+    "images_per_second",
+    "network_calls_per_image",
+    "peak_memory_gb",
+    "condition",
+]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Seconds in all, and those of them within networks."""
+
+    seconds: float
+    network_seconds: float
+
+
+class CostLog:
+    """Appends to a process's logs beside the images in a run's folder, so that the sessions of a run add up."""
+
+    def __init__(self, out: Path, rank: int = 0):
+        self.out, self.name = out, LOGS.replace("*", str(rank))
+
+    def images(
+        self, model: LatentDiffusion, batch: Sequence[Job], seconds: float, network_seconds: float, rows: int
+    ) -> None:
+        """A batch of generated images, its seconds and rows shared out by the network rows that each scale needs."""
+        counts = Counter(job.condition for job in batch)
+        weights = {condition: count * model.rows_alone(condition.settings) for condition, count in counts.items()}
+        for condition, count in counts.items():
+            share = weights[condition] / sum(weights.values())
+            spent = (count, share * seconds, share * network_seconds, share * rows)
+            self._add("images", condition.folder, *spent, condition)
+
+    def detectors(self, folder: str, count: int, seconds: float, network_seconds: float) -> None:
+        """Images of a folder that went through a detector."""
+        self._add("detectors", folder, count, seconds, network_seconds, 0.0)
+
+    def _add(
+        self,
+        stage: str,
+        folder: str,
+        images: int,
+        seconds: float,
+        network: float,
+        rows: float,
+        condition: Condition | None = None,
+    ) -> None:
+        row = {
+            "stage": stage,
+            "guidance_scale": condition.guidance_scale if condition else None,
+            "wording": condition.wording if condition else "",
+            "images": images,
+            "seconds": seconds,
+            "network_seconds": network,
+            "rows": rows,
+            "peak_memory_gb": peak_memory_gb(),
+        }
+        with (self.out / folder / self.name).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def cost_table(out: Path, calls: Mapping[Condition, int], tables: Spent, summary: pd.DataFrame) -> pd.DataFrame:
+    """A row per condition with what its images cost, over all sessions, and what they are worth; then a row for the
+    detectors and one for the tables, the autoencoder's own figures among them.
+
+    calls are the network rows of one image by itself, at the conditions that count. `network_seconds` is the part of
+    `seconds` spent in the model and the detectors; all else is PNG files, statistics and book-keeping.
+    """
+    spent = _logged(out, {condition.folder for condition in calls})
+    named = {condition.key: condition for condition in calls}
+    keys = list(zip(spent["folder"], spent["guidance_scale"], spent["wording"]))
+    spent = spent[spent["guidance_scale"].isna() | np.array([key in named for key in keys], bool)]
+    sums = {"images": "sum", "seconds": "sum", "network_seconds": "sum", "rows": "sum", "peak_memory_gb": "max"}
+    spent.loc[spent["guidance_scale"].isna(), ["folder", "wording"]] = ""
+    total = spent.groupby(KEYS, dropna=False, sort=False).agg(sums).reset_index()
+    total["rank"] = total["stage"].map({"images": 0, "detectors": 1})
+    total = total.sort_values(["rank", "guidance_scale"], kind="stable").drop(columns="rank").reset_index(drop=True)
+    total["images_per_second"] = total["images"] / total["seconds"]
+    at = [named.get(key) for key in zip(total["folder"], total["guidance_scale"], total["wording"])]
+    total["network_calls_per_image"] = [calls[condition] if condition else float("nan") for condition in at]
+    total["condition"] = [condition.label if condition else "" for condition in at]
+    total.loc[len(total)] = {
+        "stage": "tables",
+        "seconds": tables.seconds,
+        "network_seconds": tables.network_seconds,
+        "condition": "",
+    }
+    found = at_conditions(summary)
+    worth = found.pivot(index="condition", columns="metric", values="value")[list(dict.fromkeys(found["metric"]))]
+    return total[COLUMNS].merge(worth, how="left", left_on="condition", right_index=True)
+
+
+def _logged(out: Path, folders: Iterable[str]) -> pd.DataFrame:
+    """Every line of the logs in a run's image folders."""
+    rows = []
+    for folder in sorted(folders):
+        for log in sorted((out / folder).glob(LOGS)):
+            lines = log.read_text(encoding="utf-8").splitlines()
+            rows += [{"folder": folder, "wording": "{}"} | json.loads(line) for line in lines if line.endswith("}")]
+    return pd.DataFrame(rows, columns=LOGGED)
+
+
+def outside_networks(cost: pd.DataFrame) -> float:
+    """The share of a run's seconds that went into anything but the networks."""
+    return 1 - cost["network_seconds"].sum() / cost["seconds"].sum()
+
+
+def estimate(model: LatentDiffusion, jobs: Sequence[Job], batch_size: int) -> tuple[float, int]:
+    """Seconds that jobs would take by themselves, tried on a batch at a few steps, and the bytes of their PNG files."""
+    trial = jobs[:batch_size]
+
+    def seconds(steps: int) -> float:
+        began = time.perf_counter()
+        sample(model, trial, steps=steps)
+        return time.perf_counter() - began
+
+    def rows(steps: int) -> int:
+        return sum(model.rows_alone(job.condition.settings.replaced(steps=steps)) for job in trial)
+
+    image = sample(model, trial[:1], steps=1)[0]  # first calls allocate
+    short, long = seconds(2), seconds(4)
+    row = max(0.0, long - short) / max(1, rows(4) - rows(2))
+    rest = max(0.0, short - row * rows(2)) / len(trial)  # of an image: text, decoding
+    counts = Counter(job.condition for job in jobs)
+    total = sum(count * (rest + row * model.rows_alone(one.settings)) for one, count in counts.items())
+    buffer = io.BytesIO()
+    to_pil(image).save(buffer, format="PNG")
+    return total, buffer.tell() * len(jobs)
+
+
+def peak_memory_gb() -> float:
+    """The most this process has held so far: on the GPU where there is one, else in RAM."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**30
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, in KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30

@@ -1,0 +1,82 @@
+"""The explicit list of images to make: which prompt, which seed, under which condition, in which file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ldm_core.sampling import image_seed
+
+from ..condition import shown
+from ..image_set import ImageSet
+from .axes import Condition
+from .prompts import Prompt
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image."""
+
+    prompt: Prompt
+    seed: int
+    condition: Condition
+
+    @property
+    def text(self) -> str:
+        """The prompt in the condition's wording: what the model is given."""
+        return self.condition.wording.replace("{}", self.prompt.text)
+
+    @property
+    def name(self) -> str:
+        """Of its file, sorted by prompt, then seed, then scale.
+
+        It carries a hash of the text: an edited prompt that keeps its place and its seed is another image.
+        """
+        text = hashlib.sha256(self.text.encode()).hexdigest()[:8]
+        return f"{self.prompt.id:05d}_{text}_{self.seed:010d}_w{shown(self.condition.guidance_scale)}.png"
+
+    @property
+    def file(self) -> str:
+        """Its file, relative to the run's folder."""
+        return f"{self.condition.folder}/{self.name}"
+
+
+def list_jobs(
+    prompts: Sequence[Prompt], conditions: Sequence[Condition], images_per_prompt: int, run_seed: int
+) -> list[Job]:
+    """All images of a run, a prompt's conditions side by side.
+
+    A prompt's k-th image has one seed under every condition. k goes on counting where a prompt's text occurs again.
+    """
+    jobs: list[Job] = []
+    counts: Counter[str] = Counter()
+    for prompt in prompts:
+        for _ in range(images_per_prompt):
+            seed = prompt.seed
+            if seed is None or images_per_prompt > 1:
+                seed = image_seed(run_seed if prompt.seed is None else prompt.seed, prompt.text, counts[prompt.text])
+            counts[prompt.text] += 1
+            jobs += [Job(prompt, seed, condition) for condition in conditions]
+    return jobs
+
+
+def image_set(out: Path, jobs: Sequence[Job], axes: Sequence[str]) -> ImageSet:
+    """The jobs' images as what scoring takes; a column for the guidance scale whether or not it varies."""
+    rows = (
+        {
+            "prompt_id": job.prompt.id,
+            "prompt": job.prompt.text,
+            "category": job.prompt.category,
+            "seed": job.seed,
+            "guidance_scale": job.condition.guidance_scale,
+            **dict(job.condition.values),
+            "file": job.file,
+            "challenge": job.prompt.challenge,
+            "reference": job.prompt.reference,
+        }
+        for job in jobs
+    )
+    return ImageSet.of_rows(out, rows, axes, named_by_content=True)

@@ -1,0 +1,142 @@
+"""The autoencoder's own rows: what it keeps of real images, photographs of the reference folder or held-out drawings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ldm_core.data import scenes
+from ldm_core.data.photos import open_photo, photo_files
+from ldm_core.images import from_pil, from_uint8, rounded
+from ldm_core.pipeline import LatentDiffusion
+
+from .. import statistics
+from ..detectors.detector import Detector
+from ..paths import without_home
+from .distance import BLOCKS
+from .frechet import FrechetReference, Moments
+from .metric import AutoencoderScore, Metric, Row
+from .reconstruction import crop, lpips, psnr, ssim
+from .rows import row
+
+DRAWINGS = 64  # held out, for figures per image
+FOR_DISTANCES = 512  # drawings where a distance is asked for, which needs more of them
+PER_IMAGE = {"vae_psnr": psnr, "vae_ssim": ssim, "vae_lpips": lpips}
+
+
+class AutoencoderDetector:
+    """An autoencoder in the place of a detector: how much it keeps of each generated image, in dB. It has no features."""
+
+    name, dimension, resize = "the model's autoencoder", 0, ""
+
+    def __init__(self, model: LatentDiffusion):
+        self.model, self.sha256 = model, model.weights
+
+    def image_features(self, images: Tensor) -> Tensor:
+        """None of images (B, 3, H, W): (B, 0)."""
+        return torch.zeros(len(images), 0)
+
+    def extract(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
+        """No features; vae_psnr_generated of images (B, 3, H, W) in [0, 1] against their 8-bit reconstructions."""
+        values = psnr(images, rounded(self.model.reconstruct(images)))
+        return np.zeros((len(images), 0), np.float32), {"vae_psnr_generated": values.tolist()}
+
+
+class Reconstructions:
+    """A model's autoencoder over real images, each encoded and decoded once for all metrics that ask.
+
+    The images are `photographs`, a folder, or drawings that nothing was trained on. `seconds` are the networks' so far.
+    """
+
+    def __init__(self, model: LatentDiffusion, photographs: Path | None = None):
+        self.model, self.photographs, self.seconds = model, photographs, 0.0
+        self.metrics: list[AutoencoderScore] = []  # what will be asked for
+        self.detectors: Mapping[str, Detector] = {}
+        self._found: dict[str, Row] = {}
+
+    def obstacle(self, metric: AutoencoderScore) -> str | None:
+        """Why a metric of these cannot be computed."""
+        if self.model.spec.world == "fashion" and self.photographs is None:
+            return "the data set does not ship; python -m evaluation.card fashion --data FOLDER computes it"
+        if metric.name == "vae_lpips":
+            try:
+                lpips(torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64))
+            except (ImportError, OSError, RuntimeError) as error:
+                return f"LPIPS needs torchvision and its AlexNet weights ({str(error).splitlines()[0]})"
+        return None
+
+    def prepare(self, metrics: Sequence[Metric], detectors: Mapping[str, Detector]) -> None:
+        """Say beforehand which metrics will be asked for, and by which detectors they measure."""
+        self.metrics = [metric for metric in metrics if isinstance(metric, AutoencoderScore)]
+        self.detectors, self._found = detectors, {}
+
+    def rows(self, metric: AutoencoderScore) -> list[Row]:
+        """The row of a metric that was prepared for."""
+        if not self._found:
+            self._found = {found["metric"]: found for found in self._measure()}
+        return [self._found[metric.name]]
+
+    def _measure(self) -> Iterator[Row]:
+        """A row for each metric, of reconstructions of the posterior mean, rounded to 8 bits, images in [0, 1]."""
+        extracting = {metric.name: metric.detector for metric in self.metrics if metric.detector}
+        values: dict[str, list[float]] = {metric.name: [] for metric in self.metrics if metric.name in PER_IMAGE}
+        features: dict[str, tuple[list, list]] = {name: ([], []) for name in extracting}
+        count = FOR_DISTANCES if extracting else DRAWINGS
+        for image in real_images(self.model, self.photographs, count):
+            began = time.perf_counter()
+            rebuilt = rounded(self.model.reconstruct(image))
+            self.seconds += time.perf_counter() - began
+            for name in values:
+                values[name] += PER_IMAGE[name](image, rebuilt).tolist()
+            for name, detector in extracting.items():
+                began = time.perf_counter()
+                for side, pictured in zip(features[name], (image, rebuilt)):
+                    side.append(self.detectors[detector].image_features(pictured).numpy())
+                self.seconds += time.perf_counter() - began
+        of = without_home(str(self.photographs))
+        where = f"on the photographs of {of}" if self.photographs else "on held-out drawings"
+        for metric in self.metrics:
+            if metric.name in values:
+                found = values[metric.name]
+                yield row(metric, statistics.mean(found), note=_note(metric.name, found, where))
+            else:
+                yield _distance(metric, *(np.concatenate(side) for side in features[metric.name]), where=where)
+
+
+def real_images(model: LatentDiffusion, photographs: Path | None, count: int) -> Iterator[Tensor]:
+    """Images (1, 3, H, W) in [0, 1]: photographs, their middles cropped to sides the model takes; else drawings."""
+    if photographs is None:
+        side = max(model.height, model.width)
+        for seed in scenes.HELD_OUT_SEEDS[:count]:
+            drawn = from_uint8(scenes.draw(scenes.random_scene(seed), side)[None])
+            yield drawn[:, :, : model.height, : model.width]
+        return
+    for path in photo_files(photographs):
+        try:
+            image = crop(from_pil(open_photo(path)), model.factor)
+        except ValueError:  # counted and named with the reference
+            continue
+        if image.numel():
+            yield image[None]
+
+
+def _note(name: str, found: list[float], where: str) -> str:
+    """Beside the mean of images: their spread, and for PSNR that of the mean error, which papers give as well."""
+    spread = f"std {np.std(found, ddof=1):.3g}" if len(found) > 1 else ""
+    if name != "vae_psnr":
+        return f"{spread}, {where}"
+    whole = -10 * np.log10(np.mean(10 ** (-np.asarray(found) / 10)))
+    return f"dB, {spread}, of the mean error {whole:.2f}, {where}"
+
+
+def _distance(metric: AutoencoderScore, real: np.ndarray, rebuilt: np.ndarray, where: str) -> Row:
+    """The Frechet distance of reconstructions to what they were made from, image by image left out in blocks."""
+    moments, blocks = Moments.of(real), statistics.shuffled_blocks(len(real), min(BLOCKS, len(real)))
+    whole, left_out = FrechetReference(moments.mean, moments.covariance).leave_out(rebuilt, blocks)
+    value, _ = statistics.jackknife(whole, left_out, len(real))
+    return row(metric, value, note=where)

@@ -1,0 +1,20 @@
+"""Paths as files that are passed on may hold them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+
+def without_home(text: str) -> str:
+    """A text with the user's home folder written ~, so that a table that is passed on does not tell whose machine it was."""
+    home = str(Path.home())
+    return re.sub(rf"{re.escape(home)}(?=[/\\]|\b)", "~", text) if len(home) > 1 else text
+
+
+def portable(path: Path | str) -> str:
+    """A path below the working folder as seen from there, else without the home folder; other names as they are."""
+    here = Path.cwd()
+    if Path(path).is_absolute() and Path(path).is_relative_to(here):
+        return Path(path).relative_to(here).as_posix()
+    return without_home(str(path))

@@ -1,0 +1,162 @@
+"""Two reports of a run: report.html in one self-contained file, and report.md."""
+
+from __future__ import annotations
+
+import functools
+import html
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ..generation.cost import outside_networks
+from ..run_facts import RunFacts
+from . import charts as plots
+from . import paper, tables
+from .document import document
+from .explorer import explorer
+from .pareto import ParetoFront, find_front
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a run has found: its tables as the CSV files hold them, and the facts of run.json."""
+
+    summary: pd.DataFrame
+    images: pd.DataFrame
+    differences: pd.DataFrame
+    cost: pd.DataFrame
+    facts: RunFacts
+    axes: tuple[str, ...] = ("guidance_scale",)
+
+    @functools.cached_property
+    def front(self) -> ParetoFront | None:
+        return find_front(self.summary)
+
+
+def markdown(results: Results) -> str:
+    """The report for a terminal or a pull request."""
+    facts, by_category = results.facts, tables.categories(results.summary)
+    parts = [f"# {title(facts)}\n", lead(facts) + "\n"]
+    parts += [tables.markdown(tables.side_by_side(results.summary).reset_index())]
+    parts += ["".join(f"- {note}\n" for note in remarks(results))]
+    if len(by_category):
+        parts += ["## By category\n", tables.markdown(by_category)]
+    if len(results.differences):
+        parts += [
+            "## Differences between conditions\n",
+            tables.markdown(tables.readable_differences(results.differences)),
+        ]
+    parts += ["## Cost\n", tables.markdown(tables.costs(results.cost)), _outside(results.cost) + "\n"]
+    parts += ["## Methods\n", paper.methods(facts) + "\n", "## LaTeX\n", f"```latex\n{_latex(results)}\n```"]
+    return "\n".join(parts) + "\n"
+
+
+def page(out: Path, results: Results) -> str:
+    """The whole HTML page."""
+    facts = results.facts
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in remarks(results))
+    protocol = "".join(
+        f"<dt>{html.escape(str(k))}</dt><dd>{html.escape(str(v))}</dd>" for k, v in _flat(facts.to_json())
+    )
+    body = (
+        f'<h1>{html.escape(title(facts))}</h1><p class="lead">{html.escape(lead(facts))}</p>'
+        f"<h2>Conditions side by side</h2>{tables.summary_html(results.summary)}<ul class='quiet'>{notes}</ul>"
+        f'<div class="charts">{"".join(_charts(results))}</div>'
+        f"{_category_section(results.summary)}<h2>Pictures</h2>{explorer(out, results.images, results.axes, shared_settings(results))}"
+        f"<h2>Differences between conditions</h2>{tables.differences_html(results.differences)}"
+        f"<h2>Cost</h2>{tables.as_html(tables.costs(results.cost))}<p class='quiet'>{html.escape(_outside(results.cost))}</p>"
+        f"<h2>For a paper</h2><details><summary>methods, in a paragraph</summary><pre>{html.escape(paper.methods(facts))}</pre></details>"
+        f"<details><summary>the table as LaTeX</summary><pre>{html.escape(_latex(results))}</pre></details>"
+        f"<h2>Protocol</h2><details><summary>everything needed to repeat this run</summary><dl>{protocol}</dl></details>"
+    )
+    return document(html.escape(title(facts)), body)
+
+
+def title(facts: RunFacts) -> str:
+    return f"{facts.model} on {facts.prompts}"
+
+
+def lead(facts: RunFacts) -> str:
+    """What was run, in one sentence."""
+    size = f"{facts.setting('width')} x {facts.setting('height')}"
+    return (
+        f"{facts.image_count} images of {size} pixels from {facts.prompt_count} prompts; {facts.setting('steps')} steps of "
+        f"{facts.setting('scheduler')}, {facts.setting('guidance_schedule')} guidance, {facts.protocol['dtype']} on "
+        f"{facts.device}. ± is one standard error; the same prompt has the same seed under every condition."
+    )
+
+
+def shared_settings(results: Results) -> dict[str, object]:
+    """The settings that are the same for every picture, by name."""
+    protocol, swept = results.facts.protocol, {*results.axes, "weights"}
+    same: dict[str, object] = {"model": results.facts.model}
+    return {name: value for name, value in (same | protocol).items() if name not in swept and value not in (None, "")}
+
+
+def remarks(results: Results) -> list[str]:
+    """What a reader must know before using the numbers."""
+    summary, facts, notes = results.summary, results.facts, []
+    if facts.unseen_words:
+        most = ", ".join(list(facts.unseen_words)[:12])
+        notes.append(
+            f"{facts.prompts_with_unseen_words} of {facts.prompt_count} prompts hold words the model has never "
+            f"seen ({len(facts.unseen_words)} words, most often: {most})."
+        )
+    if facts.truncated_prompts:
+        notes.append(
+            f"{facts.truncated_prompts} prompts are longer than the text encoder reads; their ends were cut off."
+        )
+    for name, count in facts.truncated_by_detectors.items():
+        if count:
+            notes.append(
+                f"{count} prompts are longer than {facts.detectors[name]['name']} reads; it scored what it read of them."
+            )
+    if flat := facts.flat_images:
+        notes.append(
+            f"{len(flat)} images are of one colour all over, {flat[0]} among them: look at them before the numbers."
+        )
+    if results.front:
+        notes.append(results.front.words())
+    noted = summary[summary["note"] != ""].drop_duplicates(["metric", "note"])
+    return notes + [f"{', '.join(rows['metric'])}: {note}" for note, rows in noted.groupby("note", sort=False)]
+
+
+def _outside(cost: pd.DataFrame) -> str:
+    return f"{outside_networks(cost):.1%} of {cost['seconds'].sum():.0f} s went into anything but the networks, start-up apart."
+
+
+def _latex(results: Results) -> str:
+    summary, facts = results.summary, results.facts
+    better = dict(zip(summary["metric"], summary["higher_is_better"]))
+    return paper.latex(tables.side_by_side(summary), better, f"{title(facts)}: {facts.prompt_count} prompts.")
+
+
+def _category_section(summary: pd.DataFrame) -> str:
+    table = tables.categories(summary)
+    return f"<h2>By category</h2>{tables.as_html(table)}" if len(table) else ""
+
+
+def _charts(results: Results) -> list[str]:
+    rows = tables.whole(results.summary)
+    ceilings = rows[rows["condition"] == ""].set_index("metric")["value"]
+    axis = max(results.axes, key=lambda name: results.images[name].nunique()) if results.axes else "condition"
+    others = [name for name in results.axes if name != axis]
+    return [
+        *([plots.front_chart(results.front)] if results.front else []),
+        *(
+            plots.chart(
+                rows, metric, bool(rows["higher_is_better"].iloc[0]), ceilings.get(f"{metric}_ceiling"), axis, others
+            )
+            for metric, rows in tables.at_conditions(results.summary).groupby("metric", sort=False)
+        ),
+    ]
+
+
+def _flat(facts: dict, prefix: str = "") -> list[tuple[str, object]]:
+    pairs: list[tuple[str, object]] = []
+    for key, value in facts.items():
+        if key == "unseen_words":  # hundreds, each with its count: a line of words, not a line each
+            value = ", ".join(value)
+        pairs += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + key, value)]
+    return pairs

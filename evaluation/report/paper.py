@@ -1,0 +1,78 @@
+"""What goes into a paper as it stands: a paragraph on methods, and the table in LaTeX."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+from ..condition import shown
+from ..run_facts import RunFacts
+
+ARROWS = {True: r"$\uparrow$", False: r"$\downarrow$"}
+
+
+def methods(facts: RunFacts) -> str:
+    """How the figures came about, in a paragraph."""
+    protocol, versions = facts.protocol, facts.versions
+    guidance = f"{facts.setting('guidance_schedule')} classifier-free guidance"
+    if (interval := facts.setting("guidance_interval")) != "none":
+        guidance += f" in the interval t = {interval.replace(':', ' to ')}"
+    if (rescale := facts.setting("guidance_rescale")) != "0":
+        guidance += f", rescaled by {rescale}"
+    scales = ", ".join(shown(scale) for scale in facts.guidance_scales)
+    written = (
+        f"We generated {facts.images_per_prompt} image{'s' * (facts.images_per_prompt > 1)} of "
+        f"{facts.setting('width')} x {facts.setting('height')} pixels for each of the {facts.prompt_count} prompts of "
+        f"{facts.prompts} with {facts.model} (weights {protocol['weights'][:12]}), {facts.setting('steps')} steps of "
+        f"{facts.setting('scheduler')} in {protocol['dtype']}, and {guidance} at scale{'s' * (len(facts.guidance_scales) > 1)} "
+        f"{scales}. A prompt has the same seed under every condition (run seed {protocol['run_seed']}), so conditions are "
+        "compared pairwise."
+    )
+    measured = [
+        f"{detector['name']} ({detector['sha256'][:12]}, {detector['resize']})" for detector in facts.detectors.values()
+    ]
+    if measured:
+        written += f" Features and scores are by {', '.join(measured)}."
+    if facts.references:
+        words = "; ".join(f"{name}: {reference['words']}" for name, reference in facts.references.items())
+        written += f" Distances are to reference statistics ({words})."
+    return written + (
+        " Errors are standard errors: over prompts for means, by a delete-block jackknife over prompts for distances; "
+        "p values are adjusted by Holm's method within a metric. "
+        f"Software: PyTorch {versions['torch']}, diffusers {versions['diffusers']}, transformers {versions['transformers']}."
+    )
+
+
+def latex(table: pd.DataFrame, better: dict[str, bool], caption: str) -> str:
+    """The table of tables.side_by_side for booktabs, an arrow on each metric for the way that is better."""
+    head = " & ".join(["", *(_escaped(f"${name}$" if name.startswith("w =") else name) for name in table.columns)])
+    lines = [
+        " & ".join(
+            [
+                f"{_escaped(metric)} {ARROWS[better[metric]]}" if metric in better else _escaped(metric),
+                *(cell.replace("±", r"$\pm$") for cell in cells),
+            ]
+        )
+        + r" \\"
+        for metric, cells in zip(table.index, table.itertuples(index=False))
+    ]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_escaped(caption)}}}",
+            r"\begin{tabular}{l" + "r" * len(table.columns) + "}",
+            r"\toprule",
+            head + r" \\",
+            r"\midrule",
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+    )
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([_%&#])", r"\\\1", text)

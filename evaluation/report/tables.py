@@ -1,0 +1,159 @@
+"""summary.csv, and what people read of it: metrics against conditions, by category; as text, Markdown and HTML."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ..image_set import ImageSet
+
+if TYPE_CHECKING:
+    from ..metrics.metric import Row
+
+COLUMNS = ["metric", "value", "n", "se", "low", "high", "higher_is_better", "detector", "resize", "note"]
+SAME = ("model", "prompts", "guidance_schedule")  # of a run, where they are not swept
+ACROSS = 6  # conditions side by side; more go down the page
+IN_THE_OPEN = 12  # differences shown whatever their verdict
+TIED = "tied"
+
+
+def summary_table(rows: Sequence[Row], same: Mapping[str, Any], images: ImageSet) -> pd.DataFrame:
+    """The rows of summary.csv, tidy: one value each. `same` holds what is the same for all of them; an axis of the set has
+    a column, and so has the guidance scale wherever the images have one."""
+    table = pd.DataFrame(rows)
+    for name, value in same.items():
+        table[name] = value if name not in table else table[name].fillna(value)
+    kept = images.table.drop_duplicates("condition").set_index("condition")
+    if "guidance_scale" in kept and "guidance_scale" not in table:
+        table["guidance_scale"] = table["condition"].map(kept["guidance_scale"])
+    axes = [name for name in dict.fromkeys(["guidance_scale", *images.axes]) if name not in same]
+    for name in axes:
+        if name not in table:  # no row has a condition
+            table[name] = float("nan")
+    first = [name for name in ("model", "prompts") if name in same]
+    schedule = [name for name in ("guidance_schedule",) if name in same]
+    return table[[*first, "category", *schedule, *axes, *COLUMNS, "condition"]]
+
+
+def whole(summary: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a summary that have a value and are over all prompts, not over a category of them."""
+    return summary[(summary["category"] == "") & summary["value"].notna()]
+
+
+def at_conditions(summary: pd.DataFrame) -> pd.DataFrame:
+    """Those of `whole` that belong to a condition."""
+    return whole(summary)[lambda rows: rows["condition"] != ""]
+
+
+def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
+    """Metrics down, conditions across, as text with standard errors; what depends on no condition in `all`."""
+    rows = whole(summary)
+    text = rows.apply(
+        lambda row: digits(row["value"], 4) + (f" ± {digits(row['se'], 2)}" if pd.notna(row["se"]) else ""), axis=1
+    )
+    across = rows["condition"].replace("", "all")
+    order = [name for name in across.drop_duplicates() if name != "all"] + ["all"] * ("all" in set(across))
+    table = pd.DataFrame({"metric": rows["metric"], "across": across, "text": text})
+    return (
+        table.pivot(index="metric", columns="across", values="text")
+        .reindex(columns=order)
+        .fillna("")
+        .loc[list(dict.fromkeys(rows["metric"]))]
+    )
+
+
+def categories(summary: pd.DataFrame) -> pd.DataFrame:
+    """Per-image metrics by category of prompts, conditions across, or down where they are many; empty without categories."""
+    rows = summary[(summary["category"] != "") & summary["value"].notna()]
+    texts = [f"{digits(value, 4)} (n = {n})" for value, n in zip(rows["value"], rows["n"])]
+    rows, order = rows.assign(text=texts), list(dict.fromkeys(rows["condition"]))
+    across, down = ("condition", "category") if len(order) <= ACROSS else ("category", "condition")
+    table = rows.pivot(index=["metric", down], columns=across, values="text")[list(dict.fromkeys(rows[across]))]
+    if down == "condition":
+        table = table.reindex(order, level="condition")
+    return table.fillna("").reset_index().rename_axis(None, axis=1)
+
+
+def costs(cost: pd.DataFrame) -> pd.DataFrame:
+    """cost.csv to look at: the condition in words, first."""
+    rest = [name for name in cost if name not in ("stage", "condition", "guidance_scale", "wording")]
+    return rounded(cost[["stage", "condition", *rest]])
+
+
+def digits(value: float, count: int) -> str:
+    """A number with that many digits that count, and never 1.1e+02 for 110."""
+    return f"{value:.0f}" if round(abs(value)) >= 10**count else f"{value:.{count}g}"
+
+
+def rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """A table to look at: four digits that count, nothing where there is no value."""
+    return (
+        table.astype(object).map(lambda value: f"{value:.4g}" if isinstance(value, float) else value).replace("nan", "")
+    )
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table in Markdown."""
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in [table.columns, *table.itertuples(index=False)]]
+    return "\n".join([lines[0], "|" + " --- |" * len(table.columns), *lines[1:]]) + "\n"
+
+
+def summary_html(summary: pd.DataFrame) -> str:
+    """side_by_side as HTML, each metric's best condition marked; conditions down where they are many."""
+    table, best = side_by_side(summary), _best_conditions(summary)
+    marked = {(metric, condition) for metric, condition in best.items()}
+    if len(table.columns) > ACROSS:
+        table, marked = table.T, {(condition, metric) for metric, condition in marked}
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in ["", *table.columns])
+    body = "".join(
+        f"<tr><td>{html.escape(name)}</td>"
+        + "".join(
+            f"<td{' class=best' if (name, column) in marked else ''}>{html.escape(cells[column])}</td>"
+            for column in table
+        )
+        + "</tr>"
+        for name, cells in table.iterrows()
+    )
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _best_conditions(summary: pd.DataFrame) -> dict[str, str]:
+    best = {}
+    for metric, rows in at_conditions(summary).groupby("metric"):
+        index = rows["value"].idxmax() if rows["higher_is_better"].iloc[0] else rows["value"].idxmin()
+        best[metric] = rows.loc[index, "condition"]
+    return best
+
+
+def differences_html(differences: pd.DataFrame) -> str:
+    """Differences to look at: those with a verdict in the open, all of them under a fold where some are tied."""
+    told = readable_differences(differences)
+    decided = told[[TIED not in verdict for verdict in differences["verdict"]]]
+    if len(told) <= IN_THE_OPEN or not len(told):
+        return as_html(told)
+    counted = f"{len(told) - len(decided)} of {len(told)} differences are tied at this n."
+    shown = as_html(decided) if len(decided) else ""
+    return f'<p class="quiet">{counted}</p>{shown}<details><summary>all {len(told)}</summary>{as_html(told)}</details>'
+
+
+def readable_differences(differences: pd.DataFrame) -> pd.DataFrame:
+    """A row per pair of conditions: the metric, the two sides, second minus first with its error and interval."""
+    table = pd.DataFrame({"metric": differences["metric"]})
+    for side in ("a", "b"):
+        table["from" if side == "a" else "to"] = differences[f"condition_{side}"]
+    errors = zip(differences["difference"], differences["se"])
+    table["difference"] = [digits(value, 3) + (f" ± {digits(se, 2)}" if pd.notna(se) else "") for value, se in errors]
+    ends = zip(differences["low"], differences["high"])
+    table["interval"] = [f"{digits(low, 3)} to {digits(high, 3)}" if pd.notna(low) else "" for low, high in ends]
+    table["p"] = [f"{p:.3f}" if pd.notna(p) else "" for p in differences["p"]]
+    return table.assign(verdict=differences["verdict"])
+
+
+def as_html(table: pd.DataFrame) -> str:
+    """A table of differences, categories or costs in HTML; a word where it is empty."""
+    if not len(table):
+        return '<p class="quiet">none: they need two conditions and two prompts</p>'
+    return f'<div class="scroll">{table.to_html(index=False, border=0)}</div>'

@@ -1,0 +1,153 @@
+"""What run.json holds: everything that is needed to repeat a run, and what a reader must know of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ldm_core.files import write_whole
+
+from .condition import shown
+from .generation.axes import Condition, from_stored, scale_axis, setting_in_words, stored
+from .generation.axes import conditions as of_axes
+from .paths import portable, without_home
+
+PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pandas", "scipy", "pillow")
+FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """The keys of run.json. Those with a default came later: a file without them is read all the same."""
+
+    model: str
+    prompts: str  # the file's name
+    prompts_sha256: str
+    prompt_count: int
+    image_count: int
+    guidance_scales: list[float]
+    protocol: dict[str, Any]  # what changes a pixel, beside prompt, seed, scale and what is swept
+    images_per_prompt: int
+    metrics: list[str]
+    source: str = ""  # of the model
+    vae: str | None = None
+    lora: str | None = None
+    processes: int = 1
+    batch_size: int = 16
+    not_computed: dict[str, str] = field(default_factory=dict)
+    detectors: dict[str, dict[str, str]] = field(default_factory=dict)  # by name: name, sha256, resize
+    references: dict[str, dict[str, Any]] = field(default_factory=dict)  # by detector: words, n, how they were made
+    truncated_by_detectors: dict[str, int] = field(default_factory=dict)
+    unseen_words: dict[str, int] = field(default_factory=dict)
+    prompts_with_unseen_words: int = 0
+    truncated_prompts: int = 0
+    device: str = "cpu"
+    threads: int = 0
+    machine: str = ""
+    python: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    date: str = ""
+    flat_images: list[str] = field(default_factory=list)  # images of one colour all over
+    command: str = ""
+    commit: str | None = None  # of the repository that ran, "+" where it had been changed
+    constants: dict[str, dict[str, Any]] = field(default_factory=dict)  # by metric: k, a kernel's degree, ...
+    axes: list[str] = field(default_factory=lambda: ["guidance_scale"])
+    conditions: list[Condition] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, folder: Path) -> RunFacts:
+        """Of a run folder. ValueError where its run.json was not written by the run command."""
+        try:
+            known = json.loads((folder / FILE).read_text(encoding="utf-8"))
+            return cls.from_json(known)
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+            raise ValueError(f"--out {folder}: its {FILE} was not written by this command") from None
+
+    @classmethod
+    def from_json(cls, known: Mapping[str, Any]) -> RunFacts:
+        """From the object of a run.json of any age; what it holds beside these keys is dropped."""
+        names = {part.name for part in dataclasses.fields(cls)}
+        made = cls(**{name: value for name, value in known.items() if name in names and name != "conditions"})
+        found = [from_stored(one) for one in known.get("conditions", [])]
+        return dataclasses.replace(made, conditions=found or _of_scales(made))
+
+    def to_json(self) -> dict[str, Any]:
+        """The object for run.json; no home folder in it."""
+        values = {part.name: getattr(self, part.name) for part in dataclasses.fields(self)}
+        return _clean(values | {"conditions": [stored(condition) for condition in self.conditions]})
+
+    def setting(self, name: str) -> str:
+        """A setting of the pictures as a sentence has it: "20", or "4, 8 or 12" where it was swept."""
+        return setting_in_words(name, self.conditions) if self.conditions else shown(self.protocol[name])
+
+    def write(self, folder: Path) -> None:
+        """Into a run folder, whole or not at all."""
+        write_whole(folder / FILE, json.dumps(self.to_json(), indent=1))
+
+
+def _of_scales(facts: RunFacts) -> list[Condition]:
+    """The conditions of a file of the first house, which knew guidance scales alone."""
+    from ldm_core.settings import FIELDS, SamplingSettings
+
+    from .generation.protocol import fingerprint
+
+    settings = SamplingSettings.from_stored({name: facts.protocol[name] for name in FIELDS if name in facts.protocol})
+    folder = f"images/{fingerprint(facts.protocol)}"
+    found = of_axes(settings, [scale_axis(facts.guidance_scales)])
+    return [dataclasses.replace(condition, folder=folder) for condition in found]
+
+
+def _clean(value: Any) -> Any:
+    """A JSON value with no home folder in its texts."""
+    if isinstance(value, Mapping):
+        return {name: _clean(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(inner) for inner in value]
+    return without_home(value) if isinstance(value, str) else value
+
+
+def machine() -> dict[str, Any]:
+    """Where and by what a run was made."""
+    import torch
+
+    return {
+        "threads": torch.get_num_threads(),
+        "machine": platform.processor() or platform.machine(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in PACKAGES},
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+    }
+
+
+def command_line(module: str, argv: Sequence[str] | None = None) -> str:
+    """The command as a shell takes it, paths as they may be passed on."""
+    words = sys.argv[1:] if argv is None else argv
+    return shlex.join(["python", "-m", module, *(portable(word) if "/" in word else word for word in words)])
+
+
+def commit() -> str | None:
+    """The git commit of this code, "+" behind it where files were changed since; None where there is no repository."""
+    here = Path(__file__).parent
+    try:
+        found = _git(here, "rev-parse", "HEAD")
+        return found + (
+            "+" if _git(here, "status", "--porcelain", "--untracked-files=no", "--", str(here.parent)) else ""
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: Path, *words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
+    return done.stdout.strip()
