@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -108,13 +108,15 @@ class DenoiserConfig:
     seed: int = 0
 
 
+Recipe = AutoencoderConfig | TextEncoderConfig | DenoiserConfig
+
 # Photographs are judged by PSNR, so the squared error weighs most.
-PHOTOS = dict(
+PHOTOS = AutoencoderConfig(
     data="photos", image_size=176, pool=4_000, crop_steps=5_000, crop_batch=8, whole_steps=0,
     learning_rate=2e-3, mse_weight=30.0, gradient_weight=0.0, ema_decay=0.998, posterior_std=0.05,
 )  # fmt: skip
 # 48 times fewer values than pixels: 256 x 256 x 3 to 16 x 16 x 16. Judged by PSNR too.
-EVERYDAY = dict(
+EVERYDAY = AutoencoderConfig(
     data="everyday", image_size=256, channels=(64,) * 5, latent_channels=16, tiny_blocks=(0, 0, 2, 6, 8),
     encoder_blocks=(0, 0, 1, 4, 6), posterior_std=0.05, crop_size=128, whole_steps=0,
     learning_rate=2e-3, warmup_steps=150, optimizer="muon", mse_weight=20.0, equivariance_weight=0.25, ema_decay=0.999,
@@ -133,15 +135,16 @@ AUTOENCODERS = {
         data="fashion", image_size=32, channels=(16, 32, 64), pool=60_000, crop_size=32, crop_steps=0,
         whole_steps=3_000, whole_batch=64, learning_rate=2e-3,
     ),
-    "photo-f4": AutoencoderConfig(channels=(24, 48, 96), latent_channels=6, **PHOTOS),
-    "photo-f8": AutoencoderConfig(channels=(24, 48, 96, 192), latent_channels=12, **PHOTOS),
-    "photo-f16": AutoencoderConfig(
+    "photo-f4": replace(PHOTOS, channels=(24, 48, 96), latent_channels=6),
+    "photo-f8": replace(PHOTOS, channels=(24, 48, 96, 192), latent_channels=12),
+    "photo-f16": replace(
+        PHOTOS,
         # A crop of 64 pixels would be a latent of 4 x 4, nearly all border. From scratch it learns ten times as slowly.
         channels=(24, 48, 96, 192, 192), latent_channels=24, start_from="photo-f8",
-        **PHOTOS | {"crop_size": 128, "crop_batch": 3, "crop_steps": 10_000, "learning_rate": 1e-3},
+        crop_size=128, crop_batch=3, crop_steps=10_000, learning_rate=1e-3,
     ),
-    "everyday-cpu": AutoencoderConfig(**EVERYDAY, pool=8_000, crop_batch=4, crop_steps=60_000),
-    "everyday-gpu": AutoencoderConfig(**EVERYDAY, pool=50_000, crop_batch=64, crop_steps=100_000),
+    "everyday-cpu": replace(EVERYDAY, pool=8_000, crop_batch=4, crop_steps=60_000),
+    "everyday-gpu": replace(EVERYDAY, pool=50_000, crop_batch=64, crop_steps=100_000),
     "tiny": AutoencoderConfig(
         channels=(8, 8, 8, 8), pool=64, crop_steps=4, crop_batch=4, whole_steps=2, whole_batch=2,
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,17 +28,17 @@ class Corpus:
     nouns those for one thing of a kind. Empty where the corpus has none.
     """
 
-    images: Sequence[np.ndarray] | np.ndarray
+    images: np.ndarray | everyday.Drawings
     caption: Callable[[int, int], str]
     words: list[str]
     facts: list[str]
     facts_of: Callable[[str], set[str]]
     heard: Callable[[int], str] | None = None
-    judged: Callable[[int], str] | None = None
-    is_withheld: Callable[[str], bool] = lambda caption: False  # noqa: E731
-    sort_of: Callable[[str], str] = lambda fact: "fact"  # noqa: E731
+    judged: Callable[[int], str] = lambda i: ""
+    is_withheld: Callable[[str], bool] = lambda caption: False
+    sort_of: Callable[[str], str] = lambda fact: "fact"
     names: dict[str, str] = field(default_factory=dict)
-    masks: Callable[[int], dict[str, np.ndarray]] = lambda i: {}  # noqa: E731
+    masks: Callable[[int], dict[str, np.ndarray]] = lambda i: {}
     colours: frozenset[str] = frozenset()
     nouns: frozenset[str] = frozenset()
 
@@ -65,7 +65,13 @@ def _scenes(count: int, size: int) -> Corpus:
     for index, scene in enumerate(tqdm(pictured, desc="drawing", unit="scene", mininterval=2)):
         images[index] = scenes.draw(scene, size)
     caption = lambda i, k: scenes.caption(pictured[i], i * 1009 + k)  # noqa: E731  # beside the other two, which are said in place
-    return Corpus(images, caption, scenes.known_words(), scene_facts(), lambda text: facts_of_scene(scenes.parse(text)))
+    return Corpus(
+        images,
+        caption,
+        scenes.known_words(),
+        scene_facts(),
+        lambda text: facts_of_scene(scenes.parse(text) or scenes.Scene()),
+    )
 
 
 def _everyday(count: int, size: int, shown: int) -> Corpus:
@@ -114,7 +120,7 @@ def facts_of_scene(scene: scenes.Scene) -> set[str]:
     for thing in scene.things:
         where = f"{'lower' if thing.kind in scenes.GROUND_KINDS else 'upper'} {thing.place}"
         told |= {f"{where}: {what}" for what in (thing.kind, thing.colour) if what}
-    return told - {None}
+    return {fact for fact in told if fact}
 
 
 def _photos(count: int, size: int, folder: Path | None) -> Corpus:

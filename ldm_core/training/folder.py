@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from PIL import Image
@@ -20,7 +21,7 @@ MODEL_INDEX = {
 }  # fmt: skip
 
 
-def save_model(folder: Path, module: nn.ModuleDict, vae: nn.Module, tokenizer: CLIPTokenizer,
+def save_model(folder: Path, module: nn.ModuleDict, vae: Any, tokenizer: CLIPTokenizer,
                scheduler: DDIMScheduler, words: list[str], world: str) -> None:  # fmt: skip
     """Everything that diffusers' pipeline expects. The index also names the world that the model was trained on, from
     which the evaluation knows what to measure."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -71,7 +72,7 @@ class Muon(torch.optim.Optimizer):
         state = self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
-        gradient, momentum = parameter.grad, state["momentum"]
+        gradient, momentum = cast(Tensor, parameter.grad), state["momentum"]
         momentum.lerp_(gradient, 1 - group["momentum"])
         ahead = gradient.lerp(momentum, group["momentum"])  # Nesterov's
         matrix = ahead.flatten(1)
@@ -84,7 +85,7 @@ class Muon(torch.optim.Optimizer):
             state["step"] = 0
             state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
         state["step"] += 1
-        (first, second), gradient = group["betas"], parameter.grad
+        (first, second), gradient = group["betas"], cast(Tensor, parameter.grad)
         state["mean"].lerp_(gradient, 1 - first)
         state["square"].mul_(second).addcmul_(gradient, gradient, value=1 - second)
         scale = group["lr"] / (1 - first ** state["step"])

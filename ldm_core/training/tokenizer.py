@@ -26,14 +26,17 @@ def build_tokenizer(words: list[str], max_length: int) -> CLIPTokenizer:
     return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=max_length)
 
 
-def tokenizer_for(words: list[str], max_length: int, init: Path | None) -> CLIPTokenizer:
-    """The tokenizer of the model that a run goes on from, whose text encoder knows no other; else one for the words.
-
-    Words that have come up since are then spelled.
-    """
-    if init is not None and (init / "tokenizer").exists():
-        return CLIPTokenizer.from_pretrained(init / "tokenizer")
-    return build_tokenizer(words, max_length)
+def tokenizer_for(words: list[str], max_length: int, folder: Path, init: Path | None) -> CLIPTokenizer:
+    """The tokenizer that a run's folder holds, or the model it goes on from, whose text encoder knows no other; else one
+    for the words. It is kept in the folder: words that come up later are spelled."""
+    for known in (folder, init):
+        if known is not None and (known / "tokenizer").exists():
+            tokenizer = CLIPTokenizer.from_pretrained(known / "tokenizer")
+            break
+    else:
+        tokenizer = build_tokenizer(words, max_length)
+    tokenizer.save_pretrained(folder / "tokenizer")
+    return tokenizer
 
 
 def _merges(learner: Tokenizer) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from .corpus import load_corpus
 from .everyday import Drawings
 from .trainer import Trainer, averaged
 
-Network = AutoencoderKL | AutoencoderDC | AutoencoderTiny
+Network: TypeAlias = AutoencoderKL | AutoencoderDC | AutoencoderTiny
 
 
 def build(config: AutoencoderConfig) -> Network:
@@ -128,13 +129,13 @@ def train(config: AutoencoderConfig, folder: Path, device: str, data_folder: Pat
     def loss_of(step: int) -> Tensor:
         # Drawn for this step alone, so that a resumed run sees what an unbroken one would have seen.
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        return loss_on(trainer.module, batch_of(images, config, step).to(device), config, generator)
+        return loss_on(module, batch_of(images, config, step).to(device), config, generator)
 
-    finished = trainer.run(loss_of, lambda path: save_pairs(trainer.module, images[:8], path, device))
+    finished = trainer.run(loss_of, lambda path: save_pairs(module, images[:8], path, device))
     if finished:
-        with averaged(trainer) as vae:
-            vae.register_to_config(scaling_factor=1.0 / latent_spread(vae, images[:512], config, device))
-            vae.half().save_pretrained(folder / "vae", max_shard_size="9MB")
+        with averaged(trainer):
+            module.register_to_config(scaling_factor=1.0 / latent_spread(module, images[:512], device))
+            module.half().save_pretrained(folder / "vae", max_shard_size="9MB")
     return finished
 
 
@@ -188,7 +189,7 @@ def to_model_range(images: np.ndarray) -> Tensor:
 
 
 @torch.inference_mode()
-def latent_spread(vae: Network, images: np.ndarray, config: AutoencoderConfig, device: str) -> float:
+def latent_spread(vae: Network, images: np.ndarray, device: str) -> float:
     """Standard deviation of posterior means over images; its inverse is the scaling factor (Rombach et al., appendix G)."""
     means = [mean_of(vae, to_model_range(images[i : i + 16]).to(device)) for i in range(0, len(images), 16)]
     return float(torch.cat(means).std())

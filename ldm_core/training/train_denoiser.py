@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from ..loading import choose_device, load_autoencoder
 from .command import add_run_options, run_command
 from .config import DENOISERS, DenoiserConfig
 from .corpus import Corpus, load_corpus
+from .everyday import Drawings
 from .folder import MODEL_INDEX as MODEL_INDEX
 from .folder import save_model, save_sheet
 from .lesson import Lesson
@@ -78,9 +79,9 @@ def train(
     them; by default in the folder.
     """
     torch.manual_seed(config.seed)
-    vae = load_autoencoder(autoencoder).vae
+    vae: Any = load_autoencoder(autoencoder).vae
     corpus = load_corpus(config.data, config.pool, config.image_size, data_folder, config.shown)
-    tokenizer = tokenizer_for(corpus.words, config.text_tokens, init)
+    tokenizer = tokenizer_for(corpus.words, config.text_tokens, folder, init)
     scheduler = noise_schedule(config)
     size = config.image_size // 2 ** (len(vae.config.block_out_channels) - 1)
     module = build(config, vae.config.latent_channels, tokenizer, size)
@@ -91,15 +92,15 @@ def train(
     module["text_encoder"].requires_grad_(config.reading_steps == 0)
     trainer = Trainer(module, config, folder, config.warmup_steps, device, minutes)
     latents = cached_latents(vae, corpus.images, latents_file or folder / "latents.npy", device)
-    lesson = Lesson(trainer.module, tokenizer, corpus, latents, scheduler, config, device)
+    lesson = Lesson(module, tokenizer, corpus, latents, scheduler, config, device)
 
     def sample(path: Path) -> None:
-        save_model(folder / "model", trainer.module, vae, tokenizer, scheduler, corpus.words, config.data)
+        save_model(folder / "model", module, vae, tokenizer, scheduler, corpus.words, config.data)
         save_sheet(folder / "model", SHEET_PROMPTS[config.data], path, device)
 
     finished = trainer.run(lesson.loss, sample)
     if finished:
-        with averaged(trainer) as module:
+        with averaged(trainer):
             save_model(folder / "model", module, vae, tokenizer, scheduler, corpus.words, config.data)
     return finished
 
@@ -139,7 +140,7 @@ def noise_schedule(config: DenoiserConfig) -> DDIMScheduler:
 
 
 @torch.inference_mode()
-def cached_latents(vae: nn.Module, images: Sequence[np.ndarray], path: Path, device: str) -> np.ndarray:
+def cached_latents(vae: Any, images: np.ndarray | Drawings, path: Path, device: str) -> np.ndarray:
     """Scaled posterior means of all training images, float16 (N, C, h, w); kept at `path` for a resumed run."""
     if path.exists() and len(known := np.load(path, mmap_mode="r")) == len(images):
         return known

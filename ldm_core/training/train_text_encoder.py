@@ -45,11 +45,10 @@ def train(config: TextEncoderConfig, folder: Path, device: str, data_folder: Pat
     """Train to the end (True) or to Ctrl-C (False). `init` is the folder of an earlier run's encoder, to go on from."""
     torch.manual_seed(config.seed)
     corpus = load_corpus(config.data, config.pool, 16, data_folder)
-    tokenizer = tokenizer_for(corpus.words, config.tokens, init)
-    module = nn.ModuleDict(
-        {"text_encoder": build(config, tokenizer), "head": nn.Linear(config.width, len(corpus.facts))}
-    )
-    nn.init.constant_(module["head"].bias, -5.0)  # a caption states one fact in two hundred
+    tokenizer = tokenizer_for(corpus.words, config.tokens, folder, init)
+    head = nn.Linear(config.width, len(corpus.facts))
+    nn.init.constant_(head.bias, -5.0)  # a caption states one fact in two hundred
+    module = nn.ModuleDict({"text_encoder": build(config, tokenizer), "head": head})
     if init is not None:
         go_on_from(module, init)
     trainer = Trainer(module, config, folder, config.steps // 20, device, minutes)
@@ -129,8 +128,8 @@ def shares_by_sort(corpus: Corpus, stated: Tensor, found: Tensor) -> dict[str, t
     shares = {}
     for sort in dict.fromkeys(sorts):
         columns = [column for column, name in enumerate(sorts) if name == sort]
-        either = (stated[:, columns] | found[:, columns]).sum().item()
-        shares[sort] = (either, (stated[:, columns] & found[:, columns]).sum().item() / max(1, either))
+        either = int((stated[:, columns] | found[:, columns]).sum())
+        shares[sort] = (either, int((stated[:, columns] & found[:, columns]).sum()) / max(1, either))
     return shares
 
 

@@ -10,16 +10,17 @@ import csv
 import dataclasses
 import json
 import math
-import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from .config import Recipe
 from .losses import update_ema
 from .muon import Muon
 
@@ -36,7 +37,7 @@ class Trainer:
     def __init__(
         self,
         module: nn.Module,
-        config: object,
+        config: Recipe,
         folder: Path,
         warmup_steps: int,
         device: str,
@@ -76,7 +77,7 @@ class Trainer:
         }  # fmt: skip
         partial = self.folder / "checkpoint.pt.partial"
         torch.save(state, partial)
-        os.replace(partial, self.folder / "checkpoint.pt")
+        partial.replace(self.folder / "checkpoint.pt")
 
     def learning_rate(self) -> float:
         """Linear warm-up, then half a cosine down to zero (Loshchilov & Hutter 2017)."""
@@ -133,29 +134,25 @@ class Trainer:
             sample(self.folder / "samples" / f"{self.step:06d}.png")
 
 
-def optimizer_of(module: nn.Module, config: object) -> torch.optim.Optimizer:
+def optimizer_of(module: nn.Module, config: Recipe) -> torch.optim.Optimizer:
     """AdamW, or Muon with Adam for what is no inner layer: embeddings, and the first and last of the convolutions."""
-    settings = {"lr": config.learning_rate, "weight_decay": config.weight_decay, "betas": (0.9, 0.99)}
+    rate, decay, betas = config.learning_rate, config.weight_decay, (0.9, 0.99)
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(module.parameters(), fused=True, **settings)
+        return torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=decay, betas=betas, fused=True)
     if config.optimizer == "muon":
         outer = [weights for name, weights in module.named_parameters() if OUTER.search(name)]
-        return Muon(module.parameters(), plain=outer, **settings)
+        return Muon(module.parameters(), lr=rate, weight_decay=decay, betas=betas, plain=outer)
     raise ValueError(f"optimizer must be adamw or muon, got {config.optimizer!r}")
 
 
-class averaged:
+@contextmanager
+def averaged(trainer: Trainer) -> Iterator[nn.Module]:
     """Within the block, the trainer's module carries its averaged weights, in evaluation mode."""
-
-    def __init__(self, trainer: Trainer):
-        self.trainer = trainer
-
-    def __enter__(self) -> nn.Module:
-        module = self.trainer.module
-        self.weights = {name: value.clone() for name, value in module.state_dict().items()}
-        module.load_state_dict(self.trainer.average)
-        return module.eval()
-
-    def __exit__(self, *_: object) -> None:
-        self.trainer.module.load_state_dict(self.weights)
-        self.trainer.module.train()
+    module = trainer.module
+    weights = {name: value.clone() for name, value in module.state_dict().items()}
+    module.load_state_dict(trainer.average)
+    try:
+        yield module.eval()
+    finally:
+        module.load_state_dict(weights)
+        module.train()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from itertools import pairwise
 
 import numpy as np
 
@@ -28,9 +29,7 @@ def taken_apart(
     """The caption with one coloured thing's colour gone, its noun gone, both gone; None where no colour precedes a noun."""
     words = list(_WORD.finditer(caption))
     pairs = [
-        (colour.span(), noun.span())
-        for colour, noun in zip(words, words[1:])
-        if colour[0] in colours and noun[0] in nouns
+        (colour.span(), noun.span()) for colour, noun in pairwise(words) if colour[0] in colours and noun[0] in nouns
     ]
     if not pairs:
         return None
