@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ldm_core.data import fashion_mnist, scenes
 
 from .metrics.metric import (
+    NEIGHBOURS,
     AutoencoderScore,
     Cmmd,
     Distance,
@@ -18,7 +19,6 @@ from .metrics.metric import (
 )
 
 RESIZE_MODES = ("clean", "tf1", "pytorch")  # what they are: resize.py
-NEIGHBOURS = ("precision", "recall", "density", "coverage")  # higher is better
 
 
 def _distances(detector: str, frechet: str, kernel: str) -> tuple[Distance, ...]:
@@ -27,8 +27,8 @@ def _distances(detector: str, frechet: str, kernel: str) -> tuple[Distance, ...]
         FrechetDistance(name=frechet, higher_is_better=False, detector=detector),
         KernelDistance(name=kernel, higher_is_better=False, detector=detector),
         *(
-            Neighbours(name=f"{share}_{detector}", higher_is_better=True, detector=detector, statistic=share)
-            for share in NEIGHBOURS
+            Neighbours(name=f"{share}_{detector}", higher_is_better=True, detector=detector, statistic=share, k=k)
+            for share, k in NEIGHBOURS.items()
         ),
     )
 
@@ -48,6 +48,7 @@ METRICS: dict[str, Metric] = {
             detector="scenes",
             reads=scenes.parse,
             nothing_read="no prompt speaks of the drawn world",
+            bounds=(0, 1),
             has_ceiling=True,
         ),
         *_distances("fashion", "fd_fashion", "kd_fashion"),
@@ -57,6 +58,7 @@ METRICS: dict[str, Metric] = {
             detector="fashion",
             reads=fashion_mnist.parse,
             nothing_read="no prompt names a piece of clothing",
+            bounds=(0, 1),
             has_ceiling=True,
         ),
         AutoencoderScore(name="vae_psnr", higher_is_better=True),

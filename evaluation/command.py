@@ -48,7 +48,7 @@ def carry_out(
         if alone:
             print(f"\n{stopped}", file=sys.stderr)
         return 130
-    except Exception as error:  # noqa: BLE001 -- the edge: whatever comes is said in one line
+    except Exception as error:  # noqa: BLE001  # the edge: whatever comes is said in one line
         if arguments.debug:
             traceback.print_exc()
         words = " ".join(str(error).split())

@@ -3,10 +3,10 @@
     python -m evaluation.compare runs/A runs/B --fail-if-worse scene_accuracy:0.01 --fail-if-worse fd_scenes:0.5
     python -m evaluation.compare runs/A runs/B runs/C
 
-Prints in what the runs differ, then B - A per metric and condition with its error, p (Holm within a metric) and verdict.
-Runs of other seeds are compared too, with the wider error of samples that are not paired; a metric that cannot be compared
-has a row that says why. Exit code 0; 1 where a run is worse than the first by more than a margin under any condition; 2 where
-the runs cannot be compared, with the reason.
+Prints in what the runs differ, then B - A per metric and condition with its error, p and interval (adjusted alike, by Holm
+within a metric) and verdict. Runs of other seeds are compared too, with the wider error of samples that are not paired; a
+metric that cannot be compared has a row that says why. Exit code 0; 1 where a run is worse than the first by more than a
+margin under any condition; 2 where the runs cannot be compared, with the reason.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from ldm_core.files import write_whole
 
 from . import command
 from .catalogue import METRICS
+from .comparisons import Difference, independent_values
 from .finished import Finished, axes_of
 from .metrics.differences import COLUMNS, unpaired, with_verdicts
-from .metrics.metric import Metric, Row, Sample
+from .metrics.metric import Metric, Row
+from .statistics import Estimate
 
 SAME = ("prompts_sha256", "prompt_count", "images_per_prompt")
 UNPAIRED = "unpaired: the images have other seeds"
@@ -47,12 +49,13 @@ def compare(runs: Sequence[Finished]) -> pd.DataFrame:
     matched = {name: matched_conditions(first, other, axes_of(runs)) for name, other in zip(names[1:], runs[1:])}
     rows: list[Row] = []
     for name in dict.fromkeys(name for run in runs for name in run.metrics):
-        metric, found = METRICS[name], []
+        metric = METRICS[name]
+        found: list[tuple[Row, Difference | None]] = []
         for other_name, other in zip(names[1:], runs[1:]):
             found += list(_differences(metric, first, other, matched[other_name], (names[0], other_name)))
-        sound = [row for row in found if "p" in row]
-        rows += with_verdicts(sound, metric, [(row["baseline"], row["run"]) for row in sound])
-        rows += [row for row in found if "p" not in row]
+        sound = [(row, difference) for row, difference in found if difference is not None]
+        rows += with_verdicts(sound, metric, [(row["baseline"], row["run"]) for row, _ in sound])
+        rows += [row for row, difference in found if difference is None]
     columns = ["metric", "scale", *COLUMNS, "condition", "baseline", "run", "value_a", "value_b", "note"]
     table = pd.DataFrame(rows, columns=columns)
     if not table["difference"].notna().any():
@@ -64,31 +67,27 @@ def compare(runs: Sequence[Finished]) -> pd.DataFrame:
 
 def _differences(
     metric: Metric, first: Finished, other: Finished, matched: dict[str, str], names: tuple[str, str]
-) -> Iterator[Row]:
-    """A metric's rows for one run beside the first; one with the reason where it cannot be compared."""
+) -> Iterator[tuple[Row, Difference | None]]:
+    """A metric's rows and differences for one run beside the first; no difference but the reason where there is none."""
     known: Row = {"metric": metric.name, "baseline": names[0], "run": names[1]}
     if why := obstacle(metric, first, other):
-        yield known | {"note": f"not compared: {why}"}
+        yield known | {"note": f"not compared: {why}"}, None
     elif not metric.of_generated:
-        sides = _of_summary(first, metric.name), _of_summary(other, metric.name)
-        yield known | _beside(*sides) | {"note": "unpaired: values per image are not kept"}
+        ours, theirs = (_of_summary(run, metric.name) for run in (first, other))
+        sides = {"value_a": ours.value, "value_b": theirs.value, "note": "unpaired: values per image are not kept"}
+        yield known | sides, independent_values(ours, theirs)
     else:
         evidence, others = first.evidence(metric), other.evidence(metric)
         for a, b in matched.items():
-            known |= {"scale": first.images.values(a).get("guidance_scale"), "condition": a}
+            where = {"scale": first.images.values(a).get("guidance_scale"), "condition": a}
             one, two = metric.sample(evidence, a), metric.sample(others, b)
             if one is None or two is None:
-                yield known | {"note": "not compared: too few prompts for an error"}
-            elif first.pairs(a) != other.pairs(b):
-                yield known | _beside(one, two) | {"note": UNPAIRED}
-            else:
-                paired = metric.between(evidence, a, others, b)
-                yield known | _beside(one, two) | (paired or {}) | {"note": "" if paired else FEW}
-
-
-def _beside(one: Sample, two: Sample) -> Row:
-    """Two values and their unpaired difference."""
-    return {"value_a": one.value, "value_b": two.value} | unpaired(one, two)
+                yield known | where | {"note": "not compared: too few prompts for an error"}, None
+                continue
+            paired = metric.between(evidence, a, others, b) if first.pairs(a) == other.pairs(b) else None
+            difference = paired if paired is not None else unpaired(one, two)
+            note = "" if paired is not None else UNPAIRED if first.pairs(a) != other.pairs(b) else FEW
+            yield known | where | {"value_a": one.value, "value_b": two.value, "note": note}, difference
 
 
 def obstacle(metric: Metric, first: Finished, other: Finished) -> str | None:
@@ -113,11 +112,9 @@ def _described(facts: dict[str, Any] | None) -> str:
     return f"{shown} ({', '.join(more)})" if more else str(shown)
 
 
-def _of_summary(run: Finished, name: str) -> Sample:
+def _of_summary(run: Finished, name: str) -> Estimate:
     row = run.summary[run.summary["metric"] == name].iloc[0]
-    return Sample(
-        float(row["value"]), None if pd.isna(row["se"]) else float(row["se"]), int(row["n"]), int(row["n"]) - 1
-    )
+    return Estimate(float(row["value"]), int(row["n"]), None if pd.isna(row["se"]) else float(row["se"]))
 
 
 def matched_conditions(first: Finished, other: Finished, axes: Sequence[str]) -> dict[str, str]:
@@ -215,7 +212,7 @@ def report(runs: Sequence[Finished], table: pd.DataFrame) -> str:
         lines += [values_side_by_side(table).round(5).to_string(), ""]
     shown = table.drop(columns=["baseline", *([] if len(runs) > 2 else ["run"])])
     shown["scale"] = shown["scale"].map(lambda value: "" if pd.isna(value) else f"{value:g}")
-    return "\n".join([*lines, shown.round(5).fillna("").astype(object).to_string(index=False)])
+    return "\n".join([*lines, shown.round(5).astype(object).where(shown.notna(), "").to_string(index=False)])
 
 
 def values_side_by_side(table: pd.DataFrame) -> pd.DataFrame:

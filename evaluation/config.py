@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ldm_core.checks import check_real, check_whole
 from ldm_core.registry import MODELS, find
 from ldm_core.settings import SamplingSettings
 
+from .bounds import MOST_IMAGES
 from .catalogue import RESIZE_MODES, check
 from .data_sets import DATA_SETS
 from .detectors.reference_files import SUFFIXES
@@ -31,6 +34,8 @@ class RunConfig:
     offload: bool = False
     compile: bool = False
     limit: int | None = None
+    shuffle: bool = False  # the limit's prompts are drawn at random by the run's seed
+    unconditional: int | None = None  # so many images of the empty prompt, in place of a prompt file
     images_per_prompt: int = 1
     seed: int = 0
     batch_size: int = 16  # images denoised together
@@ -44,16 +49,22 @@ class RunConfig:
     out: Path | None = None  # None: runs/<model>-<prompt file's stem>
     dry_run: bool = False
     report_only: bool = False
+    log: str | None = None  # a tracker that gets every metric too: see trackers.py
     command: str = ""  # as it was typed, for run.json
 
     def __post_init__(self) -> None:
         """Check what needs no model; the rest is checked when the model is loaded, before the first picture."""
-        for name in ("limit", "images_per_prompt", "batch_size"):
+        for name in ("limit", "unconditional", "images_per_prompt", "batch_size"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"--seed must be from 0 to {2**32 - 1}, got {self.seed}")
+            if value is not None:
+                whole = check_whole(f"--{name.replace('_', '-')}", value, 1, MOST_IMAGES)
+                object.__setattr__(self, name, whole)
+        object.__setattr__(self, "seed", check_whole("--seed", self.seed, 0, 2**32 - 1))
+        if self.guidance_scales is not None:
+            scales = tuple(check_real("--guidance-scales", w, 0, math.inf) for w in self.guidance_scales)
+            object.__setattr__(self, "guidance_scales", scales)
+        if self.shuffle and self.limit is None:
+            raise ValueError("--shuffle draws at random what --limit N leaves: give --limit too")
         if self.reference is not None and not self.reference.is_dir():
             if self.reference.suffix.lower() not in SUFFIXES:
                 raise ValueError(
@@ -70,8 +81,10 @@ class RunConfig:
     @property
     def axes(self) -> tuple[Axis, ...]:
         """What varies; the guidance scale first where it does."""
-        scales = self.guidance_scales or (() if self.sweep else SCALES)
-        return (scale_axis(scales), *self.sweep) if scales else self.sweep
+        usual = (1.0,) if self.unconditional else SCALES  # without a prompt there is nothing to guide to
+        scales = self.guidance_scales or (() if self.sweep else usual)
+        axes = (scale_axis(scales), *self.sweep) if scales else self.sweep
+        return tuple(sorted(axes, key=lambda axis: axis.name != "guidance_scale"))
 
     @property
     def conditions(self) -> list[Condition]:

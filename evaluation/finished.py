@@ -20,7 +20,8 @@ from .generation.axes import MODEL, WORDING, as_value
 from .image_set import PAIR, ImageSet
 from .metrics.evidence import Evidence
 from .metrics.metric import Metric
-from .run_facts import RunFacts
+from .run_facts import FILE, RunFacts
+from .run_folder import read_table
 
 OF_COMMAND = ("run_seed", "compiled")  # of the protocol, beside the settings
 
@@ -39,10 +40,17 @@ class Finished:
         """ValueError where the folder is no finished run."""
         try:
             facts = RunFacts.read(folder)
-            summary = pd.read_csv(folder / "summary.csv")
         except (OSError, ValueError) as error:
             raise ValueError(f"{folder} is no finished run: {error}") from None
-        return cls(folder, facts, ImageSet.read(folder, facts.axes), summary)
+        summary = read_table(folder / "summary.csv", ("metric", "value"), ("value", "n", "se", "low", "high"))
+        images = ImageSet.read(folder, facts.axes)
+        read_table(folder / "images.csv", facts.axes, facts.metrics)
+        if len(images) != facts.image_count:
+            raise ValueError(
+                f"{folder} is no finished run: images.csv has {len(images)} images, {FILE} says {facts.image_count}; run the "
+                "command again"
+            )
+        return cls(folder, facts, images, summary)
 
     @property
     def metrics(self) -> list[str]:

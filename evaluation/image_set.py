@@ -14,6 +14,7 @@ the words of `condition` are made. Nothing here knows what made an image.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ import pandas as pd
 from ldm_core.data.photos import photo_files
 
 from .condition import condition_label
+from .run_folder import read_table
 
 PAIR = ["prompt_id", "seed"]  # what an image shares with its twin under another condition
 FIRST = ["prompt_id", "prompt", "category", "seed"]  # columns before the axes
@@ -73,13 +75,9 @@ class ImageSet:
 
         ValueError where the folder holds no such table.
         """
-        try:
-            table = pd.read_csv(run / "images.csv")
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{run} is no finished run: {error}") from None
-        missing = [name for name in ("file", "prompt_id") if name not in table]
-        if missing:
-            raise ValueError(f"{run / 'images.csv'} has no column {missing[0]!r}")
+        table = read_table(run / "images.csv", ("file", "prompt_id"), ("prompt_id", "seed"))
+        if not all(isinstance(file, str) for file in table["file"]):
+            raise ValueError(f"{run} is no finished run: images.csv has a row without its file")
         table["category"] = table["category"].astype(object).fillna("") if "category" in table else ""
         if axes is None:
             axes = [name for name in ("guidance_scale",) if name in table]
@@ -120,7 +118,7 @@ class ImageSet:
             return [path.name for path in self.paths]
         return [_key(file, path, text) for file, path, text in zip(self.table["file"], self.paths, self.captions)]
 
-    @property
+    @functools.cached_property
     def conditions(self) -> list[str]:
         """The conditions that there are: numbers rise, words as they first came, axis by axis."""
         known = self.table.drop_duplicates("condition")
@@ -130,8 +128,12 @@ class ImageSet:
 
     def values(self, condition: str) -> dict[str, Any]:
         """A condition's value on each axis."""
-        first = self.table[self.table["condition"] == condition].iloc[0]
-        return {axis: first[axis] for axis in self.axes}
+        return dict(zip(self.axes, self._values[condition]))
+
+    @functools.cached_property
+    def _values(self) -> dict[str, tuple]:
+        known = self.table.drop_duplicates("condition")
+        return dict(zip(known["condition"], _tuples(known, self.axes)))
 
     def under(self, condition: str) -> np.ndarray:
         """Which images (len(self),) were made under a condition."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Instruments:
         resize: str = "clean",
         device: str = "cpu",
         autoencoder: Reconstructions | None = None,
+        own: Mapping[str, Detector] | None = None,
         processes: Processes | None = None,
         measure_references: bool = True,
         world: str = "",
@@ -43,14 +44,14 @@ class Instruments:
     ):
         """`kept` is a folder for the references made of `reference`; without `measure_references` one that would have to be
         made of images first is passed over. `world` is what the model draws: its pictures are the reference where there is
-        no other."""
+        no other. `own` are detectors that no name stands for."""
         self.metrics, self.images, self.asked_for = list(metrics), images, asked_for
         self.source, self.kept, self.measure_references = reference, kept, measure_references
         self.resize, self.device, self.autoencoder = resize, device, autoencoder
         self.processes, self.world, self.downloads = processes or Processes(), world, downloads
         if reference is not None and not reference.is_dir():
             read_stored(reference)  # a damaged one stops the command, whatever the metrics are
-        self.detectors: dict[str, Detector] = {}
+        self.detectors: dict[str, Detector] = dict(own or {})
         self.references: dict[str, Reference] = {}
         self.obstacles: dict[str, str] = {}
         for metric in self.metrics:

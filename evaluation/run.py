@@ -27,8 +27,9 @@ from .data_sets import DATA_SETS, captions_file, photographs_folder
 from .detectors.reference_files import SUFFIXES
 from .downloads import MODES, Downloads
 from .generation.axes import EXAMPLE, parse_scales, parse_sweep
-from .generation.prompts import Prompt, load_prompts, prompt_file
+from .generation.prompts import Prompt, draw_prompts, empty_prompts, load_prompts, prompt_file
 from .run_facts import command_line
+from .trackers import TRACKERS, check_installed
 
 DEFAULT = {field.name: field.default for field in dataclasses.fields(RunConfig)}
 STOPPED = (
@@ -46,6 +47,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--recipe", type=Path, metavar="FILE", help="in place of --prompts: one picture again, from its JSON or its PNG"
     )
+    note = "in place of --prompts: N images of the empty prompt, for a model that takes none"
+    made.add_argument("--unconditional", type=int, metavar="N", default=None, help=note)
     made.add_argument("--dry-run", action="store_true", help="say what would be made, write nothing")
     made.add_argument("--report-only", action="store_true", help="make no image: tables and report of what is there")
     _add_model(made.add_argument_group("model", "which networks, and how they are kept and run"))
@@ -98,6 +101,9 @@ def _add_sweep(group: Group) -> None:
 
 def _add_amount(group: Group) -> None:
     _add(group, "limit", int, "N", "only the first N prompts")
+    group.add_argument(
+        "--shuffle", action="store_true", help="with --limit: N prompts drawn at random by the run's seed"
+    )
     _add(group, "images-per-prompt", int, "K", "seeds per prompt")
     _add(group, "seed", int, "N", "the run's seed, from which every image's follows")
     _add(group, "batch-size", int, "N", "images denoised together")
@@ -116,6 +122,9 @@ def _add_scoring(group: Group) -> None:
     note = "how images are brought to Inception's size (default: %(default)s)"
     group.add_argument("--resize", choices=RESIZE_MODES, default=DEFAULT["resize"], help=note)
     _add(group, "out", Path, "FOLDER", "default: runs/<model>-<prompt file's stem>")
+    group.add_argument(
+        "--log", choices=TRACKERS, default=None, help="send every metric there too, where it is installed"
+    )
 
 
 def fetch_data_sets(arguments: argparse.Namespace, downloads: Downloads) -> None:
@@ -145,8 +154,8 @@ def _photographs_here(name: str) -> Path | None:
 
 def config_of(arguments: argparse.Namespace, argv: list[str] | None = None) -> RunConfig:
     """The parsed command line as a checked RunConfig."""
-    if (arguments.prompts is None) == (arguments.recipe is None):
-        raise ValueError("give --prompts FILE or --recipe FILE, one of the two")
+    if sum(given is not None for given in (arguments.prompts, arguments.recipe, arguments.unconditional)) != 1:
+        raise ValueError("give --prompts FILE, --recipe FILE or --unconditional N, one of the three")
     names = {field.name for field in dataclasses.fields(RunConfig)}
     values = {name: value for name, value in vars(arguments).items() if name in names}
     values["settings"] = settings_of(arguments)
@@ -158,6 +167,10 @@ def config_of(arguments: argparse.Namespace, argv: list[str] | None = None) -> R
         values["metrics"] = tuple(dict.fromkeys(name.strip() for name in arguments.metrics.split(",")))
     if arguments.recipe is not None:
         values |= _recipe_values(arguments)
+    if arguments.unconditional is not None:
+        values["prompts"] = Path("unconditional")
+    if arguments.log is not None:
+        check_installed(arguments.log)
     return RunConfig(**values)
 
 
@@ -191,7 +204,11 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def prompts_of(arguments: argparse.Namespace, config: RunConfig) -> list[Prompt]:
-    """The prompt set, or the one prompt of a recipe with its seed."""
+    """The prompt set, the one prompt of a recipe with its seed, or empty ones."""
+    if config.unconditional is not None:
+        return empty_prompts(config.unconditional)
+    if config.shuffle and config.limit is not None and arguments.recipe is None:
+        return draw_prompts(config.prompts, config.limit, config.seed)
     if arguments.recipe is None:
         return load_prompts(config.prompts, config.limit)
     recipe = read_recipe(arguments.recipe)
@@ -200,6 +217,7 @@ def prompts_of(arguments: argparse.Namespace, config: RunConfig) -> list[Prompt]
 
 def main(argv: list[str] | None = None) -> int:
     """0 when done, 2 when the command cannot be carried out as given, 3 for a fault, 130 when stopped by Ctrl-C."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # which is read when tokenizers are imported
 
     def work(arguments: argparse.Namespace) -> int:
         downloads = Downloads(arguments.download)
@@ -223,5 +241,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     raise SystemExit(main())

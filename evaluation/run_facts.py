@@ -70,14 +70,20 @@ class RunFacts:
         try:
             known = json.loads((folder / FILE).read_text(encoding="utf-8"))
             return cls.from_json(known)
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
-            raise ValueError(f"--out {folder}: its {FILE} was not written by this command") from None
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            words = "" if isinstance(error, UnicodeDecodeError) else f" ({' '.join(str(error).split())[:200]})"
+            raise ValueError(f"--out {folder}: its {FILE} was not written by this command{words}") from None
 
     @classmethod
     def from_json(cls, known: Mapping[str, Any]) -> RunFacts:
         """From the object of a run.json of any age; what it holds beside these keys is dropped."""
         names = {part.name for part in dataclasses.fields(cls)}
         made = cls(**{name: value for name, value in known.items() if name in names and name != "conditions"})
+        for part in dataclasses.fields(cls):
+            if not _fits(getattr(made, part.name), str(part.type)) and part.name != "conditions":
+                raise TypeError(f"{part.name} is no {part.type}")
+        if not all(isinstance(axis, str) for axis in made.axes):
+            raise TypeError("axes are no names")
         found = [from_stored(one) for one in known.get("conditions", [])]
         return dataclasses.replace(made, conditions=found or _of_scales(made))
 
@@ -93,6 +99,12 @@ class RunFacts:
     def write(self, folder: Path) -> None:
         """Into a run folder, whole or not at all."""
         write_whole(folder / FILE, json.dumps(self.to_json(), indent=1))
+
+
+def _fits(value: Any, annotation: str) -> bool:
+    """Whether a value is of the kind that a field of RunFacts says, as far as its outermost brackets."""
+    kinds: dict[str, type] = {"str": str, "int": int, "list": list, "dict": dict, "None": type(None)}
+    return any(isinstance(value, kinds[one.split("[")[0]]) for one in annotation.split(" | "))
 
 
 def _of_scales(facts: RunFacts) -> list[Condition]:

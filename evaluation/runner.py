@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import hashlib
@@ -17,13 +18,14 @@ from ldm_core.files import write_whole
 from ldm_core.pipeline import LatentDiffusion
 
 from . import catalogue
+from .bounds import check_amount
 from .config import RunConfig, choose_model
 from .detectors.feature_cache import flat_images
 from .downloads import NO_DOWNLOADS, Downloads
 from .generation import protocol
 from .generation.axes import setting_in_words
 from .generation.cost import CostLog, Spent, cost_table, estimate
-from .generation.generate import generate, missing
+from .generation.generate import check_images, generate, missing
 from .generation.jobs import Job, image_set, list_jobs
 from .generation.plan import Plan
 from .generation.prompts import Prompt
@@ -34,10 +36,11 @@ from .metrics.scoring import gather_evidence, tabulate
 from .metrics.self_check import self_check
 from .paths import portable
 from .processes import Processes
-from .report import page as report
-from .report import tables
+from .report import page, tables
 from .report.page import Results
 from .run_facts import RunFacts, machine
+from .run_folder import alone, check_places
+from .trackers import track
 
 
 class Run:
@@ -51,12 +54,14 @@ class Run:
         downloads: Downloads | None = None,
     ):
         self_check()
+        check_amount(len(prompts), config.images_per_prompt, len(config.conditions))
         self.config, self.prompts, self.processes = config, prompts, processes or Processes()
         self.downloads = downloads or Downloads(config.download)
         self.plan = Plan(config, self._load)
         self.model, self.protocol = self.plan.model, self.plan.protocol
         self.out = config.out or Path("runs") / f"{self.model.spec.name}-{config.prompts.stem}"
         before = protocol.check_folder(self.out, self.protocol, self.plan.conditions)
+        check_places(self.out, {condition.folder for condition in self.plan.conditions})
         self.jobs = list_jobs(prompts, self.plan.conditions, config.images_per_prompt, config.seed)
         if before is not None:
             self.plan.extend(before)
@@ -65,6 +70,8 @@ class Run:
         self.scored = [job for job in everything if job.file in asked or (self.out / job.file).exists()]
         if not self.scored:
             raise ValueError(f"--report-only: no image of this run is in {self.out} yet")
+        if self.processes.first:
+            check_images([job for job in self.scored if job.file not in asked], self.out)
         self.images = image_set(self.out, self.scored, self.plan.axes)
         self.instruments = self._instruments()
         self.unseen = self.model.unseen_words([prompt.text for prompt in prompts])
@@ -146,6 +153,11 @@ class Run:
 
         The results, in the first process.
         """
+        with contextlib.ExitStack() as held:
+            self.processes.first_then_all(lambda: held.enter_context(alone(self.out)) if self.processes.first else None)
+            return self._carry_out()
+
+    def _carry_out(self) -> Results | None:
         first = self.processes.first
         absent = self.processes.broadcast(missing(self.jobs, self.out) if first and not self.config.report_only else [])
         facts = self.facts() if first else None
@@ -199,15 +211,23 @@ class Run:
             content = getattr(results, name).to_csv(index=False, lineterminator="\n")
             write_whole(self.out / f"{name}.csv", content)
         results.facts.write(self.out)
-        write_whole(self.out / "report.md", report.markdown(results))
-        write_whole(self.out / "report.html", report.page(self.out, results))
-        print("\n" + tables.side_by_side(results.summary).to_string())
+        write_whole(self.out / "report.md", page.markdown(results))
+        write_whole(self.out / "report.html", page.page(self.out, results))
+        if self.config.log is not None:
+            track(self.config.log, self.out, results.summary)
+        print("\n" + tables.as_text(results.summary))
         not_computed = results.summary[results.summary["value"].isna()].drop_duplicates(["metric", "note"])
         for note, rows in not_computed.groupby("note", sort=False):
             print(f"{', '.join(rows['metric'])}: {note}")
         for name, reference in self.instruments.references.items():
             print(f"reference of {name}: {portable(reference.words)}")
         print(f"\nreport: {self.out / 'report.html'}")
+
+    def _prompts_sha256(self) -> str:
+        """Of the prompt file; of the number of empty prompts where there is none."""
+        count = self.config.unconditional
+        said = self.config.prompts.read_bytes() if count is None else f"{count} empty prompts".encode()
+        return hashlib.sha256(said).hexdigest()
 
     def facts(self) -> RunFacts:
         """What run.json holds: everything needed to repeat the run."""
@@ -220,7 +240,7 @@ class Run:
             vae=config.vae,
             lora=config.lora,
             prompts=config.prompts.name,
-            prompts_sha256=hashlib.sha256(config.prompts.read_bytes()).hexdigest(),
+            prompts_sha256=self._prompts_sha256(),
             prompt_count=len(self.prompts),
             image_count=len(self.scored),
             guidance_scales=scales,

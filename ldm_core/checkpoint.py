@@ -27,6 +27,7 @@ class Checkpoint:
     index: dict  # model_index.json
     parts: dict[str, Any]
     scheduler_config: dict  # as diffusers' pipeline of the family takes it
+    configs: Path | None = None  # the folder that the configs are from
 
 
 def read_checkpoint(folder: Path, dtype: torch.dtype) -> Checkpoint:
@@ -43,7 +44,7 @@ def read_checkpoint(folder: Path, dtype: torch.dtype) -> Checkpoint:
         parts[part.encoder] = network(part.encoder_class, folder / part.encoder, torch.float32)
         parts[part.tokenizer] = load_tokenizer(folder / part.tokenizer, part.tokenizer_class)
     scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
-    return Checkpoint(family, index, parts, family.scheduler_config(scheduler))
+    return Checkpoint(family, index, parts, family.scheduler_config(scheduler), folder)
 
 
 def check_denoiser(family: Family, denoiser: torch.nn.Module, place: str) -> None:

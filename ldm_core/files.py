@@ -12,20 +12,31 @@ from pathlib import Path
 def whole_file(path: Path) -> Iterator[Path]:
     """A new path beside `path` to write to within the block; at its end it takes the place of `path`.
 
-    Where the block fails nothing is left and `path` is as it was. An OSError that does not say which file it was about
-    (a full disk) names `path`.
+    Where the block fails nothing is left and `path` is as it was. Errors name `path`, as `naming` says.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        yield partial
-        partial.replace(path)
-    except OSError as error:
-        if error.filename is None and error.errno is not None:
-            raise OSError(error.errno, error.strerror, str(path)) from None
-        raise
+        with naming(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)  # there only if writing failed
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An OSError in the block that does not say which file it was about (a full disk, an encoder that cannot write, a file
+    that stands for a moment only) names `path`."""
+    try:
+        yield
+    except OSError as error:
+        words = error.strerror or str(error)
+        if error.errno is None and str(path) not in words:
+            raise OSError(f"{path}: {words}") from None
+        if error.errno is not None and (error.filename is None or str(error.filename).endswith(".partial")):
+            raise OSError(error.errno, words, str(path)) from None
+        raise
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

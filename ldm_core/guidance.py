@@ -48,7 +48,9 @@ class Guidance:
     """How hard, and when, the prompt pulls: guided = uncond + w (cond - uncond) (Ho & Salimans 2022)."""
 
     scale: float | None = dataclasses.field(default=None, metadata={"help": "w; 1 is no guidance", "metavar": "W"})
-    schedule: str = dataclasses.field(default="constant", metadata={"help": "w over time; each averages w"})
+    schedule: str = dataclasses.field(
+        default="constant", metadata={"help": f"{', '.join(SCHEDULES)}: w over time; each averages w"}
+    )
     interval: tuple[float, float] | None = dataclasses.field(
         default=None,
         metadata={"help": "guide only while LOW <= t <= HIGH, t from 1 (noise) to 0 (clean)", "metavar": "LOW,HIGH"},

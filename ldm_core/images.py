@@ -13,7 +13,7 @@ import torch
 from PIL import Image, PngImagePlugin
 from torch import Tensor
 
-from .data.photos import opaque
+from .data.photos import DAMAGED, opaque, pixels_of_png
 from .files import whole_file
 
 
@@ -67,6 +67,18 @@ def save_png(path: Path, pixels: np.ndarray, text: dict[str, str] | None = None)
 
 
 def load_png(path: Path) -> np.ndarray:
-    """uint8 (H, W, 3) of a whole picture file; OSError where it is damaged or cut short."""
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB"))
+    """uint8 (H, W, 3) of a whole picture file; OSError names it where it is damaged, cut short or beyond all sizes."""
+    return load_png_and_text(path)[0]
+
+
+def load_png_and_text(path: Path) -> tuple[np.ndarray, dict[str, str]]:
+    """The same, with the texts that the file carries by their keys."""
+    try:
+        with Image.open(path) as picture:
+            pixels, text = np.asarray(picture.convert("RGB")), dict(getattr(picture, "text", {}))
+            if picture.format == "PNG" and pixels_of_png(path) is None:
+                raise OSError(DAMAGED)
+            return pixels, text
+    except Exception as error:  # noqa: BLE001  # the library raises what it likes over damaged bytes
+        words = " ".join((getattr(error, "strerror", None) or str(error) or type(error).__name__).split())
+        raise OSError(f"{path} is no picture that can be read: {words[:200]}") from None

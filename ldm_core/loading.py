@@ -93,7 +93,16 @@ def load(
     conditioner.words = load_words(files[0] / "tokenizer")
     files = (*files, *(path for path, _ in loras))
     model = LatentDiffusion(
-        spec, conditioner, denoiser, autoencoder, checkpoint.scheduler_config, files, vae, lora, placement
+        spec,
+        conditioner,
+        denoiser,
+        autoencoder,
+        checkpoint.scheduler_config,
+        files,
+        vae,
+        lora,
+        placement,
+        checkpoint.configs,
     )
     _rehearse(model)
     if compiled:

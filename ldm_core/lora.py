@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import diffusers
-from torch import nn
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
 
 from .checkpoint import Checkpoint, first_line
+from .checks import shown
 from .schedulers import make_scheduler
 
 
@@ -35,10 +44,95 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def merge_lora(checkpoint: Checkpoint, vae: nn.Module, path: Path, weight: float) -> None:
-    """Merge a file's low-rank weights into the checkpoint's networks, in place.
+@dataclass(frozen=True)
+class Pair:
+    """One layer's low-rank weights in a file: the name that they share, A (rank, in, ...), and alpha / rank."""
 
-    diffusers and peft read the file, in any of the layouts that they know. Merged, they cost nothing at each step.
+    name: str
+    down: Tensor
+    scale: float
+
+
+DOWN = re.compile(r"^(.+?)[._]lora(?:_linear_layer)?[._](?:A|down)(?:\.\w+)?\.weight$")
+UP = re.compile(r"^(.+?)[._]lora(?:_linear_layer)?[._](?:B|up)(?:\.\w+)?\.weight$")
+ALPHA = re.compile(r"^(.+?)(?:[._]lora(?:_linear_layer)?[._](?:A|down)(?:\.\w+)?\.weight)?\.alpha$")
+
+
+def read_pairs(path: Path) -> list[Pair]:
+    """All low-rank weights of a file; ValueError with names where it holds anything else (DoRA, LoHa, LoKr, biases)."""
+    try:
+        with safe_open(path, "pt") as file:
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping, and no iterator
+            metadata = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"--lora {path} cannot be read: {first_line(error)}") from None
+    found: dict[re.Pattern[str], dict[str, Tensor]] = {kind: {} for kind in (DOWN, UP, ALPHA)}
+    others = []
+    for name, value in weights.items():
+        kind, match = next(((kind, match) for kind in found if (match := kind.match(name))), (DOWN, None))
+        if match is None:
+            others.append(name)
+        else:
+            found[kind][match[1]] = value
+    alone = sorted(set(found[DOWN]) ^ set(found[UP])) + sorted(set(found[ALPHA]) - set(found[DOWN]))
+    if others or alone:
+        wrong = others or alone
+        what = "are no low-rank pairs, B A with an alpha, that can be merged" if others else "lack their other half"
+        raise ValueError(f"--lora {path}: {len(wrong)} of its weights {what}: {', '.join(map(shown, wrong[:3]))}")
+    scale = _scale_of(metadata)
+    return [
+        Pair(name, down, float(found[ALPHA][name]) / down.shape[0] if name in found[ALPHA] else scale(name, down))
+        for name, down in found[DOWN].items()
+    ]
+
+
+def _scale_of(metadata: dict[str, str]) -> Callable[[str, Tensor], float]:
+    """alpha / rank where a file says it for all layers in its header, as diffusers and peft write it; else 1."""
+    try:
+        said = json.loads(metadata.get("lora_adapter_metadata", "{}"))
+    except ValueError:
+        said = {}
+
+    def scale(name: str, down: Tensor) -> float:
+        for part in ("unet", "transformer", "text_encoder_3", "text_encoder_2", "text_encoder"):
+            alpha = said.get(f"{part}.lora_alpha") if isinstance(said, dict) and name.startswith(f"{part}.") else None
+            if isinstance(alpha, int | float) and not said.get(f"{part}.alpha_pattern"):
+                root = math.sqrt(down.shape[0]) if said.get(f"{part}.use_rslora") else down.shape[0]
+                return alpha / root
+        return 1.0
+
+    return scale
+
+
+def _scale_exactly(pipeline: diffusers.DiffusionPipeline, pairs: list[Pair]) -> None:
+    """Every layer that was given weights at alpha / rank; ValueError naming pairs that were given to none."""
+    layers: defaultdict[int, list[tuple[Any, Tensor]]] = defaultdict(
+        list
+    )  # by how many numbers A has: names differ between layouts, weights do not
+    for part in pipeline.components.values():
+        modules: Iterable[Any] = part.modules() if isinstance(part, nn.Module) else ()
+        for layer in modules:
+            if "merged" in getattr(layer, "lora_A", {}):
+                down = layer.lora_A["merged"].weight.detach().float().flatten()
+                layers[down.numel()].append((layer, down / down.norm().clamp(min=1e-30)))
+    lost = []
+    for pair in pairs:
+        down = pair.down.float().flatten()
+        down = down / down.norm().clamp(min=1e-30)
+        same = [layer for layer, other in layers[down.numel()] if torch.dot(down, other.to(down)) > 0.9999]
+        if not same and bool(down.any()):
+            lost.append(pair.name)
+        for layer in same:
+            layer.scaling["merged"] = pair.scale
+    if lost:
+        raise ValueError(f"{len(lost)} of its layers belong to none of this model: {', '.join(lost[:3])}")
+
+
+def merge_lora(checkpoint: Checkpoint, vae: nn.Module, path: Path, weight: float) -> None:
+    """Merge a file's low-rank weights into the checkpoint's networks, in place: W + weight (alpha / rank) B A.
+
+    diffusers and peft read the file, in any of the layouts that they know; what they pass over without a word is refused
+    here with its names. Merged, the weights cost nothing at each step.
     """
     family = checkpoint.family
     names = [name for part in family.text for name in (part.encoder, part.tokenizer)]
@@ -49,11 +143,13 @@ def merge_lora(checkpoint: Checkpoint, vae: nn.Module, path: Path, weight: float
         **family.not_drawing,
         **{family.denoiser_part: checkpoint.parts[family.denoiser_part]},
     )
+    pairs = read_pairs(path)
     try:
         pipeline.load_lora_weights(path.parent, weight_name=path.name, adapter_name="merged", local_files_only=True)
         found = [name for names in pipeline.get_list_adapters().values() for name in names]
         if "merged" not in found:
             raise ValueError("none of its weights belongs to this model")
+        _scale_exactly(pipeline, pairs)
         pipeline.fuse_lora(lora_scale=weight, adapter_names=["merged"])
         pipeline.unload_lora_weights()
     except Exception as error:  # noqa: BLE001  # the libraries raise what they like: all of it means that file and model do not fit

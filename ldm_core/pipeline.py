@@ -33,6 +33,13 @@ from .settings import FIELDS, SamplingSettings
 DEFAULT_SCALES = (1, 2, 4, 8)
 LOOP = ("steps", "scheduler", "height", "width", "rows_per_call")  # images that differ in one are denoised apart
 SIDES = ("height", "width")
+OLDER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+DECIDING = (
+    "config.json",
+    "model_index.json",
+    *(f"{part}/*.json" for part in ("scheduler", "unet", "transformer", "vae", "text_encoder*")),
+    *(f"tokenizer*/*.{kind}" for kind in ("json", "txt", "model")),
+)
 Settings = SamplingSettings | Sequence[SamplingSettings] | None
 
 
@@ -50,10 +57,12 @@ class LatentDiffusion:
         vae: str | None = None,
         lora: str | None = None,
         placement: Placement | None = None,
+        config_folder: Path | None = None,
     ):
         self.spec, self.conditioner, self.denoiser, self.autoencoder = spec, conditioner, denoiser, autoencoder
         self.scheduler_config = scheduler_config
         self.files = files  # files and folders of the weights
+        self.config_folder = config_folder  # where a single file's configs are from
         self.vae, self.lora = vae, lora  # where the autoencoder was swapped, and what was merged into the networks
         self.placement = placement or Placement(denoiser.device)
         self.device, self.dtype = self.placement.device, denoiser.dtype
@@ -88,6 +97,12 @@ class LatentDiffusion:
     def weights(self) -> str:
         """SHA-256 of the weights' files: what a picture was really made by."""
         return weights_hash(self.files)
+
+    @cached_property
+    def configs(self) -> str:
+        """SHA-256 of the configs, schedules and tokenizers beside the weights: what they were used as."""
+        beside = () if self.config_folder is None or self.config_folder in self.files else (self.config_folder,)
+        return configs_hash((*self.files, *beside))
 
     @property
     def scheduler_name(self) -> str:
@@ -337,10 +352,25 @@ def _axis(name: str, values: Sequence) -> list:
 
 
 def weights_hash(files: Iterable[Path]) -> str:
-    """SHA-256 over the weight files of a checkpoint, of a swapped autoencoder and of what was merged in."""
+    """SHA-256 over the weight files of a checkpoint, of a swapped autoencoder and of what was merged in; files of older
+    formats count where a folder has no .safetensors, for there they are what is loaded."""
     digest = hashlib.sha256()
-    found = [sorted(path.rglob("*.safetensors")) if path.is_dir() else [path] for path in files]
-    for path in (path for paths in found for path in paths):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+    for path in files:
+        found = sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
+        safe = {each.parent for each in found}
+        older = (each for kind in OLDER_WEIGHTS for each in path.rglob(kind) if each.parent not in safe)
+        for each in (*found, *sorted(older)):
+            with each.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def configs_hash(files: Iterable[Path]) -> str:
+    """SHA-256 over all else in the folders of a checkpoint that decides a picture: configs, schedules, tokenizers."""
+    digest = hashlib.sha256()
+    for folder in (path for path in files if path.is_dir()):
+        for pattern in DECIDING:
+            for path in sorted(folder.glob(pattern)):
+                digest.update(f"{path.relative_to(folder).as_posix()}\0".encode())
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

@@ -45,11 +45,12 @@ class Recipe:
     dtype: str = "float32"
     device: str = "cpu"
     weights: str = ""  # SHA-256
+    configs: str = ""  # SHA-256; "" in recipes of the first house, which did not know it
     versions: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """ValueError in one line for anything that no picture has."""
-        for name in ("model", "prompt", "dtype", "device", "weights"):
+        for name in ("model", "prompt", "dtype", "device", "weights", "configs"):
             check_text(name, getattr(self, name))
         for name in ("vae", "lora"):
             if getattr(self, name) is not None:
@@ -69,6 +70,8 @@ class Recipe:
         """One JSON object, a key per field and per setting."""
         values = dataclasses.asdict(self) | self.settings.stored()
         del values["settings"]
+        if not self.configs:
+            del values["configs"]
         return json.dumps(values, ensure_ascii=False, sort_keys=True)
 
     @staticmethod
@@ -115,6 +118,7 @@ def recipe_for(
         device=model.device.type,
         dtype=str(model.dtype).removeprefix("torch."),
         weights=model.weights,
+        configs=model.configs,
         versions=versions(),
     )
 
@@ -125,8 +129,9 @@ def read_png(path: Path) -> Recipe:
         with Image.open(path) as picture:
             picture.load()
             text = getattr(picture, "text", {})
-    except (UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = "it is no picture" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())
+    except Exception as error:  # noqa: BLE001  # the library raises what it likes over damaged bytes
+        words = " ".join((getattr(error, "strerror", None) or str(error) or type(error).__name__).split())
+        reason = "it is no picture" if isinstance(error, UnidentifiedImageError) else words[:200]
         raise ValueError(f"{path} cannot be read: {reason}") from None
     if "recipe" not in text:
         raise ValueError(f"{path} carries no recipe")

@@ -19,6 +19,7 @@ from .checks import check_text, check_whole, shown
 from .guidance import Guidance
 
 MAX_STEPS = 1000
+MAX_SIDE = 8192  # pixels: 800 MB for one picture of that side in float32
 SINCE_FIRST = "later"  # metadata of a field that files of the first house do not hold: written only where it is set
 
 
@@ -30,7 +31,11 @@ class SamplingSettings:
         default=None, metadata={"help": "denoising steps; default: the model's", "metavar": "N"}
     )
     scheduler: str | None = dataclasses.field(
-        default=None, metadata={"help": "a name of ldm_core.sampling; default: the model's own", "metavar": "NAME"}
+        default=None,
+        metadata={
+            "help": "ddim, ddpm, euler, euler-ancestral, dpm++2m, pndm, unipc, flow-euler; default: the model's own",
+            "metavar": "NAME",
+        },
     )
     guidance: Guidance = dataclasses.field(default_factory=Guidance)
     negative_prompt: str = dataclasses.field(
@@ -51,8 +56,8 @@ class SamplingSettings:
     def __post_init__(self) -> None:
         for name, most in (
             ("steps", MAX_STEPS),
-            ("height", math.inf),
-            ("width", math.inf),
+            ("height", MAX_SIDE),
+            ("width", MAX_SIDE),
             ("rows_per_call", math.inf),
         ):
             if getattr(self, name) is not None:

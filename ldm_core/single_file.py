@@ -67,7 +67,7 @@ def read_single_file(path: Path, config: Path, dtype: torch.dtype) -> tuple[Chec
     if set(EDM_LATENTS) <= names:
         mean, spread = (marks[name].flatten().tolist() for name in EDM_LATENTS)
         parts["vae"].register_to_config(latents_mean=mean, latents_std=spread, scaling_factor=EDM_SCALING)
-    return Checkpoint(family, index, parts, scheduler), parts["vae"]
+    return Checkpoint(family, index, parts, scheduler, config), parts["vae"]
 
 
 def _beside(family: Family, names: set[str], config: Path) -> dict[str, object]:

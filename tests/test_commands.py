@@ -11,6 +11,7 @@ COMMANDS = (
     "demo.timing",
     "evaluation.autoencoders",
     "evaluation.benchmark",
+    "evaluation.calibration",
     "evaluation.card",
     "evaluation.compare",
     "evaluation.reference",

@@ -52,6 +52,24 @@ def test_differences_of_two_runs_are_those_of_their_tables(runs, capsys):
     assert "verdict" in said and "the runs differ in steps: 1 and 2\n" in said
 
 
+def test_every_verdict_is_what_its_interval_and_its_p_value_say(runs):
+    for table in (
+        pd.read_csv(runs / "one" / "differences.csv"),
+        table_of(runs, "one", "two"),
+        table_of(runs, "one", "seeded"),
+    ):
+        known = table.dropna(subset=["low"])
+        assert len(known) and (known["confidence"] >= 0.95 - 1e-9).all()
+        for row in known.itertuples():
+            assert (row.low <= 0 <= row.high) == row.verdict.startswith("tied") == (row.p >= 0.05)
+
+
+def test_a_summary_says_what_the_interval_of_a_distance_is_about(runs):
+    summary = pd.read_csv(runs / "one" / "summary.csv")
+    notes = summary[summary["metric"] == "fd_scenes"]["note"]
+    assert len(notes) == 2 and notes.str.endswith("interval about the expected value at this n").all()
+
+
 def test_a_run_against_itself_differs_nowhere_and_passes_every_gate(runs, capsys):
     one = str(runs / "one")
     assert compare.main([one, one, "--fail-if-worse", "clip_scenes:0", "--fail-if-worse", "fd_scenes:0"]) == 0

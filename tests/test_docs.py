@@ -136,6 +136,15 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_the_map_names_files_and_folders_that_are_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    planned = ("ldm_core/tasks/", "evaluation/studies/")  # as the page says
+    named = re.findall(r"`((?:ldm_core|evaluation|demo|tests)/[\w./]*)`", text)
+    assert len(named) > 12
+    for path in named:
+        assert (ROOT / path).exists() or path.startswith(planned), f"CONTRIBUTING.md names {path}"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_commands_named_within_a_sentence_exist(name):
     text = BLOCK.sub("", (ROOT / name).read_text(encoding="utf-8"))

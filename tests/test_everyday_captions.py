@@ -140,9 +140,17 @@ def test_a_scene_that_says_nothing_has_no_caption():
 
 @pytest.mark.parametrize(
     "scene",
-    [Scene("night"), Scene(None, "lake"), Scene(mountains=True), Scene(clouds=True), Scene(stars=True),
-     Scene(None, None, (Thing("sheep"),)), Scene(None, None, (Thing("moon"),)), Scene("day", clouds=True)],
-)  # fmt: skip
+    [
+        Scene("night"),
+        Scene(None, "lake"),
+        Scene(mountains=True),
+        Scene(clouds=True),
+        Scene(stars=True),
+        Scene(None, None, (Thing("sheep"),)),
+        Scene(None, None, (Thing("moon"),)),
+        Scene("day", clouds=True),
+    ],
+)
 def test_a_scene_of_one_fact_is_never_left_unsaid(scene):
     for seed in range(60):
         for said in (caption(scene, seed), caption(scene, seed, dropout=1.0), complete_caption(scene, seed)):
@@ -186,10 +194,14 @@ def things(*of: tuple) -> tuple[Thing, ...]:
     [
         ("a cat", Scene(None, None, things(("cat", None, 1)))),
         ("Red car at night.", Scene("night", None, things(("car", "red", 1)))),
-        ("A man riding a horse on a beach",
-         Scene(None, "beach", things(("man", None, 1, None, None, "riding", 1), ("horse", None, 1)))),
-        ("a woman in a blue dress holding a yellow umbrella in the rain",
-         Scene("storm", None, things(("woman", "blue", 1, None, None, "holding", 1), ("umbrella", "yellow", 1)))),
+        (
+            "A man riding a horse on a beach",
+            Scene(None, "beach", things(("man", None, 1, None, None, "riding", 1), ("horse", None, 1))),
+        ),
+        (
+            "a woman in a blue dress holding a yellow umbrella in the rain",
+            Scene("storm", None, things(("woman", "blue", 1, None, None, "holding", 1), ("umbrella", "yellow", 1))),
+        ),
         ("a bench sitting in a park", Scene(None, "field", things(("bench", None, 1)))),
         ("three sheep on a grassy hill side", Scene(None, "field", things(("sheep", None, 3)))),
         ("a couple of puppies", Scene(None, None, things(("dog", None, 2)))),
@@ -197,23 +209,43 @@ def things(*of: tuple) -> tuple[Thing, ...]:
         ("12 cows", Scene(None, None, things(("cow",)))),
         ("2 dogs", Scene(None, None, things(("dog", None, 2)))),
         ("a sheep", Scene(None, None, things(("sheep", None, 1)))),
-        ("two black cats on a bed",
-         Scene(None, None, things(("cat", "black", 2, None, None, "on", 1), ("bed", None, 1)))),
-        ("a table with a red cup on it",
-         Scene(None, None, things(("table", None, 1), ("cup", "red", 1, None, None, "on", 0)))),
-        ("a house behind a small white dog", Scene(None, None, things(
-            ("house", None, 1), ("dog", "white", 1, None, "small", "in front of", 0)))),
-        ("a castle under a rainbow",
-         Scene(None, None, things(("castle", None, 1), ("rainbow", None, 1, None, None, "above", 0)))),
-        ("a kid on a bike", Scene(None, None, things(("child", None, 1, None, None, "riding", 1), ("bicycle", None, 1)))),
-        ("a girl flying a kite", Scene(None, None, things(("child", None, 1, None, None, "holding", 1), ("kite", None, 1)))),
+        (
+            "two black cats on a bed",
+            Scene(None, None, things(("cat", "black", 2, None, None, "on", 1), ("bed", None, 1))),
+        ),
+        (
+            "a table with a red cup on it",
+            Scene(None, None, things(("table", None, 1), ("cup", "red", 1, None, None, "on", 0))),
+        ),
+        (
+            "a house behind a small white dog",
+            Scene(None, None, things(("house", None, 1), ("dog", "white", 1, None, "small", "in front of", 0))),
+        ),
+        (
+            "a castle under a rainbow",
+            Scene(None, None, things(("castle", None, 1), ("rainbow", None, 1, None, None, "above", 0))),
+        ),
+        (
+            "a kid on a bike",
+            Scene(None, None, things(("child", None, 1, None, None, "riding", 1), ("bicycle", None, 1))),
+        ),
+        (
+            "a girl flying a kite",
+            Scene(None, None, things(("child", None, 1, None, None, "holding", 1), ("kite", None, 1))),
+        ),
         ("a kite flying over a lake", Scene(None, "lake", things(("kite", None, 1)))),
-        ("On the left, a crimson house; a huge tree on the right.",
-         Scene(None, None, things(("house", "red", 1, "left"), ("oak", None, 1, "right", "big")))),
-        ("a dog next to a cat on the left", Scene(None, None, things(
-            ("dog", None, 1, "left", None, "next to", 1), ("cat", None, 1, "left")))),
-        ("two men in red shirts beside a lorry",
-         Scene(None, None, things(("man", "red", 2, None, None, "next to", 1), ("truck", None, 1)))),
+        (
+            "On the left, a crimson house; a huge tree on the right.",
+            Scene(None, None, things(("house", "red", 1, "left"), ("oak", None, 1, "right", "big"))),
+        ),
+        (
+            "a dog next to a cat on the left",
+            Scene(None, None, things(("dog", None, 1, "left", None, "next to", 1), ("cat", None, 1, "left"))),
+        ),
+        (
+            "two men in red shirts beside a lorry",
+            Scene(None, None, things(("man", "red", 2, None, None, "next to", 1), ("truck", None, 1))),
+        ),
         ("a man in black", Scene(None, None, things(("man", "black", 1)))),
         ("a white man in a hat", Scene(None, None, things(("man", None, 1)))),
         ("a red-haired woman", Scene(None, None, things(("woman", None, 1)))),
@@ -226,8 +258,10 @@ def things(*of: tuple) -> tuple[Thing, ...]:
         ("a kitchen", Scene(None, "room")),
         ("a dog under a tree", Scene(None, None, things(("dog", None, 1), ("oak", None, 1)))),
         ("snowy mountains", Scene(None, None, (), mountains=True)),
-        ("a gray elephant by a very tall palm tree", Scene(None, None, things(
-            ("elephant", None, 1, None, None, "next to", 1), ("palm", None, 1)))),
+        (
+            "a gray elephant by a very tall palm tree",
+            Scene(None, None, things(("elephant", None, 1, None, None, "next to", 1), ("palm", None, 1))),
+        ),
         ("a stormy night", Scene("storm")),
         ("snow-capped mountains at dusk under a cloudy sky", Scene("sunset", None, (), mountains=True, clouds=True)),
         ("a starry night in the desert", Scene("night", "desert", (), stars=True)),
@@ -237,7 +271,7 @@ def things(*of: tuple) -> tuple[Thing, ...]:
         ("some flowers", Scene(None, None, things(("flowers", None, 1)))),
         ("", None),
     ],
-)  # fmt: skip
+)
 def test_free_wording_is_understood(text, scene):
     assert parse(text) == scene
 
@@ -273,11 +307,20 @@ def test_the_atoms_of_a_scene_are_all_that_it_states():
     man = Thing("man", "red", 1, "left", "medium", "riding", 1)
     scene = Scene("night", "snow", (man, Thing("horse", "brown", 1, "left", "big")), stars=True, layout=7)
     assert set(atoms(scene)) == {
-        Atom("kind", "man", 0), Atom("colour", "red", 0), Atom("count", 1, 0), Atom("place", "left", 0),
-        Atom("relation", "riding", 0, 1), Atom("kind", "horse", 1), Atom("colour", "brown", 1), Atom("count", 1, 1),
-        Atom("place", "left", 1), Atom("size", "big", 1), Atom("ground", "snow"), Atom("sky", "night"),
+        Atom("kind", "man", 0),
+        Atom("colour", "red", 0),
+        Atom("count", 1, 0),
+        Atom("place", "left", 0),
+        Atom("relation", "riding", 0, 1),
+        Atom("kind", "horse", 1),
+        Atom("colour", "brown", 1),
+        Atom("count", 1, 1),
+        Atom("place", "left", 1),
+        Atom("size", "big", 1),
+        Atom("ground", "snow"),
+        Atom("sky", "night"),
         Atom("scenery", "stars"),
-    }  # fmt: skip
+    }
 
 
 def test_exchanged_colours_of_two_houses_cost_two_atoms_whatever_the_order():
@@ -296,9 +339,11 @@ def test_a_thing_that_is_not_there_has_no_atom_right_and_one_too_many_is_extra()
 
 
 def test_next_to_holds_from_either_side_and_riding_does_not():
-    pair = lambda relation, first: Scene(things=tuple(  # noqa: E731
-        Thing(kind, relation=relation if index == first else None, other=1 - index if index == first else None)
-        for index, kind in enumerate(("child", "horse"))))  # fmt: skip
+    def pair(relation, first):
+        sides = [(relation, 1 - index) if index == first else (None, None) for index in range(2)]
+        kinds = ("child", "horse")
+        return Scene(things=tuple(Thing(kind, relation=how, other=to) for kind, (how, to) in zip(kinds, sides)))
+
     assert all(right for _, right in judge(pair("next to", 0), pair("next to", 1)))
     assert not all(right for _, right in judge(pair("riding", 0), pair("riding", 1)))
 

@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 
 import pytest
-from evaluation.prompts import load_prompts
 
+from evaluation.generation.prompts import load_prompts
 from ldm_core.data import everyday
 from ldm_core.data.everyday import table
 from ldm_core.data.everyday.atoms import atoms
@@ -41,7 +41,7 @@ PROMPTS = Path(__file__).parents[1] / "prompts"
         ("a volcano", "a mountain", (("volcano", "mountain"),)),
         ("a woman in a maroon dress", "a woman in a red dress", (("maroon", "red"),)),
     ],
-)  # fmt: skip
+)
 def test_a_word_is_replaced_in_its_number_and_with_its_article(text, written, replaced):
     found = substitute(text)
     assert (found.text, found.replaced) == (written, replaced)
@@ -58,12 +58,17 @@ def test_what_the_world_knows_passes_untouched_and_unsaid(text):
 @pytest.mark.parametrize(
     ("text", "unknown"),
     [
-        ("a hot dog", ("hot dog",)), ("two hot dogs and a teddy bear", ("hot dogs", "teddy bear")),
-        ("a laptop on a table", ("laptop",)), ("a snowman", ("snowman",)), ("a fire hydrant", ("fire hydrant",)),
-        ("an iguana, an iguana", ("iguana",)), ("a computer keyboard", ("computer", "keyboard")),
-        ("a man playing a guitar at a bus stop", ("guitar", "bus stop")), ("a dinosaur", ("dinosaur",)),
+        ("a hot dog", ("hot dog",)),
+        ("two hot dogs and a teddy bear", ("hot dogs", "teddy bear")),
+        ("a laptop on a table", ("laptop",)),
+        ("a snowman", ("snowman",)),
+        ("a fire hydrant", ("fire hydrant",)),
+        ("an iguana, an iguana", ("iguana",)),
+        ("a computer keyboard", ("computer", "keyboard")),
+        ("a man playing a guitar at a bus stop", ("guitar", "bus stop")),
+        ("a dinosaur", ("dinosaur",)),
     ],
-)  # fmt: skip
+)
 def test_where_nothing_is_near_nothing_is_replaced(text, unknown):
     found = substitute(text)
     assert (found.text, found.replaced, found.unknown) == (text, (), unknown)

@@ -9,7 +9,7 @@ import diffusers
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model_state_dict
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import ldm_core
 from ldm_core import registry
@@ -124,6 +124,51 @@ def test_a_merged_lora_equals_diffusers_with_its_adapter(request, name, tmp_path
     assert (expected - theirs(folder, kind)).abs().max() > 1e-3, "the test could not tell"
 
 
+@pytest.mark.parametrize("alpha", [1.0, 3.0])
+def test_a_lora_is_merged_at_alpha_over_rank(tiny_folder, tmp_path, alpha):
+    plain = ldm_core.load(str(tiny_folder), device="cpu", dtype="float32")
+    place = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
+    before = plain.denoiser.network.get_submodule(place).weight.detach()
+    down, up = torch.randn(4, before.shape[1]), torch.randn(before.shape[0], 4)
+    name = f"lora_unet_{place.replace('.', '_')}"
+    weights = {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.alpha": torch.tensor(alpha)}
+    save_file(weights, tmp_path / "style.safetensors")
+    model = ldm_core.load(str(tiny_folder), device="cpu", dtype="float32", lora=f"{tmp_path / 'style.safetensors'}:0.5")
+    expected = before + 0.5 * (alpha / 4) * up @ down
+    torch.testing.assert_close(model.denoiser.network.get_submodule(place).weight.detach(), expected)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("lora_unet_x.hada_w1_a", torch.ones(2, 2), "are no low-rank pairs.*hada_w1_a"),
+        ("lora_unet_x.lokr_w1", torch.ones(2, 2), "are no low-rank pairs.*lokr_w1"),
+        ("unet.x.to_q.lora_magnitude_vector", torch.ones(2), "are no low-rank pairs.*magnitude"),
+        ("PLACE.dora_scale", torch.ones(64, 1), "are no low-rank pairs.*dora_scale"),
+        ("foreign.key", torch.ones(2), "are no low-rank pairs.*foreign.key"),
+        ("lora_unet_x.lora_down.weight", torch.ones(2, 2), "lack their other half.*lora_unet_x"),
+        ("lora_unet_x.alpha", torch.tensor(2.0), "lack their other half.*lora_unet_x"),
+    ],
+)
+def test_what_a_lora_file_holds_beside_low_rank_pairs_is_refused_by_name(tiny_folder, tmp_path, key, value, message):
+    make_lora(tiny_folder, "sd", tmp_path / "style.safetensors")
+    weights = load_file(tmp_path / "style.safetensors")
+    place = next(iter(weights)).removesuffix(".lora_A.weight")
+    save_file(weights | {key.replace("PLACE", place): value}, tmp_path / "style.safetensors")
+    with pytest.raises(ValueError, match=message) as caught:
+        ldm_core.load(str(tiny_folder), device="cpu", lora=str(tmp_path / "style.safetensors"))
+    assert "\n" not in str(caught.value)
+
+
+def test_layers_of_a_lora_that_the_model_has_not_are_refused_by_name(tiny_folder, tmp_path):
+    make_lora(tiny_folder, "sd", tmp_path / "style.safetensors")
+    place = "unet.down_blocks.9.attentions.0.transformer_blocks.0.attn1.to_q"
+    more = {f"{place}.lora_A.weight": torch.randn(2, 64), f"{place}.lora_B.weight": torch.randn(64, 2)}
+    save_file(load_file(tmp_path / "style.safetensors") | more, tmp_path / "style.safetensors")
+    with pytest.raises(ValueError, match=r"down_blocks\.9|does not fit"):
+        ldm_core.load(str(tiny_folder), device="cpu", lora=str(tmp_path / "style.safetensors"))
+
+
 def test_a_lora_that_does_not_fit_is_one_line(tiny_folder, tiny_sd3_folder, tmp_path):
     path = tmp_path / "style.safetensors"
     make_lora(tiny_sd3_folder, "sd3", path)
@@ -207,6 +252,7 @@ def test_a_single_file_of_the_authors_layout_draws_what_its_folder_does(request,
     save_file(single_file(name, model), tmp_path / "mine.safetensors")
     again = ldm_core.load(str(tmp_path / "mine.safetensors"), device="cpu", dtype="float32", config=str(folder))
     assert again.spec.name == "mine" and (again.height, again.width) == (32, 32) and again.weights != model.weights
+    assert again.configs == model.configs, "the same folder says how they are drawn"
     pictures = [each.sample(PROMPTS, SEEDS, 3.0, steps=3) for each in (model, again)]
     torch.testing.assert_close(*pictures, atol=1e-5, rtol=0)
 

@@ -55,6 +55,86 @@ def test_bad_files_are_named_with_their_line(tmp_path, name, data, message):
         load_prompts(write(tmp_path, name, data))
 
 
+@pytest.mark.parametrize("inside", ["\u2028", "\u2029", "\v", "\f", "\x1c", "\x85"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_lines_end_where_editors_end_them(tmp_path, inside, ends):
+    text = f"a cat{inside}asleep"
+    files = {
+        "p.txt": [text, "a dog"],
+        "p.csv": ["prompt,seed", f"{text},1", "a dog,2"],
+        "p.tsv": ["prompt\tseed", f"{text}\t1", "a dog\t2"],
+    }
+    if inside not in "\v\f\x1c":  # JSON knows no control characters but escaped ones
+        files["p.jsonl"] = [json.dumps({"prompt": text}, ensure_ascii=False), json.dumps({"prompt": "a dog"})]
+    for name, lines in files.items():
+        prompts = load_prompts(write(tmp_path, name, ends.join(lines)))
+        assert [prompt.text for prompt in prompts] == [text, "a dog"], name
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "utf-16-be", "utf-16-le"])
+@pytest.mark.parametrize(("name", "text"), [("p.txt", "a café\n"), ("p.csv", "prompt\r\na café\r\n")])
+def test_other_encodings_are_known_by_their_marks(tmp_path, encoding, name, text):
+    data = (("\ufeff" if encoding[-3:] in ("-be", "-le") else "") + text).encode(encoding)
+    assert load_prompts(write(tmp_path, name, data)) == [Prompt(0, "a café")]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("p.csv", 'prompt\na cat\n"a dog\na boat\na tree\n', "line 3: a quote that is never closed"),
+        ("p.csv", 'prompt,seed\n"a dog,1\na boat,2\n"a tree",3\n', "line 2: .*expected after"),
+        ("p.csv", 'prompt\n"a\nb"\n"Go" says the sign\n', "line 4: .*quotes within quotes are doubled"),
+        ("p.csv", "prompt\na cat, asleep\n", "line 2: ' asleep' stands under no column"),
+        ("p.csv", "prompt,,\na cat, asleep,\n", "line 2: ' asleep' stands under no column"),
+        ("p.csv", f"prompt,note\na,b\na,{'x' * 140_000}\n", "line 3: field larger than field limit"),
+        ("p.csv", f"prompt\n{'x' * 20_001}\n", "line 2: a prompt of 20001 characters; 20000 at the most"),
+        ("p.txt", "a\n" + "x" * (1 << 20), "line 2: a prompt of 1048576 characters"),
+        ("p.jsonl", '{"prompt": "a", "seed": 1e999}', "line 1: seed inf is no integer"),
+        ("p.jsonl", '{"prompt": "a", "seed": Infinity}', "line 1: seed inf is no integer"),
+        ("p.jsonl", '{"prompt": "a", "seed": NaN}', "line 1: seed nan is no integer"),
+        ("p.jsonl", '{"prompt": "a", "seed": 1.5}', "line 1: seed 1.5 is no integer"),
+        ("p.jsonl", '{"prompt": "a", "seed": true}', "line 1: seed True is no integer"),
+        ("p.jsonl", '{"prompt": "a", "seed": [1]}', r"line 1: seed \[1\] is no integer"),
+        ("p.jsonl", '{"prompt": "a", "seed": -1}', "line 1: seed -1 is not from 0"),
+        ("p.jsonl", f'\n{{"prompt": "a", "seed": {"9" * 5000}}}', "line 2: no JSON of plain values"),
+        ("p.csv", f"prompt,seed\na,{'9' * 5000}\n", "line 2: seed '9{30,}"),
+        ("p.jsonl", f'{{"prompt": {"[" * 99_999}1{"]" * 99_999}}}', "line 1: no JSON of plain values"),
+        ("p.json", "[" * 99_999 + "]" * 99_999, "no JSON of plain values"),
+        ("p.jsonl", '{"prompt": "a \\ud800 cat"}', "line 1: text must be text that UTF-8 can hold"),
+        ("p.jsonl", '{"prompt": "a", "category": "\\udfff"}', "line 1: category must be text that UTF-8 can hold"),
+        ("p.jsonl", '{"prompt": "a\\u0000"}', "line 1: text holds a zero character"),
+        ("p.txt", "a cat\n".encode("utf-16-le"), "line 1: a zero byte, as in no UTF-8 text"),
+        ("p.txt", b"\xff\xfea\0\n\0\0\xd8\n\0", "line 2: not UTF-16"),
+        ("p.json", '{"images": [{"id": [1], "file_name": 2}], "annotations": []}', "no COCO captions"),
+    ],
+)
+def test_what_would_be_misread_is_one_line_with_file_and_line(tmp_path, name, data, message):
+    with pytest.raises(ValueError, match=message) as refused:
+        load_prompts(write(tmp_path, name, data))
+    words = str(refused.value)
+    assert (
+        words.startswith(f"--prompts {tmp_path / name}") and len(words) < 400 + len(str(tmp_path)) and "\n" not in words
+    )
+
+
+def test_what_looks_odd_and_is_right_is_read(tmp_path):
+    quoted = 'prompt,seed\n"a sign that says ""Go"", red\nand blue",7\na "cat",8.0\n,\n'
+    first, second = load_prompts(write(tmp_path, "q.csv", quoted))
+    assert (first.text, first.seed) == ('a sign that says "Go", red\nand blue', 7)
+    assert (second.text, second.seed) == ('a "cat"', 8)
+    assert load_prompts(write(tmp_path, "s.jsonl", '{"prompt": "a", "seed": 5.0}'))[0].seed == 5
+    assert len(load_prompts(write(tmp_path, "t.csv", "prompt\na cat,\n"))) == 1, "spreadsheets pad with empty cells"
+
+
+def test_a_folder_or_a_file_without_an_end_in_place_of_prompts_is_named(tmp_path, monkeypatch):
+    (tmp_path / "d.txt").mkdir()
+    with pytest.raises(ValueError, match=r"d\.txt cannot be read"):
+        load_prompts(tmp_path / "d.txt")
+    monkeypatch.setattr("evaluation.generation.prompts.MOST_PROMPT_BYTES", 1 << 20)
+    with pytest.raises(ValueError, match="is larger than 1 MiB"):
+        load_prompts(write(tmp_path, "big.txt", "a cat\n" * 200_000))
+
+
 COCO = {
     "images": [{"id": 9, "file_name": "b.jpg"}, {"id": 4, "file_name": "a.jpg"}, {"id": 5, "file_name": "c.jpg"}],
     "annotations": [

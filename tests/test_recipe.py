@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 
 import ldm_core
 from ldm_core.images import save_png, to_uint8
-from ldm_core.pipeline import weights_hash
+from ldm_core.pipeline import configs_hash, weights_hash
 from ldm_core.recipe import Recipe, read_png, recipe_for
 from ldm_core.settings import SamplingSettings
 
@@ -53,6 +54,27 @@ def test_the_parameters_text_is_what_other_programs_show():
         "a boat\nNegative prompt: fog\n"
         "Steps: 20, Sampler: ddim, CFG scale: 4, Seed: 5, Size: 256x128, Model hash: ababababab, Model: scenes"
     )
+
+
+def test_older_weights_count_where_they_are_what_is_loaded(tmp_path):
+    for name in ("unet/a.safetensors", "unet/a.bin", "text_encoder/b.bin"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    parts = b"".join(hashlib.sha256(name.encode()).digest() for name in ("unet/a.safetensors", "text_encoder/b.bin"))
+    assert weights_hash([tmp_path]) == hashlib.sha256(parts).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "name", ["scheduler/scheduler_config.json", "tokenizer/tokenizer_config.json", "unet/config.json"]
+)
+def test_another_config_beside_the_same_weights_is_another_model(tiny, tiny_folder, tmp_path, name):
+    shutil.copytree(tiny_folder, tmp_path / "m")
+    assert configs_hash([tmp_path / "m"]) == configs_hash([tiny_folder]) == tiny.configs
+    (tmp_path / "m" / "README.md").write_text("notes decide nothing")
+    assert configs_hash([tmp_path / "m"]) == tiny.configs
+    path = tmp_path / "m" / name
+    path.write_text(path.read_text() + " ")
+    assert configs_hash([tmp_path / "m"]) != tiny.configs and weights_hash([tmp_path / "m"]) == tiny.weights
 
 
 def hand_made(**change):

@@ -84,7 +84,8 @@ def test_a_run_leaves_every_table_and_a_report(folder, capsys):
         facts["unseen_words"]["zebras"] == 1 and facts["prompts_with_unseen_words"] >= 1 and facts["versions"]["torch"]
     )
     page = (out / "report.html").read_text()
-    assert page.count("data:image/webp") == 12 and "<svg" in page and 'src="http' not in page
+    assert page.count("data:image/webp") == 2 * 12, "small in the grid, and large"
+    assert "<svg" in page and 'src="http' not in page
     assert "zebras" in capsys.readouterr().out
 
 
@@ -191,8 +192,8 @@ def test_a_folder_with_a_foreign_run_json_is_refused(folder, capsys):
         (["--limit", "1"], "--metrics fd_scenes cannot be computed: a distance needs"),
         (["--model", "scens"], "did you mean 'scenes'"),
         (["--prompts", "/nowhere/p.txt"], "cannot be read"),
-        (["--seed", "-1"], "--seed must be from 0"),
-        (["--limit", "0"], "--limit must be at least 1"),
+        (["--seed", "-1"], "--seed must be an integer from 0"),
+        (["--limit", "0"], "--limit must be an integer from 1"),
         (["--guidance-interval", "0.9,0.1"], "guidance_interval"),
         (["--guidance-interval", "often"], "guidance_interval=often"),
         (["--out", "/dev/null/run"], "cannot be written"),

@@ -51,20 +51,36 @@ FOREIGN = [
     ("sd", "TCDScheduler", {}),
     ("sd", "IPNDMScheduler", {}),
     ("sd", "PNDMScheduler", {"skip_prk_steps": False}),
-    ("v", "DDIMScheduler", {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing", "prediction_type": "v_prediction"}),
+    (
+        "v",
+        "DDIMScheduler",
+        {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing", "prediction_type": "v_prediction"},
+    ),
     ("sd", "DDIMScheduler", {"thresholding": True}),
     ("sd", "DDIMScheduler", {"clip_sample": True, "steps_offset": 0}),
     ("sd", "DDPMScheduler", {"variance_type": "fixed_large", "timestep_spacing": "linspace"}),
-    ("sd", "DDPMScheduler", {"trained_betas": [0.001 + 0.00001 * index for index in range(900)], "num_train_timesteps": 900}),
+    (
+        "sd",
+        "DDPMScheduler",
+        {"trained_betas": [0.001 + 0.00001 * index for index in range(900)], "num_train_timesteps": 900},
+    ),
     ("sd", "EulerDiscreteScheduler", {"use_exponential_sigmas": True, "final_sigmas_type": "sigma_min"}),
     ("xl", "DDIMScheduler", {"clip_sample": True}),
     ("xl", "EDMEulerScheduler", EDM_PLAYGROUND),
     ("xl", "EDMDPMSolverMultistepScheduler", EDM_PLAYGROUND | {"prediction_type": "v_prediction"}),
     ("sd3", "FlowMatchHeunDiscreteScheduler", {"shift": 3.0}),
     ("sd3", "FlowMatchEulerDiscreteScheduler", {"use_dynamic_shifting": True}),
-    ("sd3", "FlowMatchEulerDiscreteScheduler", {"use_dynamic_shifting": True, "base_shift": 0.9, "max_image_seq_len": 512}),
-    ("sd3", "UniPCMultistepScheduler", {"use_flow_sigmas": True, "prediction_type": "flow_prediction", "flow_shift": 3.0}),
-]  # fmt: skip
+    (
+        "sd3",
+        "FlowMatchEulerDiscreteScheduler",
+        {"use_dynamic_shifting": True, "base_shift": 0.9, "max_image_seq_len": 512},
+    ),
+    (
+        "sd3",
+        "UniPCMultistepScheduler",
+        {"use_flow_sigmas": True, "prediction_type": "flow_prediction", "flow_shift": 3.0},
+    ),
+]
 
 
 def with_scheduler(folder, to, class_name, values):
@@ -111,10 +127,20 @@ def test_any_scheduler_of_a_folder_draws_previews_and_replays_as_diffusers(
 
 NEVER_SAMPLE = {"HeunDiscreteScheduler", "LMSDiscreteScheduler", "PNDMScheduler", "EulerAncestralDiscreteScheduler"}
 POINT_CLASSES = [
-    "DDIMScheduler", "DDPMScheduler", "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler",
-    "LMSDiscreteScheduler", "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler", "DEISMultistepScheduler",
-    "UniPCMultistepScheduler", "SASolverScheduler", "PNDMScheduler", "TCDScheduler",
-]  # fmt: skip
+    "DDIMScheduler",
+    "DDPMScheduler",
+    "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "LMSDiscreteScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "DEISMultistepScheduler",
+    "UniPCMultistepScheduler",
+    "SASolverScheduler",
+    "PNDMScheduler",
+    "TCDScheduler",
+]
 
 
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction", "sample"])
@@ -174,9 +200,15 @@ def test_a_name_keeps_the_noise_schedule_that_the_model_was_trained_with(name):
 
 
 SOLVERS = {
-    "algorithm_type": "sde-dpmsolver++", "solver_order": 3, "solver_type": "heun", "lower_order_final": False,
-    "euler_at_final": True, "final_sigmas_type": "sigma_min", "thresholding": True, "variance_type": "learned",
-}  # fmt: skip
+    "algorithm_type": "sde-dpmsolver++",
+    "solver_order": 3,
+    "solver_type": "heun",
+    "lower_order_final": False,
+    "euler_at_final": True,
+    "final_sigmas_type": "sigma_min",
+    "thresholding": True,
+    "variance_type": "learned",
+}
 
 
 @pytest.mark.parametrize("name", names_of(DIFFUSION))

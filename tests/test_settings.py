@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ldm_core.guidance import Guidance
+from ldm_core.guidance import SCHEDULES, Guidance
 from ldm_core.settings import FIELDS, SamplingSettings, default, from_text, to_text
 
 
@@ -49,12 +49,27 @@ def test_every_setting_reads_back_what_it_writes(name):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("steps", 0), ("steps", 1001), ("steps", 2.5), ("steps", True), ("steps", "9"), ("height", -8), ("height", 0),
-        ("guidance_scale", float("nan")), ("guidance_scale", -1), ("guidance_scale", "2"), ("guidance_schedule", "no"),
-        ("guidance_schedule", []), ("guidance_interval", 5), ("guidance_interval", (0.9, 0.1)), ("guidance_interval", "ab"),
-        ("guidance_rescale", 2), ("negative_prompt", 3), ("scheduler", 4), ("rows_per_call", 0),
+        ("steps", 0),
+        ("steps", 1001),
+        ("steps", 2.5),
+        ("steps", True),
+        ("steps", "9"),
+        ("height", -8),
+        ("height", 0),
+        ("guidance_scale", float("nan")),
+        ("guidance_scale", -1),
+        ("guidance_scale", "2"),
+        ("guidance_schedule", "no"),
+        ("guidance_schedule", []),
+        ("guidance_interval", 5),
+        ("guidance_interval", (0.9, 0.1)),
+        ("guidance_interval", "ab"),
+        ("guidance_rescale", 2),
+        ("negative_prompt", 3),
+        ("scheduler", 4),
+        ("rows_per_call", 0),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_value_is_refused_by_name_and_value(name, value):
     with pytest.raises(ValueError, match=name) as found:
         SamplingSettings.of(**{name: value})
@@ -64,3 +79,10 @@ def test_a_wrong_value_is_refused_by_name_and_value(name, value):
 def test_an_unknown_setting_is_refused_with_the_nearest_one():
     with pytest.raises(ValueError, match="did you mean guidance_scale"):
         SamplingSettings.of(guidence_scale=2)
+
+
+def test_the_help_of_a_setting_lists_every_name_that_it_takes():
+    from ldm_core.schedulers import SCHEDULERS
+
+    for setting, names in (("scheduler", SCHEDULERS), ("guidance_schedule", SCHEDULES)):
+        assert FIELDS[setting].metadata["help"].startswith(", ".join(names))

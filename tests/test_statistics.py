@@ -69,16 +69,98 @@ def test_blocks_are_even_the_same_each_time_and_blind_to_the_order_of_a_prompt_f
     assert max(shares) < 20, "i % 20 would put 50 prompts of one label into a block"
 
 
-def test_the_bootstrap_interval_of_normal_values_is_students():
-    values = np.random.default_rng(1).normal(size=400)
-    low, high = statistics.bootstrap_interval(values, range(400))
-    expected = statistics.mean(values)
-    assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.01)
-    assert statistics.bootstrap_interval(values, range(400)) == (low, high), "seeded"
+def test_a_share_of_all_right_is_not_certain():
+    found = statistics.mean(np.ones(48), bounds=(0, 1))
+    assert found.value == 1 and found.se is None and 0.9 < found.low < 0.95 and found.high == 1
 
 
-def test_the_bootstrap_draws_whole_prompts():
-    values = np.repeat(np.random.default_rng(2).normal(size=100), 4)  # four equal images of each prompt
-    by_prompt = statistics.bootstrap_interval(values, np.repeat(range(100), 4))
-    by_image = statistics.bootstrap_interval(values, range(400))
-    assert by_prompt[1] - by_prompt[0] == pytest.approx(2 * (by_image[1] - by_image[0]), rel=0.15)
+def test_an_interval_of_a_share_stays_within_its_bounds_whatever_their_scale():
+    values = np.array([1.0] * 19 + [0.0])
+    share, percent = statistics.mean(values, bounds=(0, 1)), statistics.mean(100 * values, bounds=(0, 100))
+    assert 0 < share.low < share.value < share.high <= 1 < share.value + 2.1 * share.se
+    assert (percent.low, percent.high) == pytest.approx((100 * share.low, 100 * share.high))
+
+
+def test_a_share_of_independent_images_has_wilsons_interval():
+    values = np.r_[np.ones(60), np.zeros(40)]
+    found = statistics.mean(values, bounds=(0, 1))
+    n = 0.24 / found.se**2
+    square = stats.t.ppf(0.975, 99) ** 2
+    centre = (0.6 + square / (2 * n)) / (1 + square / n)
+    reach = np.sqrt(square * (0.24 / n + square / (4 * n * n))) / (1 + square / n)
+    assert (found.low, found.high) == pytest.approx((centre - reach, centre + reach), rel=1e-3)
+
+
+def test_copies_within_a_prompt_do_not_shorten_a_shares_interval():
+    values = np.random.RandomState(0).rand(20)
+    once = statistics.mean(values, bounds=(0, 1))
+    thrice = statistics.mean(np.repeat(values, 3), np.repeat(np.arange(20), 3), (0, 1))
+    assert (thrice.low, thrice.high) == pytest.approx((once.low, once.high))
+
+
+def test_values_beyond_their_bounds_are_refused():
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
+        statistics.mean([0.5, 1.5], bounds=(0, 1))
+
+
+def test_where_n_allows_nothing_there_are_no_bounds_but_a_note():
+    assert statistics.mean([2.0, 3.0], ["a", "a"]).note == "one prompt: nothing known of the spread"
+    constant = statistics.mean([2.0, 2.0, 2.0])
+    assert constant.low is None and constant.se is None and "nothing known of the spread" in constant.note
+    infinite = statistics.mean([2.0, float("inf"), 3.0])
+    assert infinite.low is None and "not finite" in infinite.note
+
+
+def test_blocks_of_uneven_size_still_give_a_means_error_and_no_bias():
+    rng = np.random.default_rng(0)
+    spreads = []
+    for _ in range(200):
+        values, blocks = rng.normal(size=24), statistics.shuffled_blocks(24, 20)
+        left_out = np.array([values[blocks != block].mean() for block in range(20)])
+        found = statistics.Jackknifed(values.mean(), left_out, np.bincount(blocks), 24)
+        assert found.corrected == pytest.approx(values.mean())
+        spreads.append(found.variance)
+    assert np.mean(spreads) == pytest.approx(1 / 24, rel=0.1)
+
+
+def test_uneven_blocks_do_not_take_the_bias_for_spread():
+    # A statistic that is 1 / n and nothing else has no variance; blocks of 1 and 2 of 24 must not invent any.
+    sizes = np.bincount(statistics.shuffled_blocks(24, 20))
+    found = statistics.Jackknifed(1 / 24, 1 / (24 - sizes), sizes, 24)
+    naive = 19 / 20 * np.square(found.left_out - found.left_out.mean()).sum()
+    assert found.variance < 0.01 * naive and found.corrected == pytest.approx(0, abs=1e-3)
+
+
+def test_a_shares_jackknife_takes_off_half_of_what_pairs_of_blocks_add():
+    # x1 x2 + x2 x3 + ... over pairs: all of its variance is of pairs, and the jackknife counts it twice.
+    rng, blocks, ratios = np.random.default_rng(0), 20, []
+
+    def statistic(values):
+        return 0.5 + (values.sum() ** 2 - np.square(values).sum()) / 20000
+
+    truth = np.var([statistic(rng.normal(size=blocks)) for _ in range(4000)])
+    for _ in range(300):
+        values = rng.normal(size=blocks)
+        keep = [np.delete(values, block) for block in range(blocks)]
+        pairs = [np.delete(values, [block, (block + 1) % blocks]) for block in range(blocks)]
+        left_out, both = np.array([*map(statistic, keep)]), np.array([*map(statistic, pairs)])
+        plain = statistics.Jackknifed(statistic(values), left_out, np.ones(blocks, int), blocks, "share")
+        half = statistics.Jackknifed(statistic(values), left_out, np.ones(blocks, int), blocks, "share", both)
+        ratios.append((plain.variance / truth, half.variance / truth))
+    counted_twice, corrected = np.mean(ratios, axis=0)
+    assert counted_twice == pytest.approx(2, abs=0.3) and corrected == pytest.approx(1.5, abs=0.3)
+
+
+def test_a_statistic_without_its_parts_has_no_interval():
+    found = statistics.Jackknifed(0.5, np.array([0.4, np.nan, 0.6]), np.ones(3, int), 3, "share").estimate()
+    assert found.low is None and found.se is None and "too few images" in found.note
+
+
+def test_an_estimate_says_what_its_interval_is_about():
+    found = statistics.Jackknifed(2.0, np.array([1.5, 2.0, 2.5]), np.ones(3, int), 3)
+    assert found.estimate().about == "the expected value at this n"
+    assert found.corrected_estimate().about == "the distance itself, whatever n"
+
+
+def test_no_spread_has_no_p_value():
+    assert statistics.p_value(-1.0, 0.0, 1) is None

@@ -55,6 +55,16 @@ def test_two_axes_make_a_grid_on_the_same_seeds_with_differences_along_each(swee
     assert "1, 2 or 3 steps of ddim" in report and "w = 3, steps = 2" in report
 
 
+def test_the_same_sweep_again_gives_the_same_tables_in_whatever_order_its_axes_came(sweep):
+    run, out = sweep
+    run("--sweep", "steps=1,2", "--sweep", "guidance_scale=1,3")
+    before = {name: (out / f"{name}.csv").read_bytes() for name in ("summary", "images", "differences")}
+    run("--sweep", "steps=1,2", "--sweep", "guidance_scale=1,3")
+    assert before == {name: (out / f"{name}.csv").read_bytes() for name in before}
+    run("--sweep", "guidance_scale=1,3", "--sweep", "steps=1,2")
+    assert before == {name: (out / f"{name}.csv").read_bytes() for name in before}
+
+
 def test_scales_of_one_number_of_steps_share_their_rows(sweep, monkeypatch):
     run, out = sweep
     calls = []

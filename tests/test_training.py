@@ -85,9 +85,12 @@ def test_training_never_shows_the_combinations_kept_for_the_test_of_composition(
 def test_the_text_encoder_learns_to_read_captions():
     captions = ["a red house at night", "a blue boat by day", "clouds in a desert", "a pine in the snow at dawn"]
     world = corpus.Corpus(
-        np.zeros((4, 1, 1, 3), np.uint8), lambda i, k: captions[i], scenes.known_words(), corpus.scene_facts(),
+        np.zeros((4, 1, 1, 3), np.uint8),
+        lambda i, k: captions[i],
+        scenes.known_words(),
+        corpus.scene_facts(),
         lambda text: corpus.facts_of_scene(scenes.parse(text)),
-    )  # fmt: skip
+    )
     texts, stated = reading.captions_of(world, 3)
     told = {fact for fact, value in zip(world.facts, stated[0]) if value}
     assert told == corpus.facts_of_scene(scenes.parse(texts[0]))
@@ -132,8 +135,13 @@ def test_the_trained_folder_runs_here_and_in_diffusers(autoencoder, tmp_path):
     ours = model.sample("a red house", 3, 2.0, steps=2)
     pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "model", torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
-    theirs = pipeline("a red house", generator=torch.Generator().manual_seed(3), guidance_scale=2.0, num_inference_steps=2,
-                      output_type="pt").images  # fmt: skip
+    theirs = pipeline(
+        "a red house",
+        generator=torch.Generator().manual_seed(3),
+        guidance_scale=2.0,
+        num_inference_steps=2,
+        output_type="pt",
+    ).images
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
     assert list((tmp_path / "samples").glob("*.png")) and (tmp_path / "log.csv").exists()
     assert all(path.stat().st_size < 9_500_000 for path in tmp_path.glob("model/**/*.safetensors"))

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from ldm_core.data import fashion_mnist
 
-from ..statistics import Estimate, estimate
+from ..intervals import Share, wilson
+from ..statistics import Estimate
 from .weights_file import OwnDetector, load_weights
 
 WEIGHTS = Path(__file__).parent / "weights" / "fashion_detector" / "model.safetensors"
@@ -73,7 +74,8 @@ class FashionDetector(OwnDetector):
     def ceiling(self) -> tuple[Estimate, str]:
         """Its own accuracy on the official test set, as measured when it was trained."""
         n, p = self.test_count, self.test_accuracy
-        return estimate(p, n, (p * (1 - p) / n) ** 0.5, n - 1), "the classifier on the official test images"
+        ends = wilson(Share(p, n, n - 1))
+        return Estimate(p, n, (p * (1 - p) / n) ** 0.5, *ends), "the classifier on the official test images"
 
 
 def _block(channels_in: int, channels: int) -> list[nn.Module]:

@@ -140,7 +140,7 @@ class ScenesDetector(OwnDetector):
             scores += self.extract(from_uint8(np.stack([draw(scene) for scene in pictured])), captions)[1][
                 "scene_accuracy"
             ]
-        return mean(scores), "real drawings against their own captions"
+        return mean(scores, bounds=(0, 1)), "real drawings against their own captions"
 
 
 def _block(channels_in: int, channels: int, stride: int = 1) -> list[nn.Module]:

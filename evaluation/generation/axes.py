@@ -37,6 +37,11 @@ class Value:
     model: str | None = None
     wording: str | None = None  # a prompt stands at its {}
 
+    def __post_init__(self) -> None:
+        """Numbers of any kind (numpy's too) as Python's, which files hold."""
+        object.__setattr__(self, "name", _plain(self.name))
+        object.__setattr__(self, "settings", tuple((name, _plain(value)) for name, value in self.settings))
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -155,9 +160,15 @@ def _settings(name: str, text: str) -> Iterator[Value]:
 
 def as_value(value: object) -> int | float | str:
     """A setting's value as tables have it: a number, a word, "none", or an interval as it is typed."""
+    value = _plain(value)
     if isinstance(value, int | float | str):
         return value
     return "none" if value is None else to_text(value)
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy's, or of an array without dimensions, as Python's; anything else as it is."""
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
 
 
 def _whole(value: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import resource
 import sys
 import time
@@ -11,11 +12,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
+from ldm_core.files import naming
 from ldm_core.images import to_pil
 from ldm_core.pipeline import LatentDiffusion
 
@@ -25,6 +28,7 @@ from .batches import sample
 from .jobs import Job
 
 LOGS = "cost-*.jsonl"  # a process each
+TRIAL_PIXELS = 1 << 22  # of the batch that an estimate draws
 LOGGED = [
     "folder",
     "stage",
@@ -99,7 +103,8 @@ class CostLog:
             "rows": rows,
             "peak_memory_gb": peak_memory_gb(),
         }
-        with (self.out / folder / self.name).open("a", encoding="utf-8") as file:
+        path = self.out / folder / self.name
+        with naming(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
 
@@ -135,13 +140,28 @@ def cost_table(out: Path, calls: Mapping[Condition, int], tables: Spent, summary
 
 
 def _logged(out: Path, folders: Iterable[str]) -> pd.DataFrame:
-    """Every line of the logs in a run's image folders."""
+    """Every line of the logs in a run's image folders; one that is damaged is passed over, and said."""
     rows = []
     for folder in sorted(folders):
         for log in sorted((out / folder).glob(LOGS)):
-            lines = log.read_text(encoding="utf-8").splitlines()
-            rows += [{"folder": folder, "wording": "{}"} | json.loads(line) for line in lines if line.endswith("}")]
+            found = [_entry(line) for line in log.read_bytes().split(b"\n") if line.strip()]
+            rows += [{"folder": folder} | row for row in found if row is not None]
+            if passed := found.count(None):
+                print(f"{log}: {passed} damaged {'line' if passed == 1 else 'lines'} passed over; the costs lack them")
     return pd.DataFrame(rows, columns=LOGGED)
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    """A line of a log; None where it is damaged."""
+    try:
+        row = {"wording": "{}"} | json.loads(line)
+        numbers = [row[name] for name in ("images", "seconds", "network_seconds", "rows", "peak_memory_gb")]
+        sound = all(type(number) in (int, float) and 0 <= number < math.inf for number in numbers)
+        scale, known = row["guidance_scale"], row["stage"] in ("images", "detectors")
+        sound &= known and isinstance(row["wording"], str) and (scale is None or type(scale) in (int, float))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return {name: row[name] for name in LOGGED if name in row} if sound else None
 
 
 def outside_networks(cost: pd.DataFrame) -> float:
@@ -151,7 +171,8 @@ def outside_networks(cost: pd.DataFrame) -> float:
 
 def estimate(model: LatentDiffusion, jobs: Sequence[Job], batch_size: int) -> tuple[float, int]:
     """Seconds that jobs would take by themselves, tried on a batch at a few steps, and the bytes of their PNG files."""
-    trial = jobs[:batch_size]
+    pixels = jobs[0].condition.settings["height"] * jobs[0].condition.settings["width"]
+    trial = jobs[: min(batch_size, max(1, TRIAL_PIXELS // pixels))]
 
     def seconds(steps: int) -> float:
         began = time.perf_counter()

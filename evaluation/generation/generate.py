@@ -9,39 +9,72 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
 
-from ldm_core.images import load_png, save_png, to_uint8
+from ldm_core.images import load_png_and_text, save_png, to_uint8
 from ldm_core.pipeline import LatentDiffusion
+from ldm_core.recipe import DECIDED, Recipe
 
 from ..processes import Processes
+from .axes import Condition
 from .batches import batches, sample
 from .cost import CostLog
 from .jobs import Job
 
 
 def missing(jobs: Sequence[Job], out: Path) -> list[Job]:
-    """The jobs without a sound image in a run's folder; damaged files are named and will be made again."""
+    """The jobs without a sound image of their own in a run's folder; damaged and foreign ones are named, and will be made
+    again. ValueError where a folder stands in an image's place."""
     absent = []
     for job in jobs:
         path = out / job.file
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder where a picture should be; move it away")
         if not path.exists():
             absent.append(job)
-            continue
-        try:
-            load_png(path)
-        except (OSError, SyntaxError):  # PIL raises SyntaxError for a broken PNG chunk
-            print(f"damaged, made again: {path}")
+        elif why := _unlike(job, path):
+            print(f"{why}, made again: {path}")
             absent.append(job)
     return absent
+
+
+def check_images(jobs: Sequence[Job], out: Path) -> None:
+    """ValueError names an image that this command will score and cannot make again, if it is damaged or not the job's."""
+    for job in jobs:
+        if (out / job.file).is_dir() or (why := _unlike(job, out / job.file)):
+            what = "a folder" if (out / job.file).is_dir() else why
+            raise ValueError(f"{out / job.file} is {what}; remove it, or run the command again that made it")
+
+
+def _unlike(job: Job, path: Path) -> str:
+    """Why a file is not a job's image, as far as that is seen: by its pixels' number, and by the recipe that it carries.
+
+    A picture without a recipe, as earlier versions wrote them, is taken for the job's where its size is.
+    """
+    try:
+        pixels, text = load_png_and_text(path)
+    except OSError:
+        return "damaged"
+    height, width, _ = pixels.shape
+    settings = job.condition.settings
+    if (height, width) != (settings["height"], settings["width"]):
+        return f"of {width} x {height} pixels and not of this run"
+    try:
+        recipe = Recipe.from_json(text["recipe"])
+    except (KeyError, ValueError):
+        return ""
+    same = (recipe.prompt, recipe.seed) == (job.text, job.seed)
+    same &= all(recipe.settings[name] == settings[name] for name in DECIDED)
+    return "" if same else "of another prompt, seed or setting"
 
 
 def generate(
     model: LatentDiffusion, jobs: Sequence[Job], out: Path, batch_size: int, processes: Processes | None = None
 ) -> None:
-    """Make the jobs' images in a run's folder.
+    """Make the jobs' images in a run's folder, each with its recipe inside.
 
     Jobs that differ in nothing but prompt, seed and guidance share batches, and there every network row that they have in
     common. Of several processes each is given its own jobs; the first shows its progress.
@@ -61,7 +94,7 @@ def generate(
         mininterval=0.5 if terminal else 15,
         disable=not processes.first,
     )
-    log = CostLog(out, processes.rank)
+    log, recipes = CostLog(out, processes.rank), dict[Condition, Recipe]()
     pending: list[Future] = []
     with bar, ThreadPoolExecutor(4) as writers:
         for batch in batches(jobs, batch_size):
@@ -70,7 +103,13 @@ def generate(
             drawn = time.perf_counter()
             _finish(pending)  # those of the batch before, written meanwhile
             pixels = to_uint8(images)
-            pending = [writers.submit(save_png, out / job.file, image) for job, image in zip(batch, pixels)]
+            for job in batch:
+                if job.condition not in recipes:
+                    recipes[job.condition] = model.recipe(job.text, job.seed, job.condition.settings)
+            texts = [replace(recipes[job.condition], prompt=job.text, seed=job.seed).to_png_text() for job in batch]
+            pending = [
+                writers.submit(save_png, out / job.file, *content) for job, *content in zip(batch, pixels, texts)
+            ]
             log.images(model, batch, time.perf_counter() - began, drawn - began, model.network_rows - rows)
             bar.update(len(batch))
         _finish(pending)

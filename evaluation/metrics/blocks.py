@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..statistics import shuffled_blocks
+
+BLOCKS = 20  # of the jackknife, at most
 ROWS = 2_000  # of a matrix of pairs at a time, for memory
 
 Blocks = np.ndarray  # (n,) of integers: which jackknife block each sample belongs to
@@ -15,6 +18,33 @@ def without_each(blocks: Blocks) -> list[np.ndarray]:
     """For each block, which samples are in the others; none where there is but one block."""
     count = int(blocks.max()) + 1
     return [blocks != block for block in range(count)] if count > 1 else []
+
+
+def without_pairs(blocks: Blocks) -> list[np.ndarray]:
+    """For each block, which samples are neither in it nor in the next (after the last comes the first)."""
+    count = int(blocks.max()) + 1
+    return [(blocks != block) & (blocks != (block + 1) % count) for block in range(count)]
+
+
+def blocks_of(prompts: np.ndarray) -> Blocks | None:
+    """The jackknife block of each image (n,), by its prompt; None where leaving one out would keep fewer than two."""
+    ranks = np.unique(prompts, return_inverse=True)[1]
+    prompts_in_all = int(ranks.max()) + 1
+    count = min(BLOCKS, prompts_in_all)
+    blocks = shuffled_blocks(prompts_in_all, count)[ranks]
+    return blocks if len(blocks) - np.bincount(blocks).max() >= 2 and count > 1 else None
+
+
+def finite(features: np.ndarray, name: str = "features") -> np.ndarray:
+    """Features (n, d) in float64; ValueError names the first row with a value that is not finite."""
+    found = np.asarray(features, np.float64)
+    odd = np.flatnonzero(~np.isfinite(found).all(axis=1))
+    if len(odd):
+        raise ValueError(
+            f"{name}: {len(odd)} of {len(found)} rows hold a value that is not finite (the first is row {odd[0]}); "
+            "leave those images out"
+        )
+    return found
 
 
 def portions(count: int) -> Iterator[slice]:

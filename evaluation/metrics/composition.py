@@ -32,7 +32,7 @@ def composition(run: Path, detector: ScenesDetector) -> pd.DataFrame:
     table = pd.DataFrame(_things(run, detector))
     rows = []
     for (scale, unseen), part in table.groupby(["guidance_scale", "unseen"]):
-        right, kind = (statistics.mean(part[name], part["prompt_id"]) for name in ("right", "kind"))
+        right, kind = (statistics.mean(part[name], part["prompt_id"], (0, 1)) for name in ("right", "kind"))
         rows.append(
             {
                 "guidance_scale": scale,

@@ -7,36 +7,42 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from .. import statistics
 from ..detectors.references import UNKNOWN
 from ..image_set import ImageSet
-from .blocks import Blocks
-from .metric import Distance, Row, Sample
+from ..statistics import AT_THIS_N, ITSELF, Estimate, Jackknifed, Sample
+from .blocks import blocks_of
+from .frechet import FrechetReference
+from .metric import Distance, Row
 from .rows import not_computed, row
 
 if TYPE_CHECKING:
     from .evidence import Evidence
 
-BLOCKS = 20  # of the jackknife, at most
 TOO_FEW = "a distance needs images of three prompts or more"
 
 
 class Target(Protocol):
     """A reference, ready to be measured against."""
 
-    def leave_out(self, features: np.ndarray, blocks: Blocks) -> tuple[float, list[float]]:
-        """The distance of all features (n, d), and with each block left out in turn."""
+    def measure(self, features: np.ndarray, prompts: np.ndarray) -> Sample | None:
+        """The distance of features (n, d) of these prompts (n,), with what its error needs; None with too few prompts."""
         ...
 
 
 @dataclass(frozen=True)
 class DistanceEstimate:
-    """A condition's distance to the reference, with each block of prompts left out in turn, and n."""
+    """A condition's distance to the reference, with what its error is made of (None: too few prompts), and n."""
 
-    whole: float
-    left_out: list[float]
+    sample: Sample | None
     n: int
     prompts: tuple[int, ...] = ()  # of its images, in order: two conditions are paired where these agree
+    corrects_bias: bool = False  # whether the bias-corrected value is worth a row of its own
+
+    def estimate(self, unbiased: bool) -> Estimate | None:
+        """With its interval, and what that is about."""
+        if isinstance(self.sample, Jackknifed):
+            return self.sample.estimate(ITSELF if unbiased else AT_THIS_N)
+        return None if self.sample is None else self.sample.estimate()
 
 
 def estimate_distances(images: ImageSet, features: np.ndarray, target: Target) -> dict[str, DistanceEstimate]:
@@ -44,10 +50,10 @@ def estimate_distances(images: ImageSet, features: np.ndarray, target: Target) -
     found = {}
     for condition in images.conditions:
         chosen = images.under(condition)
-        prompts, n = images.table["prompt_id"].to_numpy()[chosen], int(chosen.sum())
-        blocks = blocks_of(prompts)
-        whole, left_out = (float("nan"), []) if blocks is None else target.leave_out(features[chosen], blocks)
-        found[condition] = DistanceEstimate(whole, left_out, n, tuple(prompts.tolist()))
+        prompts, part = images.table["prompt_id"].to_numpy()[chosen], features[chosen]
+        enough = isinstance(target, FrechetReference) and target.corrects_bias(part, prompts)
+        sample = target.measure(part, prompts)
+        found[condition] = DistanceEstimate(sample, len(part), tuple(prompts.tolist()), enough)
     return found
 
 
@@ -56,45 +62,20 @@ def distance_rows(metric: Distance, evidence: Evidence) -> list[Row]:
     rows, dimension = [], evidence.detectors[metric.detector].dimension
     unknown = [] if evidence.references[metric.detector].known else [f"the reference's {UNKNOWN}"]
     for condition, found in evidence.distances(metric).items():
-        values = evidence.images.values(condition)
-        if not found.left_out:
-            rows.append(not_computed(metric, TOO_FEW, values, condition))
+        values, plain = evidence.images.values(condition), found.estimate(metric.unbiased)
+        if plain is None or not np.isfinite(plain.value):
+            why = TOO_FEW if plain is None else "too few images, or too few of the reference, for nearest neighbours"
+            rows.append(not_computed(metric, why, values, condition))
             continue
-        plain, corrected = statistics.jackknife(found.whole, found.left_out, found.n)
-        rows.append(
-            row(
-                metric,
-                plain,
-                values,
-                condition,
-                note="; ".join([*filter(None, [metric.note(found.n, dimension)]), *unknown]),
-            )
-        )
-        if metric.corrects_bias(found.n, dimension):
-            better = statistics.estimate(corrected, found.n, plain.se, len(found.left_out) - 1)
-            name = f"{metric.name}_jackknife"
+        note = "; ".join([*filter(None, [metric.note(found.n, dimension)]), *unknown])
+        rows.append(row(metric, plain, values, condition, note=note))
+        if found.corrects_bias and isinstance(found.sample, Jackknifed):
+            name, better = f"{metric.name}_jackknife", found.sample.corrected_estimate()
             rows.append(row(metric, better, values, condition, note="; ".join(["bias-corrected", *unknown]), name=name))
     return rows
-
-
-def sample_of(found: DistanceEstimate) -> Sample | None:
-    """A condition's distance and its jackknife error; None where there are too few prompts for one."""
-    if not found.left_out:
-        return None
-    plain, _ = statistics.jackknife(found.whole, found.left_out, found.n)
-    return Sample(plain.value, plain.se, found.n, len(found.left_out) - 1)
 
 
 def enough_images(images: ImageSet) -> bool:
     """Whether any condition has the prompts that a distance with its error needs."""
     prompts = images.table["prompt_id"].to_numpy()
     return any(blocks_of(prompts[images.under(condition)]) is not None for condition in images.conditions)
-
-
-def blocks_of(prompts: np.ndarray) -> Blocks | None:
-    """The jackknife block of each image (n,), by its prompt; None where leaving one out would keep fewer than two."""
-    ranks = np.unique(prompts, return_inverse=True)[1]
-    prompts_in_all = int(ranks.max()) + 1
-    count = min(BLOCKS, prompts_in_all)
-    blocks = statistics.shuffled_blocks(prompts_in_all, count)[ranks]
-    return blocks if len(blocks) - np.bincount(blocks).max() >= 2 and count > 1 else None

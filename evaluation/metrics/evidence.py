@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,5 +37,9 @@ class Evidence:
 
     def scores(self, name: str, condition: str) -> pd.Series:
         """A condition's scores of a column, by prompt and seed."""
-        table = self.images.table
-        return table[table["condition"] == condition].set_index(PAIR)[name]
+        return self._tables[condition][name]
+
+    @functools.cached_property
+    def _tables(self) -> dict[str, pd.DataFrame]:
+        """Each condition's images by prompt and seed."""
+        return {str(condition): part.set_index(PAIR) for condition, part in self.images.table.groupby("condition")}

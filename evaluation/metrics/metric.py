@@ -12,24 +12,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    from ..comparisons import Difference
     from ..detectors.references import Reference
     from ..image_set import ImageSet
+    from ..statistics import Bounds, Sample
     from .autoencoder import Reconstructions
     from .distance import Target
     from .evidence import Evidence
 
+NEIGHBOURS = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}  # k of the papers and of their programs
 NO_FEATURES = "the reference holds mean and covariance alone"
 Row = dict[str, Any]  # of summary.csv, but for what is the same for all rows of a run
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A condition's value with its standard error (None: n allows none), from n images, and the error's degrees of freedom."""
-
-    value: float
-    se: float | None
-    n: int
-    freedom: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +59,13 @@ class Metric(ABC):
     def rows(self, evidence: Evidence) -> list[Row]:
         """Its rows of summary.csv: a value for each condition, with its error; then by category, where it knows that."""
 
-    def between(self, evidence: Evidence, first: str, other: Evidence, second: str) -> Row | None:
+    def between(self, evidence: Evidence, first: str, other: Evidence, second: str) -> Difference | None:
         """The value under a condition of another set (or of this one) minus that under a condition of this one, paired, with
         error, interval and p; None where that cannot be."""
         return None
 
     def sample(self, evidence: Evidence, condition: str) -> Sample | None:
-        """A condition's value and error by itself, for comparisons that cannot be paired; None where there is none."""
+        """What a condition's value and its error are made of, for comparisons that cannot be paired; None where there is none."""
         return None
 
     def ceiling(self, evidence: Evidence) -> list[Row]:
@@ -91,13 +84,11 @@ class Distance(Metric):
     def target(self, reference: Reference) -> Target:
         """What features are measured against, the work on the reference done once."""
 
+    unbiased: ClassVar[bool] = False  # whether its interval is about the distance itself, or about the value at this n
+
     def note(self, n: int, dimension: int) -> str:
         """What a reader must know of a value from n images in so many dimensions."""
         return ""
-
-    def corrects_bias(self, n: int, dimension: int) -> bool:
-        """Whether the jackknife's bias-corrected value is worth a row of its own."""
-        return False
 
     def obstacle(self, images: ImageSet, autoencoder: Reconstructions | None = None) -> str | None:
         from .distance import TOO_FEW, enough_images
@@ -112,15 +103,13 @@ class Distance(Metric):
 
         return distance_rows(self, evidence)
 
-    def between(self, evidence: Evidence, first: str, other: Evidence, second: str) -> Row | None:
+    def between(self, evidence: Evidence, first: str, other: Evidence, second: str) -> Difference | None:
         from .differences import of_distances
 
         return of_distances(evidence.distances(self)[first], other.distances(self)[second])
 
     def sample(self, evidence: Evidence, condition: str) -> Sample | None:
-        from .distance import sample_of
-
-        return sample_of(evidence.distances(self)[condition])
+        return evidence.distances(self)[condition].sample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,13 +130,13 @@ class FrechetDistance(Distance):
     def note(self, n: int, dimension: int) -> str:
         return f"n/d = {n / dimension:.1f}: biased upwards, compare at equal n only"
 
-    def corrects_bias(self, n: int, dimension: int) -> bool:
-        return n >= 2 * dimension
-
 
 @dataclass(frozen=True, kw_only=True)
 class KernelDistance(Distance):
-    """Squared maximum mean discrepancy with the kernel (x.y / d + 1)^3, unbiased (Binkowski et al. 2018)."""
+    """Squared maximum mean discrepancy with the kernel (x.y / d + 1)^3, unbiased (Binkowski et al. 2018); pairs of images of
+    one prompt are left out."""
+
+    unbiased: ClassVar[bool] = True
 
     @property
     def constants(self) -> dict[str, Any]:
@@ -180,7 +169,7 @@ class Neighbours(Distance):
     """One of the four shares by nearest neighbours: `statistic` is its name in neighbours.py."""
 
     statistic: str
-    k: int = 5
+    k: int
 
     @property
     def constants(self) -> dict[str, Any]:
@@ -199,15 +188,16 @@ class ImageScore(Metric):
     reads: Callable[[str], object] | None = None  # None for a prompt that the metric has nothing to say about
     nothing_read: str = ""  # the reason where that is so of every prompt
     captions: bool = True  # whether it is against the captions
+    bounds: Bounds | None = None  # between which every score lies
     has_ceiling: bool = False  # whether the detector knows what real images score
     autoencoder: bool = False  # whether the model's autoencoder stands in the detector's place
 
     @property
-    def needs_captions(self) -> bool:  # type: ignore[override]
+    def needs_captions(self) -> bool:  # type: ignore[override]  # a field of the base, worked out here
         return self.captions
 
     @property
-    def needs_autoencoder(self) -> bool:  # type: ignore[override]
+    def needs_autoencoder(self) -> bool:  # type: ignore[override]  # a field of the base, worked out here
         return self.autoencoder
 
     def obstacle(self, images: ImageSet, autoencoder: Reconstructions | None = None) -> str | None:
@@ -222,15 +212,15 @@ class ImageScore(Metric):
 
         return score_rows(self, evidence)
 
-    def between(self, evidence: Evidence, first: str, other: Evidence, second: str) -> Row | None:
+    def between(self, evidence: Evidence, first: str, other: Evidence, second: str) -> Difference | None:
         from .differences import of_means
 
-        return of_means(evidence.scores(self.name, first), other.scores(self.name, second))
+        return of_means(evidence.scores(self.name, first), other.scores(self.name, second), self.bounds)
 
     def sample(self, evidence: Evidence, condition: str) -> Sample | None:
         from .scoring import sample_of
 
-        return sample_of(evidence.scores(self.name, condition))
+        return sample_of(evidence.scores(self.name, condition), self.bounds)
 
     def ceiling(self, evidence: Evidence) -> list[Row]:
         from .rows import row

@@ -6,40 +6,65 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .blocks import Blocks, portions, without_each
+from ..statistics import Jackknifed, Mean
+from .blocks import BLOCKS, Blocks, blocks_of, finite, portions, without_each, without_pairs
+from .metric import NEIGHBOURS
 
 
 class NeighbourReference:
     """A reference sample (m, d) with balls to each point's k-th neighbour, and one of four statistics of a sample:
 
-    precision, recall   the share of one sample inside the other's balls (Kynkaanniemi et al. 2019)
-    density, coverage   the same, robust to outliers among the generated (Naeem et al. 2020, eqs. 4 and 5)
+    precision, recall   the share of one sample inside the other's balls (Kynkaanniemi et al. 2019), k = 3
+    density, coverage   the same, robust to outliers among the generated (Naeem et al. 2020, eqs. 4 and 5), k = 5
+
+    precision and density are means over the generated images; recall and coverage depend on how many those are.
     """
 
-    def __init__(self, features: np.ndarray, statistic: str, neighbours: int = 5):
-        self.features, self.statistic, self.neighbours = np.asarray(features, np.float64), statistic, neighbours
-        self.radii = _radii(self.features, neighbours)
+    def __init__(self, features: np.ndarray, statistic: str, neighbours: int | None = None):
+        self.features, self.statistic = finite(features, "reference"), statistic
+        self.neighbours = NEIGHBOURS[statistic] if neighbours is None else neighbours
+        self.radii = _radii(self.features, self.neighbours)
+
+    def measure(self, features: np.ndarray, prompts: np.ndarray) -> Mean | Jackknifed | None:
+        """The statistic of features (n, d) of these prompts (n,), with what its error needs; None with too few prompts."""
+        if self.statistic in ("precision", "density"):
+            bounds = (0.0, 1.0 if self.statistic == "precision" else float("inf"))
+            return Mean.of(self._fidelity(finite(features)).astype(float), prompts, bounds)
+        blocks = blocks_of(prompts)
+        if blocks is None:
+            return None
+        count = int(blocks.max()) + 1
+        both = without_pairs(blocks) if count == BLOCKS else []  # from fewer, what pairs add is too poorly known
+        whole, *others = self._of_kept(features, blocks, [*without_each(blocks), *both])
+        left_out, pairs = np.array(others[:count]), np.array(others[count:]) if both else None
+        return Jackknifed(whole, left_out, np.bincount(blocks), len(np.unique(prompts)), "share", pairs)
 
     def distance(self, features: np.ndarray) -> float:
-        """The statistic of features (n, d); NaN with too few of them for their own balls."""
+        """The statistic of features (n, d); NaN with too few of them, or of the reference, for balls."""
         return self.leave_out(features, np.zeros(len(features), int))[0]
 
     def leave_out(self, features: np.ndarray, blocks: Blocks) -> tuple[float, list[float]]:
         """The statistic of all features (n, d), and with each block left out, in one pass over all pairs."""
-        features = np.asarray(features, np.float64)
-        kept = [np.ones(len(features), bool), *without_each(blocks)]
-        if self.statistic == "coverage":
-            shares = self._coverage(features, blocks, kept)
-        elif self.statistic == "recall":
-            shares = self._recall(features, blocks, kept)
-        else:
-            values = self._fidelity(features)
-            shares = [values[chosen].mean() for chosen in kept]
-        whole, *without = map(float, shares)
+        whole, *without = self._of_kept(features, blocks, without_each(blocks))
         return whole, without
+
+    def _of_kept(self, features: np.ndarray, blocks: Blocks, choices: list[np.ndarray]) -> list[float]:
+        """Of all features (n, d), and of each choice of whole blocks of them; NaN where one is empty."""
+        features = finite(features)
+        kept = [np.ones(len(features), bool), *choices]
+        if len(self.features) <= self.neighbours:  # no point has a k-th neighbour, so no ball
+            return [float("nan")] * len(kept)
+        if self.statistic == "coverage":
+            return list(map(float, self._coverage(features, blocks, kept)))
+        if self.statistic == "recall":
+            return list(map(float, self._recall(features, blocks, kept)))
+        values = self._fidelity(features)
+        return [float(values[chosen].mean()) for chosen in kept]
 
     def _fidelity(self, features: np.ndarray) -> np.ndarray:
         """What each of the features (n, d) adds: whether it lies in any of the reference's balls, or in how many of k."""
+        if len(self.features) <= self.neighbours:
+            return np.full(len(features), np.nan)
         inside = [(apart <= self.radii[:, None]).sum(0) for _, apart in self._pairs(features)]
         balls = np.concatenate(inside)
         return balls > 0 if self.statistic == "precision" else balls / self.neighbours

@@ -33,7 +33,7 @@ def row(
         "high": found.high,
         "higher_is_better": metric.higher_is_better,
         "detector": metric.detector,
-        "note": note,
+        "note": "; ".join(filter(None, [note, found.note, found.about and f"interval about {found.about}"])),
     }
 
 

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from .. import statistics
 from ..detectors.detector import Detector
 from ..detectors.feature_cache import SpentLog, extract
 from ..detectors.references import Reference
 from ..image_set import ImageSet
 from ..processes import Processes
+from ..statistics import Bounds, Mean, Sample, mean
 from .autoencoder import Reconstructions
 from .differences import differences
 from .evidence import Evidence
-from .metric import ImageScore, Metric, Row, Sample
+from .metric import ImageScore, Metric, Row
 from .rows import not_computed, row
 
 
@@ -98,16 +98,12 @@ def score_rows(metric: ImageScore, evidence: Evidence) -> list[Row]:
         part = images.table[images.under(condition)].dropna(subset=[metric.name])
         part = part[part["category"] == category] if category else part
         if len(part):
-            value = statistics.mean(part[metric.name], part["prompt_id"])
+            value = mean(part[metric.name], part["prompt_id"], metric.bounds)
             rows.append(row(metric, value, images.values(condition), condition, category))
     return rows or [not_computed(metric, metric.nothing_read)]
 
 
-def sample_of(scores: pd.Series) -> Sample | None:
+def sample_of(scores: pd.Series, bounds: Bounds | None = None) -> Sample | None:
     """The mean of a condition's scores, indexed by prompt and seed; None where no image has one."""
     scores = scores.dropna()
-    if not len(scores):
-        return None
-    prompts = scores.index.get_level_values("prompt_id")
-    found = statistics.mean(scores, prompts)
-    return Sample(found.value, found.se, found.n, len(set(prompts)) - 1)
+    return Mean.of(scores, scores.index.get_level_values("prompt_id"), bounds) if len(scores) else None

@@ -13,6 +13,7 @@ from ..condition import condition_label, shown
 from .pareto import ParetoFront
 
 LABELLED = 6  # conditions that a chart names, all of them
+LETTERS = 11  # pixels of a line of text
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 220, 52, 14, 30, 36
 
 
@@ -48,8 +49,12 @@ def chart(
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(line):.1f}" y2="{y(line):.1f}" class="ceiling"/>')
         parts.append(f'<text x="{WIDTH - RIGHT}" y="{y(line) - 4:.1f}" text-anchor="end" class="quiet">ceiling</text>')
     curves = [part for _, part in rows.groupby(list(others), sort=False)] if others else [rows]
+    if others:
+        names = html.escape(", ".join(others))
+        parts.append(f'<text x="{WIDTH - RIGHT}" y="16" text-anchor="end" class="quiet">curves: {names}</text>')
     for number, curve in enumerate(curves):
         parts += _curve(curve, axis, others, x, y, number / max(1, len(curves) - 1))
+    parts += _curve_labels(curves, axis, others, x, y) if others else []
     for value in places:
         words = html.escape(shown(value))
         parts.append(f'<text x="{x(value):.1f}" y="{HEIGHT - 20}" text-anchor="middle">{words}</text>')
@@ -81,6 +86,26 @@ def _curve(
         where = f'cx="{x(place):.1f}" cy="{y(row["value"]):.1f}"'
         parts.append(f'<circle {where} r="3.5"><title>{words}: {row["value"]:.4g}</title></circle>')
     return [*parts, "</g>"]
+
+
+def _curve_labels(
+    curves: Sequence[pd.DataFrame],
+    axis: str,
+    others: Sequence[str],
+    x: Callable[[object], float],
+    y: Callable[[float], float],
+) -> list[str]:
+    """Each curve's value on the other axes, behind its last point; none over another."""
+    ends = []
+    for curve in curves:
+        row = curve.iloc[int(np.argmax([x(value) for value in curve[axis]]))]
+        ends.append((x(row[axis]), y(row["value"]), row))
+    parts, lowest = [], -math.inf
+    for across, down, row in sorted(ends, key=lambda end: end[1]):
+        lowest = max(down, lowest + LETTERS)
+        words = html.escape(", ".join(shown(row[name]) for name in others))
+        parts.append(f'<text x="{across + 6:.1f}" y="{lowest + 4:.1f}" class="quiet">{words}</text>')
+    return parts
 
 
 def _in_order(values: pd.Series) -> list:

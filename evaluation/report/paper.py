@@ -8,12 +8,15 @@ import pandas as pd
 
 from ..condition import shown
 from ..run_facts import RunFacts
+from ..set_facts import SetFacts
 
 ARROWS = {True: r"$\uparrow$", False: r"$\downarrow$"}
 
 
-def methods(facts: RunFacts) -> str:
+def methods(facts: RunFacts | SetFacts) -> str:
     """How the figures came about, in a paragraph."""
+    if isinstance(facts, SetFacts):
+        return facts.methods
     protocol, versions = facts.protocol, facts.versions
     guidance = f"{facts.setting('guidance_schedule')} classifier-free guidance"
     if (interval := facts.setting("guidance_interval")) != "none":
@@ -39,7 +42,7 @@ def methods(facts: RunFacts) -> str:
         written += f" Distances are to reference statistics ({words})."
     return written + (
         " Errors are standard errors: over prompts for means, by a delete-block jackknife over prompts for distances; "
-        "p values are adjusted by Holm's method within a metric. "
+        "p values and intervals of differences are adjusted alike, by Holm's method within a metric. "
         f"Software: PyTorch {versions['torch']}, diffusers {versions['diffusers']}, transformers {versions['transformers']}."
     )
 

@@ -51,9 +51,10 @@ def at_conditions(summary: pd.DataFrame) -> pd.DataFrame:
 def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
     """Metrics down, conditions across, as text with standard errors; what depends on no condition in `all`."""
     rows = whole(summary)
-    text = rows.apply(
-        lambda row: digits(row["value"], 4) + (f" ± {digits(row['se'], 2)}" if pd.notna(row["se"]) else ""), axis=1
-    )
+    text = [
+        digits(value, 4) + (f" ± {digits(se, 2)}" if pd.notna(se) else "")
+        for value, se in zip(rows["value"], rows["se"])
+    ]
     across = rows["condition"].replace("", "all")
     order = [name for name in across.drop_duplicates() if name != "all"] + ["all"] * ("all" in set(across))
     table = pd.DataFrame({"metric": rows["metric"], "across": across, "text": text})
@@ -63,6 +64,12 @@ def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
         .fillna("")
         .loc[list(dict.fromkeys(rows["metric"]))]
     )
+
+
+def as_text(summary: pd.DataFrame) -> str:
+    """side_by_side for a terminal."""
+    table = side_by_side(summary)
+    return table.to_string() if len(table) else "no metric could be computed"
 
 
 def categories(summary: pd.DataFrame) -> pd.DataFrame:
@@ -140,16 +147,27 @@ def differences_html(differences: pd.DataFrame) -> str:
 
 
 def readable_differences(differences: pd.DataFrame) -> pd.DataFrame:
-    """A row per pair of conditions: the metric, the two sides, second minus first with its error and interval."""
+    """A row per pair of conditions: the metric, the two sides, second minus first with its error and interval, adjusted
+    as p is: 0 lies in it where they are tied."""
     table = pd.DataFrame({"metric": differences["metric"]})
     for side in ("a", "b"):
         table["from" if side == "a" else "to"] = differences[f"condition_{side}"]
     errors = zip(differences["difference"], differences["se"])
     table["difference"] = [digits(value, 3) + (f" ± {digits(se, 2)}" if pd.notna(se) else "") for value, se in errors]
-    ends = zip(differences["low"], differences["high"])
-    table["interval"] = [f"{digits(low, 3)} to {digits(high, 3)}" if pd.notna(low) else "" for low, high in ends]
+    if "pairing" in differences:
+        table["pairing"] = differences["pairing"]
+    confidence = differences.get("confidence", pd.Series(float("nan"), differences.index))  # older folders do not say
+    ends = zip(differences["low"], differences["high"], confidence)
+    table["interval"] = [_interval(*end) for end in ends]
     table["p"] = [f"{p:.3f}" if pd.notna(p) else "" for p in differences["p"]]
     return table.assign(verdict=differences["verdict"])
+
+
+def _interval(low: float, high: float, confidence: float) -> str:
+    """With its confidence, which the number of comparisons decides."""
+    if pd.isna(low):
+        return ""
+    return f"{digits(low, 3)} to {digits(high, 3)}" + (f" ({100 * confidence:.3g} %)" if pd.notna(confidence) else "")
 
 
 def as_html(table: pd.DataFrame) -> str:

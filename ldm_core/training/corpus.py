@@ -116,7 +116,8 @@ def scene_facts() -> list[str]:
 
 def facts_of_scene(scene: scenes.Scene) -> set[str]:
     """What a scene read from a caption states."""
-    told = {scene.sky, scene.ground, "mountains" if scene.mountains else None, "clouds" if scene.clouds else None}
+    told = {fact for fact in (scene.sky, scene.ground) if fact}
+    told |= {name for name in ("mountains", "clouds") if getattr(scene, name)}
     for thing in scene.things:
         where = f"{'lower' if thing.kind in scenes.GROUND_KINDS else 'upper'} {thing.place}"
         told |= {f"{where}: {what}" for what in (thing.kind, thing.colour) if what}
@@ -137,5 +138,10 @@ def _fashion(count: int, size: int, folder: Path | None) -> Corpus:
     images, labels = fashion_mnist.pad(images, size)[:count], labels[:count]
     words = {word for label in range(10) for k in range(200) for word in fashion_mnist.caption(label, k).split()}
     coloured = np.repeat(images[..., None], 3, axis=3)
-    return Corpus(coloured, lambda i, k: fashion_mnist.caption(int(labels[i]), i * 1009 + k), sorted(words),
-                  [str(label) for label in range(10)], lambda text: {str(fashion_mnist.parse(text))})  # fmt: skip
+    return Corpus(
+        coloured,
+        lambda i, k: fashion_mnist.caption(int(labels[i]), i * 1009 + k),
+        sorted(words),
+        [str(label) for label in range(10)],
+        lambda text: {str(fashion_mnist.parse(text))},
+    )

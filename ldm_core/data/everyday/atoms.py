@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .lexicon import SCENERY
@@ -66,7 +67,7 @@ def extra_things(asked: Scene, seen: Scene) -> int:
     return len(left)
 
 
-def _pairings(asked: tuple[Thing, ...], seen: tuple[Thing, ...]):
+def _pairings(asked: tuple[Thing, ...], seen: tuple[Thing, ...]) -> Iterator[dict[int, int | None]]:
     """Every way to pair things asked for with things seen of their kind: index asked for -> index seen."""
     choices = []
     for kind in dict.fromkeys(thing.kind for thing in asked):
@@ -138,8 +139,12 @@ def known_facts() -> list[str]:
     named = [fact for kind in KINDS for fact in (kind, *(f"{kind} {place}" for place in PLACES))]
     counted = [f"{count} {kind}" for kind in KINDS if kind not in COUNTED_ONCE for count in COUNTS]
     sized = [f"{size} {kind}" for kind in KINDS for size in SAID_SIZES]
-    coloured = [f"{colour} {kind}{place}" for kind in COLOURED_KINDS for colour in COLOURS
-                for place in ("", *(f" {place}" for place in PLACES))]  # fmt: skip
+    coloured = [
+        f"{colour} {kind}{place}"
+        for kind in COLOURED_KINDS
+        for colour in COLOURS
+        for place in ("", *(f" {place}" for place in PLACES))
+    ]
     related = [
         fact for kind in KINDS for relation in RELATIONS for fact in (f"{kind} {relation}", f"{relation} {kind}")
     ]

@@ -119,7 +119,7 @@ class _Composer:
         return subject, relation, base
 
     def allowed(self, kind: str, relation: str, base: str) -> bool:
-        if kind == "sun" and self.sky in ("night", "storm") or kind == "moon" and self.sky != "night":
+        if (kind == "sun" and self.sky in ("night", "storm")) or (kind == "moon" and self.sky != "night"):
             return False
         if kind == "rainbow" and self.sky in ("night", "sunset"):
             return False
@@ -143,7 +143,7 @@ class _Composer:
         if any(thing.kind in LIGHTS for thing in self.things) or self.rng.random() >= chance:
             return
         kind = "moon" if self.sky == "night" else "sun"
-        if self.sky == "storm" or self.sky in ("day", "dawn") and self.rng.random() < 0.3:
+        if self.sky == "storm" or (self.sky in ("day", "dawn") and self.rng.random() < 0.3):
             kind = "rainbow"
         sides = [place for place in self.free["sky"] if place != "center" or not self.things]
         if sides and (kind != "rainbow" or not any(thing.kind in SKY_KINDS for thing in self.things)):

@@ -15,10 +15,13 @@ from .spots import Spot
 from .world import Scene
 
 GROUND: dict[str, tuple[Colour, Colour]] = {  # far, near
-    "field": ((140, 198, 92), (78, 152, 62)), "snow": ((244, 248, 254), (212, 224, 242)),
-    "desert": ((240, 214, 150), (214, 168, 100)), "lake": ((112, 176, 220), (44, 108, 174)),
-    "beach": ((250, 230, 180), (232, 198, 132)), "street": ((176, 180, 188), (150, 154, 164)),
-}  # fmt: skip
+    "field": ((140, 198, 92), (78, 152, 62)),
+    "snow": ((244, 248, 254), (212, 224, 242)),
+    "desert": ((240, 214, 150), (214, 168, 100)),
+    "lake": ((112, 176, 220), (44, 108, 174)),
+    "beach": ((250, 230, 180), (232, 198, 132)),
+    "street": ((176, 180, 188), (150, 154, 164)),
+}
 _LIT_WINDOWS = {"night": (250, 214, 130), "storm": (240, 220, 160), "sunset": (250, 210, 140)}
 _TUFT = ((-12, 0), (-14, -22), (-3, -8), (2, -30), (6, -8), (16, -20), (12, 0))  # thousandths of the picture
 
@@ -131,5 +134,10 @@ def _fronts(canvas: Canvas, scene: Scene, rng: random.Random, horizon: float) ->
 
 
 GROUND_PAINTERS: dict[str, Callable[[Canvas, Scene, float, Sequence[Spot]], None]] = {
-    "field": _land, "snow": _land, "desert": _land, "lake": _lake, "beach": _beach, "street": _street
-}  # fmt: skip
+    "field": _land,
+    "snow": _land,
+    "desert": _land,
+    "lake": _lake,
+    "beach": _beach,
+    "street": _street,
+}

@@ -126,7 +126,7 @@ class Group:
             model = replace(model, scale=model.scale * ON_TABLE)
         if not sits:  # a bird on a castle is still to be seen
             model = replace(model, scale=model.scale * max(1.0, 0.30 * base.height / model.height))
-        x, y = base.anchor("seat" if sits or "top" not in anchors and "seat" in anchors else "top")
+        x, y = base.anchor("seat" if sits or ("top" not in anchors and "seat" in anchors) else "top")
         wide = anchors.get("top_width", (0.0, 0.0))[0] * base.scale
         step = max(model.width * 1.12, 0.8 * wide / count)
         shift = 0.6 * max(wide - model.width, 0.0) * (self.rng.random() - 0.5) if count == 1 and not sits else 0.0

@@ -121,7 +121,7 @@ def _uneven_cell(group: Group, other: Group) -> tuple[float, float]:
     if "center" in (group.place, other.place):
         side = group.place if group.place != "center" else other.place
         middle, width = (0.57, 0.52) if group.place == "center" else (0.15, 0.28)
-        if len(other.members) > 1 and wide or group.place != "center" and wide:
+        if (len(other.members) > 1 and wide) or (group.place != "center" and wide):
             middle, width = (0.54, 0.34) if group.place == "center" else (0.19, 0.36)
         return (middle if side == "left" else 1 - middle), width
     middle, width = (0.31, 0.56) if wide else (0.16, 0.30)

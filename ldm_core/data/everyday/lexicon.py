@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,33 +17,131 @@ SIZES = {
     "small": ("small", "little", "tiny", "miniature", "mini", "teeny", "smallish"),
     "big": ("big", "large", "huge", "giant", "enormous", "gigantic", "massive", "oversized", "great big"),
 }
-ARTICLES = {"a": 1, "an": 1, "one": 1, "single": 1, "another": 1, "the": None, "this": None, "that": None, "these": None,
-            "those": None, "some": None, "his": None, "her": None, "its": None, "their": None, "my": None,
-            "your": None, "our": None, "each": None, "every": None, "any": None, "no": None}  # fmt: skip
+ARTICLES = {
+    "a": 1,
+    "an": 1,
+    "one": 1,
+    "single": 1,
+    "another": 1,
+    "the": None,
+    "this": None,
+    "that": None,
+    "these": None,
+    "those": None,
+    "some": None,
+    "his": None,
+    "her": None,
+    "its": None,
+    "their": None,
+    "my": None,
+    "your": None,
+    "our": None,
+    "each": None,
+    "every": None,
+    "any": None,
+    "no": None,
+}
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 PAIRS = ("a pair of", "a couple of", "pair of", "couple of", "both", "two of")
 MANY = (
-    *(f"{article}{word} of" for word in ("group", "herd", "flock", "bunch", "row", "number", "line", "crowd", "pack",
-      "lot", "lots", "pile", "stack", "set", "series", "variety", "dozens", "hundreds", "plenty", "fleet", "team", "pride")
-      for article in ("", "a ", "the ")),
-    "several", "many", "a few", "few", "various", "multiple", "numerous", "countless", "lots", "dozens",
-)  # fmt: skip
-GARMENTS = ("shirt", "t shirt", "tshirt", "dress", "coat", "jacket", "sweater", "suit", "blouse", "outfit", "hoodie",
-            "clothes", "clothing", "uniform", "jersey", "gown", "robe", "pullover", "cardigan", "sweatshirt", "top",
-            "raincoat", "rain coat", "business suit", "polo shirt", "wetsuit", "vest", "jumper")  # fmt: skip
+    *(
+        f"{article}{word} of"
+        for word in (
+            "group",
+            "herd",
+            "flock",
+            "bunch",
+            "row",
+            "number",
+            "line",
+            "crowd",
+            "pack",
+            "lot",
+            "lots",
+            "pile",
+            "stack",
+            "set",
+            "series",
+            "variety",
+            "dozens",
+            "hundreds",
+            "plenty",
+            "fleet",
+            "team",
+            "pride",
+        )
+        for article in ("", "a ", "the ")
+    ),
+    "several",
+    "many",
+    "a few",
+    "few",
+    "various",
+    "multiple",
+    "numerous",
+    "countless",
+    "lots",
+    "dozens",
+)
+GARMENTS = (
+    "shirt",
+    "t shirt",
+    "tshirt",
+    "dress",
+    "coat",
+    "jacket",
+    "sweater",
+    "suit",
+    "blouse",
+    "outfit",
+    "hoodie",
+    "clothes",
+    "clothing",
+    "uniform",
+    "jersey",
+    "gown",
+    "robe",
+    "pullover",
+    "cardigan",
+    "sweatshirt",
+    "top",
+    "raincoat",
+    "rain coat",
+    "business suit",
+    "polo shirt",
+    "wetsuit",
+    "vest",
+    "jumper",
+)
 WEARING = ("in", "wearing", "dressed in", "wears", "clad in", "dressed all in", "in all")
 RELATIONS: dict[str, tuple[str, bool]] = {  # a phrase: the relation, and whether it is said from the other's side
-    **{phrase: ("next to", False) for phrase in ("next to", "beside", "by", "near", "alongside", "close to", "nearby",
-       "right next to", "at the side of", "besides", "adjacent to", "not far from", "by the side of")},
-    **{phrase: ("on", False) for phrase in ("on", "on top of", "upon", "atop", "onto")},
-    **{phrase: ("in front of", False) for phrase in ("in front of", "before")},
-    **{phrase: ("in front of", True) for phrase in ("behind", "in back of")},
-    **{phrase: ("above", False) for phrase in ("above", "over", "high above")},
-    **{phrase: ("above", True) for phrase in ("under", "below", "beneath", "underneath")},
-    **{phrase: ("riding", False) for phrase in ("riding", "rides", "ride", "riding on", "rode", "rides on", "on the back of")},
-    **{phrase: ("holding", False) for phrase in ("holding", "holds", "hold", "carrying", "carries", "held", "holding up")},
-    **{phrase: ("flying", False) for phrase in ("flying", "flies", "fly", "flew")},
-}  # fmt: skip
+    **dict.fromkeys(
+        (
+            "next to",
+            "beside",
+            "by",
+            "near",
+            "alongside",
+            "close to",
+            "nearby",
+            "right next to",
+            "at the side of",
+            "besides",
+            "adjacent to",
+            "not far from",
+            "by the side of",
+        ),
+        ("next to", False),
+    ),
+    **dict.fromkeys(("on", "on top of", "upon", "atop", "onto"), ("on", False)),
+    **dict.fromkeys(("in front of", "before"), ("in front of", False)),
+    **dict.fromkeys(("behind", "in back of"), ("in front of", True)),
+    **dict.fromkeys(("above", "over", "high above"), ("above", False)),
+    **dict.fromkeys(("under", "below", "beneath", "underneath"), ("above", True)),
+    **dict.fromkeys(("riding", "rides", "ride", "riding on", "rode", "rides on", "on the back of"), ("riding", False)),
+    **dict.fromkeys(("holding", "holds", "hold", "carrying", "carries", "held", "holding up"), ("holding", False)),
+    **dict.fromkeys(("flying", "flies", "fly", "flew"), ("flying", False)),
+}
 BREAKS = (
     ",",
     ".",
@@ -64,10 +163,12 @@ BREAKS = (
 )
 PRONOUNS = ("it", "him", "her", "them")
 SKY_SIGNS = {  # further words that say the hour or the weather
-    "storm": ("stormy", "rainy", "raining", "rains", "bad weather"), "night": ("starry", "moonlit", "midnight", "nocturnal"),
+    "storm": ("stormy", "rainy", "raining", "rains", "bad weather"),
+    "night": ("starry", "moonlit", "midnight", "nocturnal"),
     "day": ("sunny", "blue sky", "blue skies", "clear sky", "clear skies", "bright sky", "sunlit", "clear blue sky"),
-    "sunset": ("setting sun", "sun setting", "sun sets"), "dawn": ("rising sun", "sun rising", "sun rises", "mornings"),
-}  # fmt: skip
+    "sunset": ("setting sun", "sun setting", "sun sets"),
+    "dawn": ("rising sun", "sun rising", "sun rises", "mornings"),
+}
 _WATERS = [f"{lead} {water}" for lead in ("on the", "in the", "across the", "at") for water in ("sea", "ocean")]
 GROUND_SIGNS = {  # out on the sea is water, by the sea is a beach
     "field": ("grassy", "grasses"),
@@ -112,25 +213,25 @@ def entries() -> dict[tuple[str, ...], Entry]:
     return found
 
 
-def _nouns():
+def _nouns() -> Iterator[tuple[str, Entry]]:
     for kind in KINDS:
         for noun in dict.fromkeys((*phrases.NOUNS[kind], *table.synonyms(kind), kind)):
             yield from _both_numbers(noun, "kind", kind)
     yield "flowers", Entry("kind", "flowers")
 
 
-def _both_numbers(noun: str, role: str, value: object):
+def _both_numbers(noun: str, role: str, value: object) -> Iterator[tuple[str, Entry]]:
     plural = table.plural(noun)
     if plural == noun:
         yield noun, Entry(role, value, plural=True)
     else:
         yield noun, Entry(role, value)
         yield plural, Entry(role, value, plural=True, singular=False)
-    if noun.endswith(" tree") or noun in ("buffalo",):
+    if noun.endswith(" tree") or noun == "buffalo":
         yield noun + "s", Entry(role, value, plural=True, singular=False)
 
 
-def _signs():
+def _signs() -> Iterator[tuple[str, Entry]]:
     tables = (("sky", SKIES, SKY_SIGNS), ("ground", GROUNDS, GROUND_SIGNS), ("scenery", SCENERY, SCENERY_SIGNS))
     for role, names, signs in tables:
         for name in names:
@@ -139,7 +240,7 @@ def _signs():
             yield from ((sign, Entry(role, name)) for sign in signs.get(name, ()))
 
 
-def _describing():
+def _describing() -> Iterator[tuple[str, Entry]]:
     for colour in COLOURS:
         yield from ((word, Entry("colour", colour)) for word in (colour, *table.synonyms(colour)))
     yield from ((word, Entry("colour", None)) for word in COLOUR_SHADES)
@@ -155,7 +256,7 @@ def _describing():
         yield from ((form, Entry("part", kind)) for form in (part, table.plural(part)))
 
 
-def _linking():
+def _linking() -> Iterator[tuple[str, Entry]]:
     for place, words in phrases.PLACE_WORDS.items():
         for word in (*words, *(("centre",) if place == "center" else ())):
             for lead, the, side in itertools.product(
@@ -168,7 +269,7 @@ def _linking():
     yield from ((word, Entry("pronoun")) for word in PRONOUNS)
 
 
-def _replaced():
+def _replaced() -> Iterator[tuple[str, Entry]]:
     for word in (word for word, (_, how) in table.rows().items() if how == "none"):
         yield from ((form, Entry("none")) for form in (word, table.plural(word)))
     for word, (nearest, how) in table.rows().items():

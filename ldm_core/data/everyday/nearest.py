@@ -60,9 +60,9 @@ def substitute(text: str, enabled: bool = True) -> Substitution:
             replaced.append((word, nearest))
         elif token.role in ("near", "unknown", "none"):
             unknown.append(word)
-        elif token.role == "adjective" and not word.lower().endswith(("ing", "ed")) or _is_beyond(token):
+        elif (token.role == "adjective" and not word.lower().endswith(("ing", "ed"))) or _is_beyond(token):
             ignored.append(word)
-    once = lambda words: tuple(dict.fromkeys(words))  # noqa: E731
+    once = lambda words: tuple(dict.fromkeys(words))  # noqa: E731  # said in place
     return Substitution(_edited(text, edits), once(replaced), once(unknown), once(ignored))
 
 
@@ -76,8 +76,10 @@ def _says_more(tokens: list[Token], index: int) -> bool:
 
 def _is_beyond(token: Token) -> bool:
     """A colour or number that the world has not: grey, seven."""
-    return token.value is None and (token.role == "colour" or token.role == "count" and " " not in token.text
-                                    and token.text not in ("several", "many", "few", "lots"))  # fmt: skip
+    return token.value is None and (
+        token.role == "colour"
+        or (token.role == "count" and " " not in token.text and token.text not in ("several", "many", "few", "lots"))
+    )
 
 
 def _inflected(tokens: list[Token], index: int) -> str:
@@ -108,7 +110,7 @@ def _article_edits(text: str, tokens: list[Token], index: int, nearest: str) -> 
         return []
     own = nearest.startswith("a ")
     if own or (
-        article.text != "the" and (nearest.endswith("s") and nearest not in ("bus",) or nearest in ("men", "children"))
+        article.text != "the" and ((nearest.endswith("s") and nearest != "bus") or nearest in ("men", "children"))
     ):
         return [(article.start, article.end + 1, "")]
     if article.text == "the" or article.end + 1 != tokens[index].start:
@@ -136,8 +138,7 @@ def _with_article(nearest: str) -> str:
         nearest in _UNCOUNTED
         or nearest.startswith("a ")
         or nearest in ("men", "children")
-        or nearest.endswith("s")
-        and nearest != "bus"
+        or (nearest.endswith("s") and nearest != "bus")
     ):
         return nearest
     return f"{'an' if nearest[0] in 'aeio' or nearest.startswith('um') else 'a'} {nearest}"

@@ -9,8 +9,16 @@ from .lexicon import SCENERY
 from .world import COUNTED_ONCE, Scene, Thing
 
 # How often an ordinary caption says what it could: people seldom say where a thing stands, mostly what colour it has.
-SAID = {"colour": 0.92, "count": 0.97, "place": 0.45, "size": 0.85, "relation": 0.95, "ground": 0.7, "sky": 0.5,
-        "scenery": 0.6}  # fmt: skip
+SAID = {
+    "colour": 0.92,
+    "count": 0.97,
+    "place": 0.45,
+    "size": 0.85,
+    "relation": 0.95,
+    "ground": 0.7,
+    "sky": 0.5,
+    "scenery": 0.6,
+}
 ALL_NAMED = 0.8  # of the captions name every thing
 BRIEF = 0.3  # of the captions are brief as most prompts are: "a cat", "red car at night"
 _UNSAID_IN_BRIEF = ("place", "size", "ground", "sky", "scenery")
@@ -59,9 +67,15 @@ def _lessened(thing: Thing, said: dict[str, bool]) -> Thing:
     """A thing with the attributes that are said. Of one thing, or of flowers, the count goes without saying."""
     counted = said["count"] or thing.count == 1 or thing.kind in COUNTED_ONCE
     related = said["relation"]
-    return Thing(thing.kind, thing.colour if said["colour"] else None, thing.count if counted else None,
-                 thing.place if said["place"] else None, thing.size if said["size"] else None,
-                 thing.relation if related else None, thing.other if related else None)  # fmt: skip
+    return Thing(
+        thing.kind,
+        thing.colour if said["colour"] else None,
+        thing.count if counted else None,
+        thing.place if said["place"] else None,
+        thing.size if said["size"] else None,
+        thing.relation if related else None,
+        thing.other if related else None,
+    )
 
 
 def _only(things: list[Thing], kept: list[int]) -> tuple[Thing, ...]:

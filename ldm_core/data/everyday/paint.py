@@ -7,14 +7,25 @@ from collections.abc import Mapping
 from .canvas import Colour
 
 PAINT: dict[str, Colour] = {
-    "red": (216, 44, 44), "orange": (244, 130, 28), "yellow": (250, 212, 50), "green": (46, 160, 76), "blue": (44, 98, 214),
-    "purple": (132, 60, 182), "pink": (248, 142, 186), "white": (244, 243, 240), "brown": (134, 84, 46), "black": (46, 45, 52),
-}  # fmt: skip
+    "red": (216, 44, 44),
+    "orange": (244, 130, 28),
+    "yellow": (250, 212, 50),
+    "green": (46, 160, 76),
+    "blue": (44, 98, 214),
+    "purple": (132, 60, 182),
+    "pink": (248, 142, 186),
+    "white": (244, 243, 240),
+    "brown": (134, 84, 46),
+    "black": (46, 45, 52),
+}
 # What each hour's light does to things: (red, green, blue) factors.
 LIGHT: dict[str, tuple[float, float, float]] = {
-    "day": (1.0, 1.0, 1.0), "dawn": (1.0, 0.95, 0.95), "sunset": (1.0, 0.91, 0.86),
-    "night": (0.64, 0.66, 0.82), "storm": (0.78, 0.80, 0.84),
-}  # fmt: skip
+    "day": (1.0, 1.0, 1.0),
+    "dawn": (1.0, 0.95, 0.95),
+    "sunset": (1.0, 0.91, 0.86),
+    "night": (0.64, 0.66, 0.82),
+    "storm": (0.78, 0.80, 0.84),
+}
 SKY: dict[str, list[tuple[float, Colour]]] = {  # from the top of the picture to the horizon
     "day": [(0, (74, 156, 236)), (0.6, (150, 208, 248)), (1, (214, 238, 252))],
     "dawn": [(0, (150, 172, 226)), (0.55, (236, 200, 216)), (1, (255, 230, 200))],

@@ -18,8 +18,24 @@ _STEEDS = ("horse", "bicycle", "elephant", "cow")
 _NOUN_LIKE = ("kind", "near", "none", "unknown", "garment", "part", "ground", "scenery", "adjective", "colour", "size")
 _WITHIN_RELATIONS = ("top", "of", "same", "all", "very", "what", "looks", "like")
 _WHOLE = ("picture", "image", "photo", "scene", "frame", "view", "drawing", "photograph", "painting")
-_PARTICIPLES = ("haired", "headed", "eyed", "hair", "eyes", "faced", "nosed", "tailed", "legged", "roofed", "tipped", "lined",
-                "trimmed", "collared", "topped", "rimmed")  # fmt: skip
+_PARTICIPLES = (
+    "haired",
+    "headed",
+    "eyed",
+    "hair",
+    "eyes",
+    "faced",
+    "nosed",
+    "tailed",
+    "legged",
+    "roofed",
+    "tipped",
+    "lined",
+    "trimmed",
+    "collared",
+    "topped",
+    "rimmed",
+)
 
 
 def parse(text: str) -> Scene | None:
@@ -178,9 +194,9 @@ class Reader:
         self.stranger = False
 
     def _read_wearing(self, index: int, token: Token) -> None:
-        if index + 1 < len(self.tokens) and self.tokens[index + 1].role == "colour" and self._ends(index + 2):
-            if self.found:
-                self._colour(len(self.found) - 1, self.tokens[index + 1].value)
+        coloured = index + 1 < len(self.tokens) and self.tokens[index + 1].role == "colour"
+        if coloured and self._ends(index + 2) and self.found:
+            self._colour(len(self.found) - 1, self.tokens[index + 1].value)
 
     def _read_part(self, index: int, token: Token) -> None:
         """The part that carries a thing's colour: a boat with a red sail."""

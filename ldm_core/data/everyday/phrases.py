@@ -6,45 +6,71 @@ from .world import KINDS
 
 # How a kind is called, the first most often; further synonyms are in nearest.csv.
 NOUNS: dict[str, tuple[str, ...]] = {kind: (kind,) for kind in KINDS} | {
-    "man": ("man", "man", "man", "guy", "gentleman", "person"), "woman": ("woman", "woman", "woman", "lady"),
-    "child": ("child", "child", "kid", "boy", "girl"), "dog": ("dog", "dog", "dog", "puppy"),
-    "cat": ("cat", "cat", "cat", "kitten"), "horse": ("horse", "horse", "horse", "pony"),
-    "car": ("car", "car", "car", "auto"), "truck": ("truck", "truck", "lorry"), "bicycle": ("bicycle", "bike"),
-    "train": ("train", "train", "train", "locomotive"), "airplane": ("airplane", "plane", "plane", "jetliner"),
-    "boat": ("boat", "boat", "boat", "sailboat", "ship"), "balloon": ("hot air balloon", "hot air balloon", "balloon"),
-    "house": ("house", "house", "house", "cottage", "cabin"), "pine": ("pine tree", "pine tree", "pine", "fir tree"),
-    "palm": ("palm tree", "palm tree", "palm"), "oak": ("tree", "tree", "oak tree", "oak"),
-    "flowers": ("flower",), "cup": ("cup", "cup", "cup", "mug"),
+    "man": ("man", "man", "man", "guy", "gentleman", "person"),
+    "woman": ("woman", "woman", "woman", "lady"),
+    "child": ("child", "child", "kid", "boy", "girl"),
+    "dog": ("dog", "dog", "dog", "puppy"),
+    "cat": ("cat", "cat", "cat", "kitten"),
+    "horse": ("horse", "horse", "horse", "pony"),
+    "car": ("car", "car", "car", "auto"),
+    "truck": ("truck", "truck", "lorry"),
+    "bicycle": ("bicycle", "bike"),
+    "train": ("train", "train", "train", "locomotive"),
+    "airplane": ("airplane", "plane", "plane", "jetliner"),
+    "boat": ("boat", "boat", "boat", "sailboat", "ship"),
+    "balloon": ("hot air balloon", "hot air balloon", "balloon"),
+    "house": ("house", "house", "house", "cottage", "cabin"),
+    "pine": ("pine tree", "pine tree", "pine", "fir tree"),
+    "palm": ("palm tree", "palm tree", "palm"),
+    "oak": ("tree", "tree", "oak tree", "oak"),
+    "flowers": ("flower",),
+    "cup": ("cup", "cup", "cup", "mug"),
     "moon": ("moon", "moon", "full moon"),
-}  # fmt: skip
+}
 # Words that fit one look of a kind alone (layout.look_names): who sees a girl drawn does not say "a boy".
 LOOK_NOUNS: dict[str, tuple[str, ...]] = {
-    "boy": ("boy", "lad", "schoolboy"), "girl": ("girl", "lass", "schoolgirl"), "full moon": ("full moon",),
-    "crescent moon": ("crescent moon",), "armchair": ("armchair", "arm chair"), "cottage": ("cottage",),
-    "double-decker": ("double decker bus", "double decker"), "double bed": ("double bed",),
-    "pickup": ("pickup truck", "pickup", "pick up truck"), "lorry": ("lorry",), "floor lamp": ("floor lamp",),
-    "sailboat": ("sailboat", "sailing boat", "sail boat", "sailing ship"), "table lamp": ("table lamp", "desk lamp"),
-    "mug": ("mug", "coffee mug"), "airliner": ("airliner", "jetliner", "passenger plane"),
-    "parasol": ("parasol",), "whole": ("birthday cake", "layer cake", "pizza pie"),
-}  # fmt: skip
+    "boy": ("boy", "lad", "schoolboy"),
+    "girl": ("girl", "lass", "schoolgirl"),
+    "full moon": ("full moon",),
+    "crescent moon": ("crescent moon",),
+    "armchair": ("armchair", "arm chair"),
+    "cottage": ("cottage",),
+    "double-decker": ("double decker bus", "double decker"),
+    "double bed": ("double bed",),
+    "pickup": ("pickup truck", "pickup", "pick up truck"),
+    "lorry": ("lorry",),
+    "floor lamp": ("floor lamp",),
+    "sailboat": ("sailboat", "sailing boat", "sail boat", "sailing ship"),
+    "table lamp": ("table lamp", "desk lamp"),
+    "mug": ("mug", "coffee mug"),
+    "airliner": ("airliner", "jetliner", "passenger plane"),
+    "parasol": ("parasol",),
+    "whole": ("birthday cake", "layer cake", "pizza pie"),
+}
 # Words before a noun that say nothing the world holds.
 ADJECTIVES = {
-    **dict.fromkeys(("man", "woman"), ("young", "old", "smiling")), "child": ("young", "happy", "smiling"),
+    **dict.fromkeys(("man", "woman"), ("young", "old", "smiling")),
+    "child": ("young", "happy", "smiling"),
     **dict.fromkeys(("dog", "cat", "horse", "cow", "sheep", "bird", "elephant"), ("cute", "young", "old", "lovely")),
     **dict.fromkeys(("house", "castle", "car", "bus", "truck", "boat", "bicycle", "train"), ("old", "new", "pretty")),
     **dict.fromkeys(("bench", "chair", "table", "bed", "lamp"), ("old", "new", "nice")),
     **dict.fromkeys(("pizza", "cake", "flowers"), ("fresh", "nice")),
-}  # fmt: skip
+}
 NATURAL_LOOKS = {"elephant": ("grey", "gray"), "cow": ("spotted", "spotted"), "castle": ("stone", "grey", "gray")}
 POSTURES = {
     **dict.fromkeys(("man", "woman", "child"), ("standing", "walking")),
     **dict.fromkeys(("dog", "cat", "elephant"), ("standing", "walking")),
     **dict.fromkeys(("horse", "cow", "sheep"), ("standing", "grazing")),
-    **dict.fromkeys(("car", "truck", "bus", "bicycle"), ("parked",)), "train": ("traveling", "passing"),
-    "boat": ("sailing", "floating"), **dict.fromkeys(("airplane", "kite"), ("flying", "flying in the sky")),
-    "balloon": ("floating in the sky", "flying"), "bird": ("flying",),
-    "sun": ("shining", "in the sky"), "moon": ("shining", "in the sky"), "rainbow": ("in the sky",),
-}  # fmt: skip
+    **dict.fromkeys(("car", "truck", "bus", "bicycle"), ("parked",)),
+    "train": ("traveling", "passing"),
+    "boat": ("sailing", "floating"),
+    **dict.fromkeys(("airplane", "kite"), ("flying", "flying in the sky")),
+    "balloon": ("floating in the sky", "flying"),
+    "bird": ("flying",),
+    "sun": ("shining", "in the sky"),
+    "moon": ("shining", "in the sky"),
+    "rainbow": ("in the sky",),
+}
 SIZE_WORDS = {"small": ("small", "small", "little", "tiny"), "big": ("big", "big", "large", "huge")}
 PLACE_WORDS = {"left": ("left",), "center": ("center", "middle"), "right": ("right",)}
 PLACE_PHRASES = {
@@ -67,9 +93,11 @@ RELATION_PHRASES = {
     "above": ("above", "over"),
     "riding": ("riding", "riding", "riding on", "on"),
     "holding": ("holding", "holding", "carrying"),
-}  # fmt: skip
-RESTING_PHRASES = {**dict.fromkeys(("man", "woman", "child"), ("sitting on",)),
-                   **dict.fromkeys(("dog", "cat"), ("sitting on", "lying on", "sleeping on"))}  # fmt: skip
+}
+RESTING_PHRASES = {
+    **dict.fromkeys(("man", "woman", "child"), ("sitting on",)),
+    **dict.fromkeys(("dog", "cat"), ("sitting on", "lying on", "sleeping on")),
+}
 INVERSE_PHRASES = {"in front of": ("behind",), "above": ("under", "below", "beneath")}  # said from the other's side
 
 SKY_PHRASES: dict[str, tuple[str, ...]] = {
@@ -97,14 +125,19 @@ SKY_PHRASES: dict[str, tuple[str, ...]] = {
     ),
 }
 OPEN_SKY_PHRASES = {  # not for a room
-    "day": ("under a blue sky", "under a clear sky"), "dawn": ("in the morning light",),
-    "sunset": ("under an evening sky",), "night": ("under the night sky",), "storm": ("in the rain", "in the rain", "under a stormy sky"),
-}  # fmt: skip
+    "day": ("under a blue sky", "under a clear sky"),
+    "dawn": ("in the morning light",),
+    "sunset": ("under an evening sky",),
+    "night": ("under the night sky",),
+    "storm": ("in the rain", "in the rain", "under a stormy sky"),
+}
 SKY_NOUNS = {
-    "day": ("a blue sky", "a sunny sky", "a clear sky"), "dawn": ("a morning sky", "a sky at dawn"),
-    "sunset": ("an evening sky", "a sunset sky"), "night": ("a night sky", "the night sky"),
+    "day": ("a blue sky", "a sunny sky", "a clear sky"),
+    "dawn": ("a morning sky", "a sky at dawn"),
+    "sunset": ("an evening sky", "a sunset sky"),
+    "night": ("a night sky", "the night sky"),
     "storm": ("a stormy sky", "a rainy sky"),
-}  # fmt: skip
+}
 GROUND_PHRASES: dict[str, tuple[str, ...]] = {
     "field": (
         "in a field",
@@ -122,21 +155,53 @@ GROUND_PHRASES: dict[str, tuple[str, ...]] = {
     "room": ("in a room", "in a room", "in a living room", "in a bedroom", "in a kitchen", "inside a room"),
 }
 GROUND_NOUNS = {
-    "field": ("a grassy field", "a green meadow", "a park", "a field"), "snow": ("a snowy field", "a snowy landscape"),
-    "desert": ("a desert", "a sandy desert", "sand dunes"), "lake": ("a lake", "a calm lake", "a pond"),
-    "beach": ("a beach", "a sandy beach"), "street": ("a street", "a city street", "a road"),
+    "field": ("a grassy field", "a green meadow", "a park", "a field"),
+    "snow": ("a snowy field", "a snowy landscape"),
+    "desert": ("a desert", "a sandy desert", "sand dunes"),
+    "lake": ("a lake", "a calm lake", "a pond"),
+    "beach": ("a beach", "a sandy beach"),
+    "street": ("a street", "a city street", "a road"),
     "room": ("a room", "a living room", "a bedroom", "a kitchen"),
-}  # fmt: skip
+}
 # How a ground's synonym from nearest.csv is led in, where the ground's own way does not fit.
-GROUND_LEADS = {"field": "in a", "snow": "in the", "desert": "in a", "lake": "by a", "beach": "on a", "street": "on a",
-                "room": "in a"}  # fmt: skip
+GROUND_LEADS = {
+    "field": "in a",
+    "snow": "in the",
+    "desert": "in a",
+    "lake": "by a",
+    "beach": "on a",
+    "street": "on a",
+    "room": "in a",
+}
 ODD_LEADS = {
-    "lawn": "on a", "grass": "on the", "farm": "on a", "grassland": "in", "farmland": "in", "prairie": "on a",
-    "countryside": "in the", "ice": "on the", "snowfield": "in a", "snowy field": "in a", "sahara": "in the",
-    "dune": "on a", "sand dune": "on a", "water": "on the", "lakeside": "at the", "seaside": "at the", "sand": "on the",
-    "city": "in a", "town": "in a", "parking lot": "in a", "pavement": "on the", "sidewalk": "on the",
-    "coast": "on the", "shore": "on the", "seashore": "on the", "coastline": "on the", "shoreline": "on the",
-}  # fmt: skip
+    "lawn": "on a",
+    "grass": "on the",
+    "farm": "on a",
+    "grassland": "in",
+    "farmland": "in",
+    "prairie": "on a",
+    "countryside": "in the",
+    "ice": "on the",
+    "snowfield": "in a",
+    "snowy field": "in a",
+    "sahara": "in the",
+    "dune": "on a",
+    "sand dune": "on a",
+    "water": "on the",
+    "lakeside": "at the",
+    "seaside": "at the",
+    "sand": "on the",
+    "city": "in a",
+    "town": "in a",
+    "parking lot": "in a",
+    "pavement": "on the",
+    "sidewalk": "on the",
+    "coast": "on the",
+    "shore": "on the",
+    "seashore": "on the",
+    "coastline": "on the",
+    "shoreline": "on the",
+}
 _MOUNTAINS = ("mountains", "mountains in the background", "mountains behind", "a mountain in the background")
 _CLOUDS = ("clouds", "some clouds", "clouds in the sky", "fluffy clouds", "a cloudy sky")
 _STARS = ("stars", "stars in the sky", "bright stars")

@@ -66,8 +66,10 @@ def _window(canvas: Canvas, scene: Scene, rng: random.Random, spots: Sequence[Sp
     canvas.fill(R(x - 0.022, y - 0.022, x + _WIDE + 0.022, y + _TALL + 0.022, 0.006, "").points, frame, shade)
     canvas.rows(sky_stops(scene.sky), y, y + _TALL, x, x + _WIDE)
     _view(canvas, scene, x, y)
-    bars = [R(x + _WIDE / 2 - 0.007, y, x + _WIDE / 2 + 0.007, y + _TALL, 0, "").points,
-            R(x - 0.007, y + _TALL / 2 - 0.006, x + _WIDE, y + _TALL / 2 + 0.006, 0, "").points]  # fmt: skip
+    bars = [
+        R(x + _WIDE / 2 - 0.007, y, x + _WIDE / 2 + 0.007, y + _TALL, 0, "").points,
+        R(x - 0.007, y + _TALL / 2 - 0.006, x + _WIDE, y + _TALL / 2 + 0.006, 0, "").points,
+    ]
     canvas.fill(Outlines.of(bars), frame)
     sill = R(x - 0.035, y + _TALL + 0.016, x + _WIDE + 0.035, y + _TALL + 0.036, 0.006, "").points
     canvas.fill(sill, frame, shade)

@@ -17,8 +17,9 @@ import numpy as np
 from .outlines import Outlines
 
 _QUARTER = [((1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)) for t in (k / 12 for k in range(12))]  # of the unit circle
-_CIRCLE = np.array(_QUARTER + [(-y, x) for x, y in _QUARTER] + [(-x, -y) for x, y in _QUARTER]
-                   + [(y, -x) for x, y in _QUARTER])  # fmt: skip
+_CIRCLE = np.array(
+    _QUARTER + [(-y, x) for x, y in _QUARTER] + [(-x, -y) for x, y in _QUARTER] + [(y, -x) for x, y in _QUARTER]
+)
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,15 @@ def R(x0: float, y0: float, x1: float, y1: float, radius: float, paint: str, **h
     if radius <= 0:
         return Part(np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], dtype=float), paint, **how)
     n = len(_QUARTER)
-    corners = [_CIRCLE[k * n : (k + 1) * n + 1] if k < 3 else np.vstack([_CIRCLE[k * n :], _CIRCLE[:1]])
-               for k in range(4)]  # fmt: skip
-    centres = ((x1 - radius, y1 - radius), (x0 + radius, y1 - radius), (x0 + radius, y0 + radius),
-               (x1 - radius, y0 + radius))  # fmt: skip
+    corners = [
+        _CIRCLE[k * n : (k + 1) * n + 1] if k < 3 else np.vstack([_CIRCLE[k * n :], _CIRCLE[:1]]) for k in range(4)
+    ]
+    centres = (
+        (x1 - radius, y1 - radius),
+        (x0 + radius, y1 - radius),
+        (x0 + radius, y0 + radius),
+        (x1 - radius, y0 + radius),
+    )
     return Part(np.vstack([corner * radius + centre for corner, centre in zip(corners, centres)]), paint, **how)
 
 
@@ -156,8 +162,9 @@ def _smooth(points: np.ndarray, closed: bool, steps: int = 6) -> np.ndarray:
         before, here, after, after2 = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
     t = (np.arange(steps) / steps)[None, :, None]
     p0, p1, p2, p3 = (p[:, None, :] for p in (before, here, after, after2))
-    curve = 0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t * t
-                   + (3 * p1 - p0 - 3 * p2 + p3) * t * t * t)  # fmt: skip
+    curve = 0.5 * (
+        2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t * t + (3 * p1 - p0 - 3 * p2 + p3) * t * t * t
+    )
     curve = curve.reshape(-1, 2)
     return curve if closed else np.vstack([curve, points[-1]])
 

@@ -27,12 +27,32 @@ _ALIKE = (
     "poultry",
 )
 _IRREGULAR = {
-    "child": "children", "grandchild": "grandchildren", "schoolchild": "schoolchildren", "person": "people",
-    "goose": "geese", "ox": "oxen", "calf": "calves", "wolf": "wolves", "werewolf": "werewolves", "wife": "wives",
-    "housewife": "housewives", "midwife": "midwives", "thief": "thieves", "elf": "elves", "dwarf": "dwarves",
-    "human": "humans", "german": "germans", "loaf": "loaves", "buffalo": "buffaloes", "hero": "heroes",
-    "superhero": "superheroes", "buddy": "buddies", "passerby": "passersby", "doe": "does", "foot": "feet",
-}  # fmt: skip
+    "child": "children",
+    "grandchild": "grandchildren",
+    "schoolchild": "schoolchildren",
+    "person": "people",
+    "goose": "geese",
+    "ox": "oxen",
+    "calf": "calves",
+    "wolf": "wolves",
+    "werewolf": "werewolves",
+    "wife": "wives",
+    "housewife": "housewives",
+    "midwife": "midwives",
+    "thief": "thieves",
+    "elf": "elves",
+    "dwarf": "dwarves",
+    "human": "humans",
+    "german": "germans",
+    "loaf": "loaves",
+    "buffalo": "buffaloes",
+    "hero": "heroes",
+    "superhero": "superheroes",
+    "buddy": "buddies",
+    "passerby": "passersby",
+    "doe": "does",
+    "foot": "feet",
+}
 _ENDINGS = {"ing": "verb", "ed": "adjective", "ly": "adverb"}  # of words that no list holds
 _NOUNS_BY_ENDING = (
     "bedding",
@@ -118,7 +138,7 @@ def _plural_word(word: str) -> str:
         return word[:-2] + "en"
     if re.search(r"(?:ss|us|x|z|ch|sh)$", word):
         return word + "es"
-    if word.endswith("s") or word.endswith("clothing"):
+    if word.endswith(("s", "clothing")):
         return word  # clothes, dunes, mountains
     if re.search(r"[^aeiou]y$", word):
         return word[:-1] + "ies"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +52,9 @@ def _longest(words: list[re.Match], index: int, text: str) -> tuple[int, Entry]:
     for length in range(min(_LONGEST, len(words) - index), 0, -1):
         group = words[index : index + length]
         entry = entries().get(tuple(word.group() for word in group))
-        if entry is not None and all(text[a.end() : b.start()].strip() in ("", "-") for a, b in zip(group, group[1:])):
+        if entry is not None and all(
+            text[a.end() : b.start()].strip() in ("", "-") for a, b in itertools.pairwise(group)
+        ):
             return length, entry
     word = words[index].group()
     if "'" in word or "’" in word or word.isdigit():

@@ -50,7 +50,7 @@ UNSEEN_RELATIONS = (("child", "riding", "elephant"), ("cat", "on", "bench"))
 
 # Seeds of scenes: models and detectors learn from the first range, are judged on the second; distribution metrics take
 # their reference from the third. The ranges are disjoint, so no picture is ever on both sides of a comparison.
-TRAINING_SEEDS = range(0, 100_000_000)
+TRAINING_SEEDS = range(100_000_000)
 HELD_OUT_SEEDS = range(100_000_000, 101_000_000)
 REFERENCE_SEEDS = range(101_000_000, 102_000_000)
 

@@ -10,7 +10,7 @@ PANE, FRAME, DOOR = "glass", "#f6f0e2", "#7a4a2e"
 def _window(x: float, y: float, width: float, height: float) -> list[Part]:
     return [R(x - 2.6, y - 2.6, x + width + 2.6, y + height + 2.6, 1, FRAME), R(x, y, x + width, y + height, 0, PANE),
             R(x + width / 2 - 1.1, y, x + width / 2 + 1.1, y + height, 0, FRAME, flat=True),
-            R(x - 4, y + height + 1.6, x + width + 4, y + height + 5, 1, FRAME)]  # fmt: skip
+            R(x - 4, y + height + 1.6, x + width + 4, y + height + 5, 1, FRAME)]
 
 
 COTTAGE = Look(128, 108, (
@@ -20,7 +20,7 @@ COTTAGE = Look(128, 108, (
     S("16 38 112 38", 1.8, "roof-", flat=True), S("22 28 106 28", 1.8, "roof-", flat=True),
     *_window(26, 66, 19, 18), *_window(84, 66, 19, 18), R(55, 66, 75, 108, 2, FRAME),
     R(57.5, 69, 72.5, 108, 1, DOOR), E(69.4, 90, 1.7, 1.7, "#f0c850", flat=True),
-), {"top": (58, 13), "top_width": (40, 0)})  # fmt: skip
+), {"top": (58, 13), "top_width": (40, 0)})
 TALL_HOUSE = Look(100, 134, (
     R(66, 12, 78, 46, 1, "#a8694e"), R(64, 10, 80, 16, 1, "#8a523c"),
     P("12 52 50 10 88 52 88 134 12 134", "c"), P("60 20 88 52 88 134 60 134", "c-", inside=True),
@@ -28,7 +28,7 @@ TALL_HOUSE = Look(100, 134, (
     E(50, 42, 7.4, 7.4, FRAME), E(50, 42, 5, 5, PANE), *_window(22, 66, 17, 18), *_window(61, 66, 17, 18),
     *_window(22, 102, 17, 16),
     R(58, 98, 80, 134, 2, FRAME), R(60.5, 101, 77.5, 134, 1, DOOR), E(73.6, 118, 1.8, 1.8, "#f0c850", flat=True),
-), {"top": (50, 3), "top_width": (4, 0)})  # fmt: skip
+), {"top": (50, 3), "top_width": (4, 0)})
 BARN_HOUSE = Look(150, 96, (
     P("96 40 130 40 144 62 144 96 84 96 84 60", "c-"),
     P("88 60 100 30 134 30 148 62 90 62", "roof-"),
@@ -36,7 +36,7 @@ BARN_HOUSE = Look(150, 96, (
     P("46 6 90 52 84 57 46 18 8 57 2 52", "roof"),
     *_window(37, 44, 18, 15), R(34, 68, 58, 96, 2, FRAME), R(36.6, 71, 55.4, 96, 1, DOOR),
     E(52, 84, 1.7, 1.7, "#f0c850", flat=True), *_window(101, 70, 22, 13),
-), {"top": (112, 30), "top_width": (20, 0)})  # fmt: skip
+), {"top": (112, 30), "top_width": (20, 0)})
 
 
 def _battlements(x0: float, x1: float, y: float, n: int, paint: str) -> list[Part]:
@@ -65,7 +65,7 @@ CASTLE = Look(140, 128, (
     R(101, 46, 137, 53, 0, "c-"), _slit(118, 64), _slit(118, 92),
     B("54 128 54 100 60 88 70 83 80 88 86 100 86 128", "c--"),
     B("58 128 58 102 63 92 70 88 77 92 82 102 82 128", DOOR), S("70 90 70 127", 2, "#5a3420", flat=True),
-))  # fmt: skip
+))
 TOWERS = Look(112, 138, (
     *_flag(30, 0), *_flag(88, 14),
     R(34, 62, 80, 138, 0, "c"), *_battlements(36, 78, 62, 4, "c"), _slit(57, 78), _slit(45, 80, 3), _slit(69, 80, 3),
@@ -75,7 +75,7 @@ TOWERS = Look(112, 138, (
     P("89 26 110 60 95 60", "roof-"), R(70, 58, 108, 64, 0, "c-"), _slit(89, 74), _slit(89, 106),
     B("46 138 46 116 52 107 59 104 66 107 72 116 72 138", "c--"),
     B("49.6 138 49.6 118 54 110 59 108 64 110 68.4 118 68.4 138", DOOR),
-))  # fmt: skip
+))
 
 PINE = Look(92, 128, (
     R(40, 104, 53, 128, 2, "#7a5234"),
@@ -83,7 +83,7 @@ PINE = Look(92, 128, (
     P("46 56 46 112 26 107", "leaf"),
     P("46 30 78 80 62 78 46 82 30 78 14 80", "leaf-"), P("46 30 46 82 30 78 14 80", "leaf"),
     P("46 2 68 50 57 48 46 52 35 48 24 50", "leaf-"), P("46 2 46 52 35 48 24 50", "leaf+"),
-))  # fmt: skip
+))
 TALL_PINE = Look(76, 140, (
     R(33, 116, 43, 140, 2, "#7a5234"),
     *(part for top, low, half in ((66, 122, 35), (46, 98, 30), (26, 74, 24), (2, 50, 17)) for part in (
@@ -93,7 +93,7 @@ TALL_PINE = Look(76, 140, (
         B(f"38 {top} 39 {(top + low) / 2} 38 {low + 4} {38 - half * 0.4} {low + 0.6} {38 - half * 0.96} {low - 0.4} "
         f"{38 - half * 0.5} {(top + low) / 2}",
         "leaf"))),
-))  # fmt: skip
+))
 
 
 def _frond(x: float, y: float, dx: float, dy: float, drop: float, paint: str) -> Part:
@@ -139,13 +139,13 @@ OAK = Look(110, 132, (
     *(E(x, y + 2, r, r, "leaf-") for x, y, r in _CROWN),
     *(E(x - 2, y - 2.5, r * 0.86, r * 0.86, "leaf") for x, y, r in _CROWN), E(56, 44, 30, 24, "leaf"),
     E(42, 28, 14, 10, "leaf+", alpha=0.8), E(72, 42, 10, 7, "leaf+", alpha=0.7), E(28, 50, 10, 7, "leaf+", alpha=0.7),
-))  # fmt: skip
+))
 ROUND_OAK = Look(96, 128, (
     S("48 124 48 66", 13, "#7a5234", end=10), P("40 128 43 108 53 108 57 128", "#7a5234"),
     B("48 2 70 8 88 26 94 48 86 70 66 82 48 84 30 82 10 70 2 48 8 26 26 8", "leaf-"),
     B("46 3 66 9 80 26 84 46 76 66 58 76 44 77 28 76 10 66 4 46 10 26 26 9", "leaf", inside=True),
     E(36, 28, 18, 13, "leaf+", alpha=0.75), E(60, 52, 13, 9, "leaf+", alpha=0.5),
-))  # fmt: skip
+))
 
 
 def _bloom(x: float, y: float, r: float) -> list[Part]:
@@ -159,7 +159,7 @@ def _bloom(x: float, y: float, r: float) -> list[Part]:
 def _tulip(x: float, y: float, r: float) -> list[Part]:
     return [B(f"{x} {y - r} {x + r * 0.5} {y - r * 0.5} {x + r} {y - r} {x + r} {y + r * 0.4} {x} {y + r} {x - r} "
     f"{y + r * 0.4} {x - r} {y - r} {x - r * 0.5} {y - r * 0.5}", "c"),
-            P(f"{x - r * 0.5} {y - r * 0.3} {x} {y - r * 1.15} {x + r * 0.5} {y - r * 0.3} {x} {y + r * 0.6}", "c+")]  # fmt: skip
+            P(f"{x - r * 0.5} {y - r * 0.3} {x} {y - r * 1.15} {x + r * 0.5} {y - r * 0.3} {x} {y + r * 0.6}", "c+")]
 
 
 _STEMS = ((24, 34), (52, 20), (80, 32), (38, 56), (68, 58))
@@ -167,14 +167,14 @@ FLOWERS = Look(104, 92, (
     *(S(f"{x} {y} {x * 0.6 + 21} 72 {x * 0.35 + 34} 92", 3.6, "#3c8a3e") for x, y in _STEMS),
     B("40 90 22 82 8 66 24 66 40 78", "#4ea04a"), B("64 90 82 82 96 66 80 66 64 78", "#3c8a3e"),
     *(part for x, y in _STEMS for part in _bloom(x, y, 14)),
-), {"grip": (34, 82)})  # fmt: skip
+), {"grip": (34, 82)})
 TULIPS = Look(104, 92, (
     *(S(f"{x} {y} {x * 0.8 + 10} 70 {x * 0.7 + 15} 91", 3.6, "#3c8a3e") for x,
     y in ((18, 30), (38, 18), (60, 26), (84, 22))),
     *(B(f"{x} 91 {x - 10} 72 {x - 9} 56 {x - 1} 72", "#4ea04a") for x in (30, 58)),
     *(B(f"{x} 91 {x + 10} 72 {x + 9} 54 {x + 1} 72", "#3c8a3e") for x in (46, 76)),
     *(part for x, y in ((18, 28), (38, 16), (60, 26), (84, 20)) for part in _tulip(x, y, 11.5)),
-), {"grip": (34, 82)})  # fmt: skip
+), {"grip": (34, 82)})
 
 VASE = Look(76, 96, (
     *(S(f"{x} {y} {x * 0.5 + 19} 52 38 62", 3.4, "#3c8a3e") for x,
@@ -183,7 +183,7 @@ VASE = Look(76, 96, (
     B("26 56 50 56 47 64 56 76 54 90 48 96 28 96 22 90 20 76 29 64", "#dfe6ee"),
     B("40 56 50 56 47 64 56 76 54 90 48 96 40 96", "#b9c4d4", inside=True),
     *(part for x, y in ((15, 20), (61, 20), (27, 34), (50, 34), (38, 14)) for part in _bloom(x, y, 11.4)),
-), poses=("on top",))  # fmt: skip
+), poses=("on top",))
 
 ROOFS = tuple({"roof": roof} for roof in ("#9c4a38", "#7c4436", "#5c5666", "#84503a"))
 KINDS = (

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from evaluation.catalogue import METRICS, find
-from evaluation.metrics import autoencoder as reconstruct
+from evaluation.metrics import autoencoder
 from evaluation.metrics.reconstruction import crop, psnr
 from evaluation.run import main as run
 from ldm_core.data import scenes
@@ -41,13 +41,13 @@ def photographs(tmp_path):
 
 
 def measured(model, name, folder, **detectors):
-    reconstructions = reconstruct.Reconstructions(model, folder)
+    reconstructions = autoencoder.Reconstructions(model, folder)
     reconstructions.prepare(find([name]), detectors)
     return reconstructions.rows(METRICS[name])
 
 
 def test_images_are_the_middles_of_photographs_cropped_to_what_the_model_takes(photographs):
-    sizes = [tuple(image.shape) for image in reconstruct.real_images(Halves(), photographs, 1)]
+    sizes = [tuple(image.shape) for image in autoencoder.real_images(Halves(), photographs, 1)]
     assert sizes == [(1, 3, 48, 40), (1, 3, 32, 64)]
 
 
@@ -59,7 +59,7 @@ def test_the_rows_hold_the_mean_of_images_and_beside_it_the_spread_and_the_mean_
 
 
 def test_an_autoencoder_that_keeps_everything_is_at_no_distance(monkeypatch):
-    monkeypatch.setattr(reconstruct, "FOR_DISTANCES", 6)
+    monkeypatch.setattr(autoencoder, "FOR_DISTANCES", 6)
     from evaluation.detectors.detector import load_detector
 
     whole = Halves()
@@ -119,7 +119,7 @@ def test_a_run_scores_its_autoencoder_on_the_reference_and_on_its_own_pictures(t
 
 
 def test_lpips_without_torchvision_is_a_reason_in_words(tiny_folder, tmp_path, capsys):
-    if not METRICS["vae_lpips"].obstacle(None, reconstruct.Reconstructions(Halves())):
+    if not METRICS["vae_lpips"].obstacle(None, autoencoder.Reconstructions(Halves())):
         pytest.skip("torchvision and its weights are here")
     (tmp_path / "p.txt").write_text("a house\n")
     with pytest.raises(SystemExit) as stopped:

@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 
 from evaluation.image_set import ImageSet
-from evaluation.report import charts as plots
-from evaluation.report import paper, tables
+from evaluation.report import charts, paper, tables
 from evaluation.report.pareto import find_front, not_dominated
 from evaluation.run_facts import RunFacts
 
@@ -55,7 +54,7 @@ def test_the_famous_pair_comes_before_the_models_own():
 
 
 def test_the_chart_labels_every_scale_and_hollows_what_is_dominated():
-    svg = plots.front_chart(find_front(a_summary({1.0: (10, 60), 2.0: (11, 70), 4.0: (20, 75), 8.0: (30, 74)})))
+    svg = charts.front_chart(find_front(a_summary({1.0: (10, 60), 2.0: (11, 70), 4.0: (20, 75), 8.0: (30, 74)})))
     assert svg.count("<circle") == 4 and svg.count('class="hollow"') == 1
     assert "w = 2 (knee)" in svg and "fd_scenes against clip_scenes" in svg and "nan" not in svg
 
