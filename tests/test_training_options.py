@@ -145,10 +145,16 @@ def test_attributes_that_add_up_leave_no_gap():
 
 def test_cross_attention_that_keeps_its_maps_computes_what_diffusers_does():
     unet = UNet2DConditionModel(
-        sample_size=8, in_channels=4, out_channels=4, block_out_channels=(32, 32), layers_per_block=1,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        attention_head_dim=2, cross_attention_dim=16,
-    ).eval()  # fmt: skip
+        sample_size=8,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(32, 32),
+        layers_per_block=1,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        attention_head_dim=2,
+        cross_attention_dim=16,
+    ).eval()
     latent, text = torch.randn(2, 4, 8, 8), torch.randn(2, 5, 16)
     with torch.no_grad():
         expected = unet(latent, 7, encoder_hidden_states=text).sample
@@ -178,18 +184,34 @@ def test_each_token_gets_the_mask_of_what_it_names_where_the_picture_has_it():
 
 
 EVERYTHING = dataclasses.replace(
-    DENOISERS["tiny"], data="everyday", pool=8, image_size=64, reading_steps=1, optimizer="muon", time_sampling="logit_normal",
-    min_snr_gamma=5.0, pooled_caption=False, mask_weight=0.1, attribute_dropout=0.5, composition_weight=0.25, steps=2,
-)  # fmt: skip
+    DENOISERS["tiny"],
+    data="everyday",
+    pool=8,
+    image_size=64,
+    reading_steps=1,
+    optimizer="muon",
+    time_sampling="logit_normal",
+    min_snr_gamma=5.0,
+    pooled_caption=False,
+    mask_weight=0.1,
+    attribute_dropout=0.5,
+    composition_weight=0.25,
+    steps=2,
+)
 
 
 @pytest.fixture(scope="module")
 def everyday_autoencoder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("everyday")
     config = dataclasses.replace(
-        AUTOENCODERS["everyday-cpu"], image_size=64, crop_size=32, pool=8, channels=(16,) * 5,
-        crop_batch=2, crop_steps=3,
-    )  # fmt: skip
+        AUTOENCODERS["everyday-cpu"],
+        image_size=64,
+        crop_size=32,
+        pool=8,
+        channels=(16,) * 5,
+        crop_batch=2,
+        crop_steps=3,
+    )
     assert train_autoencoder.train(config, folder, "cpu")
     return folder, config
 
@@ -203,8 +225,13 @@ def test_a_folder_with_a_tiny_autoencoder_and_every_option_draws_the_same_here_a
     ours = model.sample("a red dog", 3, 2.0, steps=2)
     pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "model", torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
-    theirs = pipeline("a red dog", generator=torch.Generator().manual_seed(3), guidance_scale=2.0, num_inference_steps=2,
-                      output_type="pt").images  # fmt: skip
+    theirs = pipeline(
+        "a red dog",
+        generator=torch.Generator().manual_seed(3),
+        guidance_scale=2.0,
+        num_inference_steps=2,
+        output_type="pt",
+    ).images
     assert ours.shape == (1, 3, 64, 64)
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
 
@@ -270,8 +297,16 @@ def test_the_text_encoder_hears_of_what_no_picture_shows():
     told = set().union(*map(everyday.facts_of, captions))
     assert told <= set(everyday.facts()) and any(fact.endswith(" thing") for fact in told)
     assert {everyday.sort_of(fact) for fact in told} == {
-        "sky", "ground", "scenery", "kind", "colour", "count", "size", "place", "relation"
-    }  # fmt: skip
+        "sky",
+        "ground",
+        "scenery",
+        "kind",
+        "colour",
+        "count",
+        "size",
+        "place",
+        "relation",
+    }
     assert not {everyday.judged(index) for index in range(50)} & set(captions)
 
 

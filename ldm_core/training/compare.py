@@ -47,8 +47,9 @@ def changed(config: Config, options: str) -> Config:
     return dataclasses.replace(config, **settings)
 
 
-def compare(ways: list[str], out: Path, minutes: float, train: Callable[[str, Path], bool],
-            judge: Callable[[Path], float]) -> bool:  # fmt: skip
+def compare(
+    ways: list[str], out: Path, minutes: float, train: Callable[[str, Path], bool], judge: Callable[[Path], float]
+) -> bool:
     """Train each way and write the table; False where Ctrl-C stopped it."""
     rows = []
     for options in ways:
@@ -64,8 +65,11 @@ def compare(ways: list[str], out: Path, minutes: float, train: Callable[[str, Pa
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m ldm_core.training.compare", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m ldm_core.training.compare",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("stage", choices=("autoencoder", "denoiser"))
     parser.add_argument("recipe", help="named recipe of ldm_core/training/config.py")
     parser.add_argument(

@@ -149,9 +149,16 @@ def facts_of(caption: str) -> set[str]:
 def sort_of(fact: str) -> str:
     """The skill that a fact asks for: sky, ground, scenery, kind, colour, count, size, place or relation."""
     first, last = fact.split(" ")[0], fact.split(" ")[-1]
-    for sort, held in (("sky", first in world.SKIES), ("ground", first in world.GROUNDS), ("scenery", first in SCENERY),
-                       ("colour", first in world.COLOURS), ("count", first.isdigit()), ("size", first in world.SIZES),
-                       ("place", last in world.PLACES), ("kind", fact in world.KINDS)):  # fmt: skip
+    for sort, held in (
+        ("sky", first in world.SKIES),
+        ("ground", first in world.GROUNDS),
+        ("scenery", first in SCENERY),
+        ("colour", first in world.COLOURS),
+        ("count", first.isdigit()),
+        ("size", first in world.SIZES),
+        ("place", last in world.PLACES),
+        ("kind", fact in world.KINDS),
+    ):
         if held:
             return sort
     return "relation"

@@ -14,15 +14,28 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from ..loading import load
 
 MODEL_INDEX = {
-    "_class_name": "StableDiffusionPipeline", "feature_extractor": [None, None], "image_encoder": [None, None],
-    "requires_safety_checker": False, "safety_checker": [None, None], "scheduler": ["diffusers", "DDIMScheduler"],
-    "text_encoder": ["transformers", "CLIPTextModel"], "tokenizer": ["transformers", "CLIPTokenizer"],
-    "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],
-}  # fmt: skip
+    "_class_name": "StableDiffusionPipeline",
+    "feature_extractor": [None, None],
+    "image_encoder": [None, None],
+    "requires_safety_checker": False,
+    "safety_checker": [None, None],
+    "scheduler": ["diffusers", "DDIMScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
+}
 
 
-def save_model(folder: Path, module: nn.ModuleDict, vae: Any, tokenizer: CLIPTokenizer,
-               scheduler: DDIMScheduler, words: list[str], world: str) -> None:  # fmt: skip
+def save_model(
+    folder: Path,
+    module: nn.ModuleDict,
+    vae: Any,
+    tokenizer: CLIPTokenizer,
+    scheduler: DDIMScheduler,
+    words: list[str],
+    world: str,
+) -> None:
     """Everything that diffusers' pipeline expects. The index also names the world that the model was trained on, from
     which the evaluation knows what to measure."""
     unet = UNet2DConditionModel.from_config(module["unet"].config).half()

@@ -72,8 +72,11 @@ def v_error(folder: Path, data: str, size: int, device: str, count: int = 256) -
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m ldm_core.training.held_out", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m ldm_core.training.held_out",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("data", choices=sorted(WORLDS))
     parser.add_argument("autoencoder", type=Path, metavar="FOLDER")
     parser.add_argument("--count", type=int, default=1000, metavar="N", help="pictures (default: 1000)")

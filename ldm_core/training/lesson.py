@@ -20,8 +20,16 @@ from .tokenizer import SUFFIX
 class Lesson:
     """What one step teaches: the loss of the recipe on a batch that depends on the step alone."""
 
-    def __init__(self, module: nn.ModuleDict, tokenizer: CLIPTokenizer, corpus: Corpus, latents: np.ndarray,
-                 scheduler: DDIMScheduler, config: DenoiserConfig, device: str):  # fmt: skip
+    def __init__(
+        self,
+        module: nn.ModuleDict,
+        tokenizer: CLIPTokenizer,
+        corpus: Corpus,
+        latents: np.ndarray,
+        scheduler: DDIMScheduler,
+        config: DenoiserConfig,
+        device: str,
+    ):
         self.module, self.tokenizer, self.corpus, self.latents = module, tokenizer, corpus, latents
         self.config, self.device = config, device
         self.alpha_bars = scheduler.alphas_cumprod.to(device)
@@ -67,8 +75,9 @@ class Lesson:
         masks, counted = masks_of_tokens(tokens, [self.corpus.masks(i) for i in pictures], self.named)
         return torch.stack([losses.attention_outside(each, masks, counted) for each in self.maps]).mean()
 
-    def composition_gap(self, prediction: Tensor, noisy: Tensor, t: Tensor, captions: list[str],
-                        rng: np.random.Generator) -> Tensor:  # fmt: skip
+    def composition_gap(
+        self, prediction: Tensor, noisy: Tensor, t: Tensor, captions: list[str], rng: np.random.Generator
+    ) -> Tensor:
         """On a quarter of the batch: whether a colour and a kind act independently on what is predicted."""
         words = self.corpus.colours, self.corpus.nouns
         found = ((row, wording.taken_apart(text, *words, rng)) for row, text in enumerate(captions))

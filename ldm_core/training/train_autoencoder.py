@@ -39,11 +39,17 @@ def build(config: AutoencoderConfig) -> Network:
 def _kl(config: AutoencoderConfig) -> AutoencoderKL:
     levels = len(config.channels)
     return AutoencoderKL(
-        in_channels=3, out_channels=3, latent_channels=config.latent_channels, sample_size=config.image_size,
-        down_block_types=("DownEncoderBlock2D",) * levels, up_block_types=("UpDecoderBlock2D",) * levels,
-        block_out_channels=config.channels, layers_per_block=config.layers_per_block,
-        norm_num_groups=config.norm_groups, mid_block_add_attention=False,
-    )  # fmt: skip
+        in_channels=3,
+        out_channels=3,
+        latent_channels=config.latent_channels,
+        sample_size=config.image_size,
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        block_out_channels=config.channels,
+        layers_per_block=config.layers_per_block,
+        norm_num_groups=config.norm_groups,
+        mid_block_add_attention=False,
+    )
 
 
 def _deep_compression(config: AutoencoderConfig) -> AutoencoderDC:
@@ -51,10 +57,14 @@ def _deep_compression(config: AutoencoderConfig) -> AutoencoderDC:
     which is most of an AutoencoderKL's time, and no group norm takes colour and contrast away."""
     layers, none = (0, *[config.layers_per_block] * (len(config.channels) - 1)), ((),) * len(config.channels)
     vae = AutoencoderDC(
-        latent_channels=config.latent_channels, encoder_block_out_channels=config.channels,
-        decoder_block_out_channels=config.channels, encoder_layers_per_block=layers, decoder_layers_per_block=layers,
-        encoder_qkv_multiscales=none, decoder_qkv_multiscales=none,
-    )  # fmt: skip
+        latent_channels=config.latent_channels,
+        encoder_block_out_channels=config.channels,
+        decoder_block_out_channels=config.channels,
+        encoder_layers_per_block=layers,
+        decoder_layers_per_block=layers,
+        encoder_qkv_multiscales=none,
+        decoder_qkv_multiscales=none,
+    )
     for name, parameter in vae.named_parameters():
         if name.endswith("norm.weight"):  # branches start small, so that the shortcuts carry the image
             parameter.data.mul_(0.2)
@@ -66,10 +76,12 @@ def _tiny(config: AutoencoderConfig) -> AutoencoderTiny:
     folder. As it comes, five levels pass next to nothing on; so here each level starts by carrying what it is given:
     strided convolutions as a rotation of their 2 x 2 pixels, those of the decoder as copies, branches small."""
     vae = AutoencoderTiny(
-        encoder_block_out_channels=config.channels, decoder_block_out_channels=config.channels[::-1],
-        num_encoder_blocks=config.encoder_blocks or config.tiny_blocks, num_decoder_blocks=config.tiny_blocks[::-1],
+        encoder_block_out_channels=config.channels,
+        decoder_block_out_channels=config.channels[::-1],
+        num_encoder_blocks=config.encoder_blocks or config.tiny_blocks,
+        num_decoder_blocks=config.tiny_blocks[::-1],
         latent_channels=config.latent_channels,
-    )  # fmt: skip
+    )
     with torch.no_grad():
         for name, layer in vae.named_modules():
             if not isinstance(layer, nn.Conv2d):
@@ -115,8 +127,14 @@ def posterior(vae: Network, image: Tensor, config: AutoencoderConfig) -> tuple[T
     return encoded.latent_dist.mean, encoded.latent_dist.logvar
 
 
-def train(config: AutoencoderConfig, folder: Path, device: str, data_folder: Path | None = None,
-          init: Path | None = None, minutes: float | None = None) -> bool:  # fmt: skip
+def train(
+    config: AutoencoderConfig,
+    folder: Path,
+    device: str,
+    data_folder: Path | None = None,
+    init: Path | None = None,
+    minutes: float | None = None,
+) -> bool:
     """Train to the end (True) or to Ctrl-C (False); the finished autoencoder is saved in folder/vae.
 
     `init` is an autoencoder of the same shape to go on from, in place of random weights.
@@ -205,8 +223,11 @@ def save_pairs(vae: Network, images: np.ndarray, path: Path, device: str) -> Non
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m ldm_core.training.train_autoencoder", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m ldm_core.training.train_autoencoder",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add_run_options(parser, AUTOENCODERS)
     parser.add_argument(
         "--init", type=Path, default=None, metavar="FOLDER", help="an autoencoder to start from: more steps for it"

@@ -35,17 +35,26 @@ from .train_autoencoder import mean_of, to_model_range
 from .trainer import Trainer, averaged
 
 SHEET_PROMPTS = {
-    "scenes": ("a red house on the left and a pine tree on the right, mountains, in a snowy field at night",
-               "a boat with a yellow sail in the center and a sun on the right, on a lake at sunset",
-               "a purple hot air balloon in the center and clouds, in a desert on a sunny day",
-               "night sky over a little yellow house by the lake",
-               "a palm tree on the left and an orange house on the right, in a desert at dawn",
-               "mountains, a blue house in the center and the sun on the left, on a green meadow on a clear day"),
-    "everyday": ("a cat", "a dog and a red car on the street at night", "three sheep and a house in the snow",
-                 "a woman with a yellow umbrella in the rain", "a child riding a brown horse on the beach",
-                 "two cups on a table in a room", "a purple truck", "an airplane above mountains at sunset"),
+    "scenes": (
+        "a red house on the left and a pine tree on the right, mountains, in a snowy field at night",
+        "a boat with a yellow sail in the center and a sun on the right, on a lake at sunset",
+        "a purple hot air balloon in the center and clouds, in a desert on a sunny day",
+        "night sky over a little yellow house by the lake",
+        "a palm tree on the left and an orange house on the right, in a desert at dawn",
+        "mountains, a blue house in the center and the sun on the left, on a green meadow on a clear day",
+    ),
+    "everyday": (
+        "a cat",
+        "a dog and a red car on the street at night",
+        "three sheep and a house in the snow",
+        "a woman with a yellow umbrella in the rain",
+        "a child riding a brown horse on the beach",
+        "two cups on a table in a room",
+        "a purple truck",
+        "an airplane above mountains at sunset",
+    ),
     "fashion": ("a photo of an ankle boot", "a photo of a bag", "a photo of a dress", "a photo of a sneaker"),
-}  # fmt: skip
+}
 
 
 def build(config: DenoiserConfig, latent_channels: int, tokenizer: CLIPTokenizer, latent_size: int) -> nn.ModuleDict:
@@ -53,25 +62,44 @@ def build(config: DenoiserConfig, latent_channels: int, tokenizer: CLIPTokenizer
     down = ["CrossAttnDownBlock2D" if attends else "DownBlock2D" for attends in config.attention]
     up = [name.replace("Down", "Up") for name in reversed(down)]
     unet = UNet2DConditionModel(
-        sample_size=latent_size, in_channels=latent_channels, out_channels=latent_channels,
-        block_out_channels=config.channels, layers_per_block=config.layers_per_block, down_block_types=tuple(down),
-        up_block_types=tuple(up), attention_head_dim=config.heads, cross_attention_dim=config.text_width,
-        resnet_time_scale_shift="scale_shift", addition_embed_type="text" if config.pooled_caption else None,
+        sample_size=latent_size,
+        in_channels=latent_channels,
+        out_channels=latent_channels,
+        block_out_channels=config.channels,
+        layers_per_block=config.layers_per_block,
+        down_block_types=tuple(down),
+        up_block_types=tuple(up),
+        attention_head_dim=config.heads,
+        cross_attention_dim=config.text_width,
+        resnet_time_scale_shift="scale_shift",
+        addition_embed_type="text" if config.pooled_caption else None,
         addition_embed_type_num_heads=max(1, config.text_width // 32),
-    )  # fmt: skip
+    )
     text = CLIPTextConfig(
-        vocab_size=len(tokenizer), hidden_size=config.text_width, intermediate_size=4 * config.text_width,
-        num_hidden_layers=config.text_layers, num_attention_heads=max(1, config.text_width // 32),
-        max_position_embeddings=config.text_tokens, bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, projection_dim=config.text_width,
-    )  # fmt: skip
+        vocab_size=len(tokenizer),
+        hidden_size=config.text_width,
+        intermediate_size=4 * config.text_width,
+        num_hidden_layers=config.text_layers,
+        num_attention_heads=max(1, config.text_width // 32),
+        max_position_embeddings=config.text_tokens,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        projection_dim=config.text_width,
+    )
     return nn.ModuleDict({"unet": unet, "text_encoder": CLIPTextModel(text)})
 
 
 def train(
-    config: DenoiserConfig, autoencoder: Path, folder: Path, device: str, data_folder: Path | None = None,
-    init: Path | None = None, minutes: float | None = None, latents_file: Path | None = None,
-) -> bool:  # fmt: skip
+    config: DenoiserConfig,
+    autoencoder: Path,
+    folder: Path,
+    device: str,
+    data_folder: Path | None = None,
+    init: Path | None = None,
+    minutes: float | None = None,
+    latents_file: Path | None = None,
+) -> bool:
     """Train to the end (True) or to Ctrl-C (False); folder/model holds the averaged weights.
 
     `init` is a model of the same shape to go on from in place of random weights; where it has no U-Net yet, its text
@@ -105,8 +133,9 @@ def train(
     return finished
 
 
-def read_first(encoder: CLIPTextModel, tokenizer: CLIPTokenizer, corpus: Corpus, config: DenoiserConfig, folder: Path,
-               device: str) -> None:  # fmt: skip
+def read_first(
+    encoder: CLIPTextModel, tokenizer: CLIPTokenizer, corpus: Corpus, config: DenoiserConfig, folder: Path, device: str
+) -> None:
     """Teach the text encoder, or take what the folder's earlier start has taught it."""
     path = folder / "text_encoder.safetensors"
     if not path.exists():
@@ -133,10 +162,13 @@ def noise_schedule(config: DenoiserConfig) -> DDIMScheduler:
     """The forward process, and the folder's own sampler. Sampling starts from pure noise where v is predicted; an
     epsilon model has nothing to go by there (Lin et al. 2024), so its timesteps begin a little later."""
     return DDIMScheduler(
-        num_train_timesteps=1000, beta_schedule=config.beta_schedule, prediction_type=config.prediction_type,
-        clip_sample=False, set_alpha_to_one=True,
+        num_train_timesteps=1000,
+        beta_schedule=config.beta_schedule,
+        prediction_type=config.prediction_type,
+        clip_sample=False,
+        set_alpha_to_one=True,
         timestep_spacing="trailing" if config.prediction_type == "v_prediction" else "leading",
-    )  # fmt: skip
+    )
 
 
 @torch.inference_mode()
@@ -155,8 +187,11 @@ def cached_latents(vae: Any, images: np.ndarray | Drawings, path: Path, device: 
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m ldm_core.training.train_denoiser", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m ldm_core.training.train_denoiser",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add_run_options(parser, DENOISERS)
     parser.add_argument("--autoencoder", type=Path, required=True, metavar="FOLDER", help="a finished stage 1, OUT/vae")
     parser.add_argument(
@@ -167,10 +202,15 @@ def main(argv: list[str] | None = None) -> int:
     return run_command(
         parser,
         lambda: train(
-            config, arguments.autoencoder, arguments.out, choose_device(device), arguments.data, arguments.init,
+            config,
+            arguments.autoencoder,
+            arguments.out,
+            choose_device(device),
+            arguments.data,
+            arguments.init,
             arguments.minutes,
         ),
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

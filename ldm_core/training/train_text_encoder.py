@@ -32,16 +32,28 @@ def build(config: TextEncoderConfig, tokenizer: CLIPTokenizer) -> CLIPTextModel:
     """The untrained text encoder of a recipe."""
     return CLIPTextModel(
         CLIPTextConfig(
-            vocab_size=len(tokenizer), hidden_size=config.width, intermediate_size=4 * config.width,
-            num_hidden_layers=config.layers, num_attention_heads=max(1, config.width // 32),
-            max_position_embeddings=config.tokens, bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, projection_dim=config.width,
+            vocab_size=len(tokenizer),
+            hidden_size=config.width,
+            intermediate_size=4 * config.width,
+            num_hidden_layers=config.layers,
+            num_attention_heads=max(1, config.width // 32),
+            max_position_embeddings=config.tokens,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            projection_dim=config.width,
         )
-    )  # fmt: skip
+    )
 
 
-def train(config: TextEncoderConfig, folder: Path, device: str, data_folder: Path | None = None,
-          init: Path | None = None, minutes: float | None = None) -> bool:  # fmt: skip
+def train(
+    config: TextEncoderConfig,
+    folder: Path,
+    device: str,
+    data_folder: Path | None = None,
+    init: Path | None = None,
+    minutes: float | None = None,
+) -> bool:
     """Train to the end (True) or to Ctrl-C (False). `init` is the folder of an earlier run's encoder, to go on from."""
     torch.manual_seed(config.seed)
     corpus = load_corpus(config.data, config.pool, 16, data_folder)
@@ -141,8 +153,11 @@ def write_report(rows: dict[str, tuple[int, float]], path: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m ldm_core.training.train_text_encoder", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m ldm_core.training.train_text_encoder",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add_run_options(parser, TEXT_ENCODERS)
     parser.add_argument(
         "--init", type=Path, default=None, metavar="FOLDER", help="the model/ of an earlier run: more steps for it"

@@ -72,9 +72,12 @@ class Trainer:
     def save(self) -> None:
         """Write the checkpoint beside the old one, then put it in its place: a kill at any moment loses nothing."""
         state = {
-            "module": self.module.state_dict(), "optimizer": self.optimizer.state_dict(), "average": self.average,
-            "step": self.step, "seconds": self.seconds,
-        }  # fmt: skip
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average,
+            "step": self.step,
+            "seconds": self.seconds,
+        }
         partial = self.folder / "checkpoint.pt.partial"
         torch.save(state, partial)
         partial.replace(self.folder / "checkpoint.pt")
