@@ -133,7 +133,11 @@ def test_two_comes_before_ten():
         ("metadata.jsonl", '{"file_name": "a.png", "prompt": "a\u2028cat"}\n'.encode(), "a cat"),
         ("metadata.csv", "file_name,text\na.png,a café\n".encode("utf-16"), "a café"),
         ("metadata.csv", b'file_name,text\na.png,"a ""big"", red cat"\n', 'a "big", red cat'),
-        ("metadata.csv", b'file_name,text\na.png,"a cat\nb.png,a dog\n', "metadata.csv, line 2: a quote that is never closed"),
+        (
+            "metadata.csv",
+            b'file_name,text\na.png,"a cat\nb.png,a dog\n',
+            "metadata.csv, line 2: a quote that is never closed",
+        ),
         ("metadata.csv", b"file_name,text\na.png,a cat, asleep\n", "line 2: ' asleep' stands under no column"),
         ("metadata.jsonl", b'{"file_name": "a.png", "prompt": "x", "seed": 1e999}', "line 1: seed inf is no integer"),
         ("metadata.jsonl", b'{"file_name": "a.png", "prompt": "\\ud800"}', "line 1: prompt must be text"),
