@@ -34,7 +34,7 @@ class Captions:
     """A row for each image of which something is known, by its file relative to the folder; and how, in words."""
 
     rows: Mapping[str, Row] = field(default_factory=dict)
-    words: str = "no captions"
+    words: str = "none"
 
 
 def find_captions(folder: Path, files: Sequence[str]) -> Captions:

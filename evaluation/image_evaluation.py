@@ -231,7 +231,7 @@ def _facts(found: Examined, instruments: Instruments, folders: Mapping[str, Fold
 
 def _notes(found: Examined, folders: Mapping[str, Folder]) -> list[str]:
     images, unreadable = found.images, found.unreadable
-    notes = [f"{name}: {one.captions}." for name, one in folders.items()]
+    notes = [f"Captions of {name}: {one.captions}." for name, one in folders.items()]
     if unreadable:
         shown = ", ".join(unreadable[:5]) + (", ..." if len(unreadable) > 5 else "")
         notes.append(f"{len(unreadable)} files could not be read as images and are left out: {shown}.")
