@@ -12,6 +12,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -107,26 +109,39 @@ def options() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> None:
     parser = options()
     arguments = parser.parse_args(argv)
-    for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        signal.signal(number, leave)
-    try:
-        limits, port = limits_of(arguments.limits), port_of(arguments.port)
-        hosting = Hosting.of(arguments.host, arguments.allow_host, arguments.trust_proxy)
-        check_free(arguments.host, port)
-        session = Session.load(arguments.model, limits)
-    except ValueError as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
-    try:
-        serve(session, hosting, port)
-    except OSError:  # somebody else has taken the port while the model was loaded
-        parser.exit(2, f"{parser.prog}: error: nothing can listen on --host {arguments.host} --port {port} any more\n")
+    with ending_in_order():
+        try:
+            limits, port = limits_of(arguments.limits), port_of(arguments.port)
+            hosting = Hosting.of(arguments.host, arguments.allow_host, arguments.trust_proxy)
+            check_free(arguments.host, port)
+            session = Session.load(arguments.model, limits)
+        except ValueError as error:
+            parser.exit(2, f"{parser.prog}: error: {error}\n")
+        try:
+            serve(session, hosting, port)
+        except OSError:  # somebody else has taken the port while the model was loaded
+            parser.exit(
+                2, f"{parser.prog}: error: nothing can listen on --host {arguments.host} --port {port} any more\n"
+            )
 
 
-def leave(number: int, frame: FrameType | None) -> None:
-    """Told to stop: the interpreter ends in order, so that visitors' files are deleted; a second signal changes nothing."""
-    for other in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        signal.signal(other, signal.SIG_IGN)
-    raise SystemExit(128 + number)
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Told to stop by a signal, the interpreter ends as on its own, so that visitors' files are deleted; a second signal
+    changes nothing."""
+    numbers = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        for other in numbers:
+            signal.signal(other, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def serve(session: Session, hosting: Hosting, port: int) -> None:

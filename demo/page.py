@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.exceptions import ComponentProcessingError
+from gradio.exceptions import ComponentProcessingError, InvalidPathError
 
 from .answers import FULL, disk_is_full, names_a_path
 from .guard import Doors, Guard
@@ -67,6 +67,8 @@ def in_words(error: Exception, event: Any) -> gr.Error:
         words = NO_PICTURE if any(isinstance(block, gr.Image) for block in event.inputs) else "There is no such file."
     elif disk_is_full(error):
         words = FULL
+    elif isinstance(error, InvalidPathError):
+        words = "There is no such upload here: upload the picture first."
     elif isinstance(error, ComponentProcessingError):
         pictures = any(isinstance(block, gr.Image) for block in event.inputs)
         words = NO_PICTURE if pictures else "A value is not of the kind that this input takes."
