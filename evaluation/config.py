@@ -34,6 +34,8 @@ class RunConfig:
     offload: bool = False
     compile: bool = False
     limit: int | None = None
+    shuffle: bool = False  # the limit's prompts are drawn at random by the run's seed
+    unconditional: int | None = None  # so many images of the empty prompt, in place of a prompt file
     images_per_prompt: int = 1
     seed: int = 0
     batch_size: int = 16  # images denoised together
@@ -47,11 +49,12 @@ class RunConfig:
     out: Path | None = None  # None: runs/<model>-<prompt file's stem>
     dry_run: bool = False
     report_only: bool = False
+    log: str | None = None  # a tracker that gets every metric too: see trackers.py
     command: str = ""  # as it was typed, for run.json
 
     def __post_init__(self) -> None:
         """Check what needs no model; the rest is checked when the model is loaded, before the first picture."""
-        for name in ("limit", "images_per_prompt", "batch_size"):
+        for name in ("limit", "unconditional", "images_per_prompt", "batch_size"):
             value = getattr(self, name)
             if value is not None:
                 whole = check_whole(f"--{name.replace('_', '-')}", value, 1, MOST_IMAGES)
@@ -60,6 +63,8 @@ class RunConfig:
         if self.guidance_scales is not None:
             scales = tuple(check_real("--guidance-scales", w, 0, math.inf) for w in self.guidance_scales)
             object.__setattr__(self, "guidance_scales", scales)
+        if self.shuffle and self.limit is None:
+            raise ValueError("--shuffle draws at random what --limit N leaves: give --limit too")
         if self.reference is not None and not self.reference.is_dir():
             if self.reference.suffix.lower() not in SUFFIXES:
                 raise ValueError(
@@ -76,7 +81,8 @@ class RunConfig:
     @property
     def axes(self) -> tuple[Axis, ...]:
         """What varies; the guidance scale first where it does."""
-        scales = self.guidance_scales or (() if self.sweep else SCALES)
+        usual = (1.0,) if self.unconditional else SCALES  # without a prompt there is nothing to guide to
+        scales = self.guidance_scales or (() if self.sweep else usual)
         axes = (scale_axis(scales), *self.sweep) if scales else self.sweep
         return tuple(sorted(axes, key=lambda axis: axis.name != "guidance_scale"))
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .detectors.detector import Detector, load_detector
+from .detectors.detector import Detector
 from .detectors.reference_files import read_stored
 from .detectors.reference_sources import load_reference
 from .detectors.references import Reference
 from .downloads import NO_DOWNLOADS, Downloads
 from .image_set import ImageSet
-from .metrics.autoencoder import AutoencoderDetector, Reconstructions
+from .metrics.autoencoder import Reconstructions
 from .metrics.metric import Metric
 from .paths import without_home
 from .processes import Processes
@@ -36,6 +36,7 @@ class Instruments:
         resize: str = "clean",
         device: str = "cpu",
         autoencoder: Reconstructions | None = None,
+        own: Mapping[str, Detector] | None = None,
         processes: Processes | None = None,
         measure_references: bool = True,
         world: str = "",
@@ -43,14 +44,14 @@ class Instruments:
     ):
         """`kept` is a folder for the references made of `reference`; without `measure_references` one that would have to be
         made of images first is passed over. `world` is what the model draws: its pictures are the reference where there is
-        no other."""
+        no other. `own` are detectors that no name stands for."""
         self.metrics, self.images, self.asked_for = list(metrics), images, asked_for
         self.source, self.kept, self.measure_references = reference, kept, measure_references
         self.resize, self.device, self.autoencoder = resize, device, autoencoder
         self.processes, self.world, self.downloads = processes or Processes(), world, downloads
         if reference is not None and not reference.is_dir():
             read_stored(reference)  # a damaged one stops the command, whatever the metrics are
-        self.detectors: dict[str, Detector] = {}
+        self.detectors: dict[str, Detector] = dict(own or {})
         self.references: dict[str, Reference] = {}
         self.obstacles: dict[str, str] = {}
         for metric in self.metrics:
@@ -91,7 +92,7 @@ class Instruments:
             if why := metric.obstacle(self.images, self.autoencoder):
                 raise ValueError(why)
             if metric.detector and metric.detector not in self.detectors:
-                self.detectors[metric.detector] = self._detector(metric.detector)
+                self.detectors[metric.detector] = self._detector(metric)
             if metric.needs_reference:
                 self._prepare_reference(metric)
         except ValueError as error:
@@ -99,10 +100,9 @@ class Instruments:
                 raise ValueError(f"--metrics {metric.name} cannot be computed: {error}") from None
             self.obstacles[metric.name] = without_home(str(error))
 
-    def _detector(self, name: str) -> Detector:
-        if name == "autoencoder" and self.autoencoder is not None:
-            return AutoencoderDetector(self.autoencoder.model)
-        return self.processes.first_then_all(lambda: load_detector(name, self.resize, self.device, self.downloads))
+    def _detector(self, metric: Metric) -> Detector:
+        made_with = (self.resize, self.device, self.downloads, self.autoencoder)
+        return self.processes.first_then_all(lambda: metric.instrument(*made_with))
 
     def _prepare_reference(self, metric: Metric) -> None:
         name, ships = metric.detector, hasattr(self.detectors[metric.detector], "weights")

@@ -17,7 +17,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ldm_core.recipe import Recipe, read_png
+from ldm_core.recipe import LARGEST, Recipe, read_png
 from ldm_core.settings import FIELDS, SamplingSettings, default, from_text
 
 from . import command
@@ -27,9 +27,11 @@ from .data_sets import DATA_SETS, captions_file, photographs_folder
 from .detectors.reference_files import SUFFIXES
 from .downloads import MODES, Downloads
 from .generation.axes import EXAMPLE, parse_scales, parse_sweep
-from .generation.prompts import Prompt, load_prompts, prompt_file
+from .generation.prompts import Prompt, draw_prompts, empty_prompts, load_prompts, prompt_file
 from .run_facts import command_line
+from .trackers import TRACKERS, check_installed
 
+PNG_MARK = b"\x89PNG\r\n\x1a\n"
 DEFAULT = {field.name: field.default for field in dataclasses.fields(RunConfig)}
 STOPPED = (
     "Stopped. Every finished image is kept; the same command goes on from here, and with --report-only it makes the tables "
@@ -46,6 +48,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--recipe", type=Path, metavar="FILE", help="in place of --prompts: one picture again, from its JSON or its PNG"
     )
+    note = "in place of --prompts: N images of the empty prompt, for a model that takes none"
+    made.add_argument("--unconditional", type=int, metavar="N", default=None, help=note)
     made.add_argument("--dry-run", action="store_true", help="say what would be made, write nothing")
     made.add_argument("--report-only", action="store_true", help="make no image: tables and report of what is there")
     _add_model(made.add_argument_group("model", "which networks, and how they are kept and run"))
@@ -98,6 +102,9 @@ def _add_sweep(group: Group) -> None:
 
 def _add_amount(group: Group) -> None:
     _add(group, "limit", int, "N", "only the first N prompts")
+    group.add_argument(
+        "--shuffle", action="store_true", help="with --limit: N prompts drawn at random by the run's seed"
+    )
     _add(group, "images-per-prompt", int, "K", "seeds per prompt")
     _add(group, "seed", int, "N", "the run's seed, from which every image's follows")
     _add(group, "batch-size", int, "N", "images denoised together")
@@ -116,6 +123,9 @@ def _add_scoring(group: Group) -> None:
     note = "how images are brought to Inception's size (default: %(default)s)"
     group.add_argument("--resize", choices=RESIZE_MODES, default=DEFAULT["resize"], help=note)
     _add(group, "out", Path, "FOLDER", "default: runs/<model>-<prompt file's stem>")
+    group.add_argument(
+        "--log", choices=TRACKERS, default=None, help="send every metric there too, where it is installed"
+    )
 
 
 def fetch_data_sets(arguments: argparse.Namespace, downloads: Downloads) -> None:
@@ -145,8 +155,8 @@ def _photographs_here(name: str) -> Path | None:
 
 def config_of(arguments: argparse.Namespace, argv: list[str] | None = None) -> RunConfig:
     """The parsed command line as a checked RunConfig."""
-    if (arguments.prompts is None) == (arguments.recipe is None):
-        raise ValueError("give --prompts FILE or --recipe FILE, one of the two")
+    if sum(given is not None for given in (arguments.prompts, arguments.recipe, arguments.unconditional)) != 1:
+        raise ValueError("give --prompts FILE, --recipe FILE or --unconditional N, one of the three")
     names = {field.name for field in dataclasses.fields(RunConfig)}
     values = {name: value for name, value in vars(arguments).items() if name in names}
     values["settings"] = settings_of(arguments)
@@ -158,6 +168,10 @@ def config_of(arguments: argparse.Namespace, argv: list[str] | None = None) -> R
         values["metrics"] = tuple(dict.fromkeys(name.strip() for name in arguments.metrics.split(",")))
     if arguments.recipe is not None:
         values |= _recipe_values(arguments)
+    if arguments.unconditional is not None:
+        values["prompts"] = Path("unconditional")
+    if arguments.log is not None:
+        check_installed(arguments.log)
     return RunConfig(**values)
 
 
@@ -185,13 +199,26 @@ def _recipe_values(arguments: argparse.Namespace) -> dict[str, Any]:
 def read_recipe(path: Path) -> Recipe:
     """A recipe from its JSON, or from the PNG that carries it."""
     try:
-        return read_png(path) if path.suffix.lower() == ".png" else Recipe.from_json(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            start = file.read(len(PNG_MARK))
+            if start == PNG_MARK or path.suffix.lower() == ".png":
+                return read_png(path)
+            return Recipe.from_json((start + file.read(4 * LARGEST)).decode("utf-8-sig"))
     except OSError as error:
         raise ValueError(f"--recipe {path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"--recipe {path} is neither a PNG nor JSON in UTF-8") from None
+    except ValueError as error:
+        words = str(error)
+        raise ValueError(words if str(path) in words else f"--recipe {path}: {words}") from None
 
 
 def prompts_of(arguments: argparse.Namespace, config: RunConfig) -> list[Prompt]:
-    """The prompt set, or the one prompt of a recipe with its seed."""
+    """The prompt set, the one prompt of a recipe with its seed, or empty ones."""
+    if config.unconditional is not None:
+        return empty_prompts(config.unconditional)
+    if config.shuffle and config.limit is not None and arguments.recipe is None:
+        return draw_prompts(config.prompts, config.limit, config.seed)
     if arguments.recipe is None:
         return load_prompts(config.prompts, config.limit)
     recipe = read_recipe(arguments.recipe)

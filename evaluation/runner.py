@@ -40,6 +40,7 @@ from .report import page, tables
 from .report.page import Results
 from .run_facts import RunFacts, machine
 from .run_folder import alone, check_places
+from .trackers import track
 
 
 class Run:
@@ -212,13 +213,21 @@ class Run:
         results.facts.write(self.out)
         write_whole(self.out / "report.md", page.markdown(results))
         write_whole(self.out / "report.html", page.page(self.out, results))
-        print("\n" + tables.side_by_side(results.summary).to_string())
+        if self.config.log is not None:
+            track(self.config.log, self.out, results.summary)
+        print("\n" + tables.as_text(results.summary))
         not_computed = results.summary[results.summary["value"].isna()].drop_duplicates(["metric", "note"])
         for note, rows in not_computed.groupby("note", sort=False):
             print(f"{', '.join(rows['metric'])}: {note}")
         for name, reference in self.instruments.references.items():
             print(f"reference of {name}: {portable(reference.words)}")
         print(f"\nreport: {self.out / 'report.html'}")
+
+    def _prompts_sha256(self) -> str:
+        """Of the prompt file; of the number of empty prompts where there is none."""
+        count = self.config.unconditional
+        said = self.config.prompts.read_bytes() if count is None else f"{count} empty prompts".encode()
+        return hashlib.sha256(said).hexdigest()
 
     def facts(self) -> RunFacts:
         """What run.json holds: everything needed to repeat the run."""
@@ -231,7 +240,7 @@ class Run:
             vae=config.vae,
             lora=config.lora,
             prompts=config.prompts.name,
-            prompts_sha256=hashlib.sha256(config.prompts.read_bytes()).hexdigest(),
+            prompts_sha256=self._prompts_sha256(),
             prompt_count=len(self.prompts),
             image_count=len(self.scored),
             guidance_scales=scales,

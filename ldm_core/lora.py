@@ -6,9 +6,10 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import torch
@@ -65,14 +66,14 @@ def read_pairs(path: Path) -> list[Pair]:
             metadata = file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise ValueError(f"--lora {path} cannot be read: {first_line(error)}") from None
-    found = {kind: {} for kind in (DOWN, UP, ALPHA)}
+    found: dict[re.Pattern[str], dict[str, Tensor]] = {kind: {} for kind in (DOWN, UP, ALPHA)}
     others = []
     for name, value in weights.items():
-        kind = next((kind for kind in found if kind.match(name)), None)
-        if kind is None:
+        kind, match = next(((kind, match) for kind in found if (match := kind.match(name))), (DOWN, None))
+        if match is None:
             others.append(name)
         else:
-            found[kind][kind.match(name)[1]] = value  # type: ignore[index]
+            found[kind][match[1]] = value
     alone = sorted(set(found[DOWN]) ^ set(found[UP])) + sorted(set(found[ALPHA]) - set(found[DOWN]))
     if others or alone:
         wrong = others or alone
@@ -105,9 +106,12 @@ def _scale_of(metadata: dict[str, str]) -> Callable[[str, Tensor], float]:
 
 def _scale_exactly(pipeline: diffusers.DiffusionPipeline, pairs: list[Pair]) -> None:
     """Every layer that was given weights at alpha / rank; ValueError naming pairs that were given to none."""
-    layers = defaultdict(list)  # by how many numbers A has: names differ between layouts, weights do not
+    layers: defaultdict[int, list[tuple[Any, Tensor]]] = defaultdict(
+        list
+    )  # by how many numbers A has: names differ between layouts, weights do not
     for part in pipeline.components.values():
-        for layer in part.modules() if isinstance(part, nn.Module) else ():
+        modules: Iterable[Any] = part.modules() if isinstance(part, nn.Module) else ()
+        for layer in modules:
             if "merged" in getattr(layer, "lora_A", {}):
                 down = layer.lora_A["merged"].weight.detach().float().flatten()
                 layers[down.numel()].append((layer, down / down.norm().clamp(min=1e-30)))

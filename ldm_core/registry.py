@@ -18,7 +18,7 @@ class ModelSpec:
 
     name: str
     source: str  # a diffusers folder, or a hub id
-    family: str = "sd"  # sd | sdxl | sd3: which conditioning and denoiser it has; see checkpoint.py
+    family: str = "sd"  # sd | sdxl | sd3: which conditioning and denoiser it has; see family.py
     revision: str | None = None  # hub commit or branch
     height: int = 512  # pixels, the size it was trained at
     width: int = 512

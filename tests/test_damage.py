@@ -151,6 +151,10 @@ def test_a_picture_bomb_is_made_again_in_a_run_and_one_line_as_a_recipe(whole, r
     refused(command(run, "--report-only"), capsys, f"{path} is damaged")
     assert main(command(run)) == 0
     assert f"damaged, made again: {path}" in capsys.readouterr().out and contents(run) == contents(whole / "run")
+    (run.parent / "r.json").write_bytes(b"\xff\xfe{")
+    refused(["--recipe", str(run.parent / "r.json")], capsys, "r.json is neither a PNG nor JSON")
+    (run.parent / "r.json").write_bytes(b"[1]")
+    refused(["--recipe", str(run.parent / "r.json")], capsys, "r.json: a recipe must be a JSON object")
     bomb(run.parent / "bomb.png")
     refused(
         ["--recipe", str(run.parent / "bomb.png"), "--model", "fashion"],
@@ -172,11 +176,21 @@ def test_a_damaged_run_json_is_named(run, damage, capsys):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("protocol", '"x"'), ("protocol", "[]"), ("axes", "5"), ("axes", "[1]"), ("conditions", '[{"axes": 5}]'),
-        ("conditions", '["x"]'), ("conditions", "7"), ("detectors", "[]"), ("metrics", "4"), ("image_count", '"x"'),
-        ("guidance_scales", '["x"]'), ("image_count", "9" * 5000), ("flat_images", "[" * 9999 + "]" * 9999),
+        ("protocol", '"x"'),
+        ("protocol", "[]"),
+        ("axes", "5"),
+        ("axes", "[1]"),
+        ("conditions", '[{"axes": 5}]'),
+        ("conditions", '["x"]'),
+        ("conditions", "7"),
+        ("detectors", "[]"),
+        ("metrics", "4"),
+        ("image_count", '"x"'),
+        ("guidance_scales", '["x"]'),
+        ("image_count", "9" * 5000),
+        ("flat_images", "[" * 9999 + "]" * 9999),
     ],
-)  # fmt: skip
+)
 def test_a_run_json_with_any_wrong_type_is_named(run, key, value):
     import json
 
@@ -250,8 +264,14 @@ def test_a_finished_run_with_a_damaged_table_is_named_with_the_file(run, name, d
 
 
 def test_features_that_do_not_belong_together_are_extracted_again(tmp_path, capsys):
-    np.savez(tmp_path / "f.npz", detector="w", files=np.array(["a", "b"]), features=np.zeros((1, 4)),
-             metrics=np.array(["m"]), scores=np.zeros((2, 1)))  # fmt: skip
+    np.savez(
+        tmp_path / "f.npz",
+        detector="w",
+        files=np.array(["a", "b"]),
+        features=np.zeros((1, 4)),
+        metrics=np.array(["m"]),
+        scores=np.zeros((2, 1)),
+    )
     assert read_cache(tmp_path / "f.npz", "w") == {} and "f.npz" in capsys.readouterr().out
     with pytest.raises(ValueError, match="is a folder where features are kept"):
         read_cache(tmp_path, "w")

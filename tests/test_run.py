@@ -84,7 +84,8 @@ def test_a_run_leaves_every_table_and_a_report(folder, capsys):
         facts["unseen_words"]["zebras"] == 1 and facts["prompts_with_unseen_words"] >= 1 and facts["versions"]["torch"]
     )
     page = (out / "report.html").read_text()
-    assert page.count("data:image/webp") == 12 and "<svg" in page and 'src="http' not in page
+    assert page.count("data:image/webp") == 2 * 12, "small in the grid, and large"
+    assert "<svg" in page and 'src="http' not in page
     assert "zebras" in capsys.readouterr().out
 
 

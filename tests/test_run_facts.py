@@ -42,9 +42,21 @@ def test_a_run_of_the_first_house_goes_on_with_the_same_tables(tmp_path, capsys)
     assert run([*given.split(), "--prompts", str(prompts), "--out", str(out)]) == 0
     assert "12 images, 12 present, 0 to make" in capsys.readouterr().out
     assert [path.name for path in (out / "images").iterdir()] == ["328f2bc7ddbe"]
-    for name in ("summary.csv", "images.csv", "differences.csv"):
+    # Intervals and p values have bettered since, and are tested where they are made: all that they are made of is the same.
+    same = {
+        "images.csv": None,
+        "summary.csv": ["metric", "category", "guidance_scale", "value", "n", "detector", "resize"],
+    }
+    for name, columns in same.items():
         old, new = read(FIRST / name), read(out / name)
-        assert [{column: row[column] for column in old[0]} for row in new] == old, name
+        columns = columns or list(old[0])
+        assert [[row[column] for column in columns] for row in new] == [[row[one] for one in columns] for row in old], (
+            name
+        )
+    old, new = read(FIRST / "differences.csv"), read(out / "differences.csv")
+    assert [float(row["difference"]) for row in new] == pytest.approx(
+        [float(row["difference"]) for row in old], rel=1e-12
+    )
     facts = RunFacts.read(out)
     assert facts.constants["coverage_fashion"] == {"k": 5} and facts.constants["kd_fashion"]["degree"] == 3
     assert facts.command.startswith("python -m evaluation.run --model fashion") and "--steps 2" in facts.command

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ldm_core.data.photos import open_photo
+from ldm_core.data.photos import open_photo, photo_size
 from ldm_core.files import whole_file
 from ldm_core.images import from_uint8, load_png
 
@@ -104,33 +104,31 @@ def _run(
 ) -> tuple[dict[str, Extracted], float]:
     """What the detector makes of some rows' images, and its own seconds.
 
-    Every batch has one shape, the last filled up, so an image's features do not depend on which others are beside it.
-    Images of other sizes than their neighbours' go by themselves.
+    Images of one size go in batches of one shape, the last filled up; of a set of several sizes only full batches do, and
+    the rest one by one. So an image's features do not depend on which others are beside it.
     """
     found, seconds, paths, captions = {}, 0.0, images.paths, images.captions
-    for batch in _same_size(rows, paths):
-        picked = [row for row, _ in batch]
-        filled = [*batch, *[batch[-1]] * (BATCH - len(batch))]
-        stacked = from_uint8(np.stack([pixels for _, pixels in filled]))
+    for batch, shape in _same_size(rows, paths):
+        filled = [*batch, *[batch[-1]] * (shape - len(batch))]
+        pixels = [_pixels(paths[row]) for row in batch]
+        stacked = from_uint8(np.stack([*pixels, *[pixels[-1]] * (shape - len(batch))]))
         began = time.perf_counter()
-        features, scores = detector.extract(stacked, [captions[row] for row, _ in filled])
+        features, scores = detector.extract(stacked, [captions[row] for row in filled])
         seconds += time.perf_counter() - began
-        for index, row in enumerate(picked):
+        for index, row in enumerate(batch):
             found[keys[row]] = (features[index], {metric: values[index] for metric, values in scores.items()})
     return found, seconds
 
 
-def _same_size(rows: Sequence[int], paths: Sequence[Path]) -> Iterator[list[tuple[int, np.ndarray]]]:
-    """Batches of rows with their pixels (H, W, 3), all of a batch of one size."""
-    batch: list[tuple[int, np.ndarray]] = []
+def _same_size(rows: Sequence[int], paths: Sequence[Path]) -> Iterator[tuple[list[int], int]]:
+    """Batches of rows whose images have one size, each with the number of images that it is filled up to."""
+    sizes: dict[tuple[int, int], list[int]] = {}
     for row in rows:
-        pixels = _pixels(paths[row])
-        if batch and (len(batch) == BATCH or batch[0][1].shape != pixels.shape):
-            yield batch
-            batch = []
-        batch.append((row, pixels))
-    if batch:
-        yield batch
+        sizes.setdefault(photo_size(paths[row]), []).append(row)
+    for group in sizes.values():
+        full = len(group) if len(sizes) == 1 else len(group) - len(group) % BATCH
+        yield from ((group[start : start + BATCH], BATCH) for start in range(0, full, BATCH))
+        yield from (([row], 1) for row in group[full:])
 
 
 def _pixels(path: Path) -> np.ndarray:
@@ -166,10 +164,10 @@ def read_cache(path: Path, who: str) -> dict[str, Extracted]:
             files, metrics = stored["files"].tolist(), stored["metrics"].tolist()
             features, scores = np.asarray(stored["features"], np.float32), np.asarray(stored["scores"], np.float64)
     except Exception as error:  # noqa: BLE001  # zip, pickle and numpy raise what they like over damaged bytes
-        print(f"damaged, extracted again: {path} ({type(error).__name__})")
+        print(f"damaged, passed over: {path} ({type(error).__name__})")
         return {}
     if features.ndim != 2 or scores.shape != (len(files), len(metrics)) or len(features) != len(files):
-        print(f"damaged, extracted again: {path} (its arrays do not belong together)")
+        print(f"damaged, passed over: {path} (its arrays do not belong together)")
         return {}
     return dict(zip(files, zip(features, (dict(zip(metrics, row)) for row in scores.tolist()))))
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -18,6 +19,7 @@ from ldm_core.pipeline import LatentDiffusion
 from ldm_core.recipe import DECIDED, Recipe
 
 from ..processes import Processes
+from .axes import Condition
 from .batches import batches, sample
 from .cost import CostLog
 from .jobs import Job
@@ -72,7 +74,7 @@ def _unlike(job: Job, path: Path) -> str:
 def generate(
     model: LatentDiffusion, jobs: Sequence[Job], out: Path, batch_size: int, processes: Processes | None = None
 ) -> None:
-    """Make the jobs' images in a run's folder.
+    """Make the jobs' images in a run's folder, each with its recipe inside.
 
     Jobs that differ in nothing but prompt, seed and guidance share batches, and there every network row that they have in
     common. Of several processes each is given its own jobs; the first shows its progress.
@@ -92,7 +94,7 @@ def generate(
         mininterval=0.5 if terminal else 15,
         disable=not processes.first,
     )
-    log = CostLog(out, processes.rank)
+    log, recipes = CostLog(out, processes.rank), dict[Condition, Recipe]()
     pending: list[Future] = []
     with bar, ThreadPoolExecutor(4) as writers:
         for batch in batches(jobs, batch_size):
@@ -101,7 +103,13 @@ def generate(
             drawn = time.perf_counter()
             _finish(pending)  # those of the batch before, written meanwhile
             pixels = to_uint8(images)
-            pending = [writers.submit(save_png, out / job.file, image) for job, image in zip(batch, pixels)]
+            for job in batch:
+                if job.condition not in recipes:
+                    recipes[job.condition] = model.recipe(job.text, job.seed, job.condition.settings)
+            texts = [replace(recipes[job.condition], prompt=job.text, seed=job.seed).to_png_text() for job in batch]
+            pending = [
+                writers.submit(save_png, out / job.file, *content) for job, *content in zip(batch, pixels, texts)
+            ]
             log.images(model, batch, time.perf_counter() - began, drawn - began, model.network_rows - rows)
             bar.update(len(batch))
         _finish(pending)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..generation.cost import outside_networks
 from ..run_facts import RunFacts
+from ..set_facts import SetFacts
 from . import charts, paper, tables
 from .document import document
 from .explorer import explorer
@@ -25,7 +26,7 @@ class Results:
     images: pd.DataFrame
     differences: pd.DataFrame
     cost: pd.DataFrame
-    facts: RunFacts
+    facts: RunFacts | SetFacts
     axes: tuple[str, ...] = ("guidance_scale",)
 
     @functools.cached_property
@@ -72,12 +73,16 @@ def page(out: Path, results: Results) -> str:
     return document(html.escape(title(facts)), body)
 
 
-def title(facts: RunFacts) -> str:
+def title(facts: RunFacts | SetFacts) -> str:
+    if isinstance(facts, SetFacts):
+        return facts.title
     return f"{facts.model} on {facts.prompts}"
 
 
-def lead(facts: RunFacts) -> str:
+def lead(facts: RunFacts | SetFacts) -> str:
     """What was run, in one sentence."""
+    if isinstance(facts, SetFacts):
+        return facts.lead
     size = f"{facts.setting('width')} x {facts.setting('height')}"
     return (
         f"{facts.image_count} images of {size} pixels from {facts.prompt_count} prompts; {facts.setting('steps')} steps of "
@@ -88,6 +93,8 @@ def lead(facts: RunFacts) -> str:
 
 def shared_settings(results: Results) -> dict[str, object]:
     """The settings that are the same for every picture, by name."""
+    if isinstance(results.facts, SetFacts):
+        return {}
     protocol, swept = results.facts.protocol, {*results.axes, "weights"}
     same: dict[str, object] = {"model": results.facts.model}
     return {name: value for name, value in (same | protocol).items() if name not in swept and value not in (None, "")}
@@ -95,7 +102,8 @@ def shared_settings(results: Results) -> dict[str, object]:
 
 def remarks(results: Results) -> list[str]:
     """What a reader must know before using the numbers."""
-    summary, facts, notes = results.summary, results.facts, []
+    summary, facts = results.summary, results.facts
+    notes = list(facts.notes) if isinstance(facts, SetFacts) else []
     if facts.unseen_words:
         most = ", ".join(list(facts.unseen_words)[:12])
         notes.append(

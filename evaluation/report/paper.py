@@ -8,12 +8,15 @@ import pandas as pd
 
 from ..condition import shown
 from ..run_facts import RunFacts
+from ..set_facts import SetFacts
 
 ARROWS = {True: r"$\uparrow$", False: r"$\downarrow$"}
 
 
-def methods(facts: RunFacts) -> str:
+def methods(facts: RunFacts | SetFacts) -> str:
     """How the figures came about, in a paragraph."""
+    if isinstance(facts, SetFacts):
+        return facts.methods
     protocol, versions = facts.protocol, facts.versions
     guidance = f"{facts.setting('guidance_schedule')} classifier-free guidance"
     if (interval := facts.setting("guidance_interval")) != "none":

@@ -51,9 +51,10 @@ def at_conditions(summary: pd.DataFrame) -> pd.DataFrame:
 def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
     """Metrics down, conditions across, as text with standard errors; what depends on no condition in `all`."""
     rows = whole(summary)
-    text = rows.apply(
-        lambda row: digits(row["value"], 4) + (f" ± {digits(row['se'], 2)}" if pd.notna(row["se"]) else ""), axis=1
-    )
+    text = [
+        digits(value, 4) + (f" ± {digits(se, 2)}" if pd.notna(se) else "")
+        for value, se in zip(rows["value"], rows["se"])
+    ]
     across = rows["condition"].replace("", "all")
     order = [name for name in across.drop_duplicates() if name != "all"] + ["all"] * ("all" in set(across))
     table = pd.DataFrame({"metric": rows["metric"], "across": across, "text": text})
@@ -63,6 +64,12 @@ def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
         .fillna("")
         .loc[list(dict.fromkeys(rows["metric"]))]
     )
+
+
+def as_text(summary: pd.DataFrame) -> str:
+    """side_by_side for a terminal."""
+    table = side_by_side(summary)
+    return table.to_string() if len(table) else "no metric could be computed"
 
 
 def categories(summary: pd.DataFrame) -> pd.DataFrame:
@@ -147,6 +154,8 @@ def readable_differences(differences: pd.DataFrame) -> pd.DataFrame:
         table["from" if side == "a" else "to"] = differences[f"condition_{side}"]
     errors = zip(differences["difference"], differences["se"])
     table["difference"] = [digits(value, 3) + (f" ± {digits(se, 2)}" if pd.notna(se) else "") for value, se in errors]
+    if "pairing" in differences:
+        table["pairing"] = differences["pairing"]
     confidence = differences.get("confidence", pd.Series(float("nan"), differences.index))  # older folders do not say
     ends = zip(differences["low"], differences["high"], confidence)
     table["interval"] = [_interval(*end) for end in ends]

@@ -1,0 +1,105 @@
+"""What run.json holds of images that were scored and not made here, and what a report says of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ldm_core.files import write_whole
+
+from .paths import without_home
+
+FILE = "score.json"  # not run.json: the folder is no run that could go on drawing
+
+
+@dataclass(frozen=True)
+class SetFacts:
+    """The keys of score.json."""
+
+    sets: Mapping[str, Mapping[str, Any]]  # by name: folder, images, captions in words
+    image_count: int
+    prompt_count: int
+    metrics: list[str]
+    notes: list[str] = field(default_factory=list)  # what a reader must know beside the metrics' own
+    not_computed: dict[str, str] = field(default_factory=dict)
+    detectors: dict[str, dict[str, str]] = field(default_factory=dict)
+    references: dict[str, dict[str, Any]] = field(default_factory=dict)
+    truncated_by_detectors: dict[str, int] = field(default_factory=dict)
+    constants: dict[str, dict[str, Any]] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)  # files that were left out
+    flat_images: list[str] = field(default_factory=list)
+    command: str = ""
+    device: str = "cpu"
+    threads: int = 0
+    machine: str = ""
+    python: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    date: str = ""
+    commit: str | None = None
+
+    @property
+    def unseen_words(self) -> dict[str, int]:
+        """Of a model, and none is known here."""
+        return {}
+
+    @property
+    def prompts_with_unseen_words(self) -> int:
+        """None, likewise."""
+        return 0
+
+    @property
+    def truncated_prompts(self) -> int:
+        """None, likewise."""
+        return 0
+
+    @property
+    def title(self) -> str:
+        """Of the report."""
+        return ", ".join(self.sets)
+
+    @property
+    def lead(self) -> str:
+        """What was scored, in one sentence."""
+        return (
+            f"{self.image_count} images that were there, of {self.prompt_count} prompts"
+            if self.prompt_count
+            else f"{self.image_count} images that were there, without captions"
+        ) + "; ± is one standard error."
+
+    @property
+    def methods(self) -> str:
+        """How the figures came about, in a paragraph."""
+        written = f"We scored {self.image_count} images"
+        written += f" of {self.prompt_count} prompts." if self.prompt_count else "."
+        measured = [f"{one['name']} ({one['sha256'][:12]}, {one['resize']})" for one in self.detectors.values()]
+        if measured:
+            written += f" Features and scores are by {', '.join(measured)}."
+        if self.references:
+            words = "; ".join(f"{name}: {reference['words']}" for name, reference in self.references.items())
+            written += f" Distances are to reference statistics ({words})."
+        return written + (
+            " Errors are standard errors: over prompts for means, by a delete-block jackknife over prompts for distances; "
+            "p values are adjusted by Holm's method within a metric. Software: "
+            + ", ".join(f"{name} {number}" for name, number in self.versions.items())
+            + "."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The object for score.json; no home folder in it."""
+        return _clean(dataclasses.asdict(self))
+
+    def write(self, folder: Path) -> None:
+        """Into a folder of results, whole or not at all."""
+        write_whole(folder / FILE, json.dumps(self.to_json(), indent=1, ensure_ascii=False))
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _clean(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(inner) for inner in value]
+    return without_home(value) if isinstance(value, str) else value
