@@ -7,14 +7,17 @@ import json
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from pathlib import Path
 
 Send = Callable[[dict], Awaitable[None]]
 UNREADABLE = "This request cannot be answered as it stands."
 FULL = "The disk of this server is full; nothing was kept. Try again later."
 OWN = (503, 507)  # failures of the server that it may speak of
-WORDS = {404: "There is nothing here by that name.", 413: "This request is too large.", 403: "This is not for visitors."}
+WORDS = {
+    404: "There is nothing here by that name.",
+    413: "This request is too large.",
+    403: "This is not for visitors.",
+}
 
 
 def places_of_the_server() -> tuple[str, ...]:

@@ -19,7 +19,9 @@ from types import FrameType
 from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
-os.environ["FORWARDED_ALLOW_IPS"] = ""  # uvicorn would believe X-Forwarded-For of any program here; --trust-proxy says whose
+os.environ["FORWARDED_ALLOW_IPS"] = (
+    ""  # uvicorn would believe X-Forwarded-For of any program here; --trust-proxy says whose
+)
 
 import gradio as gr
 

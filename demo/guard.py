@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .answers import FULL, UNREADABLE, Careful, Send, answer, disk_is_full
+from .answers import FULL, UNREADABLE, Careful, Send, disk_is_full
 from .hosting import Hosting, household
 from .places import Allowance, Places
 
@@ -71,7 +71,7 @@ class Guard:
                 await self._post(scope, receive, careful)
         except Refused as refused:
             await careful.give_up(refused.status, refused.words)
-        except Exception as error:  # whatever gradio did not foresee
+        except Exception as error:  # noqa: BLE001  # the edge: whatever gradio did not foresee
             log.warning("%s %s: %s", scope["method"], ascii(scope["path"][:60]), type(error).__name__)
             await careful.give_up(*((507, FULL) if disk_is_full(error) else (400, UNREADABLE)))
 

@@ -32,7 +32,9 @@ class Hosting:
     @classmethod
     def of(cls, host: str, allowed: str, proxies: str) -> Hosting:
         """From the flags, lists with commas between; ValueError in one line for a proxy that is no address."""
-        names, trusted = (tuple(filter(None, (part.strip() for part in text.split(",")))) for text in (allowed, proxies))
+        names, trusted = (
+            tuple(filter(None, (part.strip() for part in text.split(",")))) for text in (allowed, proxies)
+        )
         for proxy in trusted:
             if proxy != "*":
                 try:

@@ -49,7 +49,7 @@ class Page(gr.Blocks):
         """An event's outputs. What fails is a gr.Error without a traceback; of a validator, its verdict."""
         try:
             return await super().process_api(block_fn, inputs, *given, **named)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the edge: gradio and the libraries raise what they like
             event = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
             failure = in_words(error, event)
             if event._id != -1:  # a validator's index; gradio would print what it raises, inputs and all

@@ -18,7 +18,9 @@ class Places:
 
     def enter(self, address: str) -> object | str:
         """A ticket; or in words why not."""
-        self.held = {ticket: (who, event) for ticket, (who, event) in self.held.items() if not event or self.waits(event)}
+        self.held = {
+            ticket: (who, event) for ticket, (who, event) in self.held.items() if not event or self.waits(event)
+        }
         counts = Counter(who for who, _ in self.held.values())
         if counts[address] >= self.per_address:
             return "You have several requests waiting already; let them finish first."

@@ -87,8 +87,23 @@ def test_hostile_calls_get_a_sentence_and_leave_no_word_in_the_log(command, tmp_
             data = [rng.choice(NASTY) for _ in event["inputs"]][: rng.choice((None, None, None, 1))]
             asked = {"data": data, "fn_index": event["id"], "session_hash": f"s{rng.random()}"}
             answers += [post(command, "run/predict", asked), post(command, "queue/join", asked)]
-    for path in ("call/nope", "call/generate", "call/v2/generate", "call/v2/nope", "cancel", "reset", "component_server"):
-        for body in ({}, {"data": [SECRET]}, {"data": [SECRET] * 20}, [], {"prompt": SECRET, "more": 1}, {"event_id": {}}):
+    for path in (
+        "call/nope",
+        "call/generate",
+        "call/v2/generate",
+        "call/v2/nope",
+        "cancel",
+        "reset",
+        "component_server",
+    ):
+        for body in (
+            {},
+            {"data": [SECRET]},
+            {"data": [SECRET] * 20},
+            [],
+            {"prompt": SECRET, "more": 1},
+            {"event_id": {}},
+        ):
             answers.append(post(command, path, body))
     for index in (99999, -1, None, "x"):
         answers.append(post(command, "run/predict", {"data": [SECRET], "fn_index": index}))

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import time
+from pathlib import Path
 
 import pytest
 from conftest import free_port
@@ -69,7 +70,9 @@ def test_a_header_does_not_make_one_visitor_many():
 
 def test_behind_a_proxy_that_the_start_names_visitors_are_told_apart_by_what_the_proxy_saw():
     door = Door(hosting=Hosting(proxies=("127.0.0.1", "10.1.0.0/16")), places=Places(20, 2, lambda event: True))
-    for index, wanted in enumerate((200, 200, 422, 422)):  # what stands before the last address is the visitor's own tale
+    for index, wanted in enumerate(
+        (200, 200, 422, 422)
+    ):  # what stands before the last address is the visitor's own tale
         assert door.ask(JOIN, "POST", x_forwarded_for=f"9.9.9.{index}, 8.8.8.8, 10.1.2.3")[0] == wanted
     assert door.reached[0][0]["client"] == ("8.8.8.8", 0)
     assert door.ask(JOIN, "POST", x_forwarded_for="7.7.7.7")[0] == 200
@@ -172,7 +175,9 @@ def test_uploads_are_counted_weighed_and_added_up(tmp_path):
     door = Door(upload_folder=tmp_path / "gradio", uploads=Allowance(250_000, 400_000, 60))
 
     def send(count, size, peer="10.0.0.1"):
-        return door.ask("/gradio_api/upload", "POST", multipart(count, size), peer, **{"content_type": BOUNDARY["content-type"]})
+        return door.ask(
+            "/gradio_api/upload", "POST", multipart(count, size), peer, content_type=BOUNDARY["content-type"]
+        )
 
     assert send(FILES + 1, 1)[0] == 413 and "4 files" in send(200, 1)[1]
     assert send(1, LARGEST_UPLOAD)[0] == 413 and not door.reached
@@ -211,13 +216,13 @@ def test_whatever_gradio_did_not_foresee_is_a_sentence_and_one_line_of_the_log(c
 
     async def tells(scope, receive, send):
         await send({"type": "http.response.start", "status": 400, "headers": []})
-        await send({"type": "http.response.body", "body": f"no file in {os.getcwd()}/x".encode()})
+        await send({"type": "http.response.body", "body": f"no file in {Path.cwd()}/x".encode()})
 
     status, text = Door(fails).ask("/x\n\x1b[31m", "POST")
     assert status == 400 and json.loads(text)["detail"] == "This request cannot be answered as it stands."
     assert Door(fails_late).ask()[0] == 200
     assert Door(bare).ask()[0] == 400 and json.loads(Door(bare).ask()[1])["error"]
-    assert os.getcwd() not in Door(tells).ask()[1]
+    assert str(Path.cwd()) not in Door(tells).ask()[1]
     assert len(caplog.records) == 2 and "secret" not in caplog.text and "\x1b" not in caplog.text
     assert not any(record.exc_info for record in caplog.records)
 
