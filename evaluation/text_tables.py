@@ -83,9 +83,8 @@ def csv_rows(label: str, text: str, needed: Collection[str] = ()) -> Iterator[tu
         yield from _named(label, rows(), needed)
     except csv.Error as error:
         words = "a quote that is never closed" if "end of data" in str(error) else str(error)
-        raise wrong(
-            label, start, f"{words}; quotes within quotes are doubled, fields end at 131072 characters"
-        ) from None
+        hint = "" if "field limit" in words else "; quotes within quotes are doubled"
+        raise wrong(label, start, words + hint) from None
 
 
 def tsv_rows(label: str, text: str, needed: Collection[str] = ()) -> Iterator[tuple[int, dict[str, str]]]:
