@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import html
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -25,8 +26,9 @@ from ldm_core.loading import autoencoder_folder, choose_device, load_autoencoder
 from ldm_core.registry import AUTOENCODERS
 
 from . import command, statistics
-from .metrics.reconstruction import crop
+from .metrics.reconstruction import SSIM_WINDOW, crop
 from .metrics.round_trip import QUALITIES, round_trip, same_cost
+from .paths import without_home
 from .report.document import document
 
 CODECS = [f"psnr_{codec.lower()}" for codec in QUALITIES]
@@ -47,19 +49,39 @@ def compare(image: Tensor, autoencoder: Autoencoder) -> dict[str, float | None]:
     }
 
 
-def measure(files: list[Path], models: dict[str, Autoencoder]) -> pd.DataFrame:
-    """A row per image and model."""
+def measure(files: list[Path], models: dict[str, Autoencoder]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """A row per image and model; and the files that are left out of all of them, each with the reason.
+
+    ValueError where none is left.
+    """
     multiple = math.lcm(*(model.factor for model in models.values()))
-    rows = []
+    rows: list[dict] = []
+    left_out: dict[str, str] = {}
     for path in tqdm(files, desc="images", unit="image", mininterval=2):
-        image = crop(from_pil(open_photo(path)), multiple)
-        if not image.numel():
-            raise ValueError(f"{path} is smaller than {multiple} pixels along a side, which these models need")
-        for name, model in models.items():
-            size = {"image": path.name, "width": image.shape[2], "height": image.shape[1]}
-            latent = {"model": name, "factor": model.factor, "latent_channels": model.latent_channels}
-            rows.append(size | latent | compare(image, model))
-    return pd.DataFrame(rows)
+        try:
+            rows += _rows(path, models, multiple)
+        except ValueError as error:
+            left_out[str(path)] = str(error)
+    if not rows:
+        first = next(iter(left_out.values()))
+        raise ValueError(f"none of the {len(files)} images can be measured; the first: {first}")
+    return pd.DataFrame(rows), left_out
+
+
+def _rows(path: Path, models: dict[str, Autoencoder], multiple: int) -> list[dict]:
+    """An image's row for each model; ValueError names one that cannot be read or measured by all of them."""
+    image, rows = crop(from_pil(open_photo(path)), multiple), []
+    least = max(multiple, SSIM_WINDOW)
+    if min(image.shape[1:]) < least:
+        raise ValueError(f"{path} is smaller than {least} pixels along a side, which these models and SSIM need")
+    for name, model in models.items():
+        size = {"image": path.name, "width": image.shape[2], "height": image.shape[1]}
+        latent = {"model": name, "factor": model.factor, "latent_channels": model.latent_channels}
+        found = compare(image, model)
+        if odd := [key for key, value in found.items() if value is not None and not math.isfinite(value)]:
+            raise ValueError(f"{path} has no finite {odd[0]}: it is of one colour, or kept to the last bit")
+        rows.append(size | latent | found)
+    return rows
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
@@ -103,8 +125,8 @@ def _or_unreachable(value: float) -> str:
     return f"{value:.2f}" if pd.notna(value) else "unreachable"
 
 
-def page(summary: pd.DataFrame, folder: Path) -> str:
-    """The summary as one self-contained HTML file."""
+def page(summary: pd.DataFrame, folder: Path, left_out: Mapping[str, str] | None = None) -> str:
+    """The summary as one self-contained HTML file, with the files that are left out of it."""
     shown = pd.DataFrame(
         {
             "model": summary["model"],
@@ -129,6 +151,9 @@ def page(summary: pd.DataFrame, folder: Path) -> str:
         f"± is one standard error.</p>"
         f'<div class="scroll">{shown.to_html(index=False, border=0)}</div>'
     )
+    if left_out:
+        reasons = "".join(f"<li>{html.escape(without_home(reason))}</li>" for reason in left_out.values())
+        body += f"<p>Left out, of all models: {len(left_out)}</p><ul>{reasons}</ul>"
     return document(f"Autoencoders on {name}", body)
 
 
@@ -153,12 +178,14 @@ def work(arguments: argparse.Namespace) -> int:
     files = photo_files(arguments.images)[: arguments.limit]
     device = choose_device(arguments.device)
     names = list(dict.fromkeys(name.strip() for name in arguments.models.split(",")))
-    table = measure(files, {name: load_autoencoder(autoencoder_folder(name), device) for name in names})
+    table, left_out = measure(files, {name: load_autoencoder(autoencoder_folder(name), device) for name in names})
     out.mkdir(parents=True, exist_ok=True)
     summary = summarise(table)
     for name, content in (("images", table), ("summary", summary)):
         write_whole(out / f"{name}.csv", content.to_csv(index=False, lineterminator="\n"))
-    write_whole(out / "report.html", page(summary, arguments.images))
+    write_whole(out / "report.html", page(summary, arguments.images, left_out))
+    for reason in left_out.values():
+        print(f"left out: {reason}")
     print(summary.round(3).to_string(index=False))
     print(f"\nreport: {out / 'report.html'}")
     return 0

@@ -1,4 +1,8 @@
-"""How much a run may be asked for: what is beyond is refused before anything is allocated. Imports nothing heavy."""
+"""How much a run may be asked for: what is beyond is refused before anything is allocated. Imports nothing heavy.
+
+Those of a single picture stand in ldm_core.settings (steps, sides), of a recipe in ldm_core.recipe, of a file of statistics
+in detectors/reference_files.py; pictures end where Pillow's guard against bombs ends, at 179 megapixels.
+"""
 
 from __future__ import annotations
 

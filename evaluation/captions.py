@@ -11,9 +11,6 @@ A prompt file given beside the folder pairs with the images by file name, by num
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from .generation.prompts import Prompt, load_prompts
+from .text_tables import check_texts, csv_rows, json_rows, read_seed, read_text, tsv_rows, wrong
 
 TABLES = ("metadata.jsonl", "metadata.csv", "captions.jsonl", "captions.csv", "captions.tsv")
 FILE_COLUMNS = ("file_name", "filename", "file", "image", "path")
 TEXT_COLUMNS = ("prompt", "caption", "text")
 CATEGORY_COLUMNS = ("category", "tag")
+MAX_SEED = 2**64 - 1  # of pictures that other programs made
 PAIRINGS = ("auto", "number", "order")
 Row = dict[str, Any]  # prompt, seed, category, challenge: what is known of an image
 
@@ -35,7 +34,7 @@ class Captions:
     """A row for each image of which something is known, by its file relative to the folder; and how, in words."""
 
     rows: Mapping[str, Row] = field(default_factory=dict)
-    words: str = "no captions"
+    words: str = "none"
 
 
 def find_captions(folder: Path, files: Sequence[str]) -> Captions:
@@ -148,53 +147,29 @@ def _by_table(folder: Path, files: Sequence[str]) -> Captions:
 def _table(path: Path, files: Sequence[str]) -> dict[str, Row]:
     """What a table says of files, by their path, their name or their name without its ending; empty where it names none."""
     known = {}
-    for line in _lines(path):
-        row = {str(name).strip().lower(): value for name, value in line.items() if name is not None}
+    for number, row in _lines(path):
         file, text = _first(row, FILE_COLUMNS), _first(row, TEXT_COLUMNS)
         if file and text is not None:
-            category = str(_first(row, CATEGORY_COLUMNS) or "")
-            known[str(file)] = {"prompt": _flat(text), "seed": _seed(path, row.get("seed")), "category": category}
+            category, seed = (
+                str(_first(row, CATEGORY_COLUMNS) or ""),
+                read_seed(str(path), number, row.get("seed"), MAX_SEED),
+            )
+            known[str(file)] = {"prompt": _flat(text), "seed": seed, "category": category}
     by_stem = {Path(file).stem: row for file, row in known.items()}
     found = {file: known.get(file) or known.get(Path(file).name) or by_stem.get(Path(file).stem) for file in files}
     return {file: row for file, row in found.items() if row}
 
 
-def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
-    """The rows of a .csv, .tsv or .jsonl file; none of any other."""
-    text = _text(path)
-    if path.suffix.lower() == ".jsonl":
-        for number, line in enumerate(text.splitlines(), start=1):
-            if line.strip():
-                yield _object(path, number, line)
-    elif path.suffix.lower() in (".csv", ".tsv"):
-        tabs: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if path.suffix.lower() == ".tsv" else {}
-        yield from csv.DictReader(io.StringIO(text, newline=""), **tabs)
-
-
-def _object(path: Path, number: int, line: str) -> Mapping[str, Any]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}, line {number}: no JSON ({error.msg})") from None
-    if not isinstance(row, dict):
-        raise ValueError(f"{path}, line {number}: no JSON object")
-    return row
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8") from None
-
-
-def _seed(path: Path, value: object) -> int | None:
-    try:
-        return None if value in (None, "") else int(str(value))
-    except ValueError:
-        raise ValueError(f"{path}: seed {value!r} is no integer") from None
+def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The rows of a .csv, .tsv or .jsonl file by the names of its columns, in lower case; none of any other."""
+    readers = {".csv": csv_rows, ".tsv": tsv_rows, ".jsonl": json_rows}
+    if path.suffix.lower() not in readers:
+        return
+    for number, row in readers[path.suffix.lower()](str(path), read_text(path, str(path))):
+        if not isinstance(row, dict):
+            raise wrong(str(path), number, "no JSON object")
+        check_texts(str(path), number, row)
+        yield number, {name.strip().lower(): value for name, value in row.items()}
 
 
 def _first(row: Mapping[str, Any], names: Sequence[str]) -> object:
@@ -222,7 +197,7 @@ def _by_geneval(folder: Path, files: Sequence[str]) -> Captions:
     said: dict[str, Row | None] = {}
     for name in dict.fromkeys(Path(file).parts[0] for file in files if len(Path(file).parts) > 1):
         path = folder / name / "metadata.jsonl"
-        row = next(iter(_lines(path)), {}) if path.is_file() else {}
+        _, row = next(_lines(path), (0, {})) if path.is_file() else (0, {})
         text = _first(row, TEXT_COLUMNS)
         said[name] = {"prompt": _flat(text), "category": str(_first(row, CATEGORY_COLUMNS) or "")} if text else None
     found = {file: said.get(Path(file).parts[0]) for file in files}
@@ -231,7 +206,7 @@ def _by_geneval(folder: Path, files: Sequence[str]) -> Captions:
 
 def _by_texts(folder: Path, files: Sequence[str]) -> Captions:
     texts = {file: (folder / file).with_suffix(".txt") for file in files}
-    rows = {file: {"prompt": _flat(_text(path))} for file, path in texts.items() if path.is_file()}
+    rows = {file: {"prompt": _flat(read_text(path, str(path)))} for file, path in texts.items() if path.is_file()}
     return Captions({file: row for file, row in rows.items() if row["prompt"]}, "the .txt beside each image")
 
 

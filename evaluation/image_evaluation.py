@@ -16,9 +16,11 @@ from typing import Any
 
 import pandas as pd
 
+from ldm_core.checks import check_whole
 from ldm_core.loading import choose_device
 from ldm_core.settings import SamplingSettings
 
+from .bounds import MOST_IMAGES
 from .detectors.feature_cache import cache_file, identity, parts
 from .downloads import NO_DOWNLOADS, Downloads
 from .drawing import draw_set, swept, with_seeds
@@ -76,6 +78,12 @@ def evaluate(
     ValueError, before any image is scored, for what cannot be done. A metric that cannot be computed stops it too, unless
     `asked_for` is false: it is then a row that says why.
     """
+    images_per_prompt, batch_size = (
+        check_whole(name, value, 1, MOST_IMAGES)
+        for name, value in (("images_per_prompt", images_per_prompt), ("batch_size", batch_size))
+    )
+    seed = check_whole("seed", seed, 0, 2**32 - 1)
+    limit = None if limit is None else check_whole("limit", limit, 1, MOST_IMAGES)
     resolved, own = resolve(metrics)
     held = tempfile.TemporaryDirectory(prefix="evaluate-", ignore_cleanup_errors=True) if out is None else None
     kept, listed = Path(out or held.name), _prompts(prompts)  # type: ignore[union-attr]  # one of the two is there
@@ -223,7 +231,7 @@ def _facts(found: Examined, instruments: Instruments, folders: Mapping[str, Fold
 
 def _notes(found: Examined, folders: Mapping[str, Folder]) -> list[str]:
     images, unreadable = found.images, found.unreadable
-    notes = [f"{name}: {one.captions}." for name, one in folders.items()]
+    notes = [f"Captions of {name}: {one.captions}." for name, one in folders.items()]
     if unreadable:
         shown = ", ".join(unreadable[:5]) + (", ..." if len(unreadable) > 5 else "")
         notes.append(f"{len(unreadable)} files could not be read as images and are left out: {shown}.")

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .detectors.detector import Detector, load_detector
+from .detectors.detector import Detector
 from .detectors.reference_files import read_stored
 from .detectors.reference_sources import load_reference
 from .detectors.references import Reference
 from .downloads import NO_DOWNLOADS, Downloads
 from .image_set import ImageSet
-from .metrics.autoencoder import AutoencoderDetector, Reconstructions
+from .metrics.autoencoder import Reconstructions
 from .metrics.metric import Metric
 from .paths import without_home
 from .processes import Processes
@@ -92,7 +92,7 @@ class Instruments:
             if why := metric.obstacle(self.images, self.autoencoder):
                 raise ValueError(why)
             if metric.detector and metric.detector not in self.detectors:
-                self.detectors[metric.detector] = self._detector(metric.detector)
+                self.detectors[metric.detector] = self._detector(metric)
             if metric.needs_reference:
                 self._prepare_reference(metric)
         except ValueError as error:
@@ -100,10 +100,9 @@ class Instruments:
                 raise ValueError(f"--metrics {metric.name} cannot be computed: {error}") from None
             self.obstacles[metric.name] = without_home(str(error))
 
-    def _detector(self, name: str) -> Detector:
-        if name == "autoencoder" and self.autoencoder is not None:
-            return AutoencoderDetector(self.autoencoder.model)
-        return self.processes.first_then_all(lambda: load_detector(name, self.resize, self.device, self.downloads))
+    def _detector(self, metric: Metric) -> Detector:
+        made_with = (self.resize, self.device, self.downloads, self.autoencoder)
+        return self.processes.first_then_all(lambda: metric.instrument(*made_with))
 
     def _prepare_reference(self, metric: Metric) -> None:
         name, ships = metric.detector, hasattr(self.detectors[metric.detector], "weights")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -111,22 +111,23 @@ def _resolved(one: Asked) -> tuple[list[Metric], Detector | None]:
     if isinstance(one, str):
         return catalogue.find([one]), None
     if isinstance(one, Metric) or hasattr(one, "rows"):
-        return [one], None  # type: ignore[list-item]  # of a metric's shape
+        return [cast(Metric, one)], None
     if isinstance(one, OwnDetector):
         _check_name(one.name)
-        own = one if isinstance(getattr(one, "extract", None), Callable) else FeatureDetector(one)  # type: ignore[arg-type]
+        own: Any = one if hasattr(one, "extract") else FeatureDetector(one)
         distances = (FrechetDistance, "fd"), (KernelDistance, "kd")
-        made = [
+        made: list[Metric] = [
             kind(name=f"{short}_{one.name}", higher_is_better=False, detector=one.name) for kind, short in distances
         ]
-        return list(made), own  # type: ignore[return-value]
+        return made, own
     if isinstance(one, OwnMetric):
         _check_name(one.name)
         captions = bool(getattr(one, "needs_captions", False))
         metric = ImageScore(
             name=one.name, higher_is_better=bool(one.higher_is_better), detector=one.name, captions=captions
         )
-        return [metric], ScoreDetector(one, str(getattr(one, "sha256", "") or uuid.uuid4().hex))  # type: ignore[return-value]
+        detector: Any = ScoreDetector(one, str(getattr(one, "sha256", "") or uuid.uuid4().hex))
+        return [metric], detector
     raise ValueError(
         f"metrics must be names, or objects with name, higher_is_better and score(images, prompts), or detectors with name, "
         f"sha256, dimension, resize and image_features(images); got {type(one).__name__}"

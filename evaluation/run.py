@@ -17,7 +17,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ldm_core.recipe import Recipe, read_png
+from ldm_core.recipe import LARGEST, Recipe, read_png
 from ldm_core.settings import FIELDS, SamplingSettings, default, from_text
 
 from . import command
@@ -31,6 +31,7 @@ from .generation.prompts import Prompt, draw_prompts, empty_prompts, load_prompt
 from .run_facts import command_line
 from .trackers import TRACKERS, check_installed
 
+PNG_MARK = b"\x89PNG\r\n\x1a\n"
 DEFAULT = {field.name: field.default for field in dataclasses.fields(RunConfig)}
 STOPPED = (
     "Stopped. Every finished image is kept; the same command goes on from here, and with --report-only it makes the tables "
@@ -198,9 +199,18 @@ def _recipe_values(arguments: argparse.Namespace) -> dict[str, Any]:
 def read_recipe(path: Path) -> Recipe:
     """A recipe from its JSON, or from the PNG that carries it."""
     try:
-        return read_png(path) if path.suffix.lower() == ".png" else Recipe.from_json(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            start = file.read(len(PNG_MARK))
+            if start == PNG_MARK or path.suffix.lower() == ".png":
+                return read_png(path)
+            return Recipe.from_json((start + file.read(4 * LARGEST)).decode("utf-8-sig"))
     except OSError as error:
         raise ValueError(f"--recipe {path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"--recipe {path} is neither a PNG nor JSON in UTF-8") from None
+    except ValueError as error:
+        words = str(error)
+        raise ValueError(words if str(path) in words else f"--recipe {path}: {words}") from None
 
 
 def prompts_of(arguments: argparse.Namespace, config: RunConfig) -> list[Prompt]:

@@ -120,6 +120,8 @@ def say(found: Evaluation) -> None:
     print(f"\n{found}")
     for note, rows in found.summary[found.summary["value"].isna()].groupby("note", sort=False):
         print(f"{', '.join(dict.fromkeys(rows['metric']))}: {note}")
+    for name, reference in found.facts.references.items():
+        print(f"reference of {name}: {reference['words']}")
     if len(found.differences):
         shown = found.differences.drop(columns=["axis", "value_a", "value_b"])
         print(f"\n{tables.rounded(shown).to_string(index=False)}")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from .report.tables import whole
+if TYPE_CHECKING:  # --help reads the names here, and must not wait for pandas
+    import pandas as pd
 
 TRACKERS = ("tensorboard", "wandb")
 
@@ -38,6 +38,8 @@ def track(tracker: str, out: Path, summary: pd.DataFrame) -> None:
 
 def scalars(summary: pd.DataFrame) -> dict[str, float]:
     """The values of summary.csv by metric and condition; those of no condition by the metric alone."""
+    from .report.tables import whole
+
     rows = whole(summary)
     names = [f"{row.metric}/{row.condition}" if row.condition else row.metric for row in rows.itertuples()]
     return dict(zip(names, map(float, rows["value"])))

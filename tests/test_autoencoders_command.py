@@ -97,3 +97,30 @@ def test_bad_input_is_one_line_and_leaves_nothing(drawings, tmp_path, capsys, im
         autoencoders.main(["--images", str(drawings / images), "--models", models, "--out", str(tmp_path / "out")])
     error = capsys.readouterr().err
     assert stopped.value.code == 2 and error.count("\n") == 1 and message in error and not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_measured_is_left_out_by_name_and_the_table_stays_finite(drawings, tmp_path, capsys):
+    def main(name):
+        given = ["--images", str(drawings), "--models", "scenes", "--out", str(tmp_path / name)]
+        assert autoencoders.main(given) == 0
+        return pd.read_csv(tmp_path / name / "summary.csv")
+
+    alone = main("alone")
+    Image.new("RGB", (5, 40)).save(drawings / "thin.png")
+    Image.new("RGB", (8, 64)).save(drawings / "thin8.png")  # as the models take, less than SSIM's window
+    Image.new("RGB", (64, 64), (90, 90, 90)).save(drawings / "flat.png")  # shrinking loses nothing of it
+    (drawings / "cut.jpg").write_bytes(b"\xff\xd8\xff")
+    (drawings / "._0.png").write_bytes(b"\0\5\x16\7")
+    (drawings / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
+    beside = main("beside")
+    timed = ["encode_seconds", "decode_seconds"]
+    pd.testing.assert_frame_equal(alone.drop(columns=timed), beside.drop(columns=timed))
+    said, page = capsys.readouterr().out, (tmp_path / "beside" / "report.html").read_text()
+    for name in ("thin.png", "thin8.png", "flat.png", "cut.jpg", "phone.heic"):
+        assert f"left out: {drawings / name}" in said and name in page
+    assert "._0.png" not in said
+    for path in [*drawings.glob("?.png")]:
+        path.unlink()
+    with pytest.raises(SystemExit) as stopped:
+        autoencoders.main(["--images", str(drawings), "--models", "scenes", "--out", str(tmp_path / "none")])
+    assert stopped.value.code == 2 and "none of the 5 images can be measured" in capsys.readouterr().err

@@ -125,3 +125,31 @@ def test_numbers_beyond_the_prompts_are_refused_where_numbers_are_asked_for():
 
 def test_two_comes_before_ten():
     assert sorted(["img10.png", "img2.png"], key=natural) == ["img2.png", "img10.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "found"),
+    [
+        ("metadata.jsonl", '{"file_name": "a.png", "prompt": "a\u2028cat"}\n'.encode(), "a cat"),
+        ("metadata.csv", "file_name,text\na.png,a café\n".encode("utf-16"), "a café"),
+        ("metadata.csv", b'file_name,text\na.png,"a ""big"", red cat"\n', 'a "big", red cat'),
+        (
+            "metadata.csv",
+            b'file_name,text\na.png,"a cat\nb.png,a dog\n',
+            "metadata.csv, line 2: a quote that is never closed",
+        ),
+        ("metadata.csv", b"file_name,text\na.png,a cat, asleep\n", "line 2: ' asleep' stands under no column"),
+        ("metadata.jsonl", b'{"file_name": "a.png", "prompt": "x", "seed": 1e999}', "line 1: seed inf is no integer"),
+        ("metadata.jsonl", b'{"file_name": "a.png", "prompt": "\\ud800"}', "line 1: prompt must be text"),
+        ("captions.csv", b"file,caption\na.png," + b"x" * 140_000, "line 2: field larger than field limit"),
+        ("captions.tsv", b"file\tcaption\na.png\t\xff", "line 2: not UTF-8"),
+    ],
+)
+def test_tables_of_captions_are_read_as_strictly_as_prompt_files(tmp_path, name, data, found):
+    (tmp_path / name).write_bytes(data)
+    if "line" not in found:
+        assert find_captions(tmp_path, ["a.png"]).rows["a.png"]["prompt"] == found
+    else:
+        with pytest.raises(ValueError, match=found) as refused:
+            find_captions(tmp_path, ["a.png"])
+        assert str(tmp_path / name) in str(refused.value) and "\n" not in str(refused.value)

@@ -16,6 +16,7 @@ COMMANDS = (
     "evaluation.compare",
     "evaluation.reference",
     "evaluation.run",
+    "evaluation.score",
     "evaluation.detectors.train_fashion",
     "evaluation.detectors.train_scenes",
     "ldm_core.training.train_autoencoder",

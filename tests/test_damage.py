@@ -151,6 +151,10 @@ def test_a_picture_bomb_is_made_again_in_a_run_and_one_line_as_a_recipe(whole, r
     refused(command(run, "--report-only"), capsys, f"{path} is damaged")
     assert main(command(run)) == 0
     assert f"damaged, made again: {path}" in capsys.readouterr().out and contents(run) == contents(whole / "run")
+    (run.parent / "r.json").write_bytes(b"\xff\xfe{")
+    refused(["--recipe", str(run.parent / "r.json")], capsys, "r.json is neither a PNG nor JSON")
+    (run.parent / "r.json").write_bytes(b"[1]")
+    refused(["--recipe", str(run.parent / "r.json")], capsys, "r.json: a recipe must be a JSON object")
     bomb(run.parent / "bomb.png")
     refused(
         ["--recipe", str(run.parent / "bomb.png"), "--model", "fashion"],

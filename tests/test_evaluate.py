@@ -58,6 +58,18 @@ def test_an_own_model_and_an_own_metric_give_tables_and_a_report(tmp_path):
     assert "lightness" in page and "a boat on a lake" in page
 
 
+def test_numbers_of_numpys_are_as_good_as_pythons():
+    scales = np.arange(1, 3, dtype=np.float32)
+    given = {"prompts": WORDS, "images_per_prompt": np.int64(1), "seed": np.uint8(3), "batch_size": np.int32(2)}
+    found = evaluate(grey, [Lightness()], sweep={"guidance_scale": scales}, limit=np.int64(4), **given)
+    plain = {"prompts": WORDS, "images_per_prompt": 1, "seed": 3, "batch_size": 2}
+    same = evaluate(grey, [Lightness()], sweep={"guidance_scale": [1.0, 2.0]}, limit=4, **plain)
+    assert found.summary.equals(same.summary)
+    for name, value in (("limit", 0), ("batch_size", 1.5), ("images_per_prompt", 10**9), ("seed", -1)):
+        with pytest.raises(ValueError, match=f"{name} must be an integer"):
+            evaluate(grey, [Lightness()], **(plain | {name: value}))
+
+
 def test_seeds_of_an_own_model_are_those_of_every_run():
     found = with_seeds([Prompt(0, "a"), Prompt(1, "b", seed=0), Prompt(2, "a")], run_seed=5)
     assert [seed for _, seed in found] == [image_seed(5, "a", 0), 0, image_seed(5, "a", 1)]

@@ -41,9 +41,8 @@ def test_a_picture_carries_the_recipe_that_makes_it_again(run, tmp_path):
         read_png(path),
         pd.read_csv(out / "images.csv").set_index("file").loc[path.relative_to(out).as_posix()],
     )
-    assert (recipe.prompt, recipe.seed, recipe.settings["guidance_scale"]) == (
-        row["prompt"], row["seed"], row["guidance_scale"],
-    )  # fmt: skip
+    made = (recipe.prompt, recipe.seed, recipe.settings["guidance_scale"])
+    assert made == (row["prompt"], row["seed"], row["guidance_scale"])
     again = tmp_path / "again"
     assert main(["--recipe", str(path), "--device", "cpu", "--metrics", "clip_scenes", "--out", str(again)]) == 0
     assert np.array_equal(load_png(pictures(again)[0]), load_png(path))
@@ -85,7 +84,7 @@ def test_empty_prompts_are_numbered():
     ("words", "said"),
     [
         (["--unconditional", "3", "--prompts", "p.txt"], "one of the three"),
-        (["--unconditional", "0"], "--unconditional must be at least 1"),
+        (["--unconditional", "0"], "--unconditional must be an integer from 1"),
         (["--unconditional", "3", "--shuffle"], "give --limit too"),
     ],
 )

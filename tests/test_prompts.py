@@ -130,7 +130,7 @@ def test_a_folder_or_a_file_without_an_end_in_place_of_prompts_is_named(tmp_path
     (tmp_path / "d.txt").mkdir()
     with pytest.raises(ValueError, match=r"d\.txt cannot be read"):
         load_prompts(tmp_path / "d.txt")
-    monkeypatch.setattr("evaluation.generation.prompts.MOST_PROMPT_BYTES", 1 << 20)
+    monkeypatch.setattr("evaluation.text_tables.MOST_PROMPT_BYTES", 1 << 20)
     with pytest.raises(ValueError, match="is larger than 1 MiB"):
         load_prompts(write(tmp_path, "big.txt", "a cat\n" * 200_000))
 

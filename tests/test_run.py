@@ -199,7 +199,7 @@ def test_a_folder_with_a_foreign_run_json_is_refused(folder, capsys):
         (["--out", "/dev/null/run"], "cannot be written"),
         (["--device", "moon"], "device 'moon'"),
         (["--reference", "/nowhere"], "--reference /nowhere is no folder of images, nor"),
-        (["--recipe", "/nowhere/r.json"], "one of the two"),
+        (["--recipe", "/nowhere/r.json"], "one of the three"),
         (["--sweep", "stepz=4"], "'stepz' is none of steps"),
         (["--sweep", "steps=2", "--sweep", "steps=3"], "two sweeps decide steps"),
         (["--report-only"], "no image of this run"),

@@ -51,9 +51,8 @@ def test_a_folder_of_images_with_a_prompt_file_leaves_every_table_and_a_report(t
         two, "--images", str(two / "good"), "--prompts", str(two / "p.txt"), "--metrics", "clip_scenes,fd_scenes"
     )
     assert list(summary["metric"]) == ["clip_scenes", "fd_scenes"] and (summary["n"] == COUNT).all()
-    assert {path.name for path in (two / "out").iterdir()} >= {
-        "summary.csv", "images.csv", "differences.csv", "score.json", "report.html", "report.md", "features",
-    }  # fmt: skip
+    files = {"summary.csv", "images.csv", "differences.csv", "score.json", "report.html", "report.md", "features"}
+    assert {path.name for path in (two / "out").iterdir()} >= files
     images = pd.read_csv(two / "out" / "images.csv")
     assert images["clip_scenes"].mean() == pytest.approx(summary["value"][0])
     assert "by the number in the name: 00000.png is" in capsys.readouterr().out

@@ -55,6 +55,6 @@ def load_taef2(folder: Path) -> AutoencoderTiny:
 @pytest.mark.skipif(DATA is None, reason="LDM_TEST_DATA is not set")
 def test_taef2_keeps_what_it_is_known_to_keep_of_kodak():
     model = Autoencoder(load_taef2(Path(DATA) / "taef2"))
-    summary = summarise(measure(photo_files(Path(DATA) / "kodak"), {"taef2": model})).iloc[0]
+    summary = summarise(measure(photo_files(Path(DATA) / "kodak"), {"taef2": model})[0]).iloc[0]
     assert summary["n"] == 24 and summary["psnr"] == pytest.approx(30.19, abs=0.02)
     assert summary["values_saved"] == 6 and summary["gain"] > 0

@@ -164,10 +164,10 @@ def read_cache(path: Path, who: str) -> dict[str, Extracted]:
             files, metrics = stored["files"].tolist(), stored["metrics"].tolist()
             features, scores = np.asarray(stored["features"], np.float32), np.asarray(stored["scores"], np.float64)
     except Exception as error:  # noqa: BLE001  # zip, pickle and numpy raise what they like over damaged bytes
-        print(f"damaged, extracted again: {path} ({type(error).__name__})")
+        print(f"damaged, passed over: {path} ({type(error).__name__})")
         return {}
     if features.ndim != 2 or scores.shape != (len(files), len(metrics)) or len(features) != len(files):
-        print(f"damaged, extracted again: {path} (its arrays do not belong together)")
+        print(f"damaged, passed over: {path} (its arrays do not belong together)")
         return {}
     return dict(zip(files, zip(features, (dict(zip(metrics, row)) for row in scores.tolist()))))
 

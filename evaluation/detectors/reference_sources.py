@@ -128,7 +128,11 @@ def features_of(detector: Detector, folder: Path, crop: str = "none") -> tuple[n
             unreadable.append(str(path.relative_to(folder)))
             continue
         picture = middle_square(picture) if crop == "square" else picture
-        features.append(detector.image_features(from_pil(picture)[None]).numpy())
+        found = detector.image_features(from_pil(picture)[None]).numpy()
+        if np.isfinite(found).all():
+            features.append(found)
+        else:
+            unreadable.append(str(path.relative_to(folder)))
     if len(features) < 2:
         raise ValueError(
             f"{folder} holds {len(features)} images that can be read ({len(unreadable)} cannot); 2 or more are needed"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,10 @@ from ..paths import without_home
 from .frechet import FrechetReference, Moments
 from .metric import AutoencoderScore, Metric, Row
 from .reconstruction import crop, lpips, psnr, ssim
-from .rows import row
+from .rows import not_computed, row
 
 DRAWINGS = 64  # held out, for figures per image
+SAID = 5  # names of images in a note
 FOR_DISTANCES = 512  # drawings where a distance is asked for, which needs more of them
 PER_IMAGE = {"vae_psnr": psnr, "vae_ssim": ssim, "vae_lpips": lpips}
 
@@ -41,8 +43,10 @@ class AutoencoderDetector:
         return torch.zeros(len(images), 0)
 
     def extract(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
-        """No features; vae_psnr_generated of images (B, 3, H, W) in [0, 1] against their 8-bit reconstructions."""
+        """No features; vae_psnr_generated of images (B, 3, H, W) in [0, 1] against their 8-bit reconstructions; NaN where
+        these are equal to the last bit, which no mean holds."""
         values = psnr(images, rounded(self.model.reconstruct(images)))
+        values = torch.where(values.isfinite(), values, torch.nan)
         return np.zeros((len(images), 0), np.float32), {"vae_psnr_generated": values.tolist()}
 
 
@@ -84,45 +88,83 @@ class Reconstructions:
         """A row for each metric, of reconstructions of the posterior mean, rounded to 8 bits, images in [0, 1]."""
         extracting = {metric.name: metric.detector for metric in self.metrics if metric.detector}
         values: dict[str, list[float]] = {metric.name: [] for metric in self.metrics if metric.name in PER_IMAGE}
+        left_out: dict[str, list[str]] = {metric.name: [] for metric in self.metrics}
         features: dict[str, tuple[list, list]] = {name: ([], []) for name in extracting}
-        count = FOR_DISTANCES if extracting else DRAWINGS
-        for image in real_images(self.model, self.photographs, count):
-            began = time.perf_counter()
-            rebuilt = rounded(self.model.reconstruct(image))
-            self.seconds += time.perf_counter() - began
-            for name in values:
-                values[name] += PER_IMAGE[name](image, rebuilt).tolist()
+        count, used = FOR_DISTANCES if extracting else DRAWINGS, 0
+        for label, image in _labelled_images(self.model, self.photographs, count):
+            if image is None:
+                for labels in left_out.values():
+                    labels.append(label)
+                continue
+            rebuilt, used = self._timed(self._rebuilt, image), used + 1
+            # One number of drawings for figures per image, whatever else is asked for.
+            for name in values if self.photographs or used <= DRAWINGS else ():
+                value = float(PER_IMAGE[name](image, rebuilt))
+                if math.isfinite(value):
+                    values[name].append(value)
+                else:
+                    left_out[name].append(label)
             for name, detector in extracting.items():
-                began = time.perf_counter()
                 for side, pictured in zip(features[name], (image, rebuilt)):
-                    side.append(self.detectors[detector].image_features(pictured).numpy())
-                self.seconds += time.perf_counter() - began
+                    side.append(self._timed(self.detectors[detector].image_features, pictured).numpy())
         of = without_home(str(self.photographs))
         where = f"on the photographs of {of}" if self.photographs else "on held-out drawings"
         for metric in self.metrics:
-            if metric.name in values:
-                found = values[metric.name]
-                yield row(metric, statistics.mean(found), note=_note(metric.name, found, where))
-            else:
-                real, again = (np.concatenate(side) for side in features[metric.name])
-                yield _distance(metric, real, again, where=where)
+            said = where + _without(left_out[metric.name])
+            yield _row(metric, values.get(metric.name, []), features.get(metric.name, ([], [])), said)
+
+    def _rebuilt(self, image: Tensor) -> Tensor:
+        return rounded(self.model.reconstruct(image))
+
+    def _timed(self, work: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
+        """What the work gives, its time counted as the networks'."""
+        began = time.perf_counter()
+        found = work(image)
+        self.seconds += time.perf_counter() - began
+        return found
 
 
 def real_images(model: LatentDiffusion, photographs: Path | None, count: int) -> Iterator[Tensor]:
     """Images (1, 3, H, W) in [0, 1]: photographs, their middles cropped to sides the model takes; else drawings."""
+    return (image for _, image in _labelled_images(model, photographs, count) if image is not None)
+
+
+def _labelled_images(
+    model: LatentDiffusion, photographs: Path | None, count: int
+) -> Iterator[tuple[str, Tensor | None]]:
+    """Each with what it is called; None where a photograph cannot be read, or is smaller than the model can take."""
     if photographs is None:
         side = max(model.height, model.width)
         for seed in scenes.HELD_OUT_SEEDS[:count]:
             drawn = from_uint8(scenes.draw(scenes.random_scene(seed), side)[None])
-            yield drawn[:, :, : model.height, : model.width]
+            yield f"drawing {seed}", drawn[:, :, : model.height, : model.width]
         return
     for path in photo_files(photographs):
+        label = path.relative_to(photographs).as_posix()
         try:
             image = crop(from_pil(open_photo(path)), model.factor)
-        except ValueError:  # counted and named with the reference
+        except ValueError:
+            yield label, None
             continue
-        if image.numel():
-            yield image[None]
+        yield label, image[None] if image.numel() else None
+
+
+def _without(labels: Sequence[str]) -> str:
+    """What a note says of images that a figure leaves out."""
+    if not labels:
+        return ""
+    more = f" and {len(labels) - SAID} more" if len(labels) > SAID else ""
+    return f", without {', '.join(labels[:SAID])}{more} (unreadable, too small, or no finite value)"
+
+
+def _row(metric: AutoencoderScore, values: list[float], features: tuple[list, list], said: str) -> Row:
+    """Of a metric's values, an image each, or of the features of both sides; `said` of which images."""
+    if values:
+        return row(metric, statistics.mean(values), note=_note(metric.name, values, said))
+    if features[0]:
+        real, rebuilt = (np.concatenate(side) for side in features)
+        return _distance(metric, real, rebuilt, said)
+    return not_computed(metric, f"no image has a value; {said}")
 
 
 def _note(name: str, found: list[float], where: str) -> str:

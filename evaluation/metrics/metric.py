@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from ..comparisons import Difference
+    from ..detectors.detector import Detector
     from ..detectors.references import Reference
+    from ..downloads import Downloads
     from ..image_set import ImageSet
     from ..statistics import Bounds, Sample
     from .autoencoder import Reconstructions
@@ -54,6 +56,14 @@ class Metric(ABC):
     def reference_obstacle(self, reference: Reference) -> str | None:
         """Why a reference does not do for it."""
         return None
+
+    def instrument(
+        self, resize: str, device: str, downloads: Downloads, autoencoder: Reconstructions | None = None
+    ) -> Detector:
+        """Its detector, ready to use; one that is missing is fetched where `downloads` agrees. ValueError where it cannot be."""
+        from ..detectors.detector import load_detector
+
+        return load_detector(self.detector, resize, device, downloads)
 
     @abstractmethod
     def rows(self, evidence: Evidence) -> list[Row]:
@@ -206,6 +216,15 @@ class ImageScore(Metric):
         if self.reads is not None and all(self.reads(caption) is None for caption in set(images.captions)):
             return self.nothing_read
         return None
+
+    def instrument(
+        self, resize: str, device: str, downloads: Downloads, autoencoder: Reconstructions | None = None
+    ) -> Detector:
+        if not self.autoencoder or autoencoder is None:
+            return super().instrument(resize, device, downloads)
+        from .autoencoder import AutoencoderDetector
+
+        return AutoencoderDetector(autoencoder.model)
 
     def rows(self, evidence: Evidence) -> list[Row]:
         from .scoring import score_rows

@@ -7,6 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+SSIM_WINDOW = 11  # pixels
+LPIPS_SIDE = 31  # pixels: AlexNet's strides leave nothing of less
+
 
 def psnr(images: Tensor, others: Tensor, data_range: float = 1.0) -> Tensor:
     """Peak signal-to-noise ratio in dB, per image: 10 log10(R^2 / MSE) of (B, C, H, W); infinite where they are equal."""
@@ -17,7 +20,10 @@ def psnr(images: Tensor, others: Tensor, data_range: float = 1.0) -> Tensor:
 
 
 def ssim(images: Tensor, others: Tensor) -> Tensor:
-    """Structural similarity per image (Wang et al. 2004: Gaussian window of 11, sigma 1.5), of (B, 3, H, W) in [0, 1]."""
+    """Structural similarity per image (Wang et al. 2004: Gaussian window of 11, sigma 1.5), of (B, 3, H, W) in [0, 1];
+    NaN where a side is shorter than the window."""
+    if min(images.shape[2:]) < SSIM_WINDOW:
+        return torch.full((len(images),), torch.nan)
     found = structural_similarity_index_measure(others, images, data_range=1.0, reduction="none")
     assert isinstance(found, Tensor), "it was asked for no second image"
     return found.reshape(-1)
@@ -36,8 +42,10 @@ def bicubic(images: Tensor, values: int) -> Tensor:
 def lpips(images: Tensor, others: Tensor) -> Tensor:
     """Learned perceptual distance per image (Zhang et al. 2018, AlexNet), of (B, 3, H, W) in [0, 1]; lower is closer.
 
-    ImportError where torchvision is not installed.
+    NaN where a side is shorter than the network can halve. ImportError where torchvision is not installed.
     """
+    if min(images.shape[2:]) < LPIPS_SIDE:
+        return torch.full((len(images),), torch.nan)
     from torchmetrics.functional.image.lpips import learned_perceptual_image_patch_similarity as distance
 
     pairs = zip(others, images)

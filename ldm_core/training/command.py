@@ -18,6 +18,9 @@ def add_run_options(parser: argparse.ArgumentParser, recipes: Mapping[str, objec
     )
     parser.add_argument("--device", default=None, help="cuda, mps or cpu; default: the best this machine has")
     parser.add_argument(
+        "--minutes", type=float, default=None, metavar="M", help="end after M minutes of training, however many steps"
+    )
+    parser.add_argument(
         "--data", type=Path, default=None, metavar="FOLDER", help="folder of the Fashion-MNIST files, or of photographs"
     )
 

@@ -3,20 +3,20 @@
 `scenes-cpu` is what two cores manage in an hour or so; `scenes-gpu` is the same model, wider and longer;
 `fashion` is the small build for one free GPU: f=4 latents, 12 000 steps, AdamW at 1e-4, EMA 0.995, cosine schedule;
 `fashion-cpu` makes in half an hour on two cores the one that ships.
+`everyday-cpu` and `everyday-gpu` are the second embedded world, 256 pixels and 16 x 16 x 16 latents, in three stages;
 `photo-f4`, `photo-f8`, `photo-f16` are autoencoders for a folder of photographs, each keeping fewer values.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
     """Stage 1: a KL autoencoder (Rombach et al. 2022, section 3.1)."""
 
-    data: str = "scenes"  # scenes | fashion | photos
+    data: str = "scenes"  # scenes | everyday | fashion | photos
     image_size: int = 128  # pixels
     channels: tuple[int, ...] = (16, 32, 64, 128)  # one entry per resolution: f = 2 ** (len - 1)
     layers_per_block: int = 1
@@ -28,7 +28,8 @@ class AutoencoderConfig:
     crop_batch: int = 32
     whole_steps: int = 400
     whole_batch: int = 10
-    learning_rate: float = 2e-3  # peak; 5 % linear warm-up, then a cosine to zero
+    learning_rate: float = 2e-3  # peak; linear warm-up, then a cosine to zero
+    warmup_steps: int = 0  # 0: a twentieth of all steps
     weight_decay: float = 0.0
     mse_weight: float = 6.0  # beside L1: large errors, such as a lost colour, count most
     kl_weight: float = 1e-6  # on the sum over latent values: keeps z near N(0, 1) at little cost in detail
@@ -36,12 +37,34 @@ class AutoencoderConfig:
     ema_decay: float = 0.995
     # 0: an AutoencoderKL, which says each latent's variance itself. Above: an AutoencoderDC, one variance for all.
     posterior_std: float = 0.0
+    # One entry per resolution: an AutoencoderTiny of one width, with so many blocks of three convolutions at each.
+    tiny_blocks: tuple[int, ...] = ()
+    encoder_blocks: tuple[int, ...] = ()  # where an AutoencoderTiny's encoder has others than its decoder
+    equivariance_weight: float = 0.0  # on decoding latents at half the size to images at half the size
+    optimizer: str = "adamw"  # adamw | muon
     start_from: str = ""  # an embedded autoencoder of smaller f whose layers this one begins with, where they fit
     seed: int = 0
 
     @property
     def steps(self) -> int:
         return self.crop_steps + self.whole_steps
+
+
+@dataclass(frozen=True)
+class TextEncoderConfig:
+    """Between the stages, where a world has many words: a small CLIP text encoder that learns to tell what is stated."""
+
+    data: str = "everyday"
+    width: int = 192
+    layers: int = 4
+    tokens: int = 64  # longest prompt, start and end included
+    pool: int = 64  # pictures, of which none is looked at
+    steps: int = 4_000  # of 128 captions each
+    learning_rate: float = 2e-3  # peak; linear warm-up, then a cosine to zero
+    weight_decay: float = 0.01
+    optimizer: str = "muon"  # adamw | muon
+    ema_decay: float = 0.998
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,15 +97,29 @@ class DenoiserConfig:
     prediction_type: str = "v_prediction"  # v_prediction (Salimans & Ho 2022) | epsilon (Ho et al. 2020)
     beta_schedule: str = "squaredcos_cap_v2"  # the cosine schedule of Nichol & Dhariwal 2021
     ema_decay: float = 0.999
+    optimizer: str = "adamw"  # adamw | muon
+    time_sampling: str = "uniform"  # uniform | logit_normal
+    min_snr_gamma: float = 0.0  # 0: all errors weigh alike
+    pooled_caption: bool = True  # whether the caption also enters pooled: it acts everywhere then, not where a thing is
+    mask_weight: float = 0.0  # on the attention that a word pays to where the thing it names is not (TokenCompose)
+    attribute_dropout: float = 0.0  # share of captions in which one thing's colour, its noun or both are left out
+    shown: int = 0  # pictures of each withheld combination that are shown all the same
+    composition_weight: float = 0.0  # on a colour and a kind acting other than independently (CoInD)
     seed: int = 0
 
 
-Config = AutoencoderConfig | DenoiserConfig
+Recipe = AutoencoderConfig | TextEncoderConfig | DenoiserConfig
 
 # Photographs are judged by PSNR, so the squared error weighs most.
-PHOTOS: dict[str, Any] = dict(
+PHOTOS = AutoencoderConfig(
     data="photos", image_size=176, pool=4_000, crop_steps=5_000, crop_batch=8, whole_steps=0,
     learning_rate=2e-3, mse_weight=30.0, gradient_weight=0.0, ema_decay=0.998, posterior_std=0.05,
+)  # fmt: skip
+# 48 times fewer values than pixels: 256 x 256 x 3 to 16 x 16 x 16. Judged by PSNR too.
+EVERYDAY = AutoencoderConfig(
+    data="everyday", image_size=256, channels=(64,) * 5, latent_channels=16, tiny_blocks=(0, 0, 2, 6, 8),
+    encoder_blocks=(0, 0, 1, 4, 6), posterior_std=0.05, crop_size=128, whole_steps=0,
+    learning_rate=2e-3, warmup_steps=150, optimizer="muon", mse_weight=20.0, equivariance_weight=0.25, ema_decay=0.999,
 )  # fmt: skip
 AUTOENCODERS = {
     "scenes-cpu": AutoencoderConfig(),
@@ -98,17 +135,25 @@ AUTOENCODERS = {
         data="fashion", image_size=32, channels=(16, 32, 64), pool=60_000, crop_size=32, crop_steps=0,
         whole_steps=3_000, whole_batch=64, learning_rate=2e-3,
     ),
-    "photo-f4": AutoencoderConfig(channels=(24, 48, 96), latent_channels=6, **PHOTOS),
-    "photo-f8": AutoencoderConfig(channels=(24, 48, 96, 192), latent_channels=12, **PHOTOS),
-    "photo-f16": AutoencoderConfig(
+    "photo-f4": replace(PHOTOS, channels=(24, 48, 96), latent_channels=6),
+    "photo-f8": replace(PHOTOS, channels=(24, 48, 96, 192), latent_channels=12),
+    "photo-f16": replace(
+        PHOTOS,
         # A crop of 64 pixels would be a latent of 4 x 4, nearly all border. From scratch it learns ten times as slowly.
         channels=(24, 48, 96, 192, 192), latent_channels=24, start_from="photo-f8",
-        **PHOTOS | {"crop_size": 128, "crop_batch": 3, "crop_steps": 10_000, "learning_rate": 1e-3},
+        crop_size=128, crop_batch=3, crop_steps=10_000, learning_rate=1e-3,
     ),
+    "everyday-cpu": replace(EVERYDAY, pool=8_000, crop_batch=4, crop_steps=60_000),
+    "everyday-gpu": replace(EVERYDAY, pool=50_000, crop_batch=64, crop_steps=100_000),
     "tiny": AutoencoderConfig(
         channels=(8, 8, 8, 8), pool=64, crop_steps=4, crop_batch=4, whole_steps=2, whole_batch=2,
     ),
 }  # fmt: skip
+TEXT_ENCODERS = {
+    "everyday-cpu": TextEncoderConfig(),
+    "everyday-gpu": TextEncoderConfig(width=256, layers=6, steps=20_000, learning_rate=6e-4),
+    "tiny": TextEncoderConfig(width=32, layers=1, steps=4),
+}
 DENOISERS = {
     "scenes-cpu": DenoiserConfig(),
     "scenes-gpu": DenoiserConfig(
@@ -123,6 +168,17 @@ DENOISERS = {
     "fashion-cpu": DenoiserConfig(
         data="fashion", image_size=32, channels=(96, 128), heads=(3, 4), attention=(False, True), text_tokens=24,
         text_layers=2, reading_steps=300, pool=60_000, batch=64, steps=5_000,
+    ),
+    # Every option at its plain value: what wins in an equal-time comparison (compare.py) is set here, and said in the card.
+    "everyday-cpu": DenoiserConfig(
+        data="everyday", image_size=256, channels=(128, 192, 256), heads=(4, 6, 8), attention=(True, True, True),
+        text_width=192, text_layers=4, pool=40_000, batch=32, steps=60_000, learning_rate=1e-3, warmup_steps=500,
+        optimizer="muon", ema_decay=0.9995,
+    ),
+    "everyday-gpu": DenoiserConfig(
+        data="everyday", image_size=256, channels=(192, 320, 448), heads=(6, 10, 14), attention=(True, True, True),
+        text_width=256, text_layers=6, layers_per_block=2, pool=200_000, batch=512, steps=60_000, learning_rate=5e-4,
+        warmup_steps=1_000, optimizer="muon", ema_decay=0.9995,
     ),
     "tiny": DenoiserConfig(
         channels=(32, 32), heads=(1, 1), attention=(False, True), text_width=32, text_layers=1, reading_steps=2, pool=32,

@@ -2,40 +2,61 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from ..data import fashion_mnist, photos, scenes
+from . import everyday
 
 
 @dataclass(frozen=True)
 class Corpus:
     """images is uint8 (N, H, W, 3); caption(i, k) is the k-th way to say picture i; words are all that captions hold.
 
-    facts are all that a caption can state, facts_of(caption) those that it does.
+    facts are all that a caption can state, facts_of(caption) those that it does. heard(i) are captions without pictures,
+    for the text encoder to learn from, which may tell of what no picture shows (is_withheld says which do), and judged(i)
+    others, on which its reading is judged, fact by fact of each sort; where None, it reads `caption`.
+
+    names says what a word names, a kind or a colour; masks(i) where each named thing is in picture i, float16 (h, w) of
+    the share of each cell that it covers; colours are the words of colour,
+    nouns those for one thing of a kind. Empty where the corpus has none.
     """
 
-    images: np.ndarray
+    images: np.ndarray | everyday.Drawings
     caption: Callable[[int, int], str]
     words: list[str]
     facts: list[str]
     facts_of: Callable[[str], set[str]]
+    heard: Callable[[int], str] | None = None
+    judged: Callable[[int], str] = lambda i: ""
+    is_withheld: Callable[[str], bool] = lambda caption: False
+    sort_of: Callable[[str], str] = lambda fact: "fact"
+    names: dict[str, str] = field(default_factory=dict)
+    masks: Callable[[int], dict[str, np.ndarray]] = lambda i: {}
+    colours: frozenset[str] = frozenset()
+    nouns: frozenset[str] = frozenset()
 
 
-def load_corpus(name: str, count: int, size: int, folder: Path | None = None) -> Corpus:
-    """The first `count` training pictures of scenes, fashion or a folder of photos, at size x size pixels."""
+def load_corpus(name: str, count: int, size: int, folder: Path | None = None, shown: int = 0) -> Corpus:
+    """The first `count` training pictures of scenes, everyday, fashion or a folder of photos, at size x size pixels.
+
+    shown: of the everyday world, how many pictures of each withheld combination are among them all the same.
+    """
     if name == "scenes":
         return _scenes(count, size)
+    if name == "everyday":
+        return _everyday(count, size, shown)
     if name == "fashion":
         return _fashion(count, size, folder)
     if name == "photos":
         return _photos(count, size, folder)
-    raise ValueError(f"data must be scenes, fashion or photos, got {name!r}")
+    raise ValueError(f"data must be scenes, everyday, fashion or photos, got {name!r}")
 
 
 def _scenes(count: int, size: int) -> Corpus:
@@ -50,6 +71,25 @@ def _scenes(count: int, size: int) -> Corpus:
         scenes.known_words(),
         scene_facts(),
         lambda text: facts_of_scene(scenes.parse(text) or scenes.Scene()),
+    )
+
+
+def _everyday(count: int, size: int, shown: int) -> Corpus:
+    pictured = everyday.training_scenes(count, shown)
+    return Corpus(
+        images=everyday.Drawings(pictured, size),
+        caption=lambda i, k: everyday.say(pictured[i], i * 1009 + k),
+        words=everyday.words(),
+        facts=everyday.facts(),
+        facts_of=everyday.facts_of,
+        heard=everyday.heard,
+        judged=everyday.judged,
+        is_withheld=everyday.is_withheld,
+        sort_of=everyday.sort_of,
+        names=everyday.names(),
+        masks=functools.cache(lambda i: everyday.masks_of(pictured[i])),  # as dear as a drawing: once for each
+        colours=frozenset(everyday.world.COLOURS),
+        nouns=everyday.nouns(),
     )
 
 
@@ -81,7 +121,7 @@ def facts_of_scene(scene: scenes.Scene) -> set[str]:
     for thing in scene.things:
         where = f"{'lower' if thing.kind in scenes.GROUND_KINDS else 'upper'} {thing.place}"
         told |= {f"{where}: {what}" for what in (thing.kind, thing.colour) if what}
-    return told
+    return {fact for fact in told if fact}
 
 
 def _photos(count: int, size: int, folder: Path | None) -> Corpus:

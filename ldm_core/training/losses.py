@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -13,6 +16,11 @@ def reconstruction(decoded: Tensor, image: Tensor, mse_weight: float, gradient_w
     down = error[..., 1:, :] - error[..., :-1, :]
     edges = across.abs().mean() + down.abs().mean()
     return error.abs().mean() + mse_weight * error.square().mean() + gradient_weight * edges
+
+
+def halved(values: Tensor) -> Tensor:
+    """Images or latents (B, C, h, w) at half the size: each value the mean of four."""
+    return F.avg_pool2d(values, 2)
 
 
 def kl_divergence(mean: Tensor, logvar: Tensor) -> Tensor:
@@ -33,6 +41,42 @@ def diffusion_target(clean: Tensor, noise: Tensor, alpha_bar: Tensor, prediction
     if prediction_type == "v_prediction":
         return noisy, signal * noise - spread * clean
     raise ValueError(f"prediction_type must be epsilon or v_prediction, got {prediction_type!r}")
+
+
+def timesteps(count: int, steps: int, sampling: str, generator: torch.Generator) -> Tensor:
+    """Times of training (count,), integers below `steps`: `uniform`, or `logit_normal`, more of the middle where most
+    is decided (Esser et al. 2024, section 3.1, m = 0, s = 1)."""
+    if sampling == "uniform":
+        return torch.randint(steps, (count,), generator=generator)
+    if sampling == "logit_normal":
+        return (torch.randn(count, generator=generator).sigmoid() * steps).long().clamp(max=steps - 1)
+    raise ValueError(f"time_sampling must be uniform or logit_normal, got {sampling!r}")
+
+
+def min_snr_weight(alpha_bar: Tensor, gamma: float, prediction_type: str) -> Tensor:
+    """Weights (B,) of the squared errors under which all times pull alike (Hang et al. 2023): min(snr, gamma) on the
+    clean latent's error; divided by snr where noise is predicted, by snr + 1 where v is."""
+    snr = alpha_bar / (1 - alpha_bar).clamp(min=1e-8)
+    return snr.clamp(max=gamma) / (snr + 1 if prediction_type == "v_prediction" else snr.clamp(min=1e-8))
+
+
+def attention_outside(looked_up: Tensor, masks: Tensor, counted: Tensor) -> Tensor:
+    """How much of a word's attention lies outside what the word names (TokenCompose, Wang et al. 2024, its token loss): 0 where
+    all is inside, 1 where none is.
+
+    looked_up is (B, h w, T), masks (B, T, H, W) of ones inside, counted (B, T) says which tokens name anything.
+    """
+    side = math.isqrt(looked_up.shape[1])
+    inside = F.adaptive_avg_pool2d(masks, side).flatten(2)  # (B, T, h w)
+    maps = looked_up.transpose(1, 2).float()
+    share = (maps * inside).sum(-1) / maps.sum(-1).clamp(min=1e-8)
+    return ((1 - share).square() * counted).sum() / counted.sum().clamp(min=1)
+
+
+def composition_gap(both: Tensor, first: Tensor, second: Tensor, neither: Tensor) -> Tensor:
+    """How far two attributes are from acting independently on what is predicted (CoInD, Gaudi et al. 2025):
+    |e(a, b) + e() - e(a) - e(b)|^2, the mean over all values."""
+    return (both + neither - first - second).square().mean()
 
 
 @torch.no_grad()

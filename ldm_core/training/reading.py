@@ -38,8 +38,7 @@ def learn_to_read(
         captions, stated = captions_of(corpus, step)
         tokens = tokenizer(captions, padding=True, truncation=True, return_tensors="pt").input_ids.to(device)
         logits = head(encoder(tokens).pooler_output)
-        # Summed over the facts, of which a caption states about five in a hundred: a mean would weigh next to nothing.
-        loss = F.binary_cross_entropy_with_logits(logits, stated.to(device), reduction="none").sum(1).mean()
+        loss = misread(logits, stated.to(device))
         loss.backward()
         nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
         optimizer.step()
@@ -49,12 +48,27 @@ def learn_to_read(
     return float(np.mean(read[-50:]))
 
 
+def misread(logits: Tensor, stated: Tensor) -> Tensor:
+    """Cross-entropy of facts (B, F), summed over the facts: of these a caption states a few in a hundred, so a mean would
+    weigh next to nothing."""
+    return F.binary_cross_entropy_with_logits(logits, stated, reduction="none").sum(1).mean()
+
+
 def captions_of(corpus: Corpus, step: int) -> tuple[list[str], Tensor]:
     """A batch of captions and their facts as ones and zeros (B, len(corpus.facts)); they depend on the step alone."""
-    chosen = np.random.default_rng(step).integers(len(corpus.images), size=BATCH)
-    captions = [corpus.caption(int(index), step) for index in chosen]
-    stated = torch.zeros(BATCH, len(corpus.facts))
+    if corpus.heard is not None:
+        captions = [corpus.heard(step * BATCH + row) for row in range(BATCH)]
+    else:
+        chosen = np.random.default_rng(step).integers(len(corpus.images), size=BATCH)
+        captions = [corpus.caption(int(index), step) for index in chosen]
+    return captions, facts_stated(corpus, captions)
+
+
+def facts_stated(corpus: Corpus, captions: list[str]) -> Tensor:
+    """The facts of captions as ones and zeros (B, len(corpus.facts))."""
+    columns = {fact: column for column, fact in enumerate(corpus.facts)}
+    stated = torch.zeros(len(captions), len(columns))
     for row, caption in enumerate(captions):
         for fact in corpus.facts_of(caption):
-            stated[row, corpus.facts.index(fact)] = 1.0
-    return captions, stated
+            stated[row, columns[fact]] = 1.0
+    return stated

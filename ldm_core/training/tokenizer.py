@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
@@ -23,6 +24,19 @@ def build_tokenizer(words: list[str], max_length: int) -> CLIPTokenizer:
     tokens = [*alphabet, *(letter + SUFFIX for letter in alphabet), *(a + b for a, b in merges), START, END]
     vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
     return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=max_length)
+
+
+def tokenizer_for(words: list[str], max_length: int, folder: Path, init: Path | None) -> CLIPTokenizer:
+    """The tokenizer that a run's folder holds, or the model it goes on from, whose text encoder knows no other; else one
+    for the words. It is kept in the folder: words that come up later are spelled."""
+    for known in (folder, init):
+        if known is not None and (known / "tokenizer").exists():
+            tokenizer = CLIPTokenizer.from_pretrained(known / "tokenizer")
+            break
+    else:
+        tokenizer = build_tokenizer(words, max_length)
+    tokenizer.save_pretrained(folder / "tokenizer")
+    return tokenizer
 
 
 def _merges(learner: Tokenizer) -> list[tuple[str, str]]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
-from diffusers import AutoencoderDC, AutoencoderKL
+from diffusers import AutoencoderDC, AutoencoderKL, AutoencoderTiny
 from PIL import Image
 from torch import Tensor, nn
 
@@ -22,22 +23,33 @@ from . import losses
 from .command import add_run_options, run_command
 from .config import AUTOENCODERS, AutoencoderConfig
 from .corpus import load_corpus
+from .everyday import Drawings
 from .trainer import Trainer, averaged
 
+Network: TypeAlias = AutoencoderKL | AutoencoderDC | AutoencoderTiny
 
-def build(config: AutoencoderConfig) -> AutoencoderKL | AutoencoderDC:
+
+def build(config: AutoencoderConfig) -> Network:
     """The untrained autoencoder of a recipe: convolutions only, so that it takes images of any size."""
+    if config.tiny_blocks:
+        return _tiny(config)
     return _deep_compression(config) if config.posterior_std else _kl(config)
 
 
 def _kl(config: AutoencoderConfig) -> AutoencoderKL:
     levels = len(config.channels)
     return AutoencoderKL(
-        in_channels=3, out_channels=3, latent_channels=config.latent_channels, sample_size=config.image_size,
-        down_block_types=("DownEncoderBlock2D",) * levels, up_block_types=("UpDecoderBlock2D",) * levels,
-        block_out_channels=config.channels, layers_per_block=config.layers_per_block,
-        norm_num_groups=config.norm_groups, mid_block_add_attention=False,
-    )  # fmt: skip
+        in_channels=3,
+        out_channels=3,
+        latent_channels=config.latent_channels,
+        sample_size=config.image_size,
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        block_out_channels=config.channels,
+        layers_per_block=config.layers_per_block,
+        norm_num_groups=config.norm_groups,
+        mid_block_add_attention=False,
+    )
 
 
 def _deep_compression(config: AutoencoderConfig) -> AutoencoderDC:
@@ -45,13 +57,43 @@ def _deep_compression(config: AutoencoderConfig) -> AutoencoderDC:
     which is most of an AutoencoderKL's time, and no group norm takes colour and contrast away."""
     layers, none = (0, *[config.layers_per_block] * (len(config.channels) - 1)), ((),) * len(config.channels)
     vae = AutoencoderDC(
-        latent_channels=config.latent_channels, encoder_block_out_channels=config.channels,
-        decoder_block_out_channels=config.channels, encoder_layers_per_block=layers, decoder_layers_per_block=layers,
-        encoder_qkv_multiscales=none, decoder_qkv_multiscales=none,
-    )  # fmt: skip
+        latent_channels=config.latent_channels,
+        encoder_block_out_channels=config.channels,
+        decoder_block_out_channels=config.channels,
+        encoder_layers_per_block=layers,
+        decoder_layers_per_block=layers,
+        encoder_qkv_multiscales=none,
+        decoder_qkv_multiscales=none,
+    )
     for name, parameter in vae.named_parameters():
         if name.endswith("norm.weight"):  # branches start small, so that the shortcuts carry the image
             parameter.data.mul_(0.2)
+    return vae
+
+
+def _tiny(config: AutoencoderConfig) -> AutoencoderTiny:
+    """Plain convolutions of one width, no norm (TAESD, Bohan 2023): fast on a CPU, and at home in a Stable Diffusion
+    folder. As it comes, five levels pass next to nothing on; so here each level starts by carrying what it is given:
+    strided convolutions as a rotation of their 2 x 2 pixels, those of the decoder as copies, branches small."""
+    vae = AutoencoderTiny(
+        encoder_block_out_channels=config.channels,
+        decoder_block_out_channels=config.channels[::-1],
+        num_encoder_blocks=config.encoder_blocks or config.tiny_blocks,
+        num_decoder_blocks=config.tiny_blocks[::-1],
+        latent_channels=config.latent_channels,
+    )
+    with torch.no_grad():
+        for name, layer in vae.named_modules():
+            if not isinstance(layer, nn.Conv2d):
+                continue
+            if layer.stride == (2, 2):
+                width = layer.out_channels
+                rotation = nn.init.orthogonal_(torch.empty(width, 4 * width)).view(width, width, 2, 2)
+                layer.weight.mul_(0.3)[..., :2, :2] += rotation
+            elif name.endswith("conv.4"):
+                layer.weight.mul_(0.3)
+            elif layer.bias is None:
+                layer.weight.mul_(0.3).add_(nn.init.dirac_(torch.empty_like(layer.weight)))
     return vae
 
 
@@ -68,41 +110,84 @@ def take_fitting(vae: nn.Module, earlier: nn.Module) -> int:
     return len(fitting)
 
 
-def posterior(vae: AutoencoderKL | AutoencoderDC, image: Tensor, config: AutoencoderConfig) -> tuple[Tensor, Tensor]:
-    """Mean and log variance of a latent; where the network gives a mean alone, the recipe's one variance for all."""
+def mean_of(vae: Network, image: Tensor) -> Tensor:
+    """What stands for an image (B, 3, H, W) in [-1, 1]: its posterior's mean, or all that the network gives."""
     encoded = vae.encode(image)
+    if hasattr(encoded, "latent_dist"):
+        return encoded.latent_dist.mean
+    return encoded.latents if hasattr(encoded, "latents") else encoded.latent
+
+
+def posterior(vae: Network, image: Tensor, config: AutoencoderConfig) -> tuple[Tensor, Tensor]:
+    """Mean and log variance of a latent; where the network gives a mean alone, the recipe's one variance for all."""
     if config.posterior_std:
-        return encoded.latent, torch.full_like(encoded.latent, 2 * math.log(config.posterior_std))
+        mean = mean_of(vae, image)
+        return mean, torch.full_like(mean, 2 * math.log(config.posterior_std))
+    encoded = vae.encode(image)
     return encoded.latent_dist.mean, encoded.latent_dist.logvar
 
 
-def train(config: AutoencoderConfig, folder: Path, device: str, data_folder: Path | None = None) -> bool:
-    """Train to the end (True) or to Ctrl-C (False); the finished autoencoder is saved in folder/vae."""
+def train(
+    config: AutoencoderConfig,
+    folder: Path,
+    device: str,
+    data_folder: Path | None = None,
+    init: Path | None = None,
+    minutes: float | None = None,
+) -> bool:
+    """Train to the end (True) or to Ctrl-C (False); the finished autoencoder is saved in folder/vae.
+
+    `init` is an autoencoder of the same shape to go on from, in place of random weights.
+    """
     torch.manual_seed(config.seed)
-    module = build(config).to(memory_format=torch.channels_last)  # a tenth faster on a CPU
-    if config.start_from:
-        take_fitting(module, load_autoencoder(autoencoder_folder(config.start_from)).vae)
-    trainer = Trainer(module, config, folder, warmup_steps=config.steps // 20, device=device)
-    images = load_corpus(config.data, config.pool, config.image_size, data_folder).images
+    module = begin(config, init).to(memory_format=torch.channels_last)  # a tenth faster on a CPU
+    trainer = Trainer(module, config, folder, config.warmup_steps or config.steps // 20, device, minutes)
+    images = pictures(load_corpus(config.data, config.pool, config.image_size, data_folder).images)
 
     def loss_of(step: int) -> Tensor:
-        image = batch_of(images, config, step).to(device)
         # Drawn for this step alone, so that a resumed run sees what an unbroken one would have seen.
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        with torch.autocast(device, torch.bfloat16):
-            mean, logvar = posterior(trainer.module, image, config)
-            noise = torch.randn(mean.shape, generator=generator).to(mean)
-            decoded = trainer.module.decode(mean + (logvar / 2).exp() * noise).sample
-        kl = losses.kl_divergence(mean.float(), logvar.float())
-        fit = losses.reconstruction(decoded.float(), image, config.mse_weight, config.gradient_weight)
-        return fit + config.kl_weight * kl
+        return loss_on(module, batch_of(images, config, step).to(device), config, generator)
 
-    finished = trainer.run(loss_of, lambda path: save_pairs(trainer.module, images[:8], path, device))
+    finished = trainer.run(loss_of, lambda path: save_pairs(module, images[:8], path, device))
     if finished:
-        with averaged(trainer) as vae:
-            vae.register_to_config(scaling_factor=1.0 / latent_spread(vae, images[:512], config, device))
-            vae.half().save_pretrained(folder / "vae", max_shard_size="9MB")
+        with averaged(trainer):
+            module.register_to_config(scaling_factor=1.0 / latent_spread(module, images[:512], device))
+            module.half().save_pretrained(folder / "vae", max_shard_size="9MB")
     return finished
+
+
+def pictures(images: np.ndarray | Drawings) -> np.ndarray:
+    """All of a corpus' pictures at once, those drawn that are only drawn when asked for."""
+    return images.all() if isinstance(images, Drawings) else images
+
+
+def begin(config: AutoencoderConfig, init: Path | None) -> Network:
+    """The autoencoder that a run starts with."""
+    module = build(config)
+    if init is not None:
+        earlier = load_autoencoder(init).vae
+        if take_fitting(module, earlier) < len(module.state_dict()):
+            raise ValueError(f"--init {init} has another shape than this recipe builds")
+    elif config.start_from:
+        take_fitting(module, load_autoencoder(autoencoder_folder(config.start_from)).vae)
+    return module
+
+
+def loss_on(vae: Network, image: Tensor, config: AutoencoderConfig, generator: torch.Generator) -> Tensor:
+    """Reconstruction, divergence and, where the recipe asks, scale equivariance (Skorokhodov et al. 2025,
+    arXiv 2502.14831): the latent at half the size is to decode to the image at half the size. Such latents
+    have no fine grain that only the decoder understands, and a denoiser learns them sooner."""
+    with torch.autocast(image.device.type, torch.bfloat16):
+        mean, logvar = posterior(vae, image, config)
+        latent = mean + (logvar / 2).exp() * torch.randn(mean.shape, generator=generator).to(mean)
+        decoded = vae.decode(latent).sample
+        small = vae.decode(losses.halved(latent)).sample if config.equivariance_weight else None
+    fit = losses.reconstruction(decoded.float(), image, config.mse_weight, config.gradient_weight)
+    if small is not None:
+        half = losses.reconstruction(small.float(), losses.halved(image), config.mse_weight, config.gradient_weight)
+        fit = fit + config.equivariance_weight * half
+    return fit + config.kl_weight * losses.kl_divergence(mean.float(), logvar.float())
 
 
 def batch_of(images: np.ndarray, config: AutoencoderConfig, step: int) -> Tensor:
@@ -122,35 +207,36 @@ def to_model_range(images: np.ndarray) -> Tensor:
 
 
 @torch.inference_mode()
-def latent_spread(
-    vae: AutoencoderKL | AutoencoderDC, images: np.ndarray, config: AutoencoderConfig, device: str
-) -> float:
+def latent_spread(vae: Network, images: np.ndarray, device: str) -> float:
     """Standard deviation of posterior means over images; its inverse is the scaling factor (Rombach et al., appendix G)."""
-    means = [
-        posterior(vae, to_model_range(images[i : i + 16]).to(device), config)[0] for i in range(0, len(images), 16)
-    ]
+    means = [mean_of(vae, to_model_range(images[i : i + 16]).to(device)) for i in range(0, len(images), 16)]
     return float(torch.cat(means).std())
 
 
 @torch.inference_mode()
-def save_pairs(vae: AutoencoderKL | AutoencoderDC, images: np.ndarray, path: Path, device: str) -> None:
+def save_pairs(vae: Network, images: np.ndarray, path: Path, device: str) -> None:
     """A sheet: originals above, reconstructions below."""
-    latent = vae.encode(to_model_range(images).to(device))
-    mean = latent.latent_dist.mode() if hasattr(latent, "latent_dist") else latent.latent
-    decoded = vae.decode(mean).sample.float().cpu()
+    decoded = vae.decode(mean_of(vae, to_model_range(images).to(device))).sample.float().cpu()
     below = ((decoded + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
     sheet = np.concatenate([np.concatenate(list(row), axis=1) for row in (images, below)], axis=0)
     Image.fromarray(sheet).save(path)
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m ldm_core.training.train_autoencoder", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m ldm_core.training.train_autoencoder",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add_run_options(parser, AUTOENCODERS)
+    parser.add_argument(
+        "--init", type=Path, default=None, metavar="FOLDER", help="an autoencoder to start from: more steps for it"
+    )
     arguments = parser.parse_args(argv)
+    config, device = AUTOENCODERS[arguments.recipe], arguments.device
     return run_command(
         parser,
-        lambda: train(AUTOENCODERS[arguments.recipe], arguments.out, choose_device(arguments.device), arguments.data),
+        lambda: train(config, arguments.out, choose_device(device), arguments.data, arguments.init, arguments.minutes),
     )
 
 

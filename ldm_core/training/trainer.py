@@ -10,34 +10,43 @@ import csv
 import dataclasses
 import json
 import math
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .config import Config
+from .config import Recipe
 from .losses import update_ema
+from .muon import Muon
+
+OUTER = re.compile(r"embedding|conv_in|conv_out")  # layers between the network and what is outside it
 
 
 class Trainer:
-    """Trains a module with AdamW and keeps an exponential moving average of its weights."""
+    """Trains a module and keeps an exponential moving average of its weights.
 
-    def __init__(self, module: nn.Module, config: Config, folder: Path, warmup_steps: int, device: str):
-        self.module: Any = module.to(device)  # each training knows its own parts
-        self.config, self.folder = config, folder
+    `minutes` ends the run after so much training, however many steps that were, the learning rate falling to zero by
+    then: for a machine that is shared, and for comparisons at equal time.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        config: Recipe,
+        folder: Path,
+        warmup_steps: int,
+        device: str,
+        minutes: float | None = None,
+    ):
+        self.module, self.config, self.folder, self.minutes = module.to(device), config, folder, minutes
         self.warmup_steps, self.device, self.step, self.seconds = warmup_steps, device, 0, 0.0
         self.average = {name: value.detach().clone().float() for name, value in module.state_dict().items()}
-        self.optimizer = torch.optim.AdamW(
-            module.parameters(),
-            lr=config.learning_rate,
-            weight_decay=config.weight_decay,
-            betas=(0.9, 0.99),
-            fused=True,
-        )
+        self.optimizer = optimizer_of(module, config)
         self._open()
 
     def _open(self) -> None:
@@ -63,9 +72,12 @@ class Trainer:
     def save(self) -> None:
         """Write the checkpoint beside the old one, then put it in its place: a kill at any moment loses nothing."""
         state = {
-            "module": self.module.state_dict(), "optimizer": self.optimizer.state_dict(), "average": self.average,
-            "step": self.step, "seconds": self.seconds,
-        }  # fmt: skip
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average,
+            "step": self.step,
+            "seconds": self.seconds,
+        }
         partial = self.folder / "checkpoint.pt.partial"
         torch.save(state, partial)
         partial.replace(self.folder / "checkpoint.pt")
@@ -75,19 +87,25 @@ class Trainer:
         if self.step < self.warmup_steps:
             return self.config.learning_rate * (self.step + 1) / self.warmup_steps
         done = (self.step - self.warmup_steps) / max(1, self.config.steps - self.warmup_steps)
+        done = max(done, self.seconds / (60 * self.minutes) if self.minutes else 0.0)
         return self.config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last step, or the last minute, has been."""
+        return self.step >= self.config.steps or bool(self.minutes and self.seconds >= 60 * self.minutes)
 
     def run(self, loss_of: Callable[[int], Tensor], sample: Callable[[Path], None], every: int = 250) -> bool:
         """Train to the last step; loss_of(step) computes a fresh batch's loss. False where Ctrl-C stopped it."""
         bar = tqdm(total=self.config.steps, initial=self.step, unit="step", dynamic_ncols=True, mininterval=2)
         try:
-            while self.step < self.config.steps:
+            while not self.finished:
                 began = time.perf_counter()
                 loss = self._take_step(loss_of(self.step))
                 self.seconds += time.perf_counter() - began
                 bar.update()
                 bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
-                if self.step % every == 0 or self.step == self.config.steps:
+                if self.step % every == 0 or self.finished:
                     self._report(loss, sample)
         except KeyboardInterrupt:
             self.save()
@@ -119,18 +137,25 @@ class Trainer:
             sample(self.folder / "samples" / f"{self.step:06d}.png")
 
 
-class averaged:  # noqa: N801  # it is written as a function: with averaged(trainer)
+def optimizer_of(module: nn.Module, config: Recipe) -> torch.optim.Optimizer:
+    """AdamW, or Muon with Adam for what is no inner layer: embeddings, and the first and last of the convolutions."""
+    rate, decay, betas = config.learning_rate, config.weight_decay, (0.9, 0.99)
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=decay, betas=betas, fused=True)
+    if config.optimizer == "muon":
+        outer = [weights for name, weights in module.named_parameters() if OUTER.search(name)]
+        return Muon(module.parameters(), lr=rate, weight_decay=decay, betas=betas, plain=outer)
+    raise ValueError(f"optimizer must be adamw or muon, got {config.optimizer!r}")
+
+
+@contextmanager
+def averaged(trainer: Trainer) -> Iterator[nn.Module]:
     """Within the block, the trainer's module carries its averaged weights, in evaluation mode."""
-
-    def __init__(self, trainer: Trainer):
-        self.trainer = trainer
-
-    def __enter__(self) -> Any:
-        module = self.trainer.module
-        self.weights = {name: value.clone() for name, value in module.state_dict().items()}
-        module.load_state_dict(self.trainer.average)
-        return module.eval()
-
-    def __exit__(self, *_: object) -> None:
-        self.trainer.module.load_state_dict(self.weights)
-        self.trainer.module.train()
+    module = trainer.module
+    weights = {name: value.clone() for name, value in module.state_dict().items()}
+    module.load_state_dict(trainer.average)
+    try:
+        yield module.eval()
+    finally:
+        module.load_state_dict(weights)
+        module.train()

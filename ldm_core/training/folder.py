@@ -1,0 +1,67 @@
+"""A trained model as a folder: an ordinary Stable Diffusion one, of fp16 weights in shards below 9 MB."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from PIL import Image
+from torch import nn
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from ..loading import load
+
+MODEL_INDEX = {
+    "_class_name": "StableDiffusionPipeline",
+    "feature_extractor": [None, None],
+    "image_encoder": [None, None],
+    "requires_safety_checker": False,
+    "safety_checker": [None, None],
+    "scheduler": ["diffusers", "DDIMScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
+}
+
+
+def save_model(
+    folder: Path,
+    module: nn.ModuleDict,
+    vae: Any,
+    tokenizer: CLIPTokenizer,
+    scheduler: DDIMScheduler,
+    words: list[str],
+    world: str,
+) -> None:
+    """Everything that diffusers' pipeline expects. The index also names the world that the model was trained on, from
+    which the evaluation knows what to measure."""
+    unet = UNet2DConditionModel.from_config(module["unet"].config).half()
+    unet.load_state_dict(module["unet"].state_dict())
+    unet.save_pretrained(folder / "unet", max_shard_size="9MB")
+    save_text_encoder(folder, module["text_encoder"], tokenizer, words)
+    half = type(vae).from_config(vae.config).half()
+    half.load_state_dict(vae.state_dict())
+    half.save_pretrained(folder / "vae", max_shard_size="9MB")
+    scheduler.save_pretrained(folder / "scheduler")
+    index = MODEL_INDEX | {"vae": ["diffusers", type(vae).__name__], "_world": world}
+    (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+
+
+def save_text_encoder(folder: Path, encoder: CLIPTextModel, tokenizer: CLIPTokenizer, words: list[str]) -> None:
+    """The two parts that read: text_encoder/ and tokenizer/, with the list of all words that captions hold."""
+    text = CLIPTextModel(encoder.config).half()
+    text.load_state_dict(encoder.state_dict())
+    text.save_pretrained(folder / "text_encoder", max_shard_size="9MB")
+    tokenizer.save_pretrained(folder / "tokenizer")
+    (folder / "tokenizer" / "words.txt").write_text("\n".join(words) + "\n")
+
+
+def save_sheet(folder: Path, prompts: tuple[str, ...], path: Path, device: str) -> None:
+    """A column per prompt; guidance scales 1 and 4 below each other."""
+    model = load(str(folder), device=device)
+    cells = model.sweep(list(prompts), seeds=list(range(len(prompts))), guidance_scales=[1, 4], steps=20)
+    rows = (cells * 255).round().byte().permute(0, 3, 1, 4, 2).flatten(2, 3)  # (scales, H, prompts * W, 3)
+    Image.fromarray(rows.flatten(0, 1).numpy()).save(path)

@@ -1,0 +1,99 @@
+"""What a stage has come to, on pictures that it never saw: decibels of an autoencoder, the error of a denoiser.
+
+python -m ldm_core.training.held_out everyday ldm_core/weights/everyday/vae --count 1000
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import DDIMScheduler
+from tqdm import tqdm
+
+from ..conditioning import Conditioning
+from ..data import everyday, scenes
+from ..data.everyday import captions
+from ..loading import choose_device, load, load_autoencoder
+from .command import run_command
+from .losses import diffusion_target
+
+WORLDS: dict[str, tuple[Any, Callable[[Any, int], str]]] = {
+    "scenes": (scenes, scenes.caption),
+    "everyday": (everyday, captions.caption),
+}
+
+
+def pictures(data: str, count: int, size: int) -> Iterator[tuple[np.ndarray, str]]:
+    """The first drawings of the held-out seeds, uint8 (size, size, 3), with a caption each."""
+    if data not in WORLDS:
+        raise ValueError(f"held-out pictures are drawn for {', '.join(WORLDS)}, not for {data!r}")
+    world, say = WORLDS[data]
+    for seed in itertools.islice(world.HELD_OUT_SEEDS, count):
+        scene = world.random_scene(seed)
+        yield world.draw(scene, size), say(scene, seed)
+
+
+@torch.inference_mode()
+def psnr(folder: Path, data: str, size: int, count: int = 128, device: str = "cpu") -> tuple[float, float]:
+    """Decibels of what an autoencoder keeps, 8-bit rounded: the mean over pictures and its standard error."""
+    coder = load_autoencoder(folder, device)
+    found = []
+    for image, _ in tqdm(pictures(data, count, size), "reconstructing", count, unit="picture", mininterval=2):
+        original = torch.from_numpy(image).permute(2, 0, 1)[None].double()
+        kept = (coder.reconstruct(original.float() / 255) * 255).round().double()
+        found.append(float(10 * torch.log10(255**2 / (kept - original).square().mean().clamp(min=1e-9))))
+    return float(np.mean(found)), float(np.std(found, ddof=1) / len(found) ** 0.5)
+
+
+@torch.inference_mode()
+def v_error(folder: Path, data: str, size: int, device: str, count: int = 256) -> float:
+    """The mean squared error of v over held-out latents with their captions: times evenly spread, noise by seed."""
+    model = load(str(folder), device=device, dtype="float32")
+    scheduler = DDIMScheduler.from_config(model.scheduler_config)
+    errors = []
+    for index, (image, caption) in enumerate(pictures(data, count, size)):
+        clean = model.encode(torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255)
+        noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(index)).to(clean)
+        t = torch.tensor(int((index + 0.5) / count * len(scheduler.alphas_cumprod)))
+        alpha_bar = scheduler.alphas_cumprod[t].view(1).to(clean)
+        noisy, target = diffusion_target(clean, noise, alpha_bar, "v_prediction")
+        told = Conditioning.stack([model.conditioner.encode(caption)])
+        said = model.denoiser(noisy, t, told, 1)
+        if scheduler.config.prediction_type == "epsilon":  # v by what was said of the noise
+            said = (said - (1 - alpha_bar).sqrt() * noisy) / alpha_bar.sqrt()
+        errors.append(float((said.cpu() - target.cpu()).square().mean()))
+    return float(np.mean(errors))
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m ldm_core.training.held_out",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("data", choices=sorted(WORLDS))
+    parser.add_argument("autoencoder", type=Path, metavar="FOLDER")
+    parser.add_argument("--count", type=int, default=1000, metavar="N", help="pictures (default: 1000)")
+    parser.add_argument("--size", type=int, default=256, metavar="PIXELS", help="along a side (default: 256)")
+    parser.add_argument("--device", default=None, help="cuda, mps or cpu; default: the best this machine has")
+    arguments = parser.parse_args(argv)
+
+    def report() -> bool:
+        device = choose_device(arguments.device)
+        mean, error = psnr(arguments.autoencoder, arguments.data, arguments.size, arguments.count, device)
+        print(
+            f"PSNR {mean:.2f} dB, standard error {error:.2f}, {arguments.count} held-out drawings of {arguments.size} pixels"
+        )
+        return True
+
+    return run_command(parser, report)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,121 @@
+"""What one step of stage 2 teaches: a batch, and the loss that the recipe makes of it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import torch
+from diffusers import DDIMScheduler
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from transformers import CLIPTokenizer
+
+from . import attention, losses, wording
+from .config import DenoiserConfig
+from .corpus import Corpus
+from .tokenizer import SUFFIX
+
+
+class Lesson:
+    """What one step teaches: the loss of the recipe on a batch that depends on the step alone."""
+
+    def __init__(
+        self,
+        module: nn.ModuleDict,
+        tokenizer: CLIPTokenizer,
+        corpus: Corpus,
+        latents: np.ndarray,
+        scheduler: DDIMScheduler,
+        config: DenoiserConfig,
+        device: str,
+    ):
+        self.module, self.tokenizer, self.corpus, self.latents = module, tokenizer, corpus, latents
+        self.config, self.device = config, device
+        self.alpha_bars = scheduler.alphas_cumprod.to(device)
+        self.maps = attention.keep_maps(module["unet"]) if config.mask_weight else []
+        known = tokenizer.get_vocab()
+        self.named = {known[word + SUFFIX]: name for word, name in corpus.names.items() if word + SUFFIX in known}
+
+    def loss(self, step: int) -> Tensor:
+        """The weighted squared error, and the terms that the recipe adds to it."""
+        config = self.config
+        latent, captions, pictures = batch_of(self.latents, self.corpus, config, step)
+        clean, generator = latent.to(self.device), torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+        noise = torch.randn(clean.shape, generator=generator).to(self.device)
+        t = losses.timesteps(len(clean), len(self.alpha_bars), config.time_sampling, generator).to(self.device)
+        noisy, target = losses.diffusion_target(clean, noise, self.alpha_bars[t], config.prediction_type)
+        tokens = self.tokens_of(captions)
+        self.maps.clear()
+        prediction = self.predict(noisy, t, tokens)
+        error = (prediction - target).square().mean(dim=(1, 2, 3))
+        if config.min_snr_gamma:
+            error = error * losses.min_snr_weight(self.alpha_bars[t], config.min_snr_gamma, config.prediction_type)
+        loss = error.mean()
+        if config.mask_weight:
+            loss = loss + config.mask_weight * self.attention_outside(tokens, pictures)
+        if config.composition_weight:
+            rng = np.random.default_rng((config.seed, step, 1))
+            loss = loss + config.composition_weight * self.composition_gap(prediction, noisy, t, captions, rng)
+        return loss
+
+    def tokens_of(self, captions: list[str]) -> Tensor:
+        """Token ids (B, T), padded to the longest prompt."""
+        told = self.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
+        return told.input_ids.to(self.device)
+
+    def predict(self, noisy: Tensor, t: Tensor, tokens: Tensor) -> Tensor:
+        """What the denoiser says, float32 (B, C, h, w)."""
+        with torch.autocast(self.device, torch.bfloat16), attention_for_training(self.device):
+            text = self.module["text_encoder"](tokens).last_hidden_state
+            return self.module["unet"](noisy, t, encoder_hidden_states=text).sample.float()
+
+    def attention_outside(self, tokens: Tensor, pictures: list[int]) -> Tensor:
+        """The mean over the cross-attentions of the attention that words pay to where the things they name are not."""
+        masks, counted = masks_of_tokens(tokens, [self.corpus.masks(i) for i in pictures], self.named)
+        return torch.stack([losses.attention_outside(each, masks, counted) for each in self.maps]).mean()
+
+    def composition_gap(
+        self, prediction: Tensor, noisy: Tensor, t: Tensor, captions: list[str], rng: np.random.Generator
+    ) -> Tensor:
+        """On a quarter of the batch: whether a colour and a kind act independently on what is predicted."""
+        words = self.corpus.colours, self.corpus.nouns
+        found = ((row, wording.taken_apart(text, *words, rng)) for row, text in enumerate(captions))
+        apart = {row: parts for row, parts in found if parts}
+        rows = list(apart)[: len(captions) // 4]
+        if not rows:
+            return prediction.new_zeros(())
+        tokens = self.tokens_of([apart[row][part] for part in range(3) for row in rows])
+        parts = self.predict(noisy[rows].repeat(3, 1, 1, 1), t[rows].repeat(3), tokens).chunk(3)
+        return losses.composition_gap(prediction[rows], *parts)
+
+
+def masks_of_tokens(tokens: Tensor, masks: list[dict[str, np.ndarray]], named: dict[int, str]) -> tuple[Tensor, Tensor]:
+    """A mask (h, w) for each token of (B, T), and whether the token names anything that is in its picture."""
+    side = next((len(mask) for each in masks for mask in each.values()), 1)
+    inside, counted = torch.zeros(*tokens.shape, side, side), torch.zeros(tokens.shape)
+    for row, (line, known) in enumerate(zip(tokens.tolist(), masks)):
+        for column, token in enumerate(line):
+            if (name := named.get(token)) in known:
+                inside[row, column] = torch.from_numpy(known[name])
+                counted[row, column] = 1.0
+    return inside.to(tokens.device), counted.to(tokens.device)
+
+
+def attention_for_training(device: str) -> AbstractContextManager:
+    """On a CPU the plain product beats the fused kernel, whose backward pass is slow: a fifth of a step saved."""
+    return sdpa_kernel(SDPBackend.MATH) if device == "cpu" else nullcontext()
+
+
+def batch_of(
+    latents: np.ndarray, corpus: Corpus, config: DenoiserConfig, step: int
+) -> tuple[Tensor, list[str], list[int]]:
+    """Latents (B, C, h, w), a caption each, a share of them dropped, and which pictures; all depend on the step alone."""
+    rng = np.random.default_rng((config.seed, step))
+    chosen = rng.integers(len(latents), size=config.batch)
+    dropped = rng.random(config.batch) < config.caption_dropout
+    captions = ["" if drop else corpus.caption(int(i), step) for i, drop in zip(chosen, dropped)]
+    if config.attribute_dropout:
+        settings = (corpus.colours, corpus.nouns, config.attribute_dropout, rng)
+        captions = [wording.less_one_attribute(text, *settings) for text in captions]
+    return torch.from_numpy(latents[chosen]).float(), captions, [int(i) for i in chosen]

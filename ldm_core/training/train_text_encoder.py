@@ -1,0 +1,174 @@
+"""Before stage 2, where a world has many words: the text encoder learns to read, and is kept for every denoiser.
+
+    python -m ldm_core.training.train_text_encoder everyday-cpu --out runs/everyday-text
+
+The same command resumes; Ctrl-C saves first. When done, OUT/model holds text_encoder/ and tokenizer/, for
+`train_denoiser --init`, and OUT/reading.csv says which facts it reads, those withheld from pictures apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from ..loading import choose_device
+from . import reading
+from .command import add_run_options, run_command
+from .config import TEXT_ENCODERS, TextEncoderConfig
+from .corpus import Corpus, load_corpus
+from .folder import save_text_encoder
+from .tokenizer import tokenizer_for
+from .trainer import Trainer, averaged
+
+
+def build(config: TextEncoderConfig, tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """The untrained text encoder of a recipe."""
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=config.width,
+            intermediate_size=4 * config.width,
+            num_hidden_layers=config.layers,
+            num_attention_heads=max(1, config.width // 32),
+            max_position_embeddings=config.tokens,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            projection_dim=config.width,
+        )
+    )
+
+
+def train(
+    config: TextEncoderConfig,
+    folder: Path,
+    device: str,
+    data_folder: Path | None = None,
+    init: Path | None = None,
+    minutes: float | None = None,
+) -> bool:
+    """Train to the end (True) or to Ctrl-C (False). `init` is the folder of an earlier run's encoder, to go on from."""
+    torch.manual_seed(config.seed)
+    corpus = load_corpus(config.data, config.pool, 16, data_folder)
+    tokenizer = tokenizer_for(corpus.words, config.tokens, folder, init)
+    head = nn.Linear(config.width, len(corpus.facts))
+    nn.init.constant_(head.bias, -5.0)  # a caption states one fact in two hundred
+    module = nn.ModuleDict({"text_encoder": build(config, tokenizer), "head": head})
+    if init is not None:
+        go_on_from(module, init)
+    trainer = Trainer(module, config, folder, config.steps // 20, device, minutes)
+    texts = to_be_judged(corpus, *((1_024, 256) if config.steps >= 100 else (16, 1)))
+
+    def loss_of(step: int) -> Tensor:
+        captions, stated = reading.captions_of(corpus, step)
+        logits = module["head"](read(module, tokenizer, captions, device))
+        return reading.misread(logits, stated.to(device))
+
+    def sample(path: Path) -> None:
+        """In place of a picture: what is read so far."""
+        write_report(report(module, tokenizer, corpus, texts, device), folder / "reading.csv")
+
+    finished = trainer.run(loss_of, sample)
+    if finished:
+        with averaged(trainer):
+            save_text_encoder(folder / "model", module["text_encoder"], tokenizer, corpus.words)
+            save_file(module["head"].state_dict(), folder / "model" / "text_encoder" / "facts.safetensors")
+    return finished
+
+
+def go_on_from(module: nn.ModuleDict, folder: Path) -> None:
+    """Give the module the weights of an earlier run's encoder, and of its head where that is kept."""
+    earlier = CLIPTextModel.from_pretrained(folder / "text_encoder", torch_dtype=torch.float32)
+    head = folder / "text_encoder" / "facts.safetensors"
+    try:
+        module["text_encoder"].load_state_dict(earlier.state_dict())
+        if head.exists():
+            module["head"].load_state_dict(load_file(head))
+    except RuntimeError:
+        raise ValueError(f"--init {folder} has another shape than this recipe builds") from None
+
+
+def read(module: nn.ModuleDict, tokenizer: CLIPTokenizer, captions: list[str], device: str) -> Tensor:
+    """The end-of-text states (B, width) of captions.
+
+    Long and short ones go apart, each padded to its own longest: half of a batch would be padding.
+    """
+    order = sorted(range(len(captions)), key=lambda row: len(captions[row]))
+    parts = [order[start : start + 32] for start in range(0, len(order), 32)]
+    states = []
+    for part in parts:
+        padded = tokenizer([captions[row] for row in part], padding=True, truncation=True, return_tensors="pt")
+        with torch.autocast(device, torch.bfloat16, enabled=device != "cpu"):  # rows this small gain nothing on a CPU
+            states.append(module["text_encoder"](padded.input_ids.to(device)).pooler_output.float())
+    return torch.cat(states)[torch.tensor(order).argsort()]
+
+
+def to_be_judged(corpus: Corpus, count: int = 1_024, withheld: int = 256) -> tuple[list[str], list[str]]:
+    """Captions to judge the reading on: any, and further ones that tell of what no picture shows, which are rare."""
+    further = (corpus.judged(index) for index in range(count, count + 200 * withheld))
+    rare = itertools.islice((text for text in further if corpus.is_withheld(text)), withheld)
+    return [corpus.judged(index) for index in range(count)], list(rare)
+
+
+@torch.inference_mode()
+def report(
+    module: nn.ModuleDict, tokenizer: CLIPTokenizer, corpus: Corpus, texts: tuple[list[str], list[str]], device: str
+) -> dict[str, tuple[int, float]]:
+    """How many were judged, and the share that was right: captions with every fact right, any and those that tell of
+    what no picture shows; then, of any caption, each sort of fact, of those that were stated or read."""
+    rows: dict[str, tuple[int, float]] = {}
+    for name, captions in zip(("captions", "captions of what no picture shows"), texts):
+        parts = [captions[start : start + reading.BATCH] for start in range(0, len(captions), reading.BATCH)]
+        logits = torch.cat([module["head"](read(module, tokenizer, part, device)) for part in parts])
+        found, stated = logits.cpu() > 0, reading.facts_stated(corpus, captions).bool()
+        rows[name] = (len(captions), float((found == stated).all(1).float().mean()))
+        if name == "captions":
+            by_sort = {f"facts: {sort}": tally for sort, tally in shares_by_sort(corpus, stated, found).items()}
+    return rows | by_sort
+
+
+def shares_by_sort(corpus: Corpus, stated: Tensor, found: Tensor) -> dict[str, tuple[int, float]]:
+    """Of facts (B, F) of each sort: how many were stated or read, and the share that was both."""
+    sorts = [corpus.sort_of(fact) for fact in corpus.facts]
+    shares = {}
+    for sort in dict.fromkeys(sorts):
+        columns = [column for column, name in enumerate(sorts) if name == sort]
+        either = int((stated[:, columns] | found[:, columns]).sum())
+        shares[sort] = (either, int((stated[:, columns] & found[:, columns]).sum()) / max(1, either))
+    return shares
+
+
+def write_report(rows: dict[str, tuple[int, float]], path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["what", "count", "read"])
+        writer.writerows([name, count, f"{share:.4f}"] for name, (count, share) in rows.items())
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m ldm_core.training.train_text_encoder",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_run_options(parser, TEXT_ENCODERS)
+    parser.add_argument(
+        "--init", type=Path, default=None, metavar="FOLDER", help="the model/ of an earlier run: more steps for it"
+    )
+    arguments = parser.parse_args(argv)
+    config, device = TEXT_ENCODERS[arguments.recipe], arguments.device
+    return run_command(
+        parser,
+        lambda: train(config, arguments.out, choose_device(device), arguments.data, arguments.init, arguments.minutes),
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
