@@ -130,6 +130,33 @@ def test_a_sweep_streams_its_cells_together(visit):
     visit.page.wait_for_selector("text=Keep all (zip)")
 
 
+def test_a_sweep_of_steps_charts_its_own_seeds_and_a_refusal_leaves_nothing_of_it(browser, demo_server):
+    visit = Visit(browser, demo_server.address, viewport={"width": 1280, "height": 900})
+    visit.tab("Guidance sweep")
+    visit.page.get_by_label("Sweep", exact=True).click()
+    visit.page.get_by_role("option", name="Steps", exact=True).click()
+    values = visit.page.get_by_label("Values: Steps")
+    values.fill("1,2")
+    for seeds in (["7"], ["11", "12"]):
+        visit.page.get_by_label("Seeds").fill(",".join(seeds))
+        visit.page.get_by_role("button", name="Sweep").click()
+        visit.wait_for_words(f"^{2 * len(seeds)} pictures", "#sweep-status")
+        visit.page.wait_for_selector(f"svg text:text-is('seed {seeds[-1]}')")
+        legend = visit.page.locator("svg text").all_text_contents()
+        assert [text for text in legend if re.match(r"seed \d", text)] == [f"seed {seed}" for seed in seeds]
+        assert "steps" in legend and visit.page.locator(".sweep th").all_inner_texts()[1:3] == [
+            "steps = 1",
+            "steps = 2",
+        ]
+    values.fill("1,x")
+    visit.page.get_by_role("button", name="Sweep").click()
+    visit.page.wait_for_function("!document.querySelector('.sweep td img')")
+    assert visit.page.locator("text=Steps must be a list like 4,8,12").first.is_visible()
+    assert not visit.page.get_by_role("button", name="Keep all (zip)").is_visible()
+    assert visit.page.locator("svg text").count() == 0 and visit.page.inner_text("#sweep-status").strip() == ""
+    visit.page.close()
+
+
 def test_a_dropped_picture_restores_everything_and_is_drawn_again_byte_for_byte(visit, tmp_path):
     prompt = visit.page.get_by_label("Prompt", exact=True).first
     prompt.fill("a green boat on a lake at dawn")

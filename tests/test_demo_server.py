@@ -60,7 +60,7 @@ def good(demo_server, tmp_path_factory):
         uploaded = httpx.post(f"{demo_server.address}/gradio_api/upload", files={"files": file}).json()[0]
     return {
         "generate": ["a red house", "", 7, 1, 1.0, "ddim", "constant", "128 x 128", "scenes"],
-        "sweep": ["a red house", "1,2", "7", "constant", 1, "scenes"],
+        "sweep": ["a red house", "1,2", "7", "constant", 1, "scenes", "steps", "1,2"],
         "reconstruct": [{"path": uploaded, "meta": {"_type": "gradio.FileData"}}, ["scenes"], False],
     }
 
@@ -80,11 +80,18 @@ def test_the_endpoints_have_names_and_types_that_a_person_can_read(client):
         "size",
         "model",
     ]
-    assert [each["parameter_name"] for each in described["/sweep"]["parameters"]][:3] == [
+    parameters = described["/sweep"]["parameters"]
+    assert [each["parameter_name"] for each in parameters] == [
         "prompt",
         "guidance_scales",
         "seeds",
+        "guidance_schedule",
+        "steps",
+        "model",
+        "axis",
+        "values",
     ]
+    assert [each["parameter_default"] for each in parameters[-2:]] == ["guidance_scale", ""]
 
 
 def test_generate_by_name_gives_a_png_with_its_recipe(client):

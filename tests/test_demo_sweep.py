@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import inspect
 import io
 import re
 import zipfile
@@ -11,12 +13,14 @@ import pytest
 import torch
 from PIL import Image
 
-from demo import over_time, sweep_grid, timing
-from demo.session import Session
+from demo import over_time, sweep_axes, sweep_grid, sweep_scores, timing
+from demo.session import Limits, Session
 from demo.sweep_grid import SweepCell
 from demo.tabs import guidance
+from evaluation.generation.axes import conditions, parse_sweep
 from ldm_core.images import from_pil
 from ldm_core.recipe import Recipe
+from ldm_core.settings import SamplingSettings
 
 GOOD = {
     "prompt": "a red house",
@@ -34,6 +38,26 @@ def good(session, **changes):
 @pytest.fixture
 def session(tiny):
     return Session(tiny)
+
+
+def condition(sweep):
+    """The one condition of an axis with one value, as the command line has it."""
+    (only,) = conditions(SamplingSettings(), [parse_sweep(sweep)])
+    return only
+
+
+def cell(sweep, picture, seed=7, prompt="a house"):
+    return SweepCell(condition(sweep), seed, prompt, picture)
+
+
+def kept(path):
+    """What a sweep's zip holds: pictures and recipes by name, the rows of its table."""
+    with zipfile.ZipFile(path) as archive:
+        names = [name.removesuffix(".json") for name in archive.namelist() if name.endswith(".json")]
+        pictures = {name: Image.open(io.BytesIO(archive.read(f"{name}.png"))) for name in names}
+        recipes = {name: Recipe.from_json(archive.read(f"{name}.json").decode()) for name in names}
+        table = list(csv.DictReader(io.StringIO(archive.read("scores.csv").decode())))
+    return pictures, recipes, table
 
 
 def test_all_cells_stream_together_and_the_last_are_the_models_own(session, tiny):
@@ -70,36 +94,196 @@ def test_guidance_within_an_interval_saves_rows_and_stands_in_the_recipe(session
     assert recipe.settings.guidance.interval == (0.2, 0.8) and recipe.settings.guidance.schedule == "constant"
 
 
+# axis, values, their names in tables, what each sets beside the prompt's wording
+SWEPT = [
+    ("guidance_scale", "0-4[2]", ["0", "4"], [{"guidance_scale": 0.0}, {"guidance_scale": 4.0}]),
+    ("steps", "2,5", ["2", "5"], [{"steps": 2}, {"steps": 5}]),
+    ("scheduler", "ddim, euler", ["ddim", "euler"], [{"scheduler": "ddim"}, {"scheduler": "euler"}]),
+    (
+        "guidance_schedule",
+        "linear,interval",
+        ["linear", "interval"],
+        [{"guidance_schedule": "linear"}, {"guidance_interval": (0.2, 0.8)}],
+    ),
+    ("guidance_interval", "none,0.1:0.9", ["none", "0.1:0.9"], [{}, {"guidance_interval": (0.1, 0.9)}]),
+    ("guidance_rescale", "0,0.5", ["0", "0.5"], [{}, {"guidance_rescale": 0.5}]),
+    ("negative_prompt", "|a tree, night", ["(none)", "a tree, night"], [{}, {"negative_prompt": "a tree, night"}]),
+    ("prompt", "{}|a drawing of {}", ["{}", "a drawing of {}"], [{}, {}]),
+]
+
+
+@pytest.mark.parametrize(("axis", "values", "names", "settings"), SWEPT, ids=[each[0] for each in SWEPT])
+def test_any_setting_is_swept_and_each_cell_is_what_the_model_samples_with_it(
+    session, tiny, axis, values, names, settings
+):
+    given = good(session, guidance_scales="3", axis=axis, values=values)
+    *_, (grid, words, _, path) = guidance.handler(session)(**given)
+    column = "wording" if axis == "prompt" else axis
+    shown = "w" if axis == "guidance_scale" else column
+    heads = re.findall(r"<th>([^<]+ = [^<]*)</th>", grid)
+    assert heads == [f"{shown} = {name}" for name in names] and words.startswith("4 pictures")
+    pictures, recipes, table = kept(path)
+    assert [row[column] for row in table] == [name for name in names for _ in (7, 8)]
+    assert list(table[0]) == ["file", column, "seed", "saturation", "change"]
+    for row, own, index in zip(table[::2], settings, range(2)):
+        name = row["file"].removesuffix(".png")
+        prompt = "a drawing of a red house" if axis == "prompt" and index else "a red house"
+        whole = {"steps": 5, "guidance_scale": 3.0} | own
+        expected = tiny.sample(prompt, 7, **whole)[0]
+        torch.testing.assert_close(from_pil(pictures[name]), expected, atol=0.51 / 255, rtol=0)
+        assert recipes[name] == tiny.recipe(prompt, 7, **whole), "whole: it makes this very picture again"
+    assert np.abs(np.asarray(pictures[name], float) - np.asarray(next(iter(pictures.values())), float)).max() > 0
+
+
+def test_cells_of_other_steps_are_drawn_group_by_group_beside_those_already_there(session):
+    frames = list(guidance.handler(session)(**good(session, axis="steps", values="5,6", guidance_scales="2")))
+    grids = [frame[0] for frame in frames if isinstance(frame[0], str)]
+    assert [grid.count("<img") for grid in grids] == [2, 2, 4, 4]
+    assert [grid.count("<td></td>") for grid in grids] == [2, 2, 0, 0], "places for those to come"
+    said = [frame[1] for frame in frames if isinstance(frame[1], str)]
+    assert said[0].startswith("Picture 1 to 2: step 1 of 5") and said[5].startswith("Picture 3 to 4: step 1 of 6")
+    assert said[10].endswith("step 6 of 6, 0.0 s left")
+
+
+def test_the_chart_lies_along_the_swept_setting_and_names_keep_their_order():
+    grey = Image.new("RGB", (4, 4))
+    made = sweep_scores.measured("", "", [cell(f"steps={steps}", grey) for steps in (4, 12, 8)])
+    chart = sweep_scores.chart_of(made)
+    assert chart.x == "steps" and chart.sort is None and [row[0] for row in chart.value["data"]] == [4, 12, 8]
+    made = sweep_scores.measured("", "", [cell(f"scheduler={name}", grey) for name in ("unipc", "ddim")])
+    chart = sweep_scores.chart_of(made)
+    assert chart.x == "scheduler" and chart.sort == ["unipc", "ddim"] and chart.visible
+    assert not sweep_scores.chart_of(made[:1]).visible, "a point is no line"
+
+
+def test_the_endpoint_keeps_its_parameters_and_new_ones_stand_last_with_defaults(session):
+    parameters = inspect.signature(guidance.handler(session)).parameters
+    given = {name: each.default for name, each in parameters.items() if name != "request"}
+    assert tuple(given) == guidance.NAMES
+    assert list(given.values()) == [
+        inspect.Parameter.empty,
+        "1,2,4,8",
+        "7",
+        "constant",
+        session.model.spec.steps,
+        session.model.spec.reference,
+        "guidance_scale",
+        "",
+    ]
+
+
+def test_the_scale_of_the_other_sweeps_is_the_one_given_or_the_models_own(session):
+    name = session.model.spec.reference
+    assert sweep_axes.held_scale(session, "3", name) == 3
+    assert sweep_axes.held_scale(session, "1,2", name) == session.model.spec.guidance_scale
+
+
+def test_choosing_an_axis_offers_values_that_the_page_then_takes(session):
+    name = session.model.spec.reference
+    for axis in sweep_axes.AXES:
+        scales, values, steps, schedule = guidance.choose_axis(session, axis, name)
+        given = good(session, guidance_scales=scales.value, axis=axis, values=values.value)
+        assert guidance.problems(session, **given) == {}
+        assert (steps.interactive, schedule.interactive) == (axis != "steps", axis != "guidance_schedule")
+    with pytest.raises(Exception, match="one of"):
+        guidance.choose_axis(session, "size", name)
+
+
+@pytest.mark.parametrize(
+    ("axis", "values", "message"),
+    [
+        ("steps", "4,x", "Steps must be a list like 4,8,12"),
+        ("steps", "4,4", "each value once"),
+        ("steps", "", "Steps must be a list like"),
+        ("steps", "4,101", "whole number from 1 to 100; a list looks like 4,8,12"),
+        ("steps", "default", "Steps must be a whole number"),
+        ("steps", 8, "like 4,8,12"),
+        ("steps", "9" * 3000, "like 4,8,12"),
+        ("guidance_scale", "1,99", "from 0 to 20"),
+        ("scheduler", "ddim,best", "must be one of ddim, .*like ddim,"),
+        ("guidance_schedule", "zigzag", "like constant,linear"),
+        ("guidance_interval", "0.9:0.1", "like none,0.2:0.8"),
+        ("guidance_rescale", "0,2", "like 0,0.5,1"),
+        ("negative_prompt", "|" + "x" * 401, "401 characters"),
+        ("prompt", "a drawing", "like {}"),
+        ("prompt", "{}|" + "x" * 390 + " {}", "402 characters"),
+        ("steps", "1-40(1)", "32 pictures at the most"),
+    ],
+)
+def test_values_that_the_page_cannot_draw_are_refused_in_one_sentence_with_an_example(session, axis, values, message):
+    given = good(session, seeds="7", axis=axis, values=values)
+    found = guidance.problems(session, **given)
+    assert list(found) == ["values"] and re.search(message, found["values"]) and len(found["values"]) < 200
+    with pytest.raises(Exception, match=message):
+        next(guidance.handler(session)(**given))
+
+
+def test_an_axis_that_the_page_does_not_have_is_refused_by_name(session):
+    for axis in ("size", "height", None, 3):
+        assert "must be of one of" in guidance.problems(session, **good(session, axis=axis, values="1"))["axis"]
+
+
+def test_each_cell_counts_by_its_own_steps(tiny):
+    small = Session(tiny, Limits(work=2 * 20 * 32 * 32 / 1e6))
+    assert not guidance.problems(small, **good(small, seeds="7", axis="steps", values="2,8,10"))
+    found = guidance.problems(small, **good(small, seeds="7", axis="steps", values="2,10,12"))
+    assert "1.2 times the work" in found["steps"]
+    name = tiny.spec.reference
+    assert guidance.cost_words(small, "1", "7", 5, name, "steps", "2,10,12") == found["steps"], "said before the start"
+
+
 def test_pictures_of_a_known_world_are_scored_against_the_prompt():
     cells = [
-        SweepCell(2.0, 7, Image.new("RGB", (32, 32), "red")),
-        SweepCell(4.0, 7, Image.new("RGB", (32, 32), "blue")),
+        cell("guidance_scale=2", Image.new("RGB", (32, 32), "red")),
+        cell("guidance_scale=4", Image.new("RGB", (32, 32), "blue")),
     ]
-    assert set(guidance.measured("", "a house", cells)[1].scores) == {"saturation", "change"}
-    first, second = guidance.measured("scenes", "a house", cells)
+    assert set(sweep_scores.measured("", "a house", cells)[1].scores) == {"saturation", "change"}
+    first, second = sweep_scores.measured("scenes", "a house", cells)
     assert list(first.scores) == ["clip_scenes", "saturation"] and list(second.scores)[-1] == "change"
 
 
 def test_saturation_and_distance_have_their_closed_forms():
     red, grey = Image.new("RGB", (4, 4), (255, 0, 0)), Image.new("RGB", (4, 4), (90, 90, 90))
-    assert sweep_grid.saturation(red) == 1 and sweep_grid.saturation(grey) == 0
-    assert sweep_grid.distance(grey, Image.new("RGB", (4, 4), (93, 90, 90))) == pytest.approx(3**0.5)
+    assert sweep_scores.saturation(red) == 1 and sweep_scores.saturation(grey) == 0
+    assert sweep_scores.distance(grey, Image.new("RGB", (4, 4), (93, 90, 90))) == pytest.approx(3**0.5)
 
 
-def test_the_contact_sheet_holds_every_picture_in_its_place():
-    colours = {(1.0, 5): (255, 0, 0), (2.0, 5): (0, 255, 0), (1.0, 6): (0, 0, 255), (2.0, 6): (9, 9, 9)}
-    cells = [SweepCell(scale, seed, Image.new("RGB", (20, 20), colour)) for (scale, seed), colour in colours.items()]
-    sheet = np.asarray(sweep_grid.contact_sheet(cells))
+@pytest.mark.parametrize("sweep", ["guidance_scale={}", "negative_prompt=something rather long to read {}" + "x" * 99])
+def test_the_contact_sheet_holds_every_picture_in_its_place(sweep):
+    colours = {("1", 5): (255, 0, 0), ("2", 5): (0, 255, 0), ("1", 6): (0, 0, 255), ("2", 6): (9, 0, 9)}
+    cells = [
+        cell(sweep.format(value), Image.new("RGB", (20, 20), colour), seed) for (value, seed), colour in colours.items()
+    ]
+    image = sweep_grid.contact_sheet(cells)
+    sheet = np.asarray(image)
     for colour in colours.values():
         assert (sheet == colour).all(-1).sum() == 400
     rows, columns = np.nonzero((sheet == (0, 0, 255)).all(-1))
     assert rows.min() > np.nonzero((sheet == (255, 0, 0)).all(-1))[0].max() and columns.min() >= 110
+    assert columns.max() < np.nonzero((sheet == (0, 255, 0)).all(-1))[1].min() and image.width < 600
 
 
-def test_a_prompt_cannot_write_into_the_page():
-    cells = [SweepCell(1.0, 5, Image.new("RGB", (4, 4)))]
-    page = sweep_grid.grid_html(cells, '"><script>alert(1)</script>')
-    assert "<script" not in page and "&lt;script" in page
+def test_a_prompt_and_a_swept_text_cannot_write_into_the_page():
+    page = sweep_grid.grid_html(
+        [
+            cell(
+                'negative_prompt="><script>alert(2)</script>',
+                Image.new("RGB", (4, 4)),
+                5,
+                '"><script>alert(1)</script>',
+            )
+        ]
+    )
+    assert "<script" not in page and "&lt;script&gt;alert(1)" in page and "&lt;script&gt;alert(2)" in page
+
+
+def test_swept_texts_that_look_alike_as_file_names_keep_their_own(tmp_path):
+    grey = Image.new("RGB", (4, 4))
+    made = [cell("negative_prompt=ö", grey), cell("negative_prompt=ü", grey), cell("negative_prompt=../x", grey)]
+    sweep_grid.write_zip(tmp_path / "x.zip", sweep_scores.measured("", "", made), "A house!")
+    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+        names = [name for name in archive.namelist() if name.startswith("a-house")]
+    assert len(set(names)) == 3 and not any("/" in name for name in names)
 
 
 @pytest.mark.parametrize(

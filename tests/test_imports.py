@@ -17,6 +17,7 @@ ALLOWED = {
         "evaluation.metrics",
         "evaluation.detectors",
         "evaluation.catalogue",
+        "evaluation.condition",
         "evaluation.statistics",
         "evaluation.generation.prompts",
         "evaluation.generation.axes",

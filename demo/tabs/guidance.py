@@ -1,68 +1,50 @@
-"""Guidance sweep: one prompt at many guidance scales, all cells denoising together."""
+"""Guidance sweep: one prompt at many guidance scales, or at many values of any other setting."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gradio as gr
-import pandas as pd
-import torch
-from PIL import Image
 
-from evaluation.detectors.detector import Detector, load_detector
-from evaluation.generation.axes import parse_scales
-from ldm_core.images import from_pil
-from ldm_core.settings import SamplingSettings
+from evaluation.generation.axes import Condition
 
 from .. import controls, over_time
 from ..session import Session, size_text
-from ..sweep_grid import SweepCell, cells_of, distance, grid_html, saturation, write_zip
+from ..sweep_axes import AXES, SCALE, SCHEDULE, axis_of, conditions_of, example_of, held_scale, read_scales, read_seeds
+from ..sweep_drawing import draw
 
-NAMES = ("prompt", "guidance_scales", "seeds", "guidance_schedule", "steps", "model")  # the endpoint's parameters
-PREVIEW_EVERY = 4  # steps
-ALIGNMENT = {"scenes": ("clip_scenes", "scenes"), "fashion": ("fashion_accuracy", "fashion")}  # metric, detector
+# The endpoint's parameters, of which scripts may give the first few by place.
+NAMES = ("prompt", "guidance_scales", "seeds", "guidance_schedule", "steps", "model", "axis", "values")
+HELD = "of every picture; of several the model's own is taken"
 WHAT_IT_IS = (
     "Guidance is how hard the prompt pulls. At every step the model predicts twice, with the prompt and without, and goes "
     "w times the way from one to the other: a small w wanders off, a large one insists and turns gaudy. All pictures here "
-    "begin with the same noise, so w is all that differs."
+    "begin with the same noise, so w is all that differs. Other settings are swept in the same way."
 )
+# Runs in the browser as soon as Sweep is pressed, so that nothing of an earlier sweep stands beside a new one's refusal.
+CLEAR = """() => ['<div class="sweep empty"></div>', '', {__type__: 'update', visible: false, value: null},
+    {__type__: 'update', visible: false, value: null}]"""
 
 
 def build(session: Session) -> None:
     """The tab's inputs, grid and events."""
-    spec = session.model.spec
     gr.Markdown(WHAT_IT_IS)
     with gr.Row(elem_classes="stage"):
         with gr.Column(scale=7):
             grid = gr.HTML('<div class="sweep empty">The pictures appear here side by side.</div>')
-            status = gr.Markdown()
+            status = gr.Markdown(elem_id="sweep-status")
             chart = gr.LinePlot(x="guidance scale", y="score", color="seed", height=220, visible=False)
             keep = gr.DownloadButton("Keep all (zip)", visible=False)
         with gr.Column(scale=4):
-            prompt = controls.prompt_box(session)
-            scales = gr.Textbox("1,2,4,8", label="Guidance scales", max_length=100, info="1,2,4,8 or 1-8(1) or 1-8[4]")
-            seeds = gr.Textbox("7", label="Seeds", max_length=60, info="one or several, with commas between")
-            with gr.Row():
-                go, stop = gr.Button("Sweep", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
-            cost = gr.Markdown(cost_words(session, "1,2,4,8", "7", spec.steps, spec.reference))
-            with gr.Accordion("Advanced", open=False):
-                schedule = over_time.choice()
-                curve = gr.HTML(over_time.curve_svg("constant"))
-                steps = gr.Slider(1, session.limits.steps, spec.steps, step=1, label="Steps")
-                model = gr.Dropdown(list(session.specs), value=spec.reference, label="Model")
-    for trigger in (scales.change, seeds.change, steps.change, model.change):
-        trigger(lambda *values: cost_words(session, *values), [scales, seeds, steps, model], cost, **controls.QUIET)
-    model.input(functools.partial(choose_model, session), model, [prompt, steps], **controls.QUIET)
-    schedule.change(over_time.curve_svg, schedule, curve, **controls.QUIET)
+            inputs, go, stop = _inputs(session)
+    shown = [grid, status, chart, keep]
+    go.click(None, None, shown, js=CLEAR, **controls.QUIET)
     sweeping = go.click(
         handler(session),
-        [prompt, scales, seeds, schedule, steps, model],
-        [grid, status, chart, keep],
+        inputs,
+        shown,
         api_name="sweep",
         validator=controls.validator(session, functools.partial(problems, session), NAMES),
         concurrency_id="device",
@@ -70,12 +52,7 @@ def build(session: Session) -> None:
         show_progress="minimal",
         show_progress_on=[status],
     )
-    sweeping.success(
-        lambda *values: [gr.DownloadButton(visible=True), cost_words(session, *values)],
-        [scales, seeds, steps, model],
-        [keep, cost],
-        **controls.QUIET,
-    )
+    sweeping.success(lambda: gr.DownloadButton(visible=True), None, keep, **controls.QUIET)
     stop.click(
         controls.stopped(session, "Stopped; the cells stay as they are."),
         None,
@@ -86,32 +63,87 @@ def build(session: Session) -> None:
     )
 
 
+def _inputs(session: Session) -> tuple[list[Any], gr.Button, gr.Button]:
+    """The inputs in the order of NAMES, and the two buttons; what the sweep will cost follows them."""
+    spec = session.model.spec
+    prompt = controls.prompt_box(session)
+    axis = gr.Dropdown([(offer.title, name) for name, offer in AXES.items()], value=SCALE, label="Sweep")
+    values = gr.Textbox("", label="Values", max_length=400, visible=False)
+    scales = gr.Textbox(AXES[SCALE].example, label="Guidance scales", max_length=100, info=AXES[SCALE].hint)
+    seeds = gr.Textbox("7", label="Seeds", max_length=60, info="one or several, with commas between")
+    with gr.Row():
+        go, stop = gr.Button("Sweep", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
+    cost = gr.Markdown(cost_words(session, AXES[SCALE].example, "7", spec.steps, spec.reference))
+    with gr.Accordion("Advanced", open=False):
+        schedule = over_time.choice()
+        curve = gr.HTML(over_time.curve_svg("constant"))
+        steps = gr.Slider(1, session.limits.steps, spec.steps, step=1, label="Steps")
+        model = gr.Dropdown(list(session.specs), value=spec.reference, label="Model")
+    priced: list[Any] = [scales, seeds, steps, model, axis, values]
+    gr.on(
+        [each.change for each in priced],
+        lambda *given: cost_words(session, *given),
+        priced,
+        cost,
+        **controls.QUIET,
+    )
+    model.input(functools.partial(choose_model, session), model, [prompt, steps], **controls.QUIET)
+    gr.on(
+        [axis.input, model.input],
+        functools.partial(choose_axis, session),
+        [axis, model],
+        [scales, values, steps, schedule],
+        **controls.QUIET,
+    )
+    schedule.change(over_time.curve_svg, schedule, curve, **controls.QUIET)
+    return [prompt, scales, seeds, schedule, steps, model, axis, values], go, stop
+
+
 def problems(
     session: Session,
-    prompt: object,
+    prompt: Any,
     guidance_scales: object,
     seeds: object,
-    guidance_schedule: object,
+    guidance_schedule: Any,
     steps: Any,
-    model: object,
+    model: Any,
+    axis: Any = SCALE,
+    values: object = "",
 ) -> dict[str, str]:
     """What is wrong with a visitor's settings, in words by their names; empty where nothing is."""
     name = model if isinstance(model, str) and model in session.specs else session.model.spec.reference
     spec = session.specs[name]
     size, own = (spec.width, spec.height), session.schedulers(name)[0]
     found = session.problems(prompt, "", 0, steps, 1.0, own, guidance_schedule, size_text(size), model)
-    for asked, read, value in (("guidance_scales", read_scales, guidance_scales), ("seeds", read_seeds, seeds)):
+    readers: dict[str, Callable[[], object]] = {
+        "guidance_scales": lambda: read_scales(session, guidance_scales),
+        "seeds": lambda: read_seeds(session, seeds),
+    }
+    if not isinstance(axis, str) or axis not in AXES:
+        found["axis"] = f"The sweep must be of one of {', '.join(AXES)}."
+    elif not found and not (axis == SCALE and values == ""):
+        readers["values"] = lambda: axis_of(session, guidance_scales, name, axis, values, prompt)
+    for asked, read in readers.items():
         try:
-            read(session, value)
+            read()
         except ValueError as error:
             found[asked] = str(error)
     if not found:
-        pictures = len(read_scales(session, guidance_scales)) * len(read_seeds(session, seeds))
-        if pictures > session.limits.cells:
-            found["guidance_scales"] = f"Scales times seeds may be {session.limits.cells} pictures at the most."
-        elif words := session.too_much(size, steps, pictures):
-            found["steps"] = words
+        made = conditions_of(session, guidance_scales, guidance_schedule, steps, name, axis, values)
+        found = too_many(
+            session, made, len(read_seeds(session, seeds)), size, "values" if values else "guidance_scales"
+        )
     return found
+
+
+def too_many(
+    session: Session, made: Sequence[Condition], seeds: int, size: tuple[int, int], asked: str
+) -> dict[str, str]:
+    """In words by the name of an input, where a sweep is more than one request may be: each cell counts by its own steps."""
+    if len(made) * seeds > session.limits.cells:
+        return {asked: f"Values times seeds may be {session.limits.cells} pictures at the most."}
+    words = session.too_much(size, sum(condition.settings.steps or 0 for condition in made), seeds)
+    return {"steps": words} if words else {}
 
 
 def choose_model(session: Session, name: str) -> list[object]:
@@ -122,37 +154,46 @@ def choose_model(session: Session, name: str) -> list[object]:
     return [found["prompt"], found["steps"]]
 
 
-def read_scales(session: Session, text: object) -> list[float]:
-    """Guidance scales within the page's limit."""
-    if not isinstance(text, str):
-        raise ValueError("The guidance scales must be text like 1,2,4,8.")
-    scales = list(parse_scales(text))
-    if max(scales) > session.limits.guidance_scale:
-        raise ValueError(f"Guidance scales may be {session.limits.guidance_scale:g} at the most.")
-    return scales
+def choose_axis(session: Session, axis: str, model: str) -> list[object]:
+    """The inputs for another axis: examples of its values, and what it overrules out of reach."""
+    if axis not in AXES or model not in session.specs:
+        raise gr.Error(f"The sweep must be of one of {', '.join(AXES)}.", title="Not chosen")
+    offer, own = AXES[axis], AXES[SCALE]
+    if axis == SCALE:
+        boxes = [gr.Textbox(own.example, label="Guidance scales", info=own.hint), gr.Textbox("", visible=False)]
+    else:
+        scale = f"{session.specs[model].guidance_scale:g}"
+        boxes = [
+            gr.Textbox(scale, label="Guidance scale", info=HELD),
+            gr.Textbox(example_of(session, axis, model), label=f"Values: {offer.title}", info=offer.hint, visible=True),
+        ]
+    return [*boxes, gr.Slider(interactive=axis != "steps"), gr.Dropdown(interactive=axis != SCHEDULE)]
 
 
-def read_seeds(session: Session, text: object) -> list[int]:
-    """Seeds with commas between, each once."""
-    if not isinstance(text, str) or not re.fullmatch(r"\s*\d{1,10}(\s*,\s*\d{1,10})*\s*", text):
-        raise ValueError("The seeds must be whole numbers with commas between, like 7 or 7, 8.")
-    seeds = list(dict.fromkeys(int(part) for part in text.split(",")))
-    if max(seeds) > session.limits.largest_seed:
-        raise ValueError(f"A seed may be {session.limits.largest_seed} at the most.")
-    return seeds
-
-
-def cost_words(session: Session, scales: object, seeds: object, steps: float, model: str) -> str:
-    """What a sweep will cost, before it starts."""
+def cost_words(
+    session: Session, scales: object, seeds: object, steps: float, model: str, axis: str = SCALE, values: object = ""
+) -> str:
+    """What a sweep will cost, before it starts; or why it may not."""
     try:
-        chosen, count = read_scales(session, scales), len(read_seeds(session, seeds))
-        rows = sum(1 if scale in (0, 1) else 2 for scale in chosen) * count * int(steps)
+        made, count = (
+            conditions_of(session, scales, "constant", steps, model, axis, values),
+            len(read_seeds(session, seeds)),
+        )
+        spec = session.specs[model]
+        if refused := too_many(session, made, count, (spec.width, spec.height), "values"):
+            return " ".join(refused.values())
+        held = "" if axis == SCALE else f" at w = {held_scale(session, scales, model):g}"
     except (ValueError, TypeError) as error:
         return str(error)
-    images = len(chosen) * count
-    pictures = f"{images} picture{'s' if images > 1 else ''}"
+    rows = count * sum(_rows(condition) for condition in made)
+    pictures = f"{len(made) * count} picture{'s' if len(made) * count > 1 else ''}{held}"
     known = session.seconds_per_row.get(model)
     return f"{pictures}, about {rows * known:.0f} s" if known else pictures
+
+
+def _rows(condition: Condition) -> int:
+    """Network rows of one picture, the guidance on all the time."""
+    return (1 if condition.guidance_scale in (0, 1) else 2) * (condition.settings.steps or 0)
 
 
 def handler(session: Session) -> Callable[..., Iterator]:
@@ -165,88 +206,16 @@ def handler(session: Session) -> Callable[..., Iterator]:
         guidance_schedule: str = "constant",
         steps: int = session.model.spec.steps,
         model: str = session.model.spec.reference,
+        axis: str = SCALE,
+        values: str = "",
         request: gr.Request | None = None,
     ) -> Iterator[tuple]:
-        found = problems(session, prompt, guidance_scales, seeds, guidance_schedule, steps, model)
+        found = problems(session, prompt, guidance_scales, seeds, guidance_schedule, steps, model, axis, values)
 
         def chosen() -> Iterator[tuple]:
-            settings = SamplingSettings.of(steps=int(steps), **over_time.OVER_TIME[guidance_schedule])
-            scales, each = read_scales(session, guidance_scales), read_seeds(session, seeds)
-            return draw(session, prompt, scales, each, settings, model)
+            made = conditions_of(session, guidance_scales, guidance_schedule, steps, model, axis, values)
+            return draw(session, prompt, made, read_seeds(session, seeds), model)
 
         yield from controls.in_lane(session, found, 4, chosen, request)
 
     return sweep
-
-
-def draw(
-    session: Session, prompt: str, scales: list[float], seeds: list[int], settings: SamplingSettings, name: str
-) -> Iterator[tuple]:
-    """Previews of all cells together, then the pictures with what is measured of them, and a zip."""
-    model, began = session.model_of(name), time.perf_counter()
-    rows = model.network_rows
-    each = [scale for scale in scales for _ in seeds]
-    for state in model.denoise(prompt, seeds * len(scales), each, settings=settings):
-        words = controls.step_words(state, began)
-        if (state.step + 1) % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:
-            cells = cells_of(model.preview(state.clean), scales, seeds)
-            yield grid_html(cells, prompt, preview=True), words, gr.skip(), gr.skip()
-        else:
-            yield gr.skip(), words, gr.skip(), gr.skip()
-    session.seconds_per_row[name] = (time.perf_counter() - began) / max(1, model.network_rows - rows)
-    cells = measured(model.spec.world, prompt, cells_of(model.decode(state.latent), scales, seeds))
-    cells = [
-        dataclasses.replace(
-            cell, recipe=model.recipe(prompt, cell.seed, settings.replaced(guidance_scale=cell.guidance_scale))
-        )
-        for cell in cells
-    ]
-    path = session.scratch.path("sweep.zip")
-    write_zip(path, cells, prompt)
-    words = f"{len(cells)} pictures, {time.perf_counter() - began:.1f} s. The zip holds each with its recipe, and the scores."
-    yield grid_html(cells, prompt), words, chart_of(cells), str(path)
-
-
-def measured(world: str, prompt: str, cells: list[SweepCell]) -> list[SweepCell]:
-    """The cells with their alignment score (where the model's world has one), saturation, and change from the last scale."""
-    scores = alignment(world, prompt, [cell.picture for cell in cells])
-    before: dict[int, Image.Image] = {}
-    done = []
-    for index, cell in enumerate(cells):
-        values = {name: found[index] for name, found in scores.items()} | {"saturation": saturation(cell.picture)}
-        if cell.seed in before:
-            values["change"] = distance(cell.picture, before[cell.seed])
-        before[cell.seed] = cell.picture
-        done.append(dataclasses.replace(cell, scores=values))
-    return done
-
-
-@functools.cache
-def _detector(name: str) -> Detector:
-    return load_detector(name)
-
-
-def alignment(world: str, prompt: str, pictures: list[Image.Image]) -> dict[str, list[float]]:
-    """How well each picture fits the prompt, by the detector of the model's world, or by CLIP where it is at hand."""
-    if not prompt:
-        return {}
-    metric, name = ALIGNMENT.get(world, ("clip_score", "clip"))
-    try:
-        detector = _detector(name)
-    except ValueError:  # CLIP's weights are not on this machine
-        return {}
-    images = torch.stack([from_pil(picture) for picture in pictures])
-    return {metric: detector.extract(images, [prompt] * len(pictures))[1][metric]}
-
-
-def chart_of(cells: list[SweepCell]) -> gr.LinePlot:
-    """Alignment against guidance scale, a line a seed; saturation where there is no alignment score."""
-    name = next(iter(cells[0].scores))
-    table = pd.DataFrame(
-        {
-            "guidance scale": [cell.guidance_scale for cell in cells],
-            "score": [cell.scores[name] for cell in cells],
-            "seed": [f"seed {cell.seed}" for cell in cells],
-        }
-    )
-    return gr.LinePlot(table, visible=len({cell.guidance_scale for cell in cells}) > 1, y_title=name)
