@@ -10,6 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from ldm_core.files import whole_file
+
 
 class OwnDetector(nn.Module):
     """What a detector trained by this repository says of itself; its weights lie where its class says."""
@@ -22,13 +24,10 @@ class OwnDetector(nn.Module):
 
 
 def save_weights(detector: OwnDetector, measured: dict | None = None) -> None:
-    """Write the weights as fp16 where the detector's class says, beside their place first."""
-    path = detector.weights
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
+    """Write the weights as fp16 where the detector's class says, whole or not at all."""
     half = {name: value.half().contiguous() for name, value in detector.state_dict().items()}
-    save_file(half, partial, metadata={"measured": json.dumps(measured)} if measured else None)
-    partial.replace(path)
+    with whole_file(detector.weights) as partial:
+        save_file(half, partial, metadata={"measured": json.dumps(measured)} if measured else None)
 
 
 def load_weights(detector: OwnDetector) -> dict:

@@ -8,6 +8,9 @@ from typing import Any
 from ..statistics import Estimate
 from .metric import Metric, Row
 
+# Of summary.csv, after those that say where a row belongs; `resize` is the run's to add. Another is a line here and one below.
+COLUMNS = ["metric", "value", "n", "se", "low", "high", "higher_is_better", "detector", "resize", "note"]
+
 
 def row(
     metric: Metric,

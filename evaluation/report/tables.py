@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..image_set import ImageSet
+from ..metrics.rows import COLUMNS
 
 if TYPE_CHECKING:
     from ..metrics.metric import Row
 
-COLUMNS = ["metric", "value", "n", "se", "low", "high", "higher_is_better", "detector", "resize", "note"]
 SAME = ("model", "prompts", "guidance_schedule")  # of a run, where they are not swept
 ACROSS = 6  # conditions side by side; more go down the page
 IN_THE_OPEN = 12  # differences shown whatever their verdict

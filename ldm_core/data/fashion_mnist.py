@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import write_whole
+
 LABELS = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 _SYNONYMS = (
     ("a t-shirt", "a top", "a tee"),
@@ -91,16 +93,13 @@ def _file(split: str, part: str, folder: Path | None) -> bytes:
 
 
 def _download(name: str, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(name + ".partial")
     try:
         with urllib.request.urlopen(URL + name, timeout=60) as response:
-            partial.write_bytes(response.read())
+            write_whole(path, response.read())
     except (urllib.error.URLError, TimeoutError) as error:
         raise ValueError(
             f"{name} cannot be downloaded ({error}); give the folder of the four files with --data"
         ) from None
-    partial.replace(path)
 
 
 def pad(images: np.ndarray, size: int = 32) -> np.ndarray:

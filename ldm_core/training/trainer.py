@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ..files import whole_file
 from .config import Recipe
 from .losses import update_ema
 from .muon import Muon
@@ -78,9 +79,8 @@ class Trainer:
             "step": self.step,
             "seconds": self.seconds,
         }
-        partial = self.folder / "checkpoint.pt.partial"
-        torch.save(state, partial)
-        partial.replace(self.folder / "checkpoint.pt")
+        with whole_file(self.folder / "checkpoint.pt") as partial:
+            torch.save(state, partial)
 
     def learning_rate(self) -> float:
         """Linear warm-up, then half a cosine down to zero (Loshchilov & Hutter 2017)."""
