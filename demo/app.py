@@ -9,32 +9,43 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+os.environ["FORWARDED_ALLOW_IPS"] = (
+    ""  # uvicorn would believe X-Forwarded-For of any program here; --trust-proxy says whose
+)
 
 import gradio as gr
-from starlette.middleware import Middleware
 
 if __package__ in (None, ""):  # python demo/app.py: the repository is not on the path yet
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from demo.guard import Guard
+from demo.guard import KEPT, Doors
+from demo.hosting import Hosting, check_free, port_of, space
+from demo.page import Page
+from demo.places import Allowance, Places
+from demo.scratch import AGE
 from demo.session import Limits, Session, limits_of
 from demo.tabs import generate, guidance, reconstruct
 from demo.theme import theme
 
 TABS = {"Draw": generate.build, "Guidance sweep": guidance.build, "Autoencoders": reconstruct.build}
-WAITING = 12  # visitors in the queue; the next is told that the page is busy
+WAITING = 24  # requests in the queue, of which one address may have half; the next is told that the page is busy
 STYLE = Path(__file__).with_name("style.css")
 
 
-def build(session: Session) -> gr.Blocks:
-    """The page, a tab each."""
+def build(session: Session, hosting: Hosting | None = None) -> Page:
+    """The page, a tab each, behind its guard."""
     spec = session.model.spec
-    with gr.Blocks(title="Latent diffusion", analytics_enabled=False, delete_cache=(600, 1800)) as page:
+    with Page(title="Latent diffusion", analytics_enabled=False, delete_cache=(60, AGE - 60)) as page:
         gr.Markdown(
             f"# Latent diffusion\nModel `{spec.name}`: {spec.description or spec.source}, "
             f"{session.model.width} x {session.model.height} pixels, on {session.model.device}."
@@ -43,16 +54,26 @@ def build(session: Session) -> gr.Blocks:
             for name, tab in TABS.items():
                 with gr.Tab(name):
                     tab(session)
+    limits = session.limits
+    page.guarded_by(
+        Doors(
+            hosting or Hosting(),
+            Places(WAITING + 1, limits.waiting_per_address),
+            Allowance(limits.upload_megabytes * 10**6, limits.upload_megabytes * 10**7, KEPT),
+        )
+    )
     # Without api_open=False a script could pass by the queue, its limits and the validator.
-    return page.queue(max_size=WAITING, default_concurrency_limit=1, api_open=False)
+    page.queue(max_size=WAITING, default_concurrency_limit=1, api_open=False)
+    return page
 
 
-def main(argv: list[str] | None = None) -> None:
+def options() -> argparse.ArgumentParser:
+    """The command's options, each with its variable."""
     environment = os.environ.get
     parser = argparse.ArgumentParser(
         prog="python -m demo.app",
         description="Open the demo page.",
-        epilog="Each option may also be set as LDM_MODEL, LDM_HOST, LDM_PORT, LDM_LIMITS.",
+        epilog="Each option may also be set as LDM_MODEL, LDM_HOST, LDM_PORT, LDM_LIMITS, LDM_ALLOW_HOST, LDM_TRUST_PROXY.",
     )
     parser.add_argument("--model", default=environment("LDM_MODEL", "scenes"), help="registry name, folder or hub id")
     parser.add_argument(
@@ -62,9 +83,8 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument(
         "--port",
-        type=int,
+        default=environment("LDM_PORT") or environment("GRADIO_SERVER_PORT") or "7860",
         help="(default: %(default)s)",
-        default=int(environment("LDM_PORT") or environment("GRADIO_SERVER_PORT") or 7860),
     )
     parser.add_argument(
         "--limits",
@@ -72,16 +92,75 @@ def main(argv: list[str] | None = None) -> None:
         metavar="NAME=VALUE,...",
         help=f"what a visitor may ask for: {', '.join(vars(Limits()))}",
     )
+    names, proxies = space()
+    parser.add_argument(
+        "--allow-host",
+        default=environment("LDM_ALLOW_HOST") or names,
+        metavar="NAME,...",
+        help="further names that the page is served under, * for any; its own address and localhost are",
+    )
+    parser.add_argument(
+        "--trust-proxy",
+        default=environment("LDM_TRUST_PROXY") or proxies,
+        metavar="ADDRESS,...",
+        help="proxies whose X-Forwarded-For says who a visitor is, * for any (default: none)",
+    )
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = options()
     arguments = parser.parse_args(argv)
+    with ending_in_order():
+        try:
+            limits, port = limits_of(arguments.limits), port_of(arguments.port)
+            hosting = Hosting.of(arguments.host, arguments.allow_host, arguments.trust_proxy)
+            check_free(arguments.host, port)
+            session = Session.load(arguments.model, limits)
+        except ValueError as error:
+            parser.exit(2, f"{parser.prog}: error: {error}\n")
+        try:
+            serve(session, hosting, port)
+        except OSError:  # somebody else has taken the port while the model was loaded
+            parser.exit(
+                2, f"{parser.prog}: error: nothing can listen on --host {arguments.host} --port {port} any more\n"
+            )
+
+
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Told to stop by a signal, the interpreter ends as on its own, so that visitors' files are deleted; a second signal
+    changes nothing."""
+    numbers = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        for other in numbers:
+            signal.signal(other, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in numbers}
     try:
-        session = Session.load(arguments.model, limits_of(arguments.limits))
-    except ValueError as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
-    build(session).launch(server_name=arguments.host, server_port=arguments.port, **launch_options())
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def serve(session: Session, hosting: Hosting, port: int) -> None:
+    """Until a signal ends it. What gradio keeps of visitors lies in the session's own folder, and goes with it."""
+    os.environ["GRADIO_TEMP_DIR"] = str(session.scratch.folder / "gradio")
+    page = build(session, hosting)
+    host = f"[{hosting.host}]" if ":" in hosting.host else hosting.host
+    try:
+        page.launch(server_name=host, server_port=port, prevent_thread_lock=True, **launch_options())
+        threading.Event().wait()
+    finally:
+        page.close(verbose=False)
+        session.scratch.close()
 
 
 def launch_options() -> dict[str, Any]:
-    """How the page is served wherever it is: by the guard, in its own looks, telling nobody anything."""
+    """How the page is served wherever it is: in its own looks, telling nobody anything."""
     return {
         "theme": theme(),
         "css_paths": STYLE,
@@ -93,7 +172,6 @@ def launch_options() -> dict[str, Any]:
         "state_session_capacity": 200,
         "strict_cors": True,
         "footer_links": ["api"],
-        "app_kwargs": {"middleware": [Middleware(Guard)]},
         "mcp_server": False,
     }
 

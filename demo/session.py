@@ -40,6 +40,7 @@ class Limits:
     photo_side: int = 768  # pixels: a larger photo is made smaller
     waiting_per_visitor: int = 3  # requests of one browser tab
     waiting_per_address: int = 12  # requests of one address, which many people may share
+    upload_megabytes: int = 200  # that one address may have lying here; ten times that for all together
 
 
 def limits_of(text: str) -> Limits:
@@ -157,7 +158,7 @@ class Door:
     def enter(self, visitor: str, address: str) -> str:
         """Empty, and counted, where the visitor may join the queue; else in words why not. A script has no name of its own
         before it is in the queue: only its address is counted."""
-        now, limits = time.monotonic(), {f"address {address}": self.limits.waiting_per_address}
+        now, limits = time.monotonic(), {f"address {address}": self.limits.waiting_per_address} if address else {}
         if visitor:
             limits[f"visitor {visitor}"] = self.limits.waiting_per_visitor
         with self.lock:

@@ -32,6 +32,7 @@ from .detectors.detector import load_detector
 from .detectors.scenes import load_scenes_detector
 from .metrics.composition import composition
 from .metrics.reconstruction import psnr
+from .statistics import Estimate
 
 BATCH = 50  # images
 SHEET = 8  # pictures along a side
@@ -111,6 +112,11 @@ def main(argv: list[str] | None = None) -> int:
     return command.carry_out(parser, argv, work)
 
 
+def error(found: Estimate, digits: int) -> str:
+    """An estimate's standard error as it stands behind the value; nothing where none is known."""
+    return "" if found.se is None else f" (± {found.se:.{digits}f})"
+
+
 def work(arguments: argparse.Namespace) -> int:
     """The exit code."""
     model = ldm_core.load(arguments.model)
@@ -122,8 +128,8 @@ def work(arguments: argparse.Namespace) -> int:
     held = held_out_scenes(*size) if scene else held_out_fashion(*size, arguments.data)
     quality, readable = autoencoder_figures(model, held)
     print(
-        f"autoencoder on {quality.n} held-out images: {quality.value:.2f} dB PSNR (± {quality.se:.2f}); "
-        f"the detector finds {readable.value:.4f} (± {readable.se:.4f}) of their captions in its reconstructions",
+        f"autoencoder on {quality.n} held-out images: {quality.value:.2f} dB PSNR{error(quality, 2)}; "
+        f"the detector finds {readable.value:.4f}{error(readable, 4)} of their captions in its reconstructions",
         flush=True,
     )
     steps = arguments.steps or model.spec.steps

@@ -6,6 +6,7 @@ its conditioner and denoiser, and a row in FAMILIES.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
@@ -27,7 +28,7 @@ class TextPart(NamedTuple):
     tokenizer_class: type
 
 
-class Family:
+class Family(ABC):
     """What all families share, and their own facts below."""
 
     name: ClassVar[str]
@@ -68,13 +69,13 @@ class Family:
         """Tokens that a text encoder takes; None: as its tokenizer and its positions have it."""
         return None
 
+    @abstractmethod
     def conditioner(self, encoders: list[TextEncoder], index: Mapping, denoiser: ModelMixin) -> Conditioner:
         """From prompts to conditioning, as model_index.json and the denoiser's config have it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def denoiser(self, network: ModelMixin, factor: int) -> Denoiser:
         """How the network is called; factor is pixels per latent value along a side."""
-        raise NotImplementedError
 
     def native_size(self, denoiser: ModelMixin, factor: int) -> tuple[int, int]:
         """Height and width in pixels that a checkpoint was trained at."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -28,6 +29,10 @@ from transformers import (
 from ldm_core.data import scenes
 from ldm_core.training.tokenizer import build_tokenizer
 from ldm_core.training.train_denoiser import MODEL_INDEX
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a processor each, for the workers and the commands that they start
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
 def make_checkpoint(folder: Path, prediction_type: str = "epsilon", seed: int = 0) -> Path:

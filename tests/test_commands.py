@@ -19,8 +19,11 @@ COMMANDS = (
     "evaluation.score",
     "evaluation.detectors.train_fashion",
     "evaluation.detectors.train_scenes",
+    "ldm_core.training.compare",
+    "ldm_core.training.held_out",
     "ldm_core.training.train_autoencoder",
     "ldm_core.training.train_denoiser",
+    "ldm_core.training.train_text_encoder",
 )
 
 

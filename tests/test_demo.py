@@ -189,9 +189,10 @@ def test_a_visitor_may_wait_for_a_few_requests_and_others_are_not_held_up():
 def test_a_request_that_never_comes_back_is_forgotten(monkeypatch):
     door, now = Door(Limits(waiting_per_visitor=1)), [0.0]
     monkeypatch.setattr("demo.session.time.monotonic", lambda: now[0])
-    assert door.enter("a", "") == "" and door.enter("a", "")
+    assert door.enter("a", "1.1.1.1") == "" and door.enter("a", "1.1.1.1")
     now[0] = Door.FORGET + 1
-    assert door.enter("a", "") == "" and len(door.waiting) == 2
+    assert door.enter("a", "1.1.1.1") == "" and len(door.waiting) == 2
+    assert door.enter("b", "") == "" and len(door.waiting) == 3, "an address that is not told is not counted"
     door.leave("stranger", "")
 
 

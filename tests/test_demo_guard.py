@@ -1,17 +1,15 @@
-"""What is turned away at the door: addresses, floods, broken JSON; and limits, scratch files, flags."""
+"""What is turned away at the door: addresses, floods, broken JSON; and limits, flags."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import time
 
 import pytest
+from conftest import free_port
 
 from demo import app
 from demo.guard import LARGEST, Guard, names_an_address
-from demo.scratch import AGE, Scratch
 from demo.session import Limits, limits_of
 
 
@@ -86,14 +84,5 @@ def test_bad_flags_are_one_line(capsys):
         (["--limits", "speed=3"], "--limits must be like"),
     ):
         with pytest.raises(SystemExit) as stopped:
-            app.main(given)
+            app.main([*given, "--port", str(free_port())])
         assert stopped.value.code == 2 and words in capsys.readouterr().err
-
-
-def test_files_to_keep_are_deleted_after_a_while():
-    scratch = Scratch()
-    old, lasting = scratch.path("old.zip"), scratch.lasting("sample.png")
-    old.write_bytes(b"x"), lasting.write_bytes(b"x")
-    os.utime(old.parent, (time.time() - AGE - 5,) * 2)
-    new = scratch.path("new.zip")
-    assert not old.exists() and new.parent.is_dir() and lasting.exists()

@@ -118,7 +118,7 @@ def test_what_is_wrong_is_answered_in_words_to_scripts_too(client, demo_server, 
     data = list(good["generate"])
     data[3] = 1000
     status, text = call(demo_server.address, "generate", data)
-    assert status == 400 and "greater than maximum value 100" in text
+    assert status == 422 and "greater than maximum value 100" in text
     with pytest.raises(Exception, match="prompt has 401 characters"):
         client.predict(prompt="x" * 401, api_name="/generate")
 

@@ -104,6 +104,15 @@ def test_a_tiny_autoencoder_begins_by_carrying_the_picture_to_its_latent():
     assert ours.encode(black_and_white).latents.shape == (2, 4, 2, 2) and dark_to_light[0] > 5 * dark_to_light[1]
 
 
+def test_the_divergence_of_channels_equals_torchs_for_their_means_and_spreads():
+    mean, spread = torch.tensor([0.0, 1.5, -2.0]), torch.tensor([1.0, 0.5, 3.0])
+    signs = torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1)  # two values a channel: their spread is exact
+    latent = mean.view(1, 3, 1, 1) + signs * spread.view(1, 3, 1, 1)
+    normal = torch.distributions.Normal
+    expected = torch.distributions.kl_divergence(normal(mean, spread), normal(0.0, 1.0)).mean()
+    torch.testing.assert_close(losses.channel_divergence(latent), expected, atol=1e-4, rtol=1e-4)
+
+
 def test_min_snr_weights_are_those_of_the_paper():
     alpha_bar = torch.tensor([0.9, 0.5, 0.1])  # snr 9, 1, 1/9
     torch.testing.assert_close(losses.min_snr_weight(alpha_bar, 5.0, "epsilon"), torch.tensor([5 / 9, 1.0, 1.0]))

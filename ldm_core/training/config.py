@@ -40,6 +40,7 @@ class AutoencoderConfig:
     # One entry per resolution: an AutoencoderTiny of one width, with so many blocks of three convolutions at each.
     tiny_blocks: tuple[int, ...] = ()
     encoder_blocks: tuple[int, ...] = ()  # where an AutoencoderTiny's encoder has others than its decoder
+    channel_weight: float = 0.0  # on each latent channel being N(0, 1) over a batch, as the denoiser's noise is
     equivariance_weight: float = 0.0  # on decoding latents at half the size to images at half the size
     optimizer: str = "adamw"  # adamw | muon
     start_from: str = ""  # an embedded autoencoder of smaller f whose layers this one begins with, where they fit
@@ -119,7 +120,8 @@ PHOTOS = AutoencoderConfig(
 EVERYDAY = AutoencoderConfig(
     data="everyday", image_size=256, channels=(64,) * 5, latent_channels=16, tiny_blocks=(0, 0, 2, 6, 8),
     encoder_blocks=(0, 0, 1, 4, 6), posterior_std=0.05, crop_size=128, whole_steps=0,
-    learning_rate=2e-3, warmup_steps=150, optimizer="muon", mse_weight=20.0, equivariance_weight=0.25, ema_decay=0.999,
+    learning_rate=2e-3, warmup_steps=150, optimizer="muon", mse_weight=20.0, channel_weight=0.01,
+    equivariance_weight=0.25, ema_decay=0.999,
 )  # fmt: skip
 AUTOENCODERS = {
     "scenes-cpu": AutoencoderConfig(),

@@ -43,6 +43,15 @@ def diffusion_target(clean: Tensor, noise: Tensor, alpha_bar: Tensor, prediction
     raise ValueError(f"prediction_type must be epsilon or v_prediction, got {prediction_type!r}")
 
 
+def channel_divergence(latent: Tensor) -> Tensor:
+    """KL(N(m_c, s_c^2) || N(0, 1)) of each channel's mean and spread over a batch of latents (B, C, h, w), their mean.
+
+    It moves and scales whole channels, which costs no detail, where the divergence of single values shrinks what they say.
+    """
+    mean, variance = latent.mean(dim=(0, 2, 3)), latent.var(dim=(0, 2, 3), unbiased=False) + 1e-6
+    return 0.5 * (mean.square() + variance - 1 - variance.log()).mean()
+
+
 def timesteps(count: int, steps: int, sampling: str, generator: torch.Generator) -> Tensor:
     """Times of training (count,), integers below `steps`: `uniform`, or `logit_normal`, more of the middle where most
     is decided (Esser et al. 2024, section 3.1, m = 0, s = 1)."""

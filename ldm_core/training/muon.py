@@ -59,7 +59,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__([group for group in groups if group["params"]], shared)
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # none of ours is given a closure
         """Move every parameter that has a gradient."""
         for group in self.param_groups:
             move = self._muon if group["orthogonal"] else self._adam

@@ -187,6 +187,8 @@ def loss_on(vae: Network, image: Tensor, config: AutoencoderConfig, generator: t
     if small is not None:
         half = losses.reconstruction(small.float(), losses.halved(image), config.mse_weight, config.gradient_weight)
         fit = fit + config.equivariance_weight * half
+    if config.channel_weight:
+        fit = fit + config.channel_weight * losses.channel_divergence(mean.float())
     return fit + config.kl_weight * losses.kl_divergence(mean.float(), logvar.float())
 
 

@@ -1,0 +1,57 @@
+"""Counts, for limits that hold for an address and for all visitors together."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+
+
+class Places:
+    """Places in a queue. One is held from the moment of asking, so that many who ask at once are all counted; later by the
+    event that it became, for as long as the queue itself knows that event: a stopped one is free at once, and one that
+    nobody listens to is still counted. Called from the server's event loop alone."""
+
+    def __init__(self, in_all: int, per_address: int, waits: Callable[[str], bool] = lambda event: False):
+        self.in_all, self.per_address, self.waits = in_all, per_address, waits
+        self.held: dict[object, tuple[str, str]] = {}  # by ticket: the address, and the event or ""
+
+    def enter(self, address: str) -> object | str:
+        """A ticket; or in words why not."""
+        self.held = {
+            ticket: (who, event) for ticket, (who, event) in self.held.items() if not event or self.waits(event)
+        }
+        counts = Counter(who for who, _ in self.held.values())
+        if counts[address] >= self.per_address:
+            return "You have several requests waiting already; let them finish first."
+        if len(self.held) >= self.in_all:
+            return f"Queue is full: {self.in_all} requests wait or are being served. Try again in a moment."
+        ticket = object()
+        self.held[ticket] = (address, "")
+        return ticket
+
+    def became(self, ticket: object, event: str) -> None:
+        """The event that a request has become; an empty one gives the place back."""
+        address, _ = self.held.pop(ticket)
+        if event:
+            self.held[ticket] = (address, event)
+
+
+class Allowance:
+    """Bytes that may be kept for an address and for all, over the time that files are kept."""
+
+    def __init__(self, per_address: int, in_all: int, seconds: float):
+        self.per_address, self.in_all, self.seconds = per_address, in_all, seconds
+        self.kept: deque[tuple[float, str, int]] = deque()
+
+    def take(self, address: str, size: int) -> str:
+        """Empty, and counted; or in words why not."""
+        now = time.monotonic()
+        while self.kept and now - self.kept[0][0] > self.seconds:
+            self.kept.popleft()
+        if sum(size for _, who, size in self.kept if who == address) + size > self.per_address:
+            return f"You have uploaded {self.per_address // 10**6} MB already; try again when they are deleted."
+        if sum(size for _, _, size in self.kept) + size > self.in_all:
+            return "The visitors' uploads have filled their place; try again later."
+        self.kept.append((now, address, size))
+        return ""
