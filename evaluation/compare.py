@@ -6,7 +6,8 @@
 Prints in what the runs differ, then B - A per metric and condition with its error, p and interval (adjusted alike, by Holm
 within a metric) and verdict. Runs of other seeds are compared too, with the wider error of samples that are not paired; a
 metric that cannot be compared has a row that says why. Exit code 0; 1 where a run is worse than the first by more than a
-margin under any condition; 2 where the runs cannot be compared, with the reason.
+margin under any condition, its whole interval beyond it (a warning where the images are too few to tell);
+2 where the runs cannot be compared, with the reason.
 """
 
 from __future__ import annotations
@@ -162,18 +163,29 @@ def margins(texts: list[str]) -> dict[str, float]:
     return found
 
 
-def too_bad(table: pd.DataFrame, allowed: dict[str, float]) -> list[str]:
-    """In words, where a run is worse than a margin allows. ValueError for a margin on what could not be compared."""
-    worse = []
+def gate(table: pd.DataFrame, allowed: dict[str, float]) -> tuple[list[str], list[str]]:
+    """In words, where a run is worse than a margin allows, and where it cannot be told.
+
+    Worse is a loss whose whole interval lies beyond the margin; where only a part of it does, or no interval is known, the
+    images are too few to tell. ValueError for a margin on what could not be compared.
+    """
+    worse, unclear = [], []
     for metric, margin in allowed.items():
         rows = table[table["metric"] == metric]
         if not len(rows) or rows["difference"].isna().any():
             raise ValueError(f"--fail-if-worse {metric}: the runs do not both have it")
-        for row in rows.itertuples():
-            loss = -row.difference if METRICS[metric].higher_is_better else row.difference
-            if loss > margin:
-                worse.append(f"{row.run}: {metric} at {row.condition} is worse by {loss:.4g}, allowed {margin:g}")
-    return worse
+        sign = -1 if METRICS[metric].higher_is_better else 1
+        for row in rows.astype({"low": float, "high": float}).itertuples():
+            loss, (least, most) = sign * row.difference, sorted((sign * row.low, sign * row.high))
+            where = f"{row.run}: {metric} at {row.condition}"
+            if least > margin:
+                worse.append(f"{where} is worse by {loss:.4g} ({least:.4g} to {most:.4g}), allowed {margin:g}")
+            elif most > margin or (pd.isna(most) and loss > margin):
+                known = "its interval is not known" if pd.isna(most) else f"{least:.4g} to {most:.4g}"
+                unclear.append(
+                    f"{where} may be worse than the {margin:g} allowed: {loss:.4g} ({known}); more images would tell"
+                )
+    return worse, unclear
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -194,11 +206,11 @@ def work(arguments: argparse.Namespace) -> int:
     allowed = margins(arguments.fail_if_worse)
     runs = [Finished.read(folder) for folder in arguments.runs]
     table = compare(runs)
-    worse = too_bad(table, allowed)
+    worse, unclear = gate(table, allowed)
     if arguments.out is not None:
         write_whole(arguments.out, table.to_csv(index=False, lineterminator="\n"))
     print(report(runs, table))
-    for line in worse:
+    for line in [*worse, *(f"warning: {line}" for line in unclear)]:
         print(line)
     return 1 if worse else 0
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from evaluation import compare
+from evaluation.catalogue import METRICS
 from evaluation.finished import Finished
 from evaluation.run import main as run
 
@@ -79,9 +80,27 @@ def test_a_run_against_itself_differs_nowhere_and_passes_every_gate(runs, capsys
 
 def test_a_run_that_is_worse_than_allowed_fails(runs, capsys):
     one, two = str(runs / "one"), str(runs / "two")
-    outcomes = [compare.main([a, b, "--fail-if-worse", "clip_scenes:0"]) for a, b in ((one, two), (two, one))]
-    assert max(outcomes) == 1 and "is worse by" in capsys.readouterr().out
+    for first, other in ((one, two), (two, one)):
+        outcome = compare.main([first, other, "--fail-if-worse", "clip_scenes:0"])
+        said = capsys.readouterr().out
+        assert outcome == ("is worse by" in said)
     assert compare.main([one, two, "--fail-if-worse", "clip_scenes:99"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "worse", "unclear"),
+    [(0.5, 1.5, 0, 0), (0.5, 4.0, 0, 1), (2.5, 4.0, 1, 0), (None, None, 0, 1), (-4.0, -2.5, 0, 0)],
+)
+@pytest.mark.parametrize("metric", ["fd_scenes", "clip_scenes"])
+def test_the_gate_fails_where_the_whole_interval_is_beyond_the_margin_and_warns_where_it_cannot_tell(
+    metric, low, high, worse, unclear
+):
+    loss = 3.0 if low is None else (low + high) / 2
+    row = {"run": "B", "condition": "w = 2", "metric": metric, "difference": loss, "low": low, "high": high}
+    if METRICS[metric].higher_is_better:
+        row |= {"difference": -loss} | ({} if low is None else {"low": -high, "high": -low})
+    found = compare.gate(pd.DataFrame([row]), {metric: 2.0})
+    assert [len(lines) for lines in found] == [worse, unclear]
 
 
 def test_other_seeds_are_said_in_words_and_have_the_error_of_two_samples(runs):
