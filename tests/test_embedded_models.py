@@ -50,4 +50,4 @@ def test_all_weights_together_are_small_and_no_file_is_too_large_for_a_git_host(
     root = Path(__file__).parents[1]
     files = [path for part in ("ldm_core", "evaluation") for path in (root / part).rglob("*.safetensors")]
     assert max(path.stat().st_size for path in files) < 9e6
-    assert sum(path.stat().st_size for path in files) < 60e6
+    assert sum(path.stat().st_size for path in files) < 80e6
