@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
 import torch
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTokenizer
 
 from ldm_core.loading import load_autoencoder
 from ldm_core.registry import WEIGHTS
-from ldm_core.training import everyday, held_out, reading, train_autoencoder, train_text_encoder
+from ldm_core.training import held_out, train_autoencoder, train_text_encoder
 from ldm_core.training.config import AUTOENCODERS, TEXT_ENCODERS
 from ldm_core.training.corpus import load_corpus
 
@@ -23,3 +21,15 @@ def test_the_autoencoder_is_the_recipes_and_keeps_what_its_card_says():
     assert coder.factor == 16 and coder.latent_channels == 16
     mean, _ = held_out.psnr(FOLDER / "vae", "everyday", 256, count=3)
     assert mean > 24
+
+
+def test_the_text_encoder_reads_most_captions_without_a_mistake_withheld_combinations_too():
+    tokenizer = CLIPTokenizer.from_pretrained(FOLDER / "tokenizer")
+    config, corpus = TEXT_ENCODERS["everyday-cpu"], load_corpus("everyday", 1, 16)
+    encoder, head = train_text_encoder.build(config, tokenizer), torch.nn.Linear(config.width, len(corpus.facts))
+    module = torch.nn.ModuleDict({"text_encoder": encoder, "head": head})
+    train_text_encoder.go_on_from(module, FOLDER)
+    usual, rare = train_text_encoder.to_be_judged(corpus, 64, 16)
+    rows = train_text_encoder.report(module.eval(), tokenizer, corpus, (usual, rare), "cpu")
+    assert rows["captions"][1] > 0.6 and rows["captions of what no picture shows"][1] > 0.4
+    assert all(share > 0.6 for name, (_, share) in rows.items() if name.startswith("facts"))
