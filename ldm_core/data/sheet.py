@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .everyday import COLOURS, KINDS, caption, draw, random_scene
+from .everyday import COLOURED_KINDS, COLOURS, KINDS, caption, draw, look_names, random_scene
 from .everyday.canvas import Canvas
 from .everyday.drawing import draw_look
 from .everyday.kinds import ENTRIES
@@ -30,14 +30,16 @@ def kinds_sheet(size: int = 192, columns: int = 8) -> Image.Image:
             canvas = Canvas(size)
             canvas.rows([(0, (214, 234, 248)), (0.75, (240, 246, 250)), (0.76, (214, 222, 200)), (1, (196, 208, 180))])
             draw_look(canvas, kind, look, colour)
-            cells.append((canvas.to_uint8(), f"{kind} {number + 1} ({', '.join(look.poses)}) {colour}"))
+            named = colour if kind in COLOURED_KINDS else ""
+            cells.append((canvas.to_uint8(), f"{kind} {number + 1} ({', '.join(look.poses)}) {named}"))
     return _tiled(cells, columns)
 
 
 def scenes_sheet(seed: int = 0, size: int = 256, count: int = 64, columns: int = 8) -> Image.Image:
     """Random scenes of the seeds from `seed` on, each with a caption below."""
     scenes = [random_scene(number) for number in range(seed, seed + count)]
-    return _tiled([(draw(scene, size), caption(scene, seed + k)) for k, scene in enumerate(scenes)], columns)
+    said = [caption(scene, seed + k, looks=look_names(scene)) for k, scene in enumerate(scenes)]
+    return _tiled([(draw(scene, size), text) for scene, text in zip(scenes, said)], columns)
 
 
 def _tiled(cells: list[tuple[np.ndarray, str]], columns: int) -> Image.Image:
