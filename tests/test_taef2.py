@@ -52,7 +52,17 @@ def load_taef2(folder: Path) -> AutoencoderTiny:
     return vae
 
 
+@pytest.fixture
+def every_processor():
+    """By itself this is the longest test, and the last file that workers come to."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.skipif(DATA is None, reason="LDM_TEST_DATA is not set")
+@pytest.mark.usefixtures("every_processor")
 def test_taef2_keeps_what_it_is_known_to_keep_of_kodak():
     model = Autoencoder(load_taef2(Path(DATA) / "taef2"))
     summary = summarise(measure(photo_files(Path(DATA) / "kodak"), {"taef2": model})[0]).iloc[0]
