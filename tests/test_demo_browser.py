@@ -139,7 +139,8 @@ def test_a_sweep_of_steps_charts_its_own_seeds_and_a_refusal_leaves_nothing_of_i
     values.fill("1,2")
     for seeds in (["7"], ["11", "12"]):
         visit.page.get_by_label("Seeds").fill(",".join(seeds))
-        visit.page.get_by_role("button", name="Sweep").click()
+        visit.page.wait_for_selector(f"text=/^{2 * len(seeds)} pictures/")  # the cost: what was typed has arrived
+        visit.page.get_by_role("button", name="Sweep", exact=True).click()
         visit.wait_for_words(f"^{2 * len(seeds)} pictures", "#sweep-status")
         visit.page.wait_for_selector(f"svg text:text-is('seed {seeds[-1]}')")
         legend = visit.page.locator("svg text").all_text_contents()
