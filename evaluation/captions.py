@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .generation.prompts import Prompt, load_prompts
-from .text_tables import check_texts, csv_rows, json_rows, read_seed, read_text, tsv_rows, wrong
+from .text_tables import check_texts, csv_rows, first_of, json_rows, read_seed, read_text, tsv_rows, wrong
 
 TABLES = ("metadata.jsonl", "metadata.csv", "captions.jsonl", "captions.csv", "captions.tsv")
 FILE_COLUMNS = ("file_name", "filename", "file", "image", "path")
@@ -148,10 +148,10 @@ def _table(path: Path, files: Sequence[str]) -> dict[str, Row]:
     """What a table says of files, by their path, their name or their name without its ending; empty where it names none."""
     known = {}
     for number, row in _lines(path):
-        file, text = _first(row, FILE_COLUMNS), _first(row, TEXT_COLUMNS)
+        file, text = first_of(row, FILE_COLUMNS), first_of(row, TEXT_COLUMNS)
         if file and text is not None:
             category, seed = (
-                str(_first(row, CATEGORY_COLUMNS) or ""),
+                str(first_of(row, CATEGORY_COLUMNS) or ""),
                 read_seed(str(path), number, row.get("seed"), MAX_SEED),
             )
             known[str(file)] = {"prompt": _flat(text), "seed": seed, "category": category}
@@ -170,10 +170,6 @@ def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
             raise wrong(str(path), number, "no JSON object")
         check_texts(str(path), number, row)
         yield number, {name.strip().lower(): value for name, value in row.items()}
-
-
-def _first(row: Mapping[str, Any], names: Sequence[str]) -> object:
-    return next((row[name] for name in names if row.get(name) is not None), None)
 
 
 def _flat(text: object) -> str:
@@ -198,8 +194,8 @@ def _by_geneval(folder: Path, files: Sequence[str]) -> Captions:
     for name in dict.fromkeys(Path(file).parts[0] for file in files if len(Path(file).parts) > 1):
         path = folder / name / "metadata.jsonl"
         _, row = next(_lines(path), (0, {})) if path.is_file() else (0, {})
-        text = _first(row, TEXT_COLUMNS)
-        said[name] = {"prompt": _flat(text), "category": str(_first(row, CATEGORY_COLUMNS) or "")} if text else None
+        text = first_of(row, TEXT_COLUMNS)
+        said[name] = {"prompt": _flat(text), "category": str(first_of(row, CATEGORY_COLUMNS) or "")} if text else None
     found = {file: said.get(Path(file).parts[0]) for file in files}
     return Captions({file: row for file, row in found.items() if row}, "metadata.jsonl of each prompt's folder")
 

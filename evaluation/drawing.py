@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from ldm_core.images import save_png, to_uint8
-from ldm_core.sampling import image_seed
 from ldm_core.settings import FIELDS, SamplingSettings
 
 from .generation.axes import Axis, Condition, Value, as_value, conditions
@@ -19,20 +18,6 @@ from .generation.prompts import Prompt
 from .image_set import ImageSet
 
 Draw = Callable[[list[str], list[int], SamplingSettings], Tensor]  # -> (B, 3, H, W) in [0, 1]
-
-
-def with_seeds(prompts: Sequence[Prompt], images_per_prompt: int = 1, run_seed: int = 0) -> list[tuple[Prompt, int]]:
-    """Each prompt with each of its seeds: its own where it has one, else by the rule of every run."""
-    counts: dict[str, int] = {}
-    found = []
-    for prompt in prompts:
-        for _ in range(images_per_prompt):
-            k = counts[prompt.text] = counts.get(prompt.text, -1) + 1
-            seed = prompt.seed
-            if seed is None or images_per_prompt > 1:
-                seed = image_seed(run_seed if seed is None else seed, prompt.text, k)
-            found.append((prompt, seed))
-    return found
 
 
 def swept(settings: SamplingSettings, sweep: Mapping[str, Sequence[Any]]) -> list[Condition]:

@@ -23,14 +23,15 @@ from ldm_core.settings import SamplingSettings
 from .bounds import MOST_IMAGES
 from .detectors.feature_cache import cache_file, identity, parts
 from .downloads import NO_DOWNLOADS, Downloads
-from .drawing import draw_set, swept, with_seeds
+from .drawing import draw_set, swept
 from .findings import Evaluation
 from .folders import AXIS, Examined, Folder, drawn, examined, read_folder, side_by_side, twins
+from .generation.jobs import with_seeds
 from .generation.prompts import Prompt, load_prompts
 from .image_set import ImageSet
 from .instruments import Instruments
+from .metrics.differences import differences
 from .metrics.scoring import gather_evidence, tabulate
-from .metrics.side_differences import side_differences
 from .own import Asked, ScoreDetector, resolve
 from .paths import portable
 from .report import tables
@@ -190,7 +191,7 @@ def _score(
     return Evaluation(
         summary.drop(columns=absent),
         scores.images.table,
-        side_differences(evidence, computed),
+        differences(evidence, computed, or_unpaired=True),
         cost,
         facts,
         scores.images.axes,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 def without_home(text: str) -> str:
@@ -18,3 +20,12 @@ def portable(path: Path | str) -> str:
     if Path(path).is_absolute() and Path(path).is_relative_to(here):
         return Path(path).relative_to(here).as_posix()
     return without_home(str(path))
+
+
+def clean_json(value: Any) -> Any:
+    """A JSON value with no home folder in its texts."""
+    if isinstance(value, Mapping):
+        return {name: clean_json(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean_json(inner) for inner in value]
+    return without_home(value) if isinstance(value, str) else value

@@ -20,7 +20,7 @@ from ldm_core.files import write_whole
 from .condition import shown
 from .generation.axes import Condition, from_stored, scale_axis, setting_in_words, stored
 from .generation.axes import conditions as of_axes
-from .paths import portable, without_home
+from .paths import clean_json, portable
 
 PACKAGES = ("torch", "diffusers", "transformers", "numpy", "pandas", "scipy", "pillow")
 FILE = "run.json"
@@ -90,7 +90,44 @@ class RunFacts:
     def to_json(self) -> dict[str, Any]:
         """The object for run.json; no home folder in it."""
         values = {part.name: getattr(self, part.name) for part in dataclasses.fields(self)}
-        return _clean(values | {"conditions": [stored(condition) for condition in self.conditions]})
+        return clean_json(values | {"conditions": [stored(condition) for condition in self.conditions]})
+
+    @property
+    def title(self) -> str:
+        """Of the report."""
+        return f"{self.model} on {self.prompts}"
+
+    @property
+    def lead(self) -> str:
+        """What was run, in one sentence."""
+        size = f"{self.setting('width')} x {self.setting('height')}"
+        return (
+            f"{self.image_count} images of {size} pixels from {self.prompt_count} prompts; {self.setting('steps')} steps of "
+            f"{self.setting('scheduler')}, {self.setting('guidance_schedule')} guidance, {self.protocol['dtype']} on "
+            f"{self.device}. ± is one standard error; the same prompt has the same seed under every condition."
+        )
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader must know of the prompts beside the metrics' own."""
+        notes = []
+        if self.unseen_words:
+            most = ", ".join(list(self.unseen_words)[:12])
+            notes.append(
+                f"{self.prompts_with_unseen_words} of {self.prompt_count} prompts hold words the model has never "
+                f"seen ({len(self.unseen_words)} words, most often: {most})."
+            )
+        if self.truncated_prompts:
+            notes.append(
+                f"{self.truncated_prompts} prompts are longer than the text encoder reads; their ends were cut off."
+            )
+        return notes
+
+    def same_settings(self, axes: Sequence[str]) -> dict[str, object]:
+        """The settings that are the same for every picture, by name; `axes` are those that are not."""
+        same = {"model": self.model} | self.protocol
+        swept = {*axes, "weights"}
+        return {name: value for name, value in same.items() if name not in swept and value not in (None, "")}
 
     def setting(self, name: str) -> str:
         """A setting of the pictures as a sentence has it: "20", or "4, 8 or 12" where it was swept."""
@@ -117,15 +154,6 @@ def _of_scales(facts: RunFacts) -> list[Condition]:
     folder = f"images/{fingerprint(facts.protocol)}"
     found = of_axes(settings, [scale_axis(facts.guidance_scales)])
     return [dataclasses.replace(condition, folder=folder) for condition in found]
-
-
-def _clean(value: Any) -> Any:
-    """A JSON value with no home folder in its texts."""
-    if isinstance(value, Mapping):
-        return {name: _clean(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_clean(inner) for inner in value]
-    return without_home(value) if isinstance(value, str) else value
 
 
 def machine() -> dict[str, Any]:

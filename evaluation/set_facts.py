@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ldm_core.files import write_whole
 
-from .paths import without_home
+from .paths import clean_json
 
 FILE = "score.json"  # not run.json: the folder is no run that could go on drawing
 
@@ -40,21 +40,6 @@ class SetFacts:
     versions: dict[str, str] = field(default_factory=dict)
     date: str = ""
     commit: str | None = None
-
-    @property
-    def unseen_words(self) -> dict[str, int]:
-        """Of a model, and none is known here."""
-        return {}
-
-    @property
-    def prompts_with_unseen_words(self) -> int:
-        """None, likewise."""
-        return 0
-
-    @property
-    def truncated_prompts(self) -> int:
-        """None, likewise."""
-        return 0
 
     @property
     def title(self) -> str:
@@ -88,18 +73,14 @@ class SetFacts:
             + "."
         )
 
+    def same_settings(self, axes: Sequence[str]) -> dict[str, object]:
+        """Of a model, and none is known here."""
+        return {}
+
     def to_json(self) -> dict[str, Any]:
         """The object for score.json; no home folder in it."""
-        return _clean(dataclasses.asdict(self))
+        return clean_json(dataclasses.asdict(self))
 
     def write(self, folder: Path) -> None:
         """Into a folder of results, whole or not at all."""
         write_whole(folder / FILE, json.dumps(self.to_json(), indent=1, ensure_ascii=False))
-
-
-def _clean(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _clean(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_clean(inner) for inner in value]
-    return without_home(value) if isinstance(value, str) else value

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +132,8 @@ def read_seed(label: str, line: int, value: Any, most: int) -> int | None:
     if not 0 <= number <= most:
         raise wrong(label, line, f"seed {shown(number)} is not from 0 to {most}")
     return number
+
+
+def first_of(row: Mapping[str, Any], names: Sequence[str]) -> Any:
+    """The first of some columns that a row has a value in; None where it has none."""
+    return next((row[name] for name in names if row.get(name) is not None), None)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from evaluation import evaluate
-from evaluation.drawing import with_seeds
+from evaluation.generation.jobs import with_seeds
 from evaluation.generation.prompts import Prompt
 from ldm_core.conditioning import Conditioning
 from ldm_core.data import scenes

@@ -49,9 +49,16 @@ def list_jobs(
 ) -> list[Job]:
     """All images of a run, a prompt's conditions side by side.
 
-    A prompt's k-th image has one seed under every condition. k goes on counting where a prompt's text occurs again.
+    A prompt's k-th image has one seed under every condition.
     """
-    jobs: list[Job] = []
+    pairs = with_seeds(prompts, images_per_prompt, run_seed)
+    return [Job(prompt, seed, condition) for prompt, seed in pairs for condition in conditions]
+
+
+def with_seeds(prompts: Sequence[Prompt], images_per_prompt: int = 1, run_seed: int = 0) -> list[tuple[Prompt, int]]:
+    """Each prompt with each of its seeds: its own where it has one, else by the rule of every run, whose k goes on counting
+    where a prompt's text occurs again."""
+    found: list[tuple[Prompt, int]] = []
     counts: Counter[str] = Counter()
     for prompt in prompts:
         for _ in range(images_per_prompt):
@@ -59,8 +66,8 @@ def list_jobs(
             if seed is None or images_per_prompt > 1:
                 seed = image_seed(run_seed if prompt.seed is None else prompt.seed, prompt.text, counts[prompt.text])
             counts[prompt.text] += 1
-            jobs += [Job(prompt, seed, condition) for condition in conditions]
-    return jobs
+            found.append((prompt, seed))
+    return found
 
 
 def image_set(out: Path, jobs: Sequence[Job], axes: Sequence[str]) -> ImageSet:

@@ -19,10 +19,20 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..bounds import LONGEST_PROMPT, MOST_IMAGES, check_amount
-from ..text_tables import check_texts, csv_rows, json_rows, lines, read_json, read_seed, read_text, tsv_rows, wrong
+from ..text_tables import (
+    check_texts,
+    csv_rows,
+    first_of,
+    json_rows,
+    lines,
+    read_json,
+    read_seed,
+    read_text,
+    tsv_rows,
+    wrong,
+)
 
 MAX_SEED = 2**32 - 1
 TEXT_COLUMNS, CATEGORY_COLUMNS = ("prompt", "caption"), ("category", "tag")
@@ -108,7 +118,7 @@ def _from_tsv(path: Path, text: str) -> Iterator[tuple[int, dict]]:
 
 def _from_jsonl(path: Path, text: str) -> Iterator[tuple[int, dict]]:
     for line, row in json_rows(_label(path), text):
-        if not isinstance(row, dict) or not isinstance(_first(row, TEXT_COLUMNS), str):
+        if not isinstance(row, dict) or not isinstance(first_of(row, TEXT_COLUMNS), str):
             raise wrong(_label(path), line, "no text 'prompt'")
         yield line, _row(path, line, row)
 
@@ -116,15 +126,11 @@ def _from_jsonl(path: Path, text: str) -> Iterator[tuple[int, dict]]:
 def _row(path: Path, line: int, row: dict) -> dict:
     """What a table's row says, its seed checked."""
     return {
-        "text": (_first(row, TEXT_COLUMNS) or "").strip(),
-        "category": str(_first(row, CATEGORY_COLUMNS) or ""),
+        "text": (first_of(row, TEXT_COLUMNS) or "").strip(),
+        "category": str(first_of(row, CATEGORY_COLUMNS) or ""),
         "seed": read_seed(_label(path), line, row.get("seed"), MAX_SEED),
         "challenge": str(row.get("challenge") or ""),
     }
-
-
-def _first(row: dict, names: tuple[str, ...]) -> Any:
-    return next((row[name] for name in names if row.get(name) is not None), None)
 
 
 def _from_coco(path: Path, text: str) -> Iterator[tuple[int, dict]]:

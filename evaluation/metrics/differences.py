@@ -26,25 +26,38 @@ if TYPE_CHECKING:
     from .evidence import Evidence
 
 COLUMNS = ["difference", "se", "low", "high", "confidence", "p", "verdict"]
+PAIRED, UNPAIRED = "paired", "unpaired"
 PLACES = ["axis", "value_a", "value_b", "condition_a", "condition_b"]
 
 
-def differences(evidence: Evidence, metrics: Sequence[Metric]) -> pd.DataFrame:
+def differences(evidence: Evidence, metrics: Sequence[Metric], or_unpaired: bool = False) -> pd.DataFrame:
     """Every two conditions that differ on one axis alone, by every metric: paired by prompt and seed, p and interval
-    adjusted (Holm) within a metric. scale_a and scale_b are the two sides' guidance scales, where the set has them."""
+    adjusted (Holm) within a metric. scale_a and scale_b are the two sides' guidance scales, where the set has them.
+
+    With `or_unpaired` conditions need not share prompts and seeds: where they do not, the two errors add in squares, and
+    `pairing` in place of the scales says which it was.
+    """
     images, rows = evidence.images, []
-    scales, sides = _scales(images), list(neighbours(images))
+    scales, sides = {} if or_unpaired else _scales(images), list(neighbours(images))
     for metric in metrics:
         pairs = []
         for axis, a, b in sides:
-            difference = metric.between(evidence, a, evidence, b)
+            paired = metric.between(evidence, a, evidence, b)
+            difference = _independent(metric, evidence, a, b) if paired is None and or_unpaired else paired
             if difference is not None:
-                known = {"scale_a": scales[a], "scale_b": scales[b]} if scales else {}
+                known: Row = {"scale_a": scales[a], "scale_b": scales[b]} if scales else {}
+                known |= {"pairing": UNPAIRED if paired is None else PAIRED} if or_unpaired else {}
                 places = (axis, images.values(a)[axis], images.values(b)[axis], a, b)
                 pairs.append(({"metric": metric.name} | known | dict(zip(PLACES, places)), difference))
         rows += with_verdicts(pairs, metric, [(known["condition_a"], known["condition_b"]) for known, _ in pairs])
     first = ["metric", *(["scale_a", "scale_b"] if scales else [])]
-    return pd.DataFrame(rows, columns=[*first, *COLUMNS, *PLACES])
+    return pd.DataFrame(rows, columns=[*first, *COLUMNS, *(["pairing"] if or_unpaired else []), *PLACES])
+
+
+def _independent(metric: Metric, evidence: Evidence, a: str, b: str) -> Difference | None:
+    """b - a; None where a side has no value or no error."""
+    one, other = metric.sample(evidence, a), metric.sample(evidence, b)
+    return None if one is None or other is None else unpaired(one, other)
 
 
 def neighbours(images: ImageSet) -> Iterator[tuple[str, str, str]]:

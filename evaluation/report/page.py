@@ -37,7 +37,7 @@ class Results:
 def markdown(results: Results) -> str:
     """The report for a terminal or a pull request."""
     facts, by_category = results.facts, tables.categories(results.summary)
-    parts = [f"# {title(facts)}\n", lead(facts) + "\n"]
+    parts = [f"# {facts.title}\n", facts.lead + "\n"]
     parts += [tables.markdown(tables.side_by_side(results.summary).reset_index())]
     parts += ["".join(f"- {note}\n" for note in remarks(results))]
     if len(by_category):
@@ -59,61 +59,25 @@ def page(out: Path, results: Results) -> str:
     protocol = "".join(
         f"<dt>{html.escape(str(k))}</dt><dd>{html.escape(str(v))}</dd>" for k, v in _flat(facts.to_json())
     )
+    pictures = explorer(out, results.images, results.axes, facts.same_settings(results.axes))
     body = (
-        f'<h1>{html.escape(title(facts))}</h1><p class="lead">{html.escape(lead(facts))}</p>'
+        f'<h1>{html.escape(facts.title)}</h1><p class="lead">{html.escape(facts.lead)}</p>'
         f"<h2>Conditions side by side</h2>{tables.summary_html(results.summary)}<ul class='quiet'>{notes}</ul>"
         f'<div class="charts">{"".join(_charts(results))}</div>'
-        f"{_category_section(results.summary)}<h2>Pictures</h2>{explorer(out, results.images, results.axes, shared_settings(results))}"
+        f"{_category_section(results.summary)}<h2>Pictures</h2>{pictures}"
         f"<h2>Differences between conditions</h2>{tables.differences_html(results.differences)}"
         f"<h2>Cost</h2>{tables.as_html(tables.costs(results.cost))}<p class='quiet'>{html.escape(_outside(results.cost))}</p>"
         f"<h2>For a paper</h2><details><summary>methods, in a paragraph</summary><pre>{html.escape(paper.methods(facts))}</pre></details>"
         f"<details><summary>the table as LaTeX</summary><pre>{html.escape(_latex(results))}</pre></details>"
         f"<h2>Protocol</h2><details><summary>everything needed to repeat this run</summary><dl>{protocol}</dl></details>"
     )
-    return document(html.escape(title(facts)), body)
-
-
-def title(facts: RunFacts | SetFacts) -> str:
-    if isinstance(facts, SetFacts):
-        return facts.title
-    return f"{facts.model} on {facts.prompts}"
-
-
-def lead(facts: RunFacts | SetFacts) -> str:
-    """What was run, in one sentence."""
-    if isinstance(facts, SetFacts):
-        return facts.lead
-    size = f"{facts.setting('width')} x {facts.setting('height')}"
-    return (
-        f"{facts.image_count} images of {size} pixels from {facts.prompt_count} prompts; {facts.setting('steps')} steps of "
-        f"{facts.setting('scheduler')}, {facts.setting('guidance_schedule')} guidance, {facts.protocol['dtype']} on "
-        f"{facts.device}. ± is one standard error; the same prompt has the same seed under every condition."
-    )
-
-
-def shared_settings(results: Results) -> dict[str, object]:
-    """The settings that are the same for every picture, by name."""
-    if isinstance(results.facts, SetFacts):
-        return {}
-    protocol, swept = results.facts.protocol, {*results.axes, "weights"}
-    same: dict[str, object] = {"model": results.facts.model}
-    return {name: value for name, value in (same | protocol).items() if name not in swept and value not in (None, "")}
+    return document(html.escape(facts.title), body)
 
 
 def remarks(results: Results) -> list[str]:
     """What a reader must know before using the numbers."""
     summary, facts = results.summary, results.facts
-    notes = list(facts.notes) if isinstance(facts, SetFacts) else []
-    if facts.unseen_words:
-        most = ", ".join(list(facts.unseen_words)[:12])
-        notes.append(
-            f"{facts.prompts_with_unseen_words} of {facts.prompt_count} prompts hold words the model has never "
-            f"seen ({len(facts.unseen_words)} words, most often: {most})."
-        )
-    if facts.truncated_prompts:
-        notes.append(
-            f"{facts.truncated_prompts} prompts are longer than the text encoder reads; their ends were cut off."
-        )
+    notes = list(facts.notes)
     for name, count in facts.truncated_by_detectors.items():
         if count:
             notes.append(
@@ -136,7 +100,7 @@ def _outside(cost: pd.DataFrame) -> str:
 def _latex(results: Results) -> str:
     summary, facts = results.summary, results.facts
     better = dict(zip(summary["metric"], summary["higher_is_better"]))
-    return paper.latex(tables.side_by_side(summary), better, f"{title(facts)}: {facts.prompt_count} prompts.")
+    return paper.latex(tables.side_by_side(summary), better, f"{facts.title}: {facts.prompt_count} prompts.")
 
 
 def _category_section(summary: pd.DataFrame) -> str:
