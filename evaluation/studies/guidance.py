@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ldm_core.files import write_whole
+
 from ..catalogue import METRICS
 from ..config import RunConfig
 from ..generation.axes import Axis, Value, parse_scales
@@ -92,7 +94,7 @@ def _prompts(options: argparse.Namespace, work: Path) -> tuple[list[Prompt], Pat
     if world != "scenes":
         raise ValueError(f"--model {options.model} has no held-out captions of its own: give --captions FILE")
     prompts, file = list(held_out_prompts(options.prompts)), work / "held-out.txt"
-    file.write_text("\n".join(prompt.text for prompt in prompts), encoding="utf-8")
+    write_whole(file, "\n".join(prompt.text for prompt in prompts))
     return prompts, file
 
 
