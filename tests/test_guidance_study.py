@@ -23,6 +23,7 @@ def asked(tmp_path, tiny_folder, monkeypatch):
     monkeypatch.setitem(registry.MODELS, "small", spec)
     monkeypatch.setattr(guidance, "RULES", {name: guidance.RULES[name] for name in ("cfg", "apg")})
     monkeypatch.setattr(guidance, "BOUNDED_SCALES", (0.5,))
+    monkeypatch.setitem(guidance.MEASURES, "scenes", ("clip_scenes", "fd_scenes", "clipped"))
     return [
         "--out",
         str(tmp_path),
@@ -45,13 +46,15 @@ def test_the_study_draws_each_rule_compares_it_and_resumes(asked, tmp_path, caps
     assert len(pictures) == 8 * (2 * 2 + 1)
     compared, conditions = (pd.read_csv(out / f"{name}.csv") for name in ("compared", "conditions"))
     assert set(compared["rule"]) == {"apg", "cfg++"} and set(compared["metric"]) <= set(METRICS)
-    assert {"scene_accuracy", "fd_scenes", "coverage_scenes", "clipped"} <= set(conditions["metric"])
+    assert {"clip_scenes", "fd_scenes", "clipped"} == set(conditions["metric"])
     rows = conditions[conditions["metric"] == "clipped"].set_index(["rule", "guidance_scale"])["rows"]
     assert rows["cfg", 1] == 2 and rows["apg", 3] == 4 and rows["cfg++", 0.5] == 4
     facts = json.loads((out / "study.json").read_text())
     assert facts["verdict"] in capsys.readouterr().out and "chosen on 4 captions" in facts["notes"][0]
-    assert {path.name for path in out.glob("*.svg")} >= {"front.svg", "scene_accuracy.svg", "clipped.svg"}
+    assert {path.name for path in out.glob("*.svg")} >= {"front.svg", "fd_scenes.svg", "clipped.svg"}
+    asked[asked.index("1,3")] = "1"
     assert study.main(asked) == 0
+    assert set(pd.read_csv(out / "conditions.csv")["guidance_scale"]) == {1.0, 0.5}
     assert {path: path.stat().st_mtime_ns for path in (out / "work").rglob("*.png")} == pictures
 
 

@@ -57,8 +57,10 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
     from ..metrics import best_values
 
     prompts, file = _prompts(options, work)
-    drawn = _drawn(options, prompts, file, work / "run")
+    drawn, labels = _drawn(options, prompts, file, work / "run")
     evidence = _evidence(drawn)
+    asked = evidence.images.table["condition"].isin(labels)  # the folder may hold other scales
+    evidence = best_values.part_of(evidence, asked.to_numpy())
     chosen, judged = (best_values.half_of(evidence, place) for place in (0, 1))
     metrics = [metric for metric in drawn.instruments.computed if metric.of_generated]
     found = best_values.by_condition(evidence, metrics)
@@ -98,8 +100,9 @@ def _prompts(options: argparse.Namespace, work: Path) -> tuple[list[Prompt], Pat
     return prompts, file
 
 
-def _drawn(options: argparse.Namespace, prompts: list[Prompt], file: Path, out: Path) -> Run:
-    """The run of all conditions, carried out: the rules at the scales asked for, then CFG++ at its own, in one folder."""
+def _drawn(options: argparse.Namespace, prompts: list[Prompt], file: Path, out: Path) -> tuple[Run, list[str]]:
+    """The run of all conditions, carried out: the rules at the scales asked for, then CFG++ at its own, in one folder; and
+    the conditions' labels."""
     from ldm_core.registry import find as find_model
 
     from ..runner import Run
@@ -112,11 +115,13 @@ def _drawn(options: argparse.Namespace, prompts: list[Prompt], file: Path, out: 
         metrics=tuple(name for name in names if name in METRICS),
         out=out,
     )
+    labels: list[str] = []
     for rules, scales in ((RULES, parse_scales(options.scales)), (BOUNDED, BOUNDED_SCALES)):
         axis = Axis(AXIS, tuple(Value(name, tuple(settings.items())) for name, settings in rules.items()))
         made = Run(dataclasses.replace(base, guidance_scales=scales, sweep=(axis,)), prompts)
         made.carry_out()
-    return made
+        labels += [condition.label for condition in made.plan.asked]
+    return made, labels
 
 
 def _evidence(drawn: Run) -> Evidence:
