@@ -28,6 +28,7 @@ class Cell:
     negative_prompt: str | None  # None: what the family takes for no prompt
     seed: int
     guidance: Guidance  # its scale set
+    start: object = None  # what it begins from beside its seed's noise, if anything: a hashable
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,13 @@ class GuidedCells:
         texts: dict[str | None, Conditioning],
         denoiser: Denoiser,
         rows_per_call: int | None,
+        beside: Tensor | None = None,
     ):
+        """`beside` (B, D, h, w) are further channels of the network's input, a row a cell, equal where `start` is."""
         self.cells, self.texts, self.denoiser, self.rows_per_call = cells, texts, denoiser, rows_per_call
-        # Equal histories mean equal latents; cells of one seed begin equal.
-        self.history: list[tuple] = [(cell.seed,) for cell in cells]
+        self.beside = beside
+        # Equal histories mean equal latents; cells of one seed and one start begin equal.
+        self.history: list[tuple] = [(cell.seed, cell.start) for cell in cells]
 
     def predict(self, latents: Tensor, timestep: Tensor, t: float) -> Tensor:
         """The guided predictions (B, C, h, w) for the cells' latents (B, C, h, w) at time t."""
@@ -66,7 +70,8 @@ class GuidedCells:
         conditioning = Conditioning.stack([self.texts[text] for _, text, _ in rows])
         weights = [1.0 if weight is None else weight for *_, weight in rows]
         per_call = self.rows_per_call or self._even(len(rows))
-        predictions = self.denoiser(latents[origin], timestep, conditioning, per_call, torch.tensor(weights))
+        inputs = latents if self.beside is None else torch.cat([latents, self.beside], dim=1)
+        predictions = self.denoiser(inputs[origin], timestep, conditioning, per_call, torch.tensor(weights))
         cond, uncond = (
             predictions[[rows[history, need.texts[side], need.embedded] for history, need in zip(self.history, needs)]]
             for side in (0, -1)
