@@ -83,6 +83,8 @@ def denoise(
         t = time_of(scheduler, timestep)
         scaled = scheduler.scale_model_input(latent, timestep) if hasattr(scheduler, "scale_model_input") else latent
         prediction = predict(scaled, timestep, t)
+        if first and "order" in accepted:  # LMS counts the steps before the start as if it had taken them
+            extra["order"] = min(4, step + 1)
         before = latent
         stepped = scheduler.step(prediction, timestep, latent, **extra)
         latent = stepped.prev_sample
