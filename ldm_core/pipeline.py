@@ -19,28 +19,23 @@ from torch import Tensor
 
 from . import arguments
 from .autoencoder import Autoencoder
-from .cells import Cell, GuidedCells, texts_needed
+from .cells import Cell, GuidedCells, Network, rows_needed
 from .checks import shown
 from .conditioning import Blend, Conditioner, Conditioning
 from .denoisers import Denoiser
+from .guidance_checks import resolve_rule, weaker_model
 from .placement import Placement
 from .recipe import Recipe, recipe_for
 from .registry import ModelSpec
 from .sampling import State, check_scheduler, denoise, image_generators, initial_noise
-from .schedulers import kind_of, make_scheduler, names_of, readable_name, set_steps, time_of
+from .schedulers import FLOW, kind_of, make_scheduler, names_of, readable_name, set_steps, time_of
 from .settings import FIELDS, SamplingSettings
 from .tasks import image_to_image, inpainting, interpolation, replay, upscaling
 from .tasks.start import Start, timesteps_from
 
 DEFAULT_SCALES = (1, 2, 4, 8)
-LOOP = (
-    "steps",
-    "scheduler",
-    "height",
-    "width",
-    "strength",
-    "rows_per_call",
-)  # images that differ in one are denoised apart
+# Images that differ in one of these are denoised apart.
+LOOP = ("steps", "scheduler", "height", "width", "strength", "rows_per_call")
 SIDES = ("height", "width")
 OLDER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 DECIDING = (
@@ -76,6 +71,7 @@ class LatentDiffusion:
         self.placement = placement or Placement(denoiser.device)
         self.device, self.dtype = self.placement.device, denoiser.dtype
         self.height, self.width = spec.height, spec.width
+        self.weaker: dict[str, LatentDiffusion] = {}  # models that autoguidance has asked for, by name
 
     @property
     def factor(self) -> int:
@@ -94,13 +90,13 @@ class LatentDiffusion:
 
     @property
     def network_calls(self) -> int:
-        """Calls of the denoiser since loading."""
-        return self.denoiser.calls
+        """Calls of the denoiser since loading, and of weaker ones that guided it."""
+        return self.denoiser.calls + sum(each.network_calls for each in self.weaker.values())
 
     @property
     def network_rows(self) -> int:
         """Rows that those calls were asked for; what fills up a last call is not counted."""
-        return self.denoiser.rows
+        return self.denoiser.rows + sum(each.network_rows for each in self.weaker.values())
 
     @cached_property
     def weights(self) -> str:
@@ -263,6 +259,7 @@ class LatentDiffusion:
           guidance_interval (t_low, t_high): guide only there, 1 = noise, 0 = clean
           guidance_rescale  0 to 1: bring the prediction's spread back after guidance
           strength          of a start: 0 to 1, from as it is to noise alone; None is the task's own
+          guidance_rule     cfg, apg, cfg-zero, fdg, tcfg, mambo-g, cfg++ or autoguidance:model=NAME (guidance_rules.py)
           rows_per_call     rows of every network call; None: each step's rows in the fewest calls that fill the device
 
         ValueError, before any network runs, for an argument that does not fit.
@@ -375,7 +372,7 @@ class LatentDiffusion:
         whole = given.resolved(**own, **sides)
         arguments.check_size(whole["height"], whole["width"], self.multiple, self.denoiser.largest * self.factor)
         check_scheduler(self.scheduler_config, whole.scheduler)
-        return whole
+        return resolve_rule(self, whole)
 
     def recipe(
         self,
@@ -398,8 +395,13 @@ class LatentDiffusion:
         set_steps(scheduler, whole["steps"], self.denoiser.image_tokens(torch.empty(shape, device="meta")))
         cell = Cell("", None, 0, whole.guidance)
         timesteps, _ = timesteps_from(scheduler, whole["steps"], 1.0 if whole.strength is None else whole.strength)
-        weights = [whole.guidance.weight(time_of(scheduler, timestep)) for timestep in timesteps]
-        return sum(len(texts_needed(cell, weight, self.denoiser.embeds_guidance)) for weight in weights)
+        times = [time_of(scheduler, timestep) for timestep in timesteps]
+        embedded, flow = self.denoiser.embeds_guidance, self._is_flow
+        return sum(len(rows_needed(cell, t, step, embedded, flow)) for step, t in enumerate(times))
+
+    @property
+    def _is_flow(self) -> bool:
+        return kind_of(self.scheduler_config) == FLOW
 
     def _images(
         self,
@@ -448,31 +450,43 @@ class LatentDiffusion:
             for prompt, seed, own, task in zip(prompts, seeds, each, tasks)
         ]
         solver = make_scheduler(self.scheduler_config, loop.scheduler)
+        weaker = self._weaker_networks(cells)
+        texts = self._encode_texts(text for cell in cells for text in (cell.prompt, cell.negative_prompt))
         start = None if start is None else start.to(self.device)
         beside = inpainting.beside_of(self, start, loop, len(cells))
-        guided = GuidedCells(cells, self._encode_texts(cells), self.denoiser, loop.rows_per_call, beside)
+        guided = GuidedCells(cells, texts, self.denoiser, loop.rows_per_call, solver, self._is_flow, weaker, beside)
         generators = image_generators(seeds)
         shape = (self.latent_channels, loop["height"] // self.factor, loop["width"] // self.factor)
         noise = initial_noise(generators, shape).to(self.device)
         noise = noise if start is None or start.noise is None else start.noise
         tokens = self.denoiser.image_tokens(noise)
         strength = 1.0 if loop.strength is None else loop.strength
-        return self._on_device(
-            denoise(guided.predict, solver, noise, generators, loop["steps"], tokens, start, strength)
+        states = denoise(
+            guided.predict, solver, noise, generators, loop["steps"], tokens, guided.renoise, start, strength
         )
+        return self._on_device(states, [self.denoiser, *(network.denoiser for network in weaker.values())])
 
-    def _on_device(self, states: Iterator[State]) -> Iterator[State]:
-        with self.placement.using(self.denoiser.network):
+    def _on_device(self, states: Iterator[State], denoisers: Sequence[Denoiser]) -> Iterator[State]:
+        with self.placement.using(*(denoiser.network for denoiser in denoisers)):
             yield from states
 
-    def _encode_texts(self, cells: Sequence[Cell]) -> dict[str | Blend | None, Conditioning]:
-        asked = dict.fromkeys(text for cell in cells for text in (cell.prompt, cell.negative_prompt))
+    def _encode_texts(self, texts: Iterable[str | Blend | None]) -> dict[str | Blend | None, Conditioning]:
+        asked = dict.fromkeys(texts)
         blends = [text for text in asked if isinstance(text, Blend)]
         plain = [text for text in asked if not isinstance(text, Blend)]
         plain += [text for blend in blends for text in (blend.first, blend.second)]
         with self.placement.using(*self.conditioner.networks):
             found: dict = {text: self.conditioner.encode(text) for text in dict.fromkeys(plain)}
         return found | {blend: found[blend.first].towards(found[blend.second], blend.share) for blend in blends}
+
+    def _weaker_networks(self, cells: Sequence[Cell]) -> dict[str, Network]:
+        """By name, those that the cells' rules ask, with the prompts in their own encoders' words."""
+        asked: dict[str, list[str]] = {}
+        for cell in cells:
+            if cell.guidance.guider.rule.weaker:
+                asked.setdefault(cell.guidance.guider["model"], []).append(cell.prompt)
+        models = {name: weaker_model(self, name) for name in asked}
+        return {name: Network(one.denoiser, one._encode_texts(asked[name])) for name, one in models.items()}
 
 
 def _listed_settings(settings: Settings) -> list[SamplingSettings]:

@@ -19,7 +19,7 @@ from torch import Tensor
 from ..checks import check_whole, shown
 from ..recipe import Task
 from ..settings import MAX_SIDE, SamplingSettings
-from .start import Start, check_images, pixels_sha256
+from .start import Start, check_images, image_sha256
 
 if TYPE_CHECKING:
     from ..pipeline import LatentDiffusion
@@ -35,7 +35,7 @@ def start_of(model: LatentDiffusion, images: Tensor, masks: Tensor) -> Start:
     Where a mask covers any pixel of a latent value, that value is drawn anew: what is known of it is pasted back later.
     """
     listed, covered = paired(check_images(images), check_masks(masks))
-    tasks = tuple(Task(NAME, pixels_sha256(image), pixels_sha256(mask)) for image, mask in zip(listed, covered))
+    tasks = tuple(Task(NAME, image_sha256(image), image_sha256(mask)) for image, mask in zip(listed, covered))
     clean = model.encode(listed)
     small = F.max_pool2d(covered, model.factor)
     if not model.denoiser.channels_beside:
