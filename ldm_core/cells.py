@@ -16,7 +16,7 @@ from diffusers import SchedulerMixin
 from torch import Tensor
 
 from . import guidance, predictions
-from .conditioning import Conditioning
+from .conditioning import Blend, Conditioning
 from .denoisers import Denoiser
 from .guidance import Guidance
 from .guidance_rules import Guider
@@ -28,23 +28,24 @@ ROWS_PER_CALL = {"cpu": 16, "cuda": 32}  # at most; enough to fill the device, s
 class Cell:
     """One image to make."""
 
-    prompt: str
+    prompt: str | Blend
     negative_prompt: str | None  # None: what the family takes for no prompt
     seed: int
     guidance: Guidance  # its scale set
+    start: object = None  # what it begins from beside its seed's noise, if anything: a hashable
 
 
 class Network(NamedTuple):
     """A denoiser, and what its own text encoder makes of the cells' texts."""
 
     denoiser: Denoiser
-    texts: Mapping[str | None, Conditioning]
+    texts: Mapping[str | Blend | None, Conditioning]
 
 
 class Row(NamedTuple):
     """What a row of a network call is conditioned on, and by which network: "" is the model's own, else a weaker one's name."""
 
-    text: str | None
+    text: str | Blend | None
     network: str = ""
 
 
@@ -65,19 +66,21 @@ class GuidedCells:
     def __init__(
         self,
         cells: list[Cell],
-        texts: Mapping[str | None, Conditioning],
+        texts: Mapping[str | Blend | None, Conditioning],
         denoiser: Denoiser,
         rows_per_call: int | None,
         scheduler: SchedulerMixin,
         flow: bool = False,
         weaker: Mapping[str, Network] | None = None,
+        beside: Tensor | None = None,
     ):
-        """`flow`: the model predicts a flow. `weaker` are the networks that autoguidance asks, by their names."""
+        """`flow`: the model predicts a flow. `weaker` are the networks that autoguidance asks, by their names. `beside`
+        (B, D, h, w) are further channels of the network's input, a row a cell, equal where `start` is."""
         self.cells, self.denoiser, self.rows_per_call = cells, denoiser, rows_per_call
         self.networks = {"": Network(denoiser, texts), **(weaker or {})}
-        self.scheduler, self.flow = scheduler, flow
-        # Equal histories mean equal latents; cells of one seed begin equal.
-        self.history: list[tuple] = [(cell.seed,) for cell in cells]
+        self.scheduler, self.flow, self.beside = scheduler, flow, beside
+        # Equal histories mean equal latents; cells of one seed and one start begin equal.
+        self.history: list[tuple] = [(cell.seed, cell.start) for cell in cells]
         self.step = 0
         self.averages: list[Tensor | None] = [None] * len(cells)  # what a rule keeps of a cell from step to step
         self.noise_changes: dict[int, Tensor] = {}  # u - guided, of the cells that this step renoises
@@ -91,7 +94,8 @@ class GuidedCells:
             for row in need.rows:
                 if rows.setdefault((history, row, need.embedded), len(rows)) == len(origin):
                     origin.append(index)
-        found = self._predictions(list(rows), latents[origin], timestep) if rows else latents[:0]
+        inputs = latents if self.beside is None else torch.cat([latents, self.beside], dim=1)
+        found = self._predictions(list(rows), inputs[origin], timestep) if rows else latents[:0]
         if not all(need.rows for need in needs):  # a last row of zeros, for the cells that stand still
             found = torch.cat([found, torch.zeros_like(latents[:1])])
         cond, uncond = (

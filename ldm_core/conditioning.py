@@ -19,6 +19,18 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
+class Blend:
+    """A prompt between two: (1 - share) of the first one's conditioning and share of the second's; at 0 and 1 they themselves."""
+
+    first: str
+    second: str
+    share: float  # 0 to 1
+
+    def __str__(self) -> str:
+        return f"{self.first} -> {self.second} {self.share:.6g}"
+
+
+@dataclass(frozen=True)
 class Conditioning:
     """The conditioning of one prompt, or of many stacked: tokens to attend to, and in some families a pooled embedding."""
 
@@ -34,6 +46,13 @@ class Conditioning:
     def rows(self, chosen: slice | Sequence[int]) -> Conditioning:
         """Some rows of many."""
         return Conditioning(self.tokens[chosen], None if self.pooled is None else self.pooled[chosen])
+
+    def towards(self, other: Conditioning, share: float) -> Conditioning:
+        """(1 - share) of this one and share of another of the same shape."""
+        pooled = None
+        if self.pooled is not None and other.pooled is not None:
+            pooled = (1 - share) * self.pooled + share * other.pooled
+        return Conditioning((1 - share) * self.tokens + share * other.tokens, pooled)
 
     def to(self, dtype: torch.dtype) -> Conditioning:
         """In a network's precision."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image, UnidentifiedImageError
 
@@ -22,6 +22,7 @@ from .settings import FIELDS, SamplingSettings
 
 if TYPE_CHECKING:
     from .pipeline import LatentDiffusion
+    from .tasks.start import Start
 
 PACKAGES = ("torch", "diffusers", "transformers")
 LARGEST = 1_000_000  # characters of a recipe's JSON
@@ -30,6 +31,35 @@ DECIDED = ("steps", "guidance_scale", "scheduler", "height", "width")  # setting
 FORMER = {  # settings of the first house that are no more: read where they were not in use
     "guidance_until_alike": "guidance until two predictions are alike",
 }
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a picture was made of beside its prompt: the task, and what it was given."""
+
+    name: str  # image_to_image, inpainting, outpainting, upscaling or interpolation
+    image: str = ""  # SHA-256 of the start image's pixels, see tasks/start.py
+    mask: str = ""  # of the mask's
+    options: tuple[tuple[str, Any], ...] = ()  # the task's own arguments, by name
+
+    def __post_init__(self) -> None:
+        for name in ("name", "image", "mask"):
+            check_text(f"the task's {name}", getattr(self, name))
+        plain = ((name, tuple(value) if isinstance(value, list) else value) for name, value in self.options)
+        object.__setattr__(self, "options", tuple(plain))
+
+    def to_json(self) -> dict[str, Any]:
+        """What is known, by name."""
+        values = {"name": self.name, "image": self.image, "mask": self.mask, **dict(self.options)}
+        return {name: value for name, value in values.items() if value != ""}
+
+    @classmethod
+    def from_json(cls, values: object) -> Task:
+        """The inverse of to_json; ValueError in one line for anything else."""
+        if not isinstance(values, Mapping) or "name" not in values:
+            raise ValueError(f"task must be a name and what it was given, got {shown(values)}")
+        own = {name: values[name] for name in ("name", "image", "mask") if name in values}
+        return cls(**own, options=tuple((name, value) for name, value in values.items() if name not in own))
 
 
 @dataclass(frozen=True)
@@ -47,6 +77,7 @@ class Recipe:
     weights: str = ""  # SHA-256
     configs: str = ""  # SHA-256; "" in recipes of the first house, which did not know it
     versions: dict[str, str] = field(default_factory=dict)
+    task: Task | None = None  # of a picture that did not begin at noise alone
 
     def __post_init__(self) -> None:
         """ValueError in one line for anything that no picture has."""
@@ -61,6 +92,8 @@ class Recipe:
         for name in DECIDED:
             if self.settings[name] is None:
                 raise ValueError(f"{name} must be decided in a recipe, got None")
+        if self.task is not None and not isinstance(self.task, Task):
+            object.__setattr__(self, "task", Task.from_json(self.task))
         if not isinstance(self.versions, Mapping):
             raise ValueError(f"versions must be names and versions, got {shown(self.versions)}")
         for name, value in self.versions.items():
@@ -72,6 +105,9 @@ class Recipe:
         del values["settings"]
         if not self.configs:
             del values["configs"]
+        del values["task"]
+        if self.task is not None:
+            values["task"] = self.task.to_json()
         return json.dumps(values, ensure_ascii=False, sort_keys=True)
 
     @staticmethod
@@ -80,7 +116,14 @@ class Recipe:
         return _from_fields(_object(text))
 
     def sample_settings(self) -> dict[str, object]:
-        """The arguments for LatentDiffusion.sample that make this picture again, prompt and seed among them."""
+        """The arguments for LatentDiffusion.sample that make this picture again, prompt and seed among them.
+
+        ValueError for a picture of a task, which begins at an image: tasks.replay.redraw takes that too.
+        """
+        if self.task is not None:
+            raise ValueError(
+                f"the picture is of {self.task.name} and needs its start: model.redraw(recipe, image, mask)"
+            )
         return {"prompts": self.prompt, "seeds": self.seed, "settings": self.settings}
 
     def to_png_text(self) -> dict[str, str]:
@@ -104,15 +147,17 @@ def recipe_for(
     guidance_scale: float | None = None,
     *,
     settings: SamplingSettings | None = None,
+    start: Start | None = None,
     **overrides: object,
 ) -> Recipe:
-    """The recipe of model.sample(prompt, seed, guidance_scale, settings=settings, **overrides), its defaults written out."""
+    """The recipe of model.sample(prompt, seed, guidance_scale, settings=settings, start=start, **overrides), its defaults
+    written out; start has one row."""
     scale = {} if guidance_scale is None else {"guidance_scale": guidance_scale}
     return Recipe(
         model=model.spec.reference,
         prompt=prompt,
         seed=seed,
-        settings=model.resolve(settings, **scale, **overrides),
+        settings=model.resolve(settings, start, **scale, **overrides),
         vae=model.vae,
         lora=model.lora,
         device=model.device.type,
@@ -120,6 +165,7 @@ def recipe_for(
         weights=model.weights,
         configs=model.configs,
         versions=versions(),
+        task=None if start is None else start.tasks[0],
     )
 
 
