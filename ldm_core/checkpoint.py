@@ -63,7 +63,11 @@ def is_there(index: Mapping, part: str, folder: Path) -> bool:
     if part not in index:
         return (folder / part).is_dir()
     said = index[part]
-    return bool(isinstance(said, list | tuple) and any(said))
+    if not (isinstance(said, list) and len(said) == 2 and all(isinstance(name, str | None) for name in said)):
+        raise ValueError(
+            f"{folder / 'model_index.json'}: {part} must be a library and a class, or null twice, got {shown(said)}"
+        )
+    return any(said)
 
 
 def network(kind: type[ModelMixin], folder: Path, dtype: torch.dtype) -> ModelMixin:
@@ -93,7 +97,7 @@ def check_numbers(folder: Path, weights: Path | None = None) -> None:
     parts = len(sides) or MOST_PARTS
     square = sides.get("pos_embed.pos_embed", [most])  # of positions, made before the weights are read
     repeated: dict[str, int] = {}  # layers within layers
-    for name, value in plain_values(read_json(path)):
+    for name, value in plain_values(path):
         if type(value) is not int:
             continue
         within = parts if "layers" in name or name.endswith("_blocks") else most
@@ -106,18 +110,16 @@ def check_numbers(folder: Path, weights: Path | None = None) -> None:
         raise ValueError(f"{path}: {' times '.join(repeated)} are more layers than its {parts} weights can be of")
 
 
-def plain_values(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def plain_values(path: Path) -> Iterator[tuple[str, Any]]:
     """Every value within objects and lists of a config, by the name of the nearest object's key."""
-    left = list(config.items())
+    left = list(read_json(path).items())
     while left:
         name, value = left.pop()
         if isinstance(value, dict):
             left += value.items()
         elif isinstance(value, list):
             if len(value) > MOST_LISTED:
-                raise ValueError(
-                    f"a config's {name} lists {len(value)} values; {MOST_LISTED} is the most that is taken"
-                )
+                raise ValueError(f"{path}: {name} lists {len(value)} values, {MOST_LISTED} are taken at the most")
             left += [(name, each) for each in value]
         else:
             yield name, value
