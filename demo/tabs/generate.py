@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +168,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
     ) -> Iterator[tuple[Image.Image, str]]:
         given = (prompt, negative_prompt, seed, steps, guidance_scale, scheduler, guidance_schedule, size, model)
 
-        def chosen() -> Iterator[tuple[Image.Image, str]]:
+        def chosen() -> Generator[tuple, None, None]:
             width, height = size_of(size)
             settings = SamplingSettings.of(
                 steps=int(steps),
@@ -188,7 +188,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
 
 def draw(
     session: Session, prompt: str, seed: int, settings: SamplingSettings, name: str
-) -> Iterator[tuple[Image.Image, str]]:
+) -> Generator[tuple[Image.Image, str], None, None]:
     """Previews of the predicted clean latent, then the picture with its recipe inside."""
     model, began = session.model_of(name), time.perf_counter()
     rows = model.network_rows
