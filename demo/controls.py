@@ -17,7 +17,7 @@ from ldm_core.registry import ModelSpec
 from ldm_core.sampling import State
 
 from . import over_time
-from .session import Session, size_text, sizes
+from .session import RULES_OFFERED, Session, size_text, sizes
 
 FIRST_SEED = 7
 NOBODY = "Nobody has listened for this answer; ask again, and open its stream at once."
@@ -77,6 +77,7 @@ class Settings:
     guidance_schedule: gr.Dropdown
     size: gr.Dropdown
     model: gr.Dropdown
+    guidance_rule: gr.Dropdown
 
     @property
     def inputs(self) -> list[gr.components.Component]:
@@ -146,7 +147,14 @@ def advanced(session: Session, prompt: gr.Textbox, seed: gr.Number, scale: gr.Sl
     )
     known = session.schedulers(spec.reference)
     scheduler = gr.Dropdown(known, value=known[0], label="Scheduler")
-    return Settings(prompt, negative, seed, steps, scale, scheduler, over_time.choice(), size, model)
+    schedule, rule = over_time.choice(), rule_choice()
+    return Settings(prompt, negative, seed, steps, scale, scheduler, schedule, size, model, rule)
+
+
+def rule_choice() -> gr.Dropdown:
+    """How the predictions with and without the prompt are combined."""
+    words = "how the predictions with and without the prompt become one; they differ most at a large w"
+    return gr.Dropdown(list(RULES_OFFERED), value="cfg", label="Guidance rule", info=words)
 
 
 def defaults_of(session: Session, name: str) -> dict[str, object]:
