@@ -120,7 +120,7 @@ class GuidedCells:
             latents[index] += share * change
         return latents
 
-    def _predictions(self, rows: list[tuple], latents: Tensor, timestep: Tensor) -> Tensor:
+    def _predictions(self, rows: list[tuple], inputs: Tensor, timestep: Tensor) -> Tensor:
         """The prediction (R, C, h, w) of each row, by its network."""
         found: dict[int, Tensor] = {}  # by the row's place
         for name, (denoiser, texts) in self.networks.items():
@@ -130,7 +130,10 @@ class GuidedCells:
             conditioning = Conditioning.stack([texts[rows[place][1].text] for place in own])
             weights = [1.0 if rows[place][2] is None else rows[place][2] for place in own]
             per_call = self.rows_per_call or self._even(len(own), denoiser)
-            found |= zip(own, denoiser(latents[own], timestep, conditioning, per_call, torch.tensor(weights)))
+            found |= zip(
+                own,
+                denoiser(inputs[own, : denoiser.in_channels], timestep, conditioning, per_call, torch.tensor(weights)),
+            )
         return torch.stack([found[place] for place in range(len(rows))])
 
     def _even(self, rows: int, denoiser: Denoiser) -> int:

@@ -34,14 +34,8 @@ from .tasks import image_to_image, inpainting, interpolation, replay, upscaling
 from .tasks.start import Start, timesteps_from
 
 DEFAULT_SCALES = (1, 2, 4, 8)
-LOOP = (
-    "steps",
-    "scheduler",
-    "height",
-    "width",
-    "strength",
-    "rows_per_call",
-)  # images that differ in one are denoised apart
+# Images that differ in one of these are denoised apart.
+LOOP = ("steps", "scheduler", "height", "width", "strength", "rows_per_call")
 SIDES = ("height", "width")
 OLDER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 DECIDING = (

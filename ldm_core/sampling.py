@@ -18,7 +18,7 @@ from diffusers import SchedulerMixin
 from torch import Tensor
 
 from .schedulers import make_scheduler, predicted_clean, set_steps, time_of
-from .tasks.start import Start, noised, timesteps_from, with_known
+from .tasks.start import Start, begin, put_back
 
 REHEARSAL = 4  # steps: as many as the longest memory of a solver
 
@@ -73,11 +73,7 @@ def denoise(
     t = strength: at the start's clean latents, noised; at 1 at noise alone.
     """
     set_steps(scheduler, steps, image_tokens)
-    latent = noise * getattr(scheduler, "init_noise_sigma", 1.0)
-    timesteps, first = scheduler.timesteps, 0
-    if start is not None and start.clean is not None:
-        timesteps, first = timesteps_from(scheduler, steps, strength)
-        latent = noised(scheduler, start.clean, noise, timesteps[0], first) if first else latent
+    latent, timesteps, first = begin(scheduler, noise, steps, start, strength)
     accepted = inspect.signature(scheduler.step).parameters
     # eta, the noise that is added anew, is 0 in diffusers' pipelines whatever a scheduler's own default.
     extra = {name: value for name, value in (("generator", generators), ("eta", 0.0)) if name in accepted}
@@ -85,17 +81,18 @@ def denoise(
         t = time_of(scheduler, timestep)
         scaled = scheduler.scale_model_input(latent, timestep) if hasattr(scheduler, "scale_model_input") else latent
         prediction = predict(scaled, timestep, t)
+        if first and "order" in accepted:  # LMS counts the steps before the start as if it had taken them
+            extra["order"] = min(4, step + 1)
         before = latent
         stepped = scheduler.step(prediction, timestep, latent, **extra)
         latent = stepped.prev_sample if after_step is None else after_step(stepped.prev_sample, timestep)
         clean = _own_clean(stepped)
         if clean is None:
             clean = predicted_clean(scheduler, prediction, before, scaled, timestep, first + step)
-        if start is not None and start.clean is not None and start.mask is not None:
-            last = step + 1 == len(timesteps)
-            at = None if last else timesteps[step + 1]
-            known = start.clean if at is None else noised(scheduler, start.clean, noise, at, first + step + 1)
-            latent, clean = (with_known(each, own, start.mask) for each, own in ((latent, known), (clean, start.clean)))
+        if start is not None and start.mask is not None:
+            following = timesteps[step + 1 : step + 2]
+            latent = put_back(scheduler, latent, noise, start, following, first + step + 1)
+            clean = put_back(scheduler, clean, noise, start)
         # Asking a GPU waits for it, so there only the last latent is asked for: what is not finite stays so.
         ask = latent.device.type == "cpu" or step + 1 == len(timesteps)
         if ask and not torch.isfinite(latent).all():

@@ -9,7 +9,7 @@ from torch import Tensor
 from ..checks import shown
 from ..recipe import Recipe, Task
 from . import image_to_image, inpainting, upscaling
-from .start import check_images, pixels_sha256
+from .start import check_images, image_sha256
 
 if TYPE_CHECKING:
     from ..pipeline import LatentDiffusion
@@ -39,5 +39,5 @@ def check_same(task: Task, image: Tensor | None, mask: Tensor | None) -> None:
     for name, values, known in (("image", listed, task.image), ("mask", covered, task.mask)):
         if known and values is None:
             raise ValueError(f"the recipe is of {task.name} and needs the {name} that it was made of, {known[:12]}")
-        if known and values is not None and (found := pixels_sha256(values[0])) != known:
+        if known and values is not None and (found := image_sha256(values[0])) != known:
             raise ValueError(f"the recipe is of another {name}, {known[:12]}; the one given is {found[:12]}")

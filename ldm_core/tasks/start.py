@@ -78,7 +78,7 @@ def check_images(images: object, name: str = "images") -> Tensor:
     return listed.detach().float().cpu()
 
 
-def pixels_sha256(pixels: Tensor) -> str:
+def image_sha256(pixels: Tensor) -> str:
     """SHA-256 of an image (3, H, W) or mask (1, H, W) in [0, 1]: of its sides and its 8-bit values, whatever file they lie in;
     of its floats where 8 bits do not hold them."""
     whole = rounded(pixels)
@@ -129,6 +129,30 @@ def noised(scheduler: SchedulerMixin, clean: Tensor, noise: Tensor, timestep: Te
     raise ValueError(f"the scheduler {type(scheduler).__name__} cannot start from an image: it does not say its noise")
 
 
-def with_known(latent: Tensor, known: Tensor, mask: Tensor) -> Tensor:
-    """latent (B, C, h, w) where the mask (B, 1, h, w) is 1, what is known where it is 0."""
-    return torch.where(mask > 0, latent, known)
+def begin(
+    scheduler: SchedulerMixin, noise: Tensor, steps: int, start: Start | None, strength: float
+) -> tuple[Tensor, Tensor, int]:
+    """Of a prepared schedule: the latents (B, C, h, w) that the loop begins at, the timesteps that it goes through, and the
+    place of the first among all."""
+    latent = noise * getattr(scheduler, "init_noise_sigma", 1.0)
+    if start is None or start.clean is None:
+        return latent, scheduler.timesteps, 0
+    timesteps, first = timesteps_from(scheduler, steps, strength)
+    return noised(scheduler, start.clean, noise, timesteps[0], first) if first else latent, timesteps, first
+
+
+def put_back(
+    scheduler: SchedulerMixin,
+    latent: Tensor,
+    noise: Tensor,
+    start: Start,
+    following: Tensor | None = None,
+    place: int = 0,
+) -> Tensor:
+    """latent (B, C, h, w) where the start's mask is 1; where it is 0 what is known, at the noise of the timestep that follows,
+    or clean where none does."""
+    assert start.clean is not None and start.mask is not None, "there is something known"
+    known = start.clean
+    if following is not None and len(following):
+        known = noised(scheduler, known, noise, following, place)
+    return torch.where(start.mask > 0, latent, known)
