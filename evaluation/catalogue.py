@@ -62,6 +62,7 @@ METRICS: dict[str, Metric] = {
             bounds=(0, 1),
             has_ceiling=True,
         ),
+        ImageScore(name="clipped", higher_is_better=False, detector="pixels", captions=False, bounds=(0, 1)),
         AutoencoderScore(name="vae_psnr", higher_is_better=True),
         AutoencoderScore(name="vae_ssim", higher_is_better=True, numbers=(("window", 11), ("sigma", 1.5))),
         AutoencoderScore(name="vae_lpips", higher_is_better=False, numbers=(("network", "alex"),)),

@@ -134,7 +134,7 @@ class RunFacts:
     def same_settings(self, axes: Sequence[str]) -> dict[str, object]:
         """The settings that are the same for every picture, by name; `axes` are those that are not."""
         same = {"model": self.model} | self.protocol
-        swept = {*axes, "weights"}
+        swept = {*axes, "weights", "configs"}
         return {name: value for name, value in same.items() if name not in swept and value not in (None, "")}
 
     def setting(self, name: str) -> str:

@@ -63,28 +63,34 @@ class Run:
         self.config, self.prompts, self.processes = config, prompts, processes or Processes()
         self.downloads = downloads or Downloads(config.download)
         self.plan = Plan(config, self._load)
-        self.model, self.protocol = self.plan.model, self.plan.protocol
+        self.model = self.plan.model
         self.out = config.out or Path("runs") / f"{self.model.spec.name}-{config.prompts.stem}"
-        before = protocol.check_folder(self.out, self.protocol, self.plan.conditions)
-        check_places(self.out, {condition.folder for condition in self.plan.conditions})
+        before = protocol.check_folder(self.out, self.plan.protocol, self.plan.conditions)
+        if before is not None:
+            self.plan.extend(before)
+        self.protocol = self.plan.protocol
+        check_places(self.out, {condition.folder for condition in self.plan.asked})
         starts = starts_of(config, prompts)
-        self.jobs = list_jobs(prompts, self.plan.conditions, config.images_per_prompt, config.seed, starts)
+        self.jobs = list_jobs(prompts, self.plan.asked, config.images_per_prompt, config.seed, starts)
         first = self.jobs[0]
         if config.task is not None and first.start is not None:
             check_recipe(config.task, first.start, first.condition.settings)
-        if before is not None:
-            self.plan.extend(before)
         everything = list_jobs(prompts, self.plan.conditions, config.images_per_prompt, config.seed, starts)
         asked = set() if config.report_only else {job.file for job in self.jobs}
         self.scored = [job for job in everything if job.file in asked or (self.out / job.file).exists()]
         if not self.scored:
             raise ValueError(f"--report-only: no image of this run is in {self.out} yet")
         if self.processes.first:
-            check_images([job for job in self.scored if job.file not in asked], self.out)
+            check_images([job for job in self.scored if job.file not in asked], self.out, self.sealed)
         self.images = image_set(self.out, self.scored, self.plan.axes)
         self.instruments = self._instruments()
         self.unseen = self.model.unseen_words([prompt.text for prompt in prompts])
         self.with_unseen = sum(bool(self.model.unseen_words([prompt.text])) for prompt in prompts)
+
+    @property
+    def sealed(self) -> bool:
+        """Whether every picture in the folder says what it is: not in one that an earlier version began."""
+        return "configs" in self.protocol
 
     def _load(self, name: str | None) -> LatentDiffusion:
         config, device = self.config, self.processes.device(self.config.device)
@@ -167,7 +173,7 @@ class Run:
         """Say what a run would do, how long it would take and what it would fill; write nothing."""
         if not self.processes.first:
             return
-        absent = missing(self.jobs, self.out)
+        absent = missing(self.jobs, self.out, self.sealed)
         self.describe(absent)
         own = [job for job in absent if job.condition.model in (None, self.plan.asked[0].model)]
         if own:
@@ -188,7 +194,9 @@ class Run:
 
     def _carry_out(self) -> Results | None:
         first = self.processes.first
-        absent = self.processes.broadcast(missing(self.jobs, self.out) if first and not self.config.report_only else [])
+        absent = self.processes.broadcast(
+            missing(self.jobs, self.out, self.sealed) if first and not self.config.report_only else []
+        )
         facts = self.facts() if first else None
         if facts is not None:
             self.describe(absent)

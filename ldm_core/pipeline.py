@@ -258,8 +258,8 @@ class LatentDiffusion:
           guidance_schedule constant, linear or cosine over time; each averages w
           guidance_interval (t_low, t_high): guide only there, 1 = noise, 0 = clean
           guidance_rescale  0 to 1: bring the prediction's spread back after guidance
-          strength          of a start: 0 to 1, from as it is to noise alone; None is the task's own
           guidance_rule     cfg, apg, cfg-zero, fdg, tcfg, mambo-g, cfg++ or autoguidance:model=NAME (guidance_rules.py)
+          strength          of a start: 0 to 1, from as it is to noise alone; None is the task's own
           rows_per_call     rows of every network call; None: each step's rows in the fewest calls that fill the device
 
         ValueError, before any network runs, for an argument that does not fit.
@@ -481,7 +481,7 @@ class LatentDiffusion:
 
     def _weaker_networks(self, cells: Sequence[Cell]) -> dict[str, Network]:
         """By name, those that the cells' rules ask, with the prompts in their own encoders' words."""
-        asked: dict[str, list[str]] = {}
+        asked: dict[str, list[str | Blend]] = {}
         for cell in cells:
             if cell.guidance.guider.rule.weaker:
                 asked.setdefault(cell.guidance.guider["model"], []).append(cell.prompt)
