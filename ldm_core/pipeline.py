@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -372,6 +373,9 @@ class LatentDiffusion:
         whole = given.resolved(**own, **sides)
         arguments.check_size(whole["height"], whole["width"], self.multiple, self.denoiser.largest * self.factor)
         check_scheduler(self.scheduler_config, whole.scheduler)
+        if self.spec.unguided and whole["guidance_scale"] == 0:
+            words = f"guidance_scale 0 is unconditional: {self.spec.name} without guidance is guidance_scale 1"
+            warnings.warn(words, stacklevel=2)
         return resolve_rule(self, whole)
 
     def recipe(

@@ -34,7 +34,8 @@ class SamplingSettings:
     scheduler: str | None = dataclasses.field(
         default=None,
         metadata={
-            "help": "ddim, ddpm, euler, euler-ancestral, dpm++2m, pndm, unipc, flow-euler; default: the model's own",
+            "help": "ddim, ddpm, euler, euler-ancestral, dpm++2m, pndm, unipc, flow-euler; -trailing behind one for few-step "
+            "weights; default: the model's own",
             "metavar": "NAME",
         },
     )
