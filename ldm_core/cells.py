@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -16,6 +17,9 @@ from . import guidance
 from .conditioning import Conditioning
 from .denoisers import Denoiser
 from .guidance import Guidance
+
+if TYPE_CHECKING:
+    from .tasks.control import PreparedControl
 
 ROWS_PER_CALL = {"cpu": 16, "cuda": 32}  # at most; enough to fill the device, see `python -m evaluation.benchmark`
 
@@ -49,10 +53,14 @@ class GuidedCells:
         texts: dict[str | None, Conditioning],
         denoiser: Denoiser,
         rows_per_call: int | None,
+        control: PreparedControl | None = None,
     ):
         self.cells, self.texts, self.denoiser, self.rows_per_call = cells, texts, denoiser, rows_per_call
-        # Equal histories mean equal latents; cells of one seed begin equal.
-        self.history: list[tuple] = [(cell.seed,) for cell in cells]
+        self.control = control
+        # Equal histories mean equal latents; cells of one seed begin equal, but for what controls them.
+        self.history: list[tuple] = [
+            (cell.seed, None if control is None else control.key(index)) for index, cell in enumerate(cells)
+        ]
 
     def predict(self, latents: Tensor, timestep: Tensor, t: float) -> Tensor:
         """The guided predictions (B, C, h, w) for the cells' latents (B, C, h, w) at time t."""
@@ -64,6 +72,8 @@ class GuidedCells:
                 if rows.setdefault((history, text, need.embedded), len(rows)) == len(origin):
                     origin.append(index)
         conditioning = Conditioning.stack([self.texts[text] for _, text, _ in rows])
+        if self.control is not None:
+            conditioning = conditioning.controlled(self.control.rows(origin, t))
         weights = [1.0 if weight is None else weight for *_, weight in rows]
         per_call = self.rows_per_call or self._even(len(rows))
         predictions = self.denoiser(latents[origin], timestep, conditioning, per_call, torch.tensor(weights))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -28,11 +29,13 @@ from .recipe import Recipe, recipe_for
 from .registry import ModelSpec
 from .sampling import State, check_scheduler, denoise, image_generators, initial_noise
 from .schedulers import kind_of, make_scheduler, names_of, readable_name, set_steps, time_of
-from .settings import FIELDS, SamplingSettings
+from .settings import FIELDS, SamplingSettings, default
+from .tasks.control import Control, check_images, image_hash
 
 DEFAULT_SCALES = (1, 2, 4, 8)
 LOOP = ("steps", "scheduler", "height", "width", "rows_per_call")  # images that differ in one are denoised apart
 SIDES = ("height", "width")
+NO_CONTROL = "needs a model with a control network: ldm_core.load(..., control=FOLDER)"
 OLDER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 DECIDING = (
     "config.json",
@@ -40,6 +43,7 @@ DECIDING = (
     *(f"{part}/*.json" for part in ("scheduler", "unet", "transformer", "vae", "text_encoder*")),
     *(f"tokenizer*/*.{kind}" for kind in ("json", "txt", "model")),
 )
+ControlImages = Tensor | Sequence[Tensor] | None
 Settings = SamplingSettings | Sequence[SamplingSettings] | None
 
 
@@ -67,6 +71,14 @@ class LatentDiffusion:
         self.placement = placement or Placement(denoiser.device)
         self.device, self.dtype = self.placement.device, denoiser.dtype
         self.height, self.width = spec.height, spec.width
+        self.control: Control | None = None  # see with_control
+
+    def with_control(self, control: str) -> LatentDiffusion:
+        """The same model, its networks shared, that a ControlNet or T2I-Adapter steers: by registry name, folder or hub
+        id. Its pictures are as before where no `control_images` are given."""
+        from .tasks.control_folder import with_control  # which loads, as loading.py does, and so imports this file
+
+        return with_control(self, control)
 
     @property
     def factor(self) -> int:
@@ -147,6 +159,7 @@ class LatentDiffusion:
         guidance_scale: float | Sequence[float] | None = None,
         *,
         settings: SamplingSettings | None = None,
+        control_images: ControlImages = None,
         **overrides: Any,
     ) -> Tensor: ...
 
@@ -158,6 +171,7 @@ class LatentDiffusion:
         guidance_scale: float | Sequence[float] | None = None,
         *,
         settings: Sequence[SamplingSettings],
+        control_images: ControlImages = None,
         **overrides: Any,
     ) -> Tensor | list[Tensor]: ...
 
@@ -168,6 +182,7 @@ class LatentDiffusion:
         guidance_scale: float | Sequence[float] | None = None,
         *,
         settings: Settings = None,
+        control_images: ControlImages = None,
         **overrides: Any,
     ) -> Tensor | list[Tensor]:
         """One image per prompt: (B, 3, H, W) in [0, 1]; a list of B images (3, H, W) where their sizes differ.
@@ -176,13 +191,15 @@ class LatentDiffusion:
         rows per call agree denoise together and the groups one after another.
         """
         listed, seeds, each = self._images(prompts, seeds, guidance_scale, settings, overrides)
+        controls = self._control_images(control_images, each)
         groups: dict[tuple, list[int]] = {}
         for index, own in enumerate(each):
             groups.setdefault(tuple(own[name] for name in LOOP), []).append(index)
         drawn: dict[int, Tensor] = {}
         for members in groups.values():
             prompts_here, seeds_here = [listed[index] for index in members], [seeds[index] for index in members]
-            *_, last = self._states(prompts_here, seeds_here, [each[index] for index in members])
+            steering = controls and [controls[index] for index in members]
+            *_, last = self._states(prompts_here, seeds_here, [each[index] for index in members], steering)
             drawn |= zip(members, self.decode(last.latent))
         images = [drawn[index] for index in range(len(listed))]
         return torch.stack(images) if len({image.shape for image in images}) == 1 else images
@@ -195,6 +212,7 @@ class LatentDiffusion:
         *,
         axes: Mapping[str, Sequence] | None = None,
         settings: SamplingSettings | None = None,
+        control_images: ControlImages = None,
         **overrides: object,
     ) -> Tensor:
         """All values of all prompts: (S, B, 3, H, W) in [0, 1], each prompt's noise the same at every value.
@@ -215,7 +233,10 @@ class LatentDiffusion:
         listed, seeds, base = self._images(prompts, seeds, None, settings, overrides)
         cells = [dict(zip(values, cell)) for cell in itertools.product(*values.values())]
         each = [own.replaced(**cell) for cell in cells for own in base]
-        images = self.sample(listed * len(cells), seeds * len(cells), settings=each)
+        controls = self._control_images(control_images, base)
+        images = self.sample(
+            listed * len(cells), seeds * len(cells), settings=each, control_images=controls and controls * len(cells)
+        )
         return torch.stack(list(images)).unflatten(0, (*map(len, values.values()), len(listed)))
 
     def denoise(
@@ -225,6 +246,7 @@ class LatentDiffusion:
         guidance_scale: float | Sequence[float] | None = None,
         *,
         settings: Settings = None,
+        control_images: ControlImages = None,
         **overrides: object,
     ) -> Iterator[State]:
         """The denoising loop: a State (step, t, latent, clean) after each step; the last latent is the result.
@@ -233,7 +255,9 @@ class LatentDiffusion:
         seeds               one per prompt, 0 <= seed < 2**32: the whole of an image's randomness
         guidance_scale      w, one or one per prompt: uncond + w (cond - uncond); None is the settings', else the model's
         settings            SamplingSettings for all, or for each image its own; those of images that denoise together may
-                            differ in guidance and negative prompt only (`sample` takes any)
+                            differ in guidance, control and negative prompt only (`sample` takes any)
+        control_images      (3, H, W) in [0, 1] of the picture's size, for all, or (B, 3, H, W): what the control of a model
+                            that has one (`with_control`) steers by; None: nothing steers
         any other           a setting by its flat name, over those of `settings`:
           steps             None is the model's default
           scheduler         a name of ldm_core.schedulers.SCHEDULERS, or diffusers' class; None is the checkpoint's own
@@ -242,6 +266,8 @@ class LatentDiffusion:
           guidance_schedule constant, linear or cosine over time; each averages w
           guidance_interval (t_low, t_high): guide only there, 1 = noise, 0 = clean
           guidance_rescale  0 to 1: bring the prediction's spread back after guidance
+          control_scale     how much a control image counts: 1 as its network was trained, 0 not at all
+          control_interval  (t_low, t_high): it counts only there
           rows_per_call     rows of every network call; None: each step's rows in the fewest calls that fill the device
 
         ValueError, before any network runs, for an argument that does not fit.
@@ -253,7 +279,7 @@ class LatentDiffusion:
                 raise ValueError(
                     f"images that denoise together have one {name}, got {', '.join(map(str, different))}: use sample"
                 )
-        return self._states(listed, seeds, each)
+        return self._states(listed, seeds, each, self._control_images(control_images, each))
 
     def resolve(self, settings: SamplingSettings | None = None, **overrides: object) -> SamplingSettings:
         """Settings with the model's own values where they are open; ValueError where the model cannot draw with them."""
@@ -262,11 +288,21 @@ class LatentDiffusion:
         whole = given.resolved(**own, height=self.height, width=self.width)
         arguments.check_size(whole["height"], whole["width"], self.multiple, self.denoiser.largest * self.factor)
         check_scheduler(self.scheduler_config, whole.scheduler)
+        for name in ("control_scale", "control_interval"):
+            if self.control is None and whole[name] != default(name):
+                raise ValueError(f"{name}={whole[name]} {NO_CONTROL}")
         return whole
 
     def recipe(self, prompt: str, seed: int, settings: SamplingSettings | None = None, **overrides: Any) -> Recipe:
         """The record that makes one picture of `sample` again: everything that decides it, defaults written out."""
         return recipe_for(self, prompt, seed, settings=settings, **overrides)
+
+    def steering(self, control_image: Tensor) -> dict[str, str]:
+        """What a recipe says of a control image (3, H, W) in [0, 1] and of what is steered by it."""
+        if self.control is None:
+            raise ValueError(f"control_image {NO_CONTROL}")
+        [image] = check_images(control_image, 1, *control_image.shape[-2:])
+        return {"control": self.control.source, "control_image": image_hash(image)}
 
     def rows_alone(self, settings: SamplingSettings) -> int:
         """Network rows that one image with these settings needs by itself, over all steps."""
@@ -305,8 +341,23 @@ class LatentDiffusion:
             given[index] = whole[asked] if asked in whole else whole.setdefault(asked, self.resolve(asked))
         return listed, seeds, given
 
-    def _states(self, prompts: list[str], seeds: list[int], each: list[SamplingSettings]) -> Iterator[State]:
-        """The loop for images whose settings agree in all of LOOP."""
+    def _control_images(self, images: ControlImages, each: list[SamplingSettings]) -> list[Tensor] | None:
+        """An image (3, H, W) for each picture that is to be steered by one."""
+        if images is None:
+            return None
+        if self.control is None:
+            raise ValueError(f"control_images {NO_CONTROL}")
+        sizes = {(own["height"], own["width"]) for own in each}
+        if len(sizes) > 1:
+            raise ValueError(f"pictures with control_images have one size, got {sorted(sizes)}")
+        height, width = sizes.pop()
+        arguments.check_size(height, width, self.control.multiple, math.inf)
+        return check_images(images, len(each), height, width)
+
+    def _states(
+        self, prompts: list[str], seeds: list[int], each: list[SamplingSettings], images: list[Tensor] | None = None
+    ) -> Iterator[State]:
+        """The loop for images whose settings agree in all of LOOP; `images` steer them."""
         loop = each[0]
         nothing = self.conditioner.nothing
         cells = [
@@ -314,7 +365,12 @@ class LatentDiffusion:
             for prompt, seed, own in zip(prompts, seeds, each)
         ]
         solver = make_scheduler(self.scheduler_config, loop.scheduler)
-        guided = GuidedCells(cells, self._encode_texts(cells), self.denoiser, loop.rows_per_call)
+        texts = self._encode_texts(cells)
+        control = None
+        if self.control is not None and images is not None:
+            with self.placement.using(self.control.network):
+                control = self.control.prepare(images, each, self.device)
+        guided = GuidedCells(cells, texts, self.denoiser, loop.rows_per_call, control)
         generators = image_generators(seeds)
         shape = (self.latent_channels, loop["height"] // self.factor, loop["width"] // self.factor)
         noise = initial_noise(generators, shape).to(self.device)
@@ -322,7 +378,8 @@ class LatentDiffusion:
         return self._on_device(denoise(guided.predict, solver, noise, generators, loop["steps"], tokens))
 
     def _on_device(self, states: Iterator[State]) -> Iterator[State]:
-        with self.placement.using(self.denoiser.network):
+        steering = () if self.control is None else (self.control.network,)
+        with self.placement.using(self.denoiser.network, *steering):
             yield from states
 
     def _encode_texts(self, cells: Sequence[Cell]) -> dict[str | None, Conditioning]:

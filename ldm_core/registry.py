@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 WEIGHTS = Path(__file__).parent / "weights"
+HUB_ID = r"\w[\w.-]*/\w[\w.-]*"
 WORLDS = ("scenes", "fashion")  # that models of this repository are trained to draw
 
 
@@ -256,6 +257,50 @@ AUTOENCODERS: dict[str, AutoencoderSpec] = {
 }
 
 
+@dataclass(frozen=True)
+class ControlSpec:
+    """One control network: its source, the model that it was made for, and what its image shows."""
+
+    name: str
+    source: str  # a diffusers folder, or a hub id
+    model: str = ""  # a registry name; "": not known
+    description: str = ""
+    licence: str = "unknown"
+    revision: str | None = None
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it ships with this repository."""
+        return Path(self.source).is_relative_to(WEIGHTS)
+
+
+CONTROLS: dict[str, ControlSpec] = {
+    spec.name: spec
+    for spec in (
+        ControlSpec(
+            "scenes-control",
+            str(WEIGHTS / "scenes-control"),
+            "scenes",
+            "silhouettes, white on black: where the things of the prompt are drawn",
+            "MIT",
+        ),
+    )
+}
+
+
+def find_control(name: str) -> ControlSpec:
+    """The spec of a control's name, a folder or a hub id; ValueError for anything else."""
+    if name in CONTROLS:
+        return CONTROLS[name]
+    if name and Path(name).is_dir():
+        return ControlSpec(Path(name).resolve().name, str(Path(name)))
+    if re.fullmatch(HUB_ID, name):
+        return ControlSpec(name.split("/")[1], name)
+    raise ValueError(
+        f"unknown control {name!r}; known: {', '.join(CONTROLS)}; or give a diffusers folder or a hub id like owner/name"
+    )
+
+
 def find_autoencoder(name: str) -> AutoencoderSpec | ModelSpec:
     """The spec of an autoencoder's name, or of what `find` takes: a model brings its own."""
     if name in AUTOENCODERS:
@@ -274,7 +319,7 @@ def find(name: str, also: tuple[str, ...] = ()) -> ModelSpec:
         return ModelSpec(Path(name).resolve().name, str(Path(name)), steps=20, guidance_scale=4.0)
     if name.endswith(".safetensors") and Path(name).is_file():
         return ModelSpec(Path(name).stem, str(Path(name)), steps=20, guidance_scale=4.0)
-    if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name):
+    if re.fullmatch(HUB_ID, name):
         return ModelSpec(name.split("/")[1], name)
     if name in AUTOENCODERS and not also:
         raise ValueError(

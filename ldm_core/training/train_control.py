@@ -24,6 +24,7 @@ from ..conditioning import Conditioning
 from ..files import whole_file
 from ..loading import choose_device, load
 from ..pipeline import LatentDiffusion
+from ..tasks.control_folder import feature_places
 from . import losses
 from .command import add_run_options, run_command
 from .config import CONTROLS, ControlConfig
@@ -36,20 +37,21 @@ from .trainer import Trainer, averaged
 def build(config: ControlConfig, model: LatentDiffusion) -> T2IAdapter:
     """The untrained adapter of a recipe, of the model's own widths and resolutions.
 
-    Its features enter after each of the U-Net's blocks. A block with cross-attention takes them before it halves the
-    resolution, another after, so where the first has none, all begin at the second resolution, as in SDXL.
+    diffusers knows two that fit: one whose features halve at every place of the U-Net, and SDXL's, which begins at the
+    second resolution and halves once, for a U-Net whose first block has no cross-attention (feature_places).
     """
-    unet = model.denoiser.network.config
-    attends = [kind.startswith("CrossAttn") for kind in unet.down_block_types]
-    widths, factor = list(unet.block_out_channels), model.factor
-    if all(attends[:-1]):
-        kind: dict[str, Any] = {"channels": widths, "adapter_type": "full_adapter", "downscale_factor": factor}
-    elif len(widths) == 3 and attends[:2] == [False, True]:  # the fourth is the middle block's
-        channels = [*widths, widths[-1]]
-        kind = {"channels": channels, "adapter_type": "full_adapter_xl", "downscale_factor": 2 * factor}
+    places = feature_places(model.denoiser.network, 64)
+    sides = [side for _, side in places]
+    kind: dict[str, Any]
+    if sides[:-1] == [64, 32, 16, 8][: len(places) - 1]:
+        kind = {"adapter_type": "full_adapter", "downscale_factor": model.factor}
+        places = places[:-1]  # the middle block's is halved no further
+    elif sides == [32, 32, 16, 16][: len(places)]:
+        kind = {"adapter_type": "full_adapter_xl", "downscale_factor": 2 * model.factor}
     else:
-        raise ValueError(f"no adapter of diffusers' fits a U-Net of {', '.join(unet.down_block_types)}")
-    return T2IAdapter(in_channels=1, num_res_blocks=config.res_blocks, **kind)
+        said = ", ".join(f"{width} x {side}" for width, side in places)
+        raise ValueError(f"no adapter of diffusers' has features for this U-Net (channels x side: {said})")
+    return T2IAdapter(in_channels=1, channels=[w for w, _ in places], num_res_blocks=config.res_blocks, **kind)
 
 
 class ControlLesson:

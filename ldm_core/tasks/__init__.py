@@ -1,0 +1,1 @@
+"""What a latent diffusion model does beside drawing from noise: one task a file."""
