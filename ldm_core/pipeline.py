@@ -31,6 +31,7 @@ from .sampling import State, check_scheduler, denoise, image_generators, initial
 from .schedulers import kind_of, make_scheduler, names_of, readable_name, set_steps, time_of
 from .settings import FIELDS, SamplingSettings, default
 from .tasks.control import Control, check_images, image_hash
+from .word_maps import WordMaps, word_maps
 
 DEFAULT_SCALES = (1, 2, 4, 8)
 LOOP = ("steps", "scheduler", "height", "width", "rows_per_call")  # images that differ in one are denoised apart
@@ -280,6 +281,14 @@ class LatentDiffusion:
                     f"images that denoise together have one {name}, got {', '.join(map(str, different))}: use sample"
                 )
         return self._states(listed, seeds, each, self._control_images(control_images, each))
+
+    def word_maps(self, prompt: str, seed: int, settings: SamplingSettings | None = None, **overrides: Any) -> WordMaps:
+        """A picture with where each word of its prompt was looked up (Tang et al. 2022): arguments are those of `denoise`.
+
+        The picture is `sample`'s of the same arguments to the bit: maps are computed beside the network, from the same
+        inputs. For networks with cross-attention; ValueError in one line for others.
+        """
+        return word_maps(self, prompt, seed, settings, **overrides)
 
     def resolve(self, settings: SamplingSettings | None = None, **overrides: object) -> SamplingSettings:
         """Settings with the model's own values where they are open; ValueError where the model cannot draw with them."""

@@ -9,7 +9,7 @@
 A seed gives the same scene, caption and bytes on every machine.
 """
 
-from .captions import caption, known_words, parse
+from .captions import KIND_WORDS, caption, known_words, parse
 from .drawing import draw, masks
 from .world import (
     COLOURED_KINDS,
@@ -36,6 +36,7 @@ __all__ = [
     "GROUND_KINDS",
     "HELD_OUT_SEEDS",
     "KINDS",
+    "KIND_WORDS",
     "PLACES",
     "REFERENCE_SEEDS",
     "SKIES",
