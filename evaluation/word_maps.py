@@ -94,24 +94,25 @@ def drawings(world: str, seeds: Iterable[int], size: int) -> Iterator[Asked]:
 
 
 @torch.inference_mode()
-def compare(model: LatentDiffusion, asked: Iterable[Asked], t: float) -> list[Compared]:
-    """The maps of one call of the denoiser at time t for each drawing; the noise is its seed's."""
-    scheduler = DDIMScheduler.from_config(model.scheduler_config)
-    index = torch.tensor(min(int(t * len(scheduler.alphas_cumprod)), len(scheduler.alphas_cumprod) - 1))
-    found = []
-    for one in asked:
+def compare(model: LatentDiffusion, asked: Sequence[Asked], times: Sequence[float]) -> dict[float, list[Compared]]:
+    """The maps of one call of the denoiser for each drawing at each time; the noise is its seed's."""
+    alphas = DDIMScheduler.from_config(model.scheduler_config).alphas_cumprod
+    found: dict[float, list[Compared]] = {t: [] for t in times}
+    for one in tqdm(asked, "drawings", mininterval=2):
         clean = model.encode(from_uint8(one.image[None]))
         noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(one.seed)).to(clean)
-        noisy, _ = diffusion_target(clean, noise, scheduler.alphas_cumprod[index].view(1).to(clean), "epsilon")
-        words = word_maps.words_of_prompt(model.conditioner, one.caption)
-        with watched(model.denoiser.network) as maps:
-            model.denoiser(noisy, index, Conditioning.stack([model.conditioner.encode(one.caption)]), 1)
-            of_tokens, finest = maps.at_size(*clean.shape[2:]).cpu(), maps.finest(*clean.shape[2:])
-        for noun, kind, mask in one.nouns:
-            at = next((word for word in words if word.text.lower() == noun), None)
-            if at is not None:  # its caption may be longer than the encoder reads
-                own = word_maps.of_words(of_tokens, [at])
-                found.append(Compared(one.seed, kind, _shown(own, mask), mask, _coarse(mask, finest, clean.shape[2:])))
+        told = Conditioning.stack([model.conditioner.encode(one.caption)])
+        words = {word.text.lower(): word for word in word_maps.words_of_prompt(model.conditioner, one.caption)}
+        nouns = [noun for noun in one.nouns if noun[0] in words]  # a caption may be longer than the encoder reads
+        for t in times:
+            index = torch.tensor(min(int(t * len(alphas)), len(alphas) - 1))
+            noisy, _ = diffusion_target(clean, noise, alphas[index].view(1).to(clean), "epsilon")
+            with watched(model.denoiser.network) as maps:
+                model.denoiser(noisy, index, told, 1)
+                tokens, finest = maps.at_size(*clean.shape[2:]).cpu(), maps.finest(*clean.shape[2:])
+            for noun, kind, mask in nouns:
+                own = _shown(word_maps.of_words(tokens, [words[noun]]), mask)
+                found[t].append(Compared(one.seed, kind, own, mask, _coarse(mask, finest, clean.shape[2:])))
     return found
 
 
@@ -189,9 +190,9 @@ def said(found: Estimate) -> str:
 def main(argv: list[str] | None = None) -> int:
     parser = command.parser("evaluation.word_maps", __doc__)
     parser.add_argument("model", help="a model of a drawn world: a registry name or a folder")
-    parser.add_argument("--count", type=int, default=150, metavar="N", help="held-out drawings (default: %(default)s)")
+    parser.add_argument("--count", type=int, default=100, metavar="N", help="held-out drawings (default: %(default)s)")
     note = "drawings that the threshold is chosen on (default: %(default)s)"
-    parser.add_argument("--calibration", type=int, default=50, metavar="N", help=note)
+    parser.add_argument("--calibration", type=int, default=40, metavar="N", help=note)
     parser.add_argument("--times", type=float, nargs="+", default=TIMES, metavar="T", help="0 clean, 1 noise")
     return command.carry_out(parser, argv, work)
 
@@ -210,12 +211,12 @@ def work(arguments: argparse.Namespace) -> int:
         list(itertools.islice(drawings(world, seeds, model.height), count))
         for seeds, count in ((module.HELD_OUT_SEEDS, arguments.count), (module.TRAINING_SEEDS, arguments.calibration))
     )
-    rows, kinds = [], pd.DataFrame()
-    for t in tqdm(arguments.times, "times", mininterval=2):
-        found, calibration = compare(model, asked, t), compare(model, tuning, t)
-        rows.append({"t": t, "things": len(found)} | {k: said(v) for k, v in figures(found, calibration).items()})
-        table = by_kind(found, calibration)
-        kinds = table if kinds.empty or table.iou.mean() > kinds.iou.mean() else kinds
+    found, calibration = (compare(model, each, arguments.times) for each in (asked, tuning))
+    rows = [
+        {"t": t, "things": len(found[t])} | {k: said(v) for k, v in figures(found[t], calibration[t]).items()}
+        for t in arguments.times
+    ]
+    kinds = max((by_kind(found[t], calibration[t]) for t in arguments.times), key=lambda table: table.iou.mean())
     print(f"{arguments.model}: {len(asked)} held-out drawings, intervals of 95 % over drawings\n")
     print(pd.DataFrame(rows).to_string(index=False))
     print(f"\nby kind, at the best of these times\n{kinds.round(3).to_string()}")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import types
+from dataclasses import replace
 
 import diffusers
+import numpy as np
 import pytest
 import torch
 from diffusers import ControlNetModel, T2IAdapter, UNet2DConditionModel
@@ -13,10 +16,16 @@ from diffusers import ControlNetModel, T2IAdapter, UNet2DConditionModel
 import ldm_core
 from ldm_core.recipe import Recipe
 from ldm_core.settings import SamplingSettings
+from ldm_core.tasks.control_folder import check_features, feature_places
+from ldm_core.training import train_control
+from ldm_core.training.config import CONTROLS
+from ldm_core.training.corpus import silhouette
+from ldm_core.training.losses import timesteps
 
 PROMPTS = ["a red house at night", "clouds"]
 SEEDS = [7, 2**32 - 1]
 SIZE = {"height": 24, "width": 40}
+RECIPE = replace(CONTROLS["tiny"], image_size=32)
 FAMILIES = {"sd": "tiny_folder", "sdxl": "tiny_xl_folder"}
 PIPELINES = {
     ("sd", "controlnet"): diffusers.StableDiffusionControlNetPipeline,
@@ -198,3 +207,72 @@ def test_wrong_control_images_are_one_line_before_any_network_runs(tiny, control
     refused(lambda: SamplingSettings.of(control_scale=-1), "control_scale must be")
     refused(lambda: SamplingSettings.of(control_interval=(0.5, 0.1)), "control_interval must be")
     assert tiny.network_calls == before
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, tiny_folder):
+    """Two steps of the smallest recipe."""
+    folder = tmp_path_factory.mktemp("trained")
+    return train_control.train(RECIPE, str(tiny_folder), folder, "cpu"), folder
+
+
+def test_a_control_is_trained_resumed_and_steers_the_model_it_was_trained_for(trained, tiny, tiny_folder):
+    finished, folder = trained
+    assert finished and (folder / "log.csv").read_text().count("\n") == 1
+    model = tiny.with_control(str(folder / "model"))
+    silhouette = torch.zeros(3, 32, 32)
+    silhouette[:, 16:, :16] = 1
+    settings = {"steps": 2, "height": 32, "width": 32}
+    drawn = model.sample("a house", 1, 2.0, control_images=silhouette, **settings)
+    assert (drawn - tiny.sample("a house", 1, 2.0, **settings)).abs().max() > 1e-3
+    weights = (folder / "model" / "diffusion_pytorch_model.safetensors").read_bytes()
+    assert train_control.train(RECIPE, str(tiny_folder), folder, "cpu"), "it had finished"
+    assert (folder / "model" / "diffusion_pytorch_model.safetensors").read_bytes() == weights
+
+
+def test_training_a_control_leaves_the_model_as_it_is_and_moves_the_adapter(trained, tiny_folder, tiny):
+    torch.manual_seed(RECIPE.seed)
+    fresh = train_control.build(RECIPE, ldm_core.load(str(tiny_folder), device="cpu", dtype="float32"))
+    state = torch.load(trained[1] / "checkpoint.pt", weights_only=True)
+    moved = [name for name, value in fresh.state_dict().items() if not torch.equal(value, state["module"][name])]
+    assert set(state["module"]) == set(fresh.state_dict()) and len(moved) == len(fresh.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("blocks", "widths", "expected"),
+    [
+        (("CrossAttnDownBlock2D",) * 3, (32, 64, 96), ("full_adapter", [32, 64, 96], 2)),
+        (
+            ("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+            (32, 64, 96),
+            ("full_adapter_xl", [32, 64, 96, 96], 4),
+        ),
+        (("DownBlock2D", "CrossAttnDownBlock2D"), (32, 64), ("full_adapter_xl", [32, 64], 4)),
+        (("CrossAttnDownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"), (32, 64, 96), None),
+    ],
+)
+def test_an_adapter_has_the_features_that_a_u_net_has_places_for(blocks, widths, expected):
+    ups = tuple(name.replace("Down", "Up") for name in reversed(blocks))
+    kind = {"down_block_types": blocks, "up_block_types": ups, "block_out_channels": widths, "layers_per_block": 1}
+    unet = UNet2DConditionModel(sample_size=16, cross_attention_dim=32, attention_head_dim=32, **kind)
+    model = types.SimpleNamespace(denoiser=types.SimpleNamespace(network=unet), factor=2)
+    if expected is None:
+        refused(lambda: train_control.build(RECIPE, model), "no adapter of diffusers'")
+        return
+    adapter = train_control.build(RECIPE, model)
+    config = adapter.config
+    assert (config.adapter_type, list(config.channels), config.downscale_factor) == expected
+    check_features(adapter(torch.zeros(1, 1, 64, 64)), feature_places(unet, 32))
+
+
+def test_silhouettes_are_white_where_things_are():
+    masks = np.zeros((2, 2, 2), np.float32)
+    masks[0, 0, 0], masks[1, 1, 1], masks[0, 0, 1] = 1, 1, 0.5
+    assert silhouette(masks).tolist() == [[255, 128], [0, 255]]
+
+
+def test_cubic_times_are_mostly_noisy_and_reach_both_ends():
+    times = timesteps(20_000, 1000, "cubic", torch.Generator().manual_seed(0))
+    assert times.min() >= 0 and times.max() == 999
+    # t / T = 1 - u^3: the mean is 3/4, the median 7/8.
+    assert times.float().mean() == pytest.approx(750, abs=8) and times.median() == pytest.approx(875, abs=8)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -33,6 +32,9 @@ from .lesson import attention_for_training, batch_of
 from .train_denoiser import cached_latents
 from .trainer import Trainer, averaged
 
+# Of each adapter of diffusers' the sides of its features, for a latent of 64, and the first one's halvings of the latent.
+ADAPTERS = {"full_adapter": ((64, 32, 16, 8, 4), 1), "full_adapter_xl": ((32, 32, 16, 16), 2)}
+
 
 def build(config: ControlConfig, model: LatentDiffusion) -> T2IAdapter:
     """The untrained adapter of a recipe, of the model's own widths and resolutions.
@@ -41,17 +43,18 @@ def build(config: ControlConfig, model: LatentDiffusion) -> T2IAdapter:
     second resolution and halves once, for a U-Net whose first block has no cross-attention (feature_places).
     """
     places = feature_places(model.denoiser.network, 64)
-    sides = [side for _, side in places]
-    kind: dict[str, Any]
-    if sides[:-1] == [64, 32, 16, 8][: len(places) - 1]:
-        kind = {"adapter_type": "full_adapter", "downscale_factor": model.factor}
-        places = places[:-1]  # the middle block's is halved no further
-    elif sides == [32, 32, 16, 16][: len(places)]:
-        kind = {"adapter_type": "full_adapter_xl", "downscale_factor": 2 * model.factor}
-    else:
-        said = ", ".join(f"{width} x {side}" for width, side in places)
-        raise ValueError(f"no adapter of diffusers' has features for this U-Net (channels x side: {said})")
-    return T2IAdapter(in_channels=1, channels=[w for w, _ in places], num_res_blocks=config.res_blocks, **kind)
+    for kind, (sides, downscale) in ADAPTERS.items():
+        for used in (places, places[:-1]):  # the middle block's may be halved once too often
+            if [side for _, side in used] == list(sides[: len(used)]):
+                return T2IAdapter(
+                    in_channels=1,
+                    channels=[width for width, _ in used],
+                    num_res_blocks=config.res_blocks,
+                    downscale_factor=downscale * model.factor,
+                    adapter_type=kind,
+                )
+    said = ", ".join(f"{width} x {side}" for width, side in places)
+    raise ValueError(f"no adapter of diffusers' has features for this U-Net (channels x side: {said})")
 
 
 class ControlLesson:
