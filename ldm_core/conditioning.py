@@ -22,6 +22,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Blend:
+    """A prompt between two: (1 - share) of the first one's conditioning and share of the second's; at 0 and 1 they themselves."""
+
+    first: str
+    second: str
+    share: float  # 0 to 1
+
+    def __str__(self) -> str:
+        return f"{self.first} -> {self.second} {self.share:.6g}"
+
+
+@dataclass(frozen=True)
 class Conditioning:
     """The conditioning of one prompt, or of many stacked: tokens to attend to, in some families a pooled embedding, and
     where an image controls the picture, of many, that too."""
@@ -40,6 +52,13 @@ class Conditioning:
         """Some rows of many."""
         pooled = None if self.pooled is None else self.pooled[chosen]
         return Conditioning(self.tokens[chosen], pooled, self.control and self.control.rows(chosen))
+
+    def towards(self, other: Conditioning, share: float) -> Conditioning:
+        """(1 - share) of this one and share of another of the same shape."""
+        pooled = None
+        if self.pooled is not None and other.pooled is not None:
+            pooled = (1 - share) * self.pooled + share * other.pooled
+        return Conditioning((1 - share) * self.tokens + share * other.tokens, pooled)
 
     def to(self, dtype: torch.dtype) -> Conditioning:
         """In a network's precision."""

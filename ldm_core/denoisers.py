@@ -24,6 +24,7 @@ class Denoiser(ABC):
         self.network = network.eval()
         self.device, self.dtype = network.device, network.dtype  # asked once: the library walks all modules for each
         self.in_channels: int = network.config.in_channels
+        self.latent_channels: int = network.config.out_channels
         self.sample_size = network.config.sample_size  # latent values along the sides where it was trained, or None
         self.patch_size: int = getattr(network.config, "patch_size", None) or 1  # latent values that it takes as one
         self.guidance_width: int | None = getattr(network.config, "time_cond_proj_dim", None)
@@ -35,6 +36,11 @@ class Denoiser(ABC):
     def embeds_guidance(self) -> bool:
         """Whether the network takes the guidance weight itself, in place of being asked twice (Meng et al. 2023)."""
         return bool(self.guidance_width)
+
+    @property
+    def channels_beside(self) -> int:
+        """Input channels beside the latent's: 1 + C, a mask and what is known, of a network made for inpainting; else 0."""
+        return self.in_channels - self.latent_channels
 
     @property
     def largest(self) -> float:

@@ -86,9 +86,9 @@ def load(
         merge_lora(checkpoint, autoencoder.vae, path, weight)
     check_scheduler(checkpoint.scheduler_config)
     conditioner, denoiser = assemble(checkpoint, autoencoder.factor, dtype, placement)
-    if denoiser.in_channels != autoencoder.latent_channels:
+    if denoiser.latent_channels != autoencoder.latent_channels:
         raise ValueError(
-            f"vae {vae!r} has {autoencoder.latent_channels} latent channels, the denoiser takes {denoiser.in_channels}"
+            f"vae {vae!r} has {autoencoder.latent_channels} latent channels, the denoiser takes {denoiser.latent_channels}"
         )
     if name not in registry.MODELS:
         spec = _described(spec, checkpoint, autoencoder.factor)
@@ -123,7 +123,7 @@ def _rehearse(model: LatentDiffusion) -> None:
         latent = torch.zeros(1, denoiser.in_channels, side, side, device=model.device)
         with model.placement.using(denoiser.network):
             denoiser(latent, torch.tensor(1), conditioning, 1)
-        model.decode(torch.zeros_like(latent))
+        model.decode(torch.zeros_like(latent[:, : denoiser.latent_channels]))
     except Exception as error:  # noqa: BLE001  # the libraries raise what they like: all of it means that this checkpoint cannot draw
         raise ValueError(f"model {model.spec.name!r} cannot draw: {first_line(error)}") from None
     denoiser.calls = denoiser.rows = 0

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image, UnidentifiedImageError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .pipeline import LatentDiffusion
+    from .tasks.start import Start
 
 PACKAGES = ("torch", "diffusers", "transformers")
 LARGEST = 1_000_000  # characters of a recipe's JSON
@@ -33,6 +34,35 @@ SINCE_0_3 = ("control", "control_image")  # written only where they are set, so 
 FORMER = {  # settings of the first house that are no more: read where they were not in use
     "guidance_until_alike": "guidance until two predictions are alike",
 }
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a picture was made of beside its prompt: the task, and what it was given."""
+
+    name: str  # image_to_image, inpainting, outpainting, upscaling or interpolation
+    image: str = ""  # SHA-256 of the start image's pixels, see tasks/start.py
+    mask: str = ""  # of the mask's
+    options: tuple[tuple[str, Any], ...] = ()  # the task's own arguments, by name
+
+    def __post_init__(self) -> None:
+        for name in ("name", "image", "mask"):
+            check_text(f"the task's {name}", getattr(self, name))
+        plain = ((name, tuple(value) if isinstance(value, list) else value) for name, value in self.options)
+        object.__setattr__(self, "options", tuple(plain))
+
+    def to_json(self) -> dict[str, Any]:
+        """What is known, by name."""
+        values = {"name": self.name, "image": self.image, "mask": self.mask, **dict(self.options)}
+        return {name: value for name, value in values.items() if value != ""}
+
+    @classmethod
+    def from_json(cls, values: object) -> Task:
+        """The inverse of to_json; ValueError in one line for anything else."""
+        if not isinstance(values, Mapping) or "name" not in values:
+            raise ValueError(f"task must be a name and what it was given, got {shown(values)}")
+        own = {name: values[name] for name in ("name", "image", "mask") if name in values}
+        return cls(**own, options=tuple((name, value) for name, value in values.items() if name not in own))
 
 
 @dataclass(frozen=True)
@@ -52,6 +82,7 @@ class Recipe:
     weights: str = ""  # SHA-256
     configs: str = ""  # SHA-256; "" in recipes of the first house, which did not know it
     versions: dict[str, str] = field(default_factory=dict)
+    task: Task | None = None  # of a picture that did not begin at noise alone
 
     def __post_init__(self) -> None:
         """ValueError in one line for anything that no picture has."""
@@ -66,6 +97,8 @@ class Recipe:
         for name in DECIDED:
             if self.settings[name] is None:
                 raise ValueError(f"{name} must be decided in a recipe, got None")
+        if self.task is not None and not isinstance(self.task, Task):
+            object.__setattr__(self, "task", Task.from_json(self.task))
         if not isinstance(self.versions, Mapping):
             raise ValueError(f"versions must be names and versions, got {shown(self.versions)}")
         for name, value in self.versions.items():
@@ -78,6 +111,9 @@ class Recipe:
         for name in ("configs", *SINCE_0_3):
             if not values[name]:
                 del values[name]
+        del values["task"]
+        if self.task is not None:
+            values["task"] = self.task.to_json()
         return json.dumps(values, ensure_ascii=False, sort_keys=True)
 
     @staticmethod
@@ -86,8 +122,15 @@ class Recipe:
         return _from_fields(_object(text))
 
     def sample_settings(self) -> dict[str, object]:
-        """The arguments for LatentDiffusion.sample that make this picture again, prompt and seed among them; but for the
-        control image, of which the recipe holds the hash."""
+        """The arguments for LatentDiffusion.sample that make this picture again, prompt and seed among them; but for a
+        control image, of which the recipe holds the hash.
+
+        ValueError for a picture of a task, which begins at an image: tasks.replay.redraw takes that too.
+        """
+        if self.task is not None:
+            raise ValueError(
+                f"the picture is of {self.task.name} and needs its start: model.redraw(recipe, image, mask)"
+            )
         return {"prompts": self.prompt, "seeds": self.seed, "settings": self.settings}
 
     def to_png_text(self) -> dict[str, str]:
@@ -111,17 +154,18 @@ def recipe_for(
     guidance_scale: float | None = None,
     *,
     settings: SamplingSettings | None = None,
+    start: Start | None = None,
     control_image: Tensor | None = None,
     **overrides: object,
 ) -> Recipe:
-    """The recipe of model.sample(prompt, seed, guidance_scale, settings=settings, **overrides), its defaults written out;
-    control_image (3, H, W) is what steered it."""
+    """The recipe of model.sample(prompt, seed, guidance_scale, settings=settings, start=start, **overrides), its defaults
+    written out; start has one row; control_image (3, H, W) is what steered it."""
     scale = {} if guidance_scale is None else {"guidance_scale": guidance_scale}
     return Recipe(
         model=model.spec.reference,
         prompt=prompt,
         seed=seed,
-        settings=model.resolve(settings, **scale, **overrides),
+        settings=model.resolve(settings, start, **scale, **overrides),
         vae=model.vae,
         lora=model.lora,
         **({} if control_image is None else model.steering(control_image)),
@@ -130,6 +174,7 @@ def recipe_for(
         weights=model.weights,
         configs=model.configs,
         versions=versions(),
+        task=None if start is None else start.tasks[0],
     )
 
 

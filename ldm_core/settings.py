@@ -48,6 +48,14 @@ class SamplingSettings:
     width: int | None = dataclasses.field(
         default=None, metadata={"help": "pixels; default: the model's", "metavar": "W"}
     )
+    strength: float | None = dataclasses.field(
+        default=None,
+        metadata={
+            "help": "of a start image: from 0, as it is, to 1, drawn from noise alone; default: the task's",
+            "metavar": "X",
+            SINCE_FIRST: True,
+        },
+    )
     rows_per_call: int | None = dataclasses.field(
         default=None,
         metadata={"help": "rows of every network call; default: what fills the device evenly", "metavar": "R"},
@@ -74,6 +82,8 @@ class SamplingSettings:
         ):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, check_whole(name, getattr(self, name), 1, most))
+        if self.strength is not None:
+            object.__setattr__(self, "strength", check_real("strength", self.strength, 0, 1))
         if self.scheduler is not None and not isinstance(self.scheduler, str):
             raise ValueError(f"scheduler must be a name, got {shown(self.scheduler)}")
         if not isinstance(self.guidance, Guidance):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,7 @@ from .attention import watched
 from .checks import shown
 from .conditioning import Conditioner
 from .denoisers import Denoiser, UnetDenoiser
-from .settings import SamplingSettings
+from .settings import FIELDS, SamplingSettings
 
 if TYPE_CHECKING:
     from .pipeline import LatentDiffusion
@@ -80,19 +80,21 @@ def at_size(maps: Tensor, height: int, width: int) -> Tensor:
 
 
 def word_maps(
-    model: LatentDiffusion, prompt: str, seed: int, settings: SamplingSettings | None = None, **overrides: object
+    model: LatentDiffusion, prompt: str, seed: int, settings: SamplingSettings | None = None, **overrides: Any
 ) -> WordMaps:
     """Draw a picture and keep its word maps; see LatentDiffusion.word_maps."""
     check_watchable(model.denoiser)
-    if model.resolve(settings, **overrides).guidance.scale == 0:  # type: ignore[arg-type]  # what settings refuse
+    given = {name: value for name, value in overrides.items() if name in FIELDS}
+    if model.resolve(settings, **given).guidance.scale == 0:
         raise ValueError("guidance_scale 0 draws without the prompt: its words are looked up nowhere")
     found = words_of_prompt(model.conditioner, prompt)
     states = model.denoise(prompt, seed, settings=settings, **overrides)
     steps, times = [], []
     with watched(model.denoiser.network) as maps:
         for state in states:
-            steps.append(of_words(maps.at_size(*state.latent.shape[2:]), found))
-            times.append(state.t)
+            if maps.kept:  # some guidance rules stand still at first
+                steps.append(of_words(maps.at_size(*state.latent.shape[2:]), found))
+                times.append(state.t)
             maps.clear()
             latent = state.latent
     picture = model.decode(latent)[0]

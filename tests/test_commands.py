@@ -18,6 +18,7 @@ COMMANDS = (
     "evaluation.reference",
     "evaluation.run",
     "evaluation.score",
+    "evaluation.study",
     "evaluation.word_maps",
     "evaluation.detectors.train_fashion",
     "evaluation.detectors.train_scenes",
