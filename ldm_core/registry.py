@@ -259,13 +259,10 @@ AUTOENCODERS: dict[str, AutoencoderSpec] = {
 
 @dataclass(frozen=True)
 class ControlSpec:
-    """One control network: its source, the model that it was made for, and what its image shows."""
+    """One control network (tasks/control.py): its source."""
 
     name: str
     source: str  # a diffusers folder, or a hub id
-    model: str = ""  # a registry name; "": not known
-    description: str = ""
-    licence: str = "unknown"
     revision: str | None = None
 
     @property
@@ -274,31 +271,21 @@ class ControlSpec:
         return Path(self.source).is_relative_to(WEIGHTS)
 
 
-CONTROLS: dict[str, ControlSpec] = {
-    spec.name: spec
-    for spec in (
-        ControlSpec(
-            "scenes-control",
-            str(WEIGHTS / "scenes-control"),
-            "scenes",
-            "silhouettes, white on black: where the things of the prompt are drawn",
-            "MIT",
-        ),
-    )
-}
+def control_names() -> list[str]:
+    """The control networks that ship with this repository: folders of `weights`, scenes-control for the model scenes."""
+    return sorted(path.name for path in WEIGHTS.glob("*-control"))
 
 
 def find_control(name: str) -> ControlSpec:
-    """The spec of a control's name, a folder or a hub id; ValueError for anything else."""
-    if name in CONTROLS:
-        return CONTROLS[name]
+    """The spec of a control by name, of a folder or a hub id; ValueError for anything else."""
+    if name in control_names():
+        return ControlSpec(name, str(WEIGHTS / name))
     if name and Path(name).is_dir():
         return ControlSpec(Path(name).resolve().name, str(Path(name)))
     if re.fullmatch(HUB_ID, name):
         return ControlSpec(name.split("/")[1], name)
-    raise ValueError(
-        f"unknown control {name!r}; known: {', '.join(CONTROLS)}; or give a diffusers folder or a hub id like owner/name"
-    )
+    known = "".join(f"{each}, or " for each in control_names())
+    raise ValueError(f"unknown control {name!r}; give {known}a diffusers folder or a hub id like owner/name")
 
 
 def find_autoencoder(name: str) -> AutoencoderSpec | ModelSpec:

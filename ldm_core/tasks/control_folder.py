@@ -26,10 +26,7 @@ REHEARSAL_SIDE = 16  # latent values along a side, which all known networks can 
 
 def with_control(model: LatentDiffusion, name: str) -> LatentDiffusion:
     """The same model, its networks shared, with a control by registry name, folder or hub id in place of any other."""
-    spec = find_control(name)
-    if spec.model and spec.model not in (model.spec.name, model.spec.world):
-        raise ValueError(f"control {name!r} was made for the model {spec.model!r}, not for {model.spec.name!r}")
-    folder = local_folder(spec, FILES)
+    folder = local_folder(find_control(name), FILES)
     control = load_control(folder, name, model)
     made = copy.copy(model)
     for known in ("weights", "configs"):  # hashes of other files
