@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from diffusers import SchedulerMixin
@@ -20,6 +20,9 @@ from .conditioning import Blend, Conditioning
 from .denoisers import Denoiser
 from .guidance import Guidance
 from .guidance_rules import Guider
+
+if TYPE_CHECKING:
+    from .tasks.control import ControlRows, PreparedControl
 
 ROWS_PER_CALL = {"cpu": 16, "cuda": 32}  # at most; enough to fill the device, see `python -m evaluation.benchmark`
 
@@ -73,14 +76,17 @@ class GuidedCells:
         flow: bool = False,
         weaker: Mapping[str, Network] | None = None,
         beside: Tensor | None = None,
+        control: PreparedControl | None = None,
     ):
         """`flow`: the model predicts a flow. `weaker` are the networks that autoguidance asks, by their names. `beside`
-        (B, D, h, w) are further channels of the network's input, a row a cell, equal where `start` is."""
+        (B, D, h, w) are further channels of the network's input, a row a cell, equal where `start` is. `control` steers
+        the model's own network, not the weaker ones, a row a cell."""
         self.cells, self.denoiser, self.rows_per_call = cells, denoiser, rows_per_call
         self.networks = {"": Network(denoiser, texts), **(weaker or {})}
-        self.scheduler, self.flow, self.beside = scheduler, flow, beside
-        # Equal histories mean equal latents; cells of one seed and one start begin equal.
-        self.history: list[tuple] = [(cell.seed, cell.start) for cell in cells]
+        self.scheduler, self.flow, self.beside, self.control = scheduler, flow, beside, control
+        # Equal histories mean equal latents; cells of one seed, one start and one control begin equal.
+        steering = [None if control is None else control.key(index) for index in range(len(cells))]
+        self.history: list[tuple] = [(cell.seed, cell.start, key) for cell, key in zip(cells, steering)]
         self.step = 0
         self.averages: list[Tensor | None] = [None] * len(cells)  # what a rule keeps of a cell from step to step
         self.noise_changes: dict[int, Tensor] = {}  # u - guided, of the cells that this step renoises
@@ -95,7 +101,8 @@ class GuidedCells:
                 if rows.setdefault((history, row, need.embedded), len(rows)) == len(origin):
                     origin.append(index)
         inputs = latents if self.beside is None else torch.cat([latents, self.beside], dim=1)
-        found = self._predictions(list(rows), inputs[origin], timestep) if rows else latents[:0]
+        steering = None if self.control is None or not rows else self.control.rows(origin, t)
+        found = self._predictions(list(rows), inputs[origin], timestep, steering) if rows else latents[:0]
         if not all(need.rows for need in needs):  # a last row of zeros, for the cells that stand still
             found = torch.cat([found, torch.zeros_like(latents[:1])])
         cond, uncond = (
@@ -120,7 +127,7 @@ class GuidedCells:
             latents[index] += share * change
         return latents
 
-    def _predictions(self, rows: list[tuple], inputs: Tensor, timestep: Tensor) -> Tensor:
+    def _predictions(self, rows: list[tuple], inputs: Tensor, timestep: Tensor, steering: ControlRows | None) -> Tensor:
         """The prediction (R, C, h, w) of each row, by its network."""
         found: dict[int, Tensor] = {}  # by the row's place
         for name, (denoiser, texts) in self.networks.items():
@@ -128,6 +135,8 @@ class GuidedCells:
             if not own:
                 continue
             conditioning = Conditioning.stack([texts[rows[place][1].text] for place in own])
+            if not name and steering is not None:
+                conditioning = conditioning.controlled(steering.rows(own))
             weights = [1.0 if rows[place][2] is None else rows[place][2] for place in own]
             per_call = self.rows_per_call or self._even(len(own), denoiser)
             found |= zip(

@@ -9,13 +9,16 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+if TYPE_CHECKING:
+    from .tasks.control import ControlRows
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,12 @@ class Blend:
 
 @dataclass(frozen=True)
 class Conditioning:
-    """The conditioning of one prompt, or of many stacked: tokens to attend to, and in some families a pooled embedding."""
+    """The conditioning of one prompt, or of many stacked: tokens to attend to, in some families a pooled embedding, and
+    where an image controls the picture, of many, that too."""
 
     tokens: Tensor  # (tokens, width), or (R, tokens, width)
     pooled: Tensor | None = None  # (width), or (R, width)
+    control: ControlRows | None = None
 
     @classmethod
     def stack(cls, each: Sequence[Conditioning]) -> Conditioning:
@@ -45,7 +50,8 @@ class Conditioning:
 
     def rows(self, chosen: slice | Sequence[int]) -> Conditioning:
         """Some rows of many."""
-        return Conditioning(self.tokens[chosen], None if self.pooled is None else self.pooled[chosen])
+        pooled = None if self.pooled is None else self.pooled[chosen]
+        return Conditioning(self.tokens[chosen], pooled, self.control and self.control.rows(chosen))
 
     def towards(self, other: Conditioning, share: float) -> Conditioning:
         """(1 - share) of this one and share of another of the same shape."""
@@ -56,7 +62,12 @@ class Conditioning:
 
     def to(self, dtype: torch.dtype) -> Conditioning:
         """In a network's precision."""
-        return Conditioning(self.tokens.to(dtype), None if self.pooled is None else self.pooled.to(dtype))
+        pooled = None if self.pooled is None else self.pooled.to(dtype)
+        return Conditioning(self.tokens.to(dtype), pooled, self.control and self.control.to(dtype))
+
+    def controlled(self, control: ControlRows | None) -> Conditioning:
+        """The same rows with an image's control beside them."""
+        return replace(self, control=control)
 
 
 class TextEncoder:

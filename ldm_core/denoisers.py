@@ -129,7 +129,14 @@ class UnetDenoiser(Denoiser):
     def _predict(
         self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, guidance: Tensor | None
     ) -> Tensor:
-        return self._run(latents, timestep, encoder_hidden_states=conditioning.tokens, timestep_cond=guidance).sample
+        return self._controlled(latents, timestep, conditioning, timestep_cond=guidance)
+
+    def _controlled(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, **told: object) -> Tensor:
+        """The U-Net's prediction, with the residuals of a control where there is one (tasks/control.py)."""
+        told = {"encoder_hidden_states": conditioning.tokens, **told}
+        if conditioning.control is not None:
+            told |= conditioning.control.residuals(latents, timestep, told)
+        return self._run(latents, timestep, **told).sample
 
 
 class SizedUnetDenoiser(UnetDenoiser):
@@ -146,13 +153,7 @@ class SizedUnetDenoiser(UnetDenoiser):
         height, width = (self.factor * side for side in latents.shape[2:])
         sizes = torch.tensor([[height, width, 0, 0, height, width]], dtype=self.dtype, device=latents.device)
         added = {"text_embeds": conditioning.pooled, "time_ids": sizes.expand(len(latents), -1)}
-        return self._run(
-            latents,
-            timestep,
-            encoder_hidden_states=conditioning.tokens,
-            timestep_cond=guidance,
-            added_cond_kwargs=added,
-        ).sample
+        return self._controlled(latents, timestep, conditioning, timestep_cond=guidance, added_cond_kwargs=added)
 
 
 class TransformerDenoiser(Denoiser):

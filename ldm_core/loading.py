@@ -54,6 +54,7 @@ def load(
     *,
     lora: str | None = None,
     config: str | None = None,
+    control: str | None = None,
     offload: bool = False,
     compiled: bool = False,
 ) -> LatentDiffusion:
@@ -63,6 +64,7 @@ def load(
     (AVX-512 BF16 or AMX), else float32; it is the denoiser's; autoencoders stay in float32, and so do text encoders but
     the large ones of SDXL and SD 3.5 in bfloat16. vae swaps the autoencoder for another's. lora is FILE or FILE:WEIGHT,
     several with commas between, merged into the networks. config is a diffusers folder of a single file's family.
+    control is a ControlNet or T2I-Adapter, by registry name, folder or hub id (tasks/control.py).
     offload keeps each network on the device only while it works. compiled lets torch compile the denoiser, which pays
     in long runs.
 
@@ -107,6 +109,8 @@ def load(
         checkpoint.configs,
     )
     _rehearse(model)
+    if control:
+        model = model.with_control(control)
     if compiled:
         denoiser.compile()
     return model
@@ -236,7 +240,9 @@ def choose_dtype(dtype: str | torch.dtype | None, device: str) -> torch.dtype:
     return DTYPES[known]
 
 
-def local_folder(spec: registry.ModelSpec | registry.AutoencoderSpec, files: Sequence[str] = FILES) -> Path:
+def local_folder(
+    spec: registry.ModelSpec | registry.AutoencoderSpec | registry.ControlSpec, files: Sequence[str] = FILES
+) -> Path:
     """The folder of a model, downloaded first where it lives on the hub: of its files, those that fit the patterns."""
     if Path(spec.source).is_dir():
         return Path(spec.source)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, overload
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from . import arguments
 from .autoencoder import Autoencoder
@@ -30,14 +31,17 @@ from .recipe import Recipe, recipe_for
 from .registry import ModelSpec
 from .sampling import State, check_scheduler, denoise, image_generators, initial_noise
 from .schedulers import FLOW, kind_of, make_scheduler, names_of, readable_name, set_steps, time_of
-from .settings import FIELDS, SamplingSettings
+from .settings import FIELDS, SamplingSettings, default
 from .tasks import image_to_image, inpainting, interpolation, replay, upscaling
+from .tasks.control import Control, PreparedControl, check_images, image_hash
 from .tasks.start import Start, timesteps_from
+from .word_maps import WordMaps, word_maps
 
 DEFAULT_SCALES = (1, 2, 4, 8)
 # Images that differ in one of these are denoised apart.
 LOOP = ("steps", "scheduler", "height", "width", "strength", "rows_per_call")
 SIDES = ("height", "width")
+NO_CONTROL = "needs a model with a control network: ldm_core.load(..., control=FOLDER)"
 OLDER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 DECIDING = (
     "config.json",
@@ -45,6 +49,7 @@ DECIDING = (
     *(f"{part}/*.json" for part in ("scheduler", "unet", "transformer", "vae", "text_encoder*")),
     *(f"tokenizer*/*.{kind}" for kind in ("json", "txt", "model")),
 )
+ControlImages = Tensor | Sequence[Tensor] | None
 Settings = SamplingSettings | Sequence[SamplingSettings] | None
 
 
@@ -73,6 +78,14 @@ class LatentDiffusion:
         self.device, self.dtype = self.placement.device, denoiser.dtype
         self.height, self.width = spec.height, spec.width
         self.weaker: dict[str, LatentDiffusion] = {}  # models that autoguidance has asked for, by name
+        self.control: Control | None = None  # see with_control
+
+    def with_control(self, control: str) -> LatentDiffusion:
+        """The same model, its networks shared, that a ControlNet or T2I-Adapter steers: by registry name, folder or hub
+        id. Its pictures are as before where no `control_images` are given."""
+        from .tasks.control_folder import with_control  # which loads, as loading.py does, and so imports this file
+
+        return with_control(self, control)
 
     @property
     def factor(self) -> int:
@@ -154,6 +167,7 @@ class LatentDiffusion:
         *,
         settings: SamplingSettings | None = None,
         start: Start | None = None,
+        control_images: ControlImages = None,
         **overrides: Any,
     ) -> Tensor: ...
 
@@ -166,6 +180,7 @@ class LatentDiffusion:
         *,
         settings: Sequence[SamplingSettings],
         start: Start | None = None,
+        control_images: ControlImages = None,
         **overrides: Any,
     ) -> Tensor | list[Tensor]: ...
 
@@ -177,6 +192,7 @@ class LatentDiffusion:
         *,
         settings: Settings = None,
         start: Start | None = None,
+        control_images: ControlImages = None,
         **overrides: Any,
     ) -> Tensor | list[Tensor]:
         """One image per prompt: (B, 3, H, W) in [0, 1]; a list of B images (3, H, W) where their sizes differ.
@@ -186,6 +202,7 @@ class LatentDiffusion:
         """
         listed, seeds, each = self._images(prompts, seeds, guidance_scale, settings, overrides, start)
         whole = None if start is None else start.for_images(len(listed))
+        controls = self._control_images(control_images, each)
         groups: dict[tuple, list[int]] = {}
         for index, own in enumerate(each):
             groups.setdefault(tuple(own[name] for name in LOOP), []).append(index)
@@ -193,8 +210,9 @@ class LatentDiffusion:
         for members in groups.values():
             prompts_here, seeds_here = [listed[index] for index in members], [seeds[index] for index in members]
             begun = None if whole is None else whole.rows(members)
+            steering = controls and [controls[index] for index in members]
             latent = begun.clean if begun is not None else None
-            for state in self._states(prompts_here, seeds_here, [each[index] for index in members], begun):
+            for state in self._states(prompts_here, seeds_here, [each[index] for index in members], begun, steering):
                 latent = state.latent
             assert latent is not None, "without a start there is a step or more"
             drawn |= zip(members, self.decode(latent))
@@ -209,6 +227,7 @@ class LatentDiffusion:
         *,
         axes: Mapping[str, Sequence] | None = None,
         settings: SamplingSettings | None = None,
+        control_images: ControlImages = None,
         **overrides: object,
     ) -> Tensor:
         """All values of all prompts: (S, B, 3, H, W) in [0, 1], each prompt's noise the same at every value.
@@ -229,7 +248,10 @@ class LatentDiffusion:
         listed, seeds, base = self._images(prompts, seeds, None, settings, overrides)
         cells = [dict(zip(values, cell)) for cell in itertools.product(*values.values())]
         each = [own.replaced(**cell) for cell in cells for own in base]
-        images = self.sample(listed * len(cells), seeds * len(cells), settings=each)
+        controls = self._control_images(control_images, base)
+        images = self.sample(
+            listed * len(cells), seeds * len(cells), settings=each, control_images=controls and controls * len(cells)
+        )
         return torch.stack(list(images)).unflatten(0, (*map(len, values.values()), len(listed)))
 
     def denoise(
@@ -240,6 +262,7 @@ class LatentDiffusion:
         *,
         settings: Settings = None,
         start: Start | None = None,
+        control_images: ControlImages = None,
         **overrides: object,
     ) -> Iterator[State]:
         """The denoising loop: a State (step, t, latent, clean) after each step; the last latent is the result.
@@ -248,9 +271,11 @@ class LatentDiffusion:
         seeds               one per prompt, 0 <= seed < 2**32: the whole of an image's randomness
         guidance_scale      w, one or one per prompt: uncond + w (cond - uncond); None is the settings', else the model's
         settings            SamplingSettings for all, or for each image its own; those of images that denoise together may
-                            differ in guidance and negative prompt only (`sample` takes any)
+                            differ in guidance, control and negative prompt only (`sample` takes any)
         start               what a task begins from in place of noise alone, one for all or a row each: `start_of` of
                             tasks/image_to_image.py and the files beside it make one
+        control_images      (3, H, W) in [0, 1] of the picture's size, for all, or (B, 3, H, W): what the control of a model
+                            that has one (`with_control`) steers by; None: nothing steers
         any other           a setting by its flat name, over those of `settings`:
           steps             None is the model's default
           scheduler         a name of ldm_core.schedulers.SCHEDULERS, or diffusers' class; None is the checkpoint's own
@@ -261,6 +286,8 @@ class LatentDiffusion:
           guidance_rescale  0 to 1: bring the prediction's spread back after guidance
           guidance_rule     cfg, apg, cfg-zero, fdg, tcfg, mambo-g, cfg++ or autoguidance:model=NAME (guidance_rules.py)
           strength          of a start: 0 to 1, from as it is to noise alone; None is the task's own
+          control_scale     how much a control image counts: 1 as its network was trained, 0 not at all
+          control_interval  (t_low, t_high): it counts only there
           rows_per_call     rows of every network call; None: each step's rows in the fewest calls that fill the device
 
         ValueError, before any network runs, for an argument that does not fit.
@@ -272,7 +299,16 @@ class LatentDiffusion:
                 raise ValueError(
                     f"images that denoise together have one {name}, got {', '.join(map(str, different))}: use sample"
                 )
-        return self._states(listed, seeds, each, None if start is None else start.for_images(len(listed)))
+        begun = None if start is None else start.for_images(len(listed))
+        return self._states(listed, seeds, each, begun, self._control_images(control_images, each))
+
+    def word_maps(self, prompt: str, seed: int, settings: SamplingSettings | None = None, **overrides: Any) -> WordMaps:
+        """A picture with where each word of its prompt was looked up (Tang et al. 2022): arguments are those of `denoise`.
+
+        The picture is `sample`'s of the same arguments to the bit: maps are computed beside the network, from the same
+        inputs. For networks with cross-attention; ValueError in one line for others.
+        """
+        return word_maps(self, prompt, seed, settings, **overrides)
 
     def image_to_image(
         self,
@@ -373,6 +409,9 @@ class LatentDiffusion:
         whole = given.resolved(**own, **sides)
         arguments.check_size(whole["height"], whole["width"], self.multiple, self.denoiser.largest * self.factor)
         check_scheduler(self.scheduler_config, whole.scheduler)
+        for name in ("control_scale", "control_interval"):
+            if self.control is None and whole[name] != default(name):
+                raise ValueError(f"{name}={whole[name]} {NO_CONTROL}")
         if self.spec.unguided and whole["guidance_scale"] == 0:
             words = f"guidance_scale 0 is unconditional: {self.spec.name} without guidance is guidance_scale 1"
             warnings.warn(words, stacklevel=2)
@@ -390,6 +429,13 @@ class LatentDiffusion:
         """The record that makes one picture of `sample` again: everything that decides it, defaults written out. Of a
         start, which has one row, it holds the task and the hashes of what it was made of."""
         return recipe_for(self, prompt, seed, settings=settings, start=start, **overrides)
+
+    def steering(self, control_image: Tensor) -> dict[str, str]:
+        """What a recipe says of a control image (3, H, W) in [0, 1] and of what is steered by it."""
+        if self.control is None:
+            raise ValueError(f"control_image {NO_CONTROL}")
+        [image] = check_images(control_image, 1, *control_image.shape[-2:])
+        return {"control": self.control.source, "control_image": image_hash(image)}
 
     def rows_alone(self, settings: SamplingSettings) -> int:
         """Network rows that one image with these settings needs by itself, over all steps."""
@@ -440,10 +486,35 @@ class LatentDiffusion:
                 )
         return listed, seeds, given
 
+    def _control_images(self, images: ControlImages, each: list[SamplingSettings]) -> list[Tensor] | None:
+        """An image (3, H, W) for each picture that is to be steered by one."""
+        if images is None:
+            return None
+        if self.control is None:
+            raise ValueError(f"control_images {NO_CONTROL}")
+        sizes = {(own["height"], own["width"]) for own in each}
+        if len(sizes) > 1:
+            raise ValueError(f"pictures with control_images have one size, got {sorted(sizes)}")
+        height, width = sizes.pop()
+        arguments.check_size(height, width, self.control.multiple, math.inf)
+        return check_images(images, len(each), height, width)
+
+    def _prepared(self, images: list[Tensor] | None, each: list[SamplingSettings]) -> PreparedControl | None:
+        """What steers pictures by their control images, where there are any."""
+        if self.control is None or images is None:
+            return None
+        with self.placement.using(self.control.network):
+            return self.control.prepare(images, each, self.device)
+
     def _states(
-        self, prompts: list[str], seeds: list[int], each: list[SamplingSettings], start: Start | None = None
+        self,
+        prompts: list[str],
+        seeds: list[int],
+        each: list[SamplingSettings],
+        start: Start | None = None,
+        control_images: list[Tensor] | None = None,
     ) -> Iterator[State]:
-        """The loop for images whose settings agree in all of LOOP; a start has a row for each."""
+        """The loop for images whose settings agree in all of LOOP; a start has a row, a control an image for each."""
         loop = each[0]
         if loop.strength == 0:
             return iter(())  # what it begins at is the result
@@ -458,7 +529,9 @@ class LatentDiffusion:
         texts = self._encode_texts(text for cell in cells for text in (cell.prompt, cell.negative_prompt))
         start = None if start is None else start.to(self.device)
         beside = inpainting.beside_of(self, start, loop, len(cells))
-        guided = GuidedCells(cells, texts, self.denoiser, loop.rows_per_call, solver, self._is_flow, weaker, beside)
+        control = self._prepared(control_images, each)
+        more = (solver, self._is_flow, weaker, beside, control)
+        guided = GuidedCells(cells, texts, self.denoiser, loop.rows_per_call, *more)
         generators = image_generators(seeds)
         shape = (self.latent_channels, loop["height"] // self.factor, loop["width"] // self.factor)
         noise = initial_noise(generators, shape).to(self.device)
@@ -468,10 +541,11 @@ class LatentDiffusion:
         states = denoise(
             guided.predict, solver, noise, generators, loop["steps"], tokens, guided.renoise, start, strength
         )
-        return self._on_device(states, [self.denoiser, *(network.denoiser for network in weaker.values())])
+        networks = [self.denoiser.network, *(other.denoiser.network for other in weaker.values())]
+        return self._on_device(states, networks if control is None else [*networks, control.control.network])
 
-    def _on_device(self, states: Iterator[State], denoisers: Sequence[Denoiser]) -> Iterator[State]:
-        with self.placement.using(*(denoiser.network for denoiser in denoisers)):
+    def _on_device(self, states: Iterator[State], networks: Sequence[nn.Module]) -> Iterator[State]:
+        with self.placement.using(*networks):
             yield from states
 
     def _encode_texts(self, texts: Iterable[str | Blend | None]) -> dict[str | Blend | None, Conditioning]:

@@ -21,6 +21,8 @@ from .checks import check_text, check_whole, shown
 from .settings import FIELDS, SamplingSettings
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from .pipeline import LatentDiffusion
     from .tasks.start import Start
 
@@ -28,6 +30,7 @@ PACKAGES = ("torch", "diffusers", "transformers")
 LARGEST = 1_000_000  # characters of a recipe's JSON
 MAX_SEED = 2**32 - 1
 DECIDED = ("steps", "guidance_scale", "scheduler", "height", "width")  # settings that a recipe writes out
+SINCE_0_3 = ("control", "control_image")  # written only where they are set, so that older recipes keep their bytes
 FORMER = {  # settings of the first house that are no more: read where they were not in use
     "guidance_until_alike": "guidance until two predictions are alike",
 }
@@ -72,6 +75,8 @@ class Recipe:
     settings: SamplingSettings
     vae: str | None = None  # where the model's own autoencoder was swapped
     lora: str | None = None  # what was merged into the networks
+    control: str | None = None  # a control network, where one steered the picture
+    control_image: str | None = None  # SHA-256 of what it was steered by: tasks.control.image_hash
     dtype: str = "float32"
     device: str = "cpu"
     weights: str = ""  # SHA-256
@@ -83,7 +88,7 @@ class Recipe:
         """ValueError in one line for anything that no picture has."""
         for name in ("model", "prompt", "dtype", "device", "weights", "configs"):
             check_text(name, getattr(self, name))
-        for name in ("vae", "lora"):
+        for name in ("vae", "lora", *SINCE_0_3):
             if getattr(self, name) is not None:
                 check_text(name, getattr(self, name))
         object.__setattr__(self, "seed", check_whole("seed", self.seed, 0, MAX_SEED))
@@ -103,8 +108,9 @@ class Recipe:
         """One JSON object, a key per field and per setting."""
         values = dataclasses.asdict(self) | self.settings.stored()
         del values["settings"]
-        if not self.configs:
-            del values["configs"]
+        for name in ("configs", *SINCE_0_3):
+            if not values[name]:
+                del values[name]
         del values["task"]
         if self.task is not None:
             values["task"] = self.task.to_json()
@@ -116,7 +122,8 @@ class Recipe:
         return _from_fields(_object(text))
 
     def sample_settings(self) -> dict[str, object]:
-        """The arguments for LatentDiffusion.sample that make this picture again, prompt and seed among them.
+        """The arguments for LatentDiffusion.sample that make this picture again, prompt and seed among them; but for a
+        control image, of which the recipe holds the hash.
 
         ValueError for a picture of a task, which begins at an image: tasks.replay.redraw takes that too.
         """
@@ -148,10 +155,11 @@ def recipe_for(
     *,
     settings: SamplingSettings | None = None,
     start: Start | None = None,
+    control_image: Tensor | None = None,
     **overrides: object,
 ) -> Recipe:
     """The recipe of model.sample(prompt, seed, guidance_scale, settings=settings, start=start, **overrides), its defaults
-    written out; start has one row."""
+    written out; start has one row; control_image (3, H, W) is what steered it."""
     scale = {} if guidance_scale is None else {"guidance_scale": guidance_scale}
     return Recipe(
         model=model.spec.reference,
@@ -160,6 +168,7 @@ def recipe_for(
         settings=model.resolve(settings, start, **scale, **overrides),
         vae=model.vae,
         lora=model.lora,
+        **({} if control_image is None else model.steering(control_image)),
         device=model.device.type,
         dtype=str(model.dtype).removeprefix("torch."),
         weights=model.weights,
