@@ -37,7 +37,8 @@ STOPPED = (
     "Stopped. Every finished image is kept; the same command goes on from here, and with --report-only it makes the tables "
     "and the report of what is there."
 )
-SETTINGS = [name for name in FIELDS if name != "guidance_scale"]  # that one has a list
+# Of the guidance scale there is a list; a run has no control images yet.
+SETTINGS = [name for name in FIELDS if name not in ("guidance_scale", "control_scale", "control_interval")]
 
 
 def parser() -> argparse.ArgumentParser:
