@@ -16,7 +16,7 @@ from diffusers import SchedulerMixin
 from torch import Tensor
 
 from . import guidance, predictions
-from .conditioning import Conditioning
+from .conditioning import Blend, Conditioning
 from .denoisers import Denoiser
 from .guidance import Guidance
 from .guidance_rules import Guider
@@ -31,7 +31,7 @@ ROWS_PER_CALL = {"cpu": 16, "cuda": 32}  # at most; enough to fill the device, s
 class Cell:
     """One image to make."""
 
-    prompt: str
+    prompt: str | Blend
     negative_prompt: str | None  # None: what the family takes for no prompt
     seed: int
     guidance: Guidance  # its scale set
@@ -42,13 +42,13 @@ class Network(NamedTuple):
     """A denoiser, and what its own text encoder makes of the cells' texts."""
 
     denoiser: Denoiser
-    texts: Mapping[str | None, Conditioning]
+    texts: Mapping[str | Blend | None, Conditioning]
 
 
 class Row(NamedTuple):
     """What a row of a network call is conditioned on, and by which network: "" is the model's own, else a weaker one's name."""
 
-    text: str | None
+    text: str | Blend | None
     network: str = ""
 
 
@@ -69,7 +69,7 @@ class GuidedCells:
     def __init__(
         self,
         cells: list[Cell],
-        texts: Mapping[str | None, Conditioning],
+        texts: Mapping[str | Blend | None, Conditioning],
         denoiser: Denoiser,
         rows_per_call: int | None,
         scheduler: SchedulerMixin,

@@ -177,7 +177,10 @@ def assemble(
     family, parts = checkpoint.family, checkpoint.parts
     net = parts[family.denoiser_part].to(placement.home)
     encoders = family.text_encoders(parts, placement.home, dtype)
-    return family.conditioner(encoders, checkpoint.index, net), family.denoiser(net, factor)
+    try:
+        return family.conditioner(encoders, checkpoint.index, net), family.denoiser(net, factor)
+    except (TypeError, AttributeError) as error:  # a config's value of another kind than the libraries ask for
+        raise ValueError(f"the checkpoint's configs do not fit together: {first_line(error)}") from None
 
 
 def quiet() -> None:

@@ -32,8 +32,8 @@ from .sampling import State, check_scheduler, denoise, image_generators, initial
 from .schedulers import FLOW, kind_of, make_scheduler, names_of, readable_name, set_steps, time_of
 from .settings import FIELDS, SamplingSettings, default
 from .tasks import image_to_image, inpainting, interpolation, replay, upscaling
-from .tasks.control import Control, PreparedControl, check_images, image_hash
-from .tasks.start import Start, timesteps_from
+from .tasks.control import Control, PreparedControl, check_control_images
+from .tasks.start import Start, check_images, image_sha256, timesteps_from
 from .word_maps import WordMaps, word_maps
 
 DEFAULT_SCALES = (1, 2, 4, 8)
@@ -48,7 +48,7 @@ DECIDING = (
     *(f"{part}/*.json" for part in ("scheduler", "unet", "transformer", "vae", "text_encoder*")),
     *(f"tokenizer*/*.{kind}" for kind in ("json", "txt", "model")),
 )
-ControlImages = Tensor | Sequence[Tensor] | None
+ControlImages = Tensor | None
 Settings = SamplingSettings | Sequence[SamplingSettings] | None
 
 
@@ -249,7 +249,10 @@ class LatentDiffusion:
         each = [own.replaced(**cell) for cell in cells for own in base]
         controls = self._control_images(control_images, base)
         images = self.sample(
-            listed * len(cells), seeds * len(cells), settings=each, control_images=controls and controls * len(cells)
+            listed * len(cells),
+            seeds * len(cells),
+            settings=each,
+            control_images=controls and torch.stack(controls * len(cells)),
         )
         return torch.stack(list(images)).unflatten(0, (*map(len, values.values()), len(listed)))
 
@@ -283,8 +286,8 @@ class LatentDiffusion:
           guidance_schedule constant, linear or cosine over time; each averages w
           guidance_interval (t_low, t_high): guide only there, 1 = noise, 0 = clean
           guidance_rescale  0 to 1: bring the prediction's spread back after guidance
-          strength          of a start: 0 to 1, from as it is to noise alone; None is the task's own
           guidance_rule     cfg, apg, cfg-zero, fdg, tcfg, mambo-g, cfg++ or autoguidance:model=NAME (guidance_rules.py)
+          strength          of a start: 0 to 1, from as it is to noise alone; None is the task's own
           control_scale     how much a control image counts: 1 as its network was trained, 0 not at all
           control_interval  (t_low, t_high): it counts only there
           rows_per_call     rows of every network call; None: each step's rows in the fewest calls that fill the device
@@ -389,10 +392,17 @@ class LatentDiffusion:
         tasks/interpolation.py."""
         return interpolation.interpolate(self, prompts, seeds, guidance_scale, frames, through, settings, overrides)
 
-    def redraw(self, recipe: Recipe, image: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """The picture (1, 3, H, W) of a recipe again, of a task from its start image (3, H, W) and mask (1, H, W);
-        ValueError where they are others: see tasks/replay.py."""
-        return replay.redraw(self, recipe, image, mask)
+    def redraw(
+        self,
+        recipe: Recipe,
+        image: Tensor | None = None,
+        mask: Tensor | None = None,
+        *,
+        control_image: Tensor | None = None,
+    ) -> Tensor:
+        """The picture (1, 3, H, W) of a recipe again, of a task from its start image (3, H, W) and mask (1, H, W), one that
+        was steered from its control image (3, H, W); ValueError where they are others: see tasks/replay.py."""
+        return replay.redraw(self, recipe, image, mask, control_image)
 
     def resolve(
         self, settings: SamplingSettings | None = None, start: Start | None = None, **overrides: object
@@ -430,8 +440,8 @@ class LatentDiffusion:
         """What a recipe says of a control image (3, H, W) in [0, 1] and of what is steered by it."""
         if self.control is None:
             raise ValueError(f"control_image {NO_CONTROL}")
-        [image] = check_images(control_image, 1, *control_image.shape[-2:])
-        return {"control": self.control.source, "control_image": image_hash(image)}
+        [image] = check_images(control_image, "control_image")
+        return {"control": self.control.source, "control_image": image_sha256(image)}
 
     def rows_alone(self, settings: SamplingSettings) -> int:
         """Network rows that one image with these settings needs by itself, over all steps."""
@@ -493,7 +503,7 @@ class LatentDiffusion:
             raise ValueError(f"pictures with control_images have one size, got {sorted(sizes)}")
         height, width = sizes.pop()
         arguments.check_size(height, width, self.control.multiple, math.inf)
-        return check_images(images, len(each), height, width)
+        return check_control_images(images, len(each), height, width)
 
     def _prepared(self, images: list[Tensor] | None, each: list[SamplingSettings]) -> PreparedControl | None:
         """What steers pictures by their control images, where there are any."""
@@ -555,7 +565,7 @@ class LatentDiffusion:
 
     def _weaker_networks(self, cells: Sequence[Cell]) -> dict[str, Network]:
         """By name, those that the cells' rules ask, with the prompts in their own encoders' words."""
-        asked: dict[str, list[str]] = {}
+        asked: dict[str, list[str | Blend]] = {}
         for cell in cells:
             if cell.guidance.guider.rule.weaker:
                 asked.setdefault(cell.guidance.guider["model"], []).append(cell.prompt)

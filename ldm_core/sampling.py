@@ -65,13 +65,12 @@ def denoise(
 ) -> Iterator[State]:
     """The sampling loop: noise (B, C, h, w) -> a State after each step; the last one's latent is the result.
 
-    With a start, of as many rows, it begins at t = strength: at the start's clean latents, noised; at 1 at noise alone.
-
     predict(latent, timestep, t) is the guided prediction (B, C, h, w) for a latent as the network takes it. The generators
     that made the noise go on to serve the schedulers that add more, so those too depend on each image's seed alone.
     image_tokens is for schedules that depend on the image's size: how many tokens the denoiser takes the latent for.
     after_step(latent, timestep) is the latent (B, C, h, w) that takes the place of what the scheduler's step at the timestep
-    gave: for guidance rules that go back to noise in their own way.
+    gave: for guidance rules that go back to noise in their own way. With a start, of as many rows, the loop begins at
+    t = strength: at the start's clean latents, noised; at 1 at noise alone.
     """
     set_steps(scheduler, steps, image_tokens)
     latent, timesteps, first = begin(scheduler, noise, steps, start, strength)

@@ -20,6 +20,7 @@ from .guidance import Guidance
 
 MAX_STEPS = 1000
 MAX_SIDE = 8192  # pixels: 800 MB for one picture of that side in float32
+STRENGTHS = {"image_to_image": 0.6, "inpainting": 1.0, "upscaling": 0.4}  # of tasks, where none is asked for
 SINCE_FIRST = "later"  # metadata of a field that files of the first house do not hold: written only where it is set
 
 

@@ -41,6 +41,7 @@ def test_every_setting_reads_back_what_it_writes(name):
         "guidance_rescale": 0.7,
         "guidance_rule": "apg:eta=0.5:norm=3",
         "scheduler": "ddim",
+        "strength": 0.5,
     }
     value = tried.get(name, "a b" if name == "negative_prompt" else 3)
     settings = SamplingSettings.of(**{name: value})

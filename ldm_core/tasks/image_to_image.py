@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from ..recipe import Task
+from ..settings import STRENGTHS
 from .start import Start, check_images, image_sha256
 
 if TYPE_CHECKING:
     from ..pipeline import LatentDiffusion
 
 NAME = "image_to_image"
-STRENGTH = 0.6
 
 
 def start_of(model: LatentDiffusion, images: Tensor) -> Start:
     """The start of images (3, H, W) or (B, 3, H, W) in [0, 1], whose sides the model takes; ValueError for others."""
     listed = check_images(images)
     tasks = tuple(Task(NAME, image_sha256(image)) for image in listed)
-    return Start(tasks, STRENGTH, clean=model.encode(listed))
+    return Start(tasks, STRENGTHS[NAME], clean=model.encode(listed))

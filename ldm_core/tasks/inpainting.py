@@ -18,14 +18,13 @@ from torch import Tensor
 
 from ..checks import check_whole, shown
 from ..recipe import Task
-from ..settings import MAX_SIDE, SamplingSettings
+from ..settings import MAX_SIDE, STRENGTHS, SamplingSettings
 from .start import Start, check_images, image_sha256
 
 if TYPE_CHECKING:
     from ..pipeline import LatentDiffusion
 
 NAME = "inpainting"
-STRENGTH = 1.0
 GREY = 0.5  # what an inpainting network was shown in place of what it had to draw
 
 
@@ -39,9 +38,9 @@ def start_of(model: LatentDiffusion, images: Tensor, masks: Tensor) -> Start:
     clean = model.encode(listed)
     small = F.max_pool2d(covered, model.factor)
     if not model.denoiser.channels_beside:
-        return Start(tasks, STRENGTH, clean=clean, mask=small)
+        return Start(tasks, STRENGTHS[NAME], clean=clean, mask=small)
     known = model.encode(torch.where(covered > 0, GREY, listed))
-    return Start(tasks, STRENGTH, clean=clean, beside=torch.cat([small.to(known), known], dim=1))
+    return Start(tasks, STRENGTHS[NAME], clean=clean, beside=torch.cat([small.to(known), known], dim=1))
 
 
 def check_masks(masks: object) -> Tensor:

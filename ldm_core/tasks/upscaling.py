@@ -16,13 +16,13 @@ from torch import Tensor
 
 from ..checks import check_real, shown
 from ..recipe import Task
+from ..settings import STRENGTHS
 from .start import Start, check_images, image_sha256
 
 if TYPE_CHECKING:
     from ..pipeline import LatentDiffusion
 
 NAME = "upscaling"
-STRENGTH = 0.4
 BY = ("image", "latent")
 MOST = 16.0  # times a side
 
@@ -40,4 +40,6 @@ def start_of(model: LatentDiffusion, images: Tensor, factor: float = 2.0, by: st
         small = model.encode(listed)
         clean = F.interpolate(small, (height // model.factor, width // model.factor), mode="bilinear")
     options = (("factor", factor), ("by", by))
-    return Start(tuple(Task(NAME, image_sha256(image), options=options) for image in listed), STRENGTH, clean=clean)
+    return Start(
+        tuple(Task(NAME, image_sha256(image), options=options) for image in listed), STRENGTHS[NAME], clean=clean
+    )
