@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
+import json
 import multiprocessing
 import os
 import random
@@ -17,11 +19,14 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.finished import Finished
 from evaluation.run import main
+from evaluation.run_folder import FOLDERS, WRITTEN, check_places
 from tests.test_damage import command, contents, whole  # noqa: F401  # the fixture
 
 PATIENCE = 120  # seconds
 DIED = -signal.SIGKILL
+KEPT_THERE = ("features/*.npz", "references/*.npz", "images/*/cost-0.jsonl")
 
 
 def at_change(folder: Path, number: int, do) -> None:
@@ -70,14 +75,66 @@ def child(out: Path, said: Path, kill: tuple[int, float] | None, limit: int | No
     os._exit(code)
 
 
+def without_privileges() -> None:
+    """From now on this process may read what its user's modes allow, root's too: no capability is left (capset(2))."""
+    version, libc = 0x20080522, ctypes.CDLL(None, use_errno=True)
+    if libc.capset((ctypes.c_uint32 * 2)(version, 0), (ctypes.c_uint32 * 6)()) != 0:
+        raise OSError(ctypes.get_errno(), "capset")
+
+
+def said_of(path: Path, work) -> str:
+    """What `work` says while a file or folder may be neither read nor written; "" where it does not mind."""
+    mode = path.stat().st_mode
+    path.chmod(0)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as words, contextlib.redirect_stderr(words):
+            work()
+        return ""
+    except ValueError as error:
+        return str(error)
+    except SystemExit:
+        return words.getvalue().strip().splitlines()[-1]
+    finally:
+        path.chmod(mode)
+
+
+def unreadable(out: Path, said: Path) -> None:
+    """In a process without privileges: what is said of each kind of file and folder of a run when it is closed."""
+    without_privileges()
+    pictures = {str(path.relative_to(out)) for path in out.glob("images/*")}
+    found = {name: next(iter(out.glob(name))) for name in (*WRITTEN, *FOLDERS, *KEPT_THERE, *pictures)}
+    answers = {name: said_of(path, lambda: check_places(out, pictures)) for name, path in found.items()}
+    for name in ("summary.csv", "images.csv", "run.json"):
+        answers[f"finished {name}"] = said_of(out / name, lambda: Finished.read(out))
+    outside = (out.parent / "fashion.txt", out.parent / "real", out / "run.json")
+    answers |= {f"command {path.name}": said_of(path, lambda: main(command(out))) for path in outside}
+    recipe = min(out.glob("images/*/*.png"))
+    answers[f"recipe {recipe.name}"] = said_of(recipe, lambda: main(["--recipe", str(recipe)]))
+    answers["picture"] = said_of(recipe, lambda: main(command(out)))
+    said.write_text(json.dumps(answers))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="capabilities are Linux's")
+def test_every_file_and_folder_that_may_not_be_read_is_named_and_a_picture_is_made_again(whole, place, start):  # noqa: F811
+    shutil.copytree(whole / "run", place)
+    assert ended(start(place, "said.json", work=unreadable)) == 0
+    answers = json.loads((place.parent / "said.json").read_text())
+    assert answers.pop("picture") == "" and contents(place) == contents(whole / "run")
+    assert len(answers) == len(WRITTEN) + len(FOLDERS) + len(KEPT_THERE) + 1 + 3 + 4
+    for name, words in answers.items():
+        file = name.split()[-1].replace("*", "")
+        assert Path(file).name.split(".")[-1] in words and "\n" not in words and words, (name, words)
+
+
 @pytest.fixture(scope="module")
 def start():
     """Starts a run in a process of its own, made from one that has everything imported."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.test_interrupted", "evaluation.runner"])
 
-    def begin(out, said="said.txt", kill=None, limit=None, hold=None):
-        process = context.Process(target=child, args=(out, out.parent / said, kill, limit, hold))
+    def begin(out, said="said.txt", kill=None, limit=None, hold=None, work=None):
+        run = (out, out.parent / said, kill, limit, hold)
+        process = context.Process(target=work or child, args=run[:2] if work else run)
         process.start()
         return process
 
