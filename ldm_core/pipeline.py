@@ -33,8 +33,8 @@ from .sampling import State, check_scheduler, denoise, image_generators, initial
 from .schedulers import FLOW, kind_of, make_scheduler, names_of, readable_name, set_steps, time_of
 from .settings import FIELDS, SamplingSettings, default
 from .tasks import image_to_image, inpainting, interpolation, replay, upscaling
-from .tasks.control import Control, PreparedControl, check_images, image_hash
-from .tasks.start import Start, timesteps_from
+from .tasks.control import Control, PreparedControl, check_control_images
+from .tasks.start import Start, check_images, image_sha256, timesteps_from
 from .word_maps import WordMaps, word_maps
 
 DEFAULT_SCALES = (1, 2, 4, 8)
@@ -49,7 +49,7 @@ DECIDING = (
     *(f"{part}/*.json" for part in ("scheduler", "unet", "transformer", "vae", "text_encoder*")),
     *(f"tokenizer*/*.{kind}" for kind in ("json", "txt", "model")),
 )
-ControlImages = Tensor | Sequence[Tensor] | None
+ControlImages = Tensor | None
 Settings = SamplingSettings | Sequence[SamplingSettings] | None
 
 
@@ -250,7 +250,10 @@ class LatentDiffusion:
         each = [own.replaced(**cell) for cell in cells for own in base]
         controls = self._control_images(control_images, base)
         images = self.sample(
-            listed * len(cells), seeds * len(cells), settings=each, control_images=controls and controls * len(cells)
+            listed * len(cells),
+            seeds * len(cells),
+            settings=each,
+            control_images=controls and torch.stack(controls * len(cells)),
         )
         return torch.stack(list(images)).unflatten(0, (*map(len, values.values()), len(listed)))
 
@@ -390,10 +393,17 @@ class LatentDiffusion:
         tasks/interpolation.py."""
         return interpolation.interpolate(self, prompts, seeds, guidance_scale, frames, through, settings, overrides)
 
-    def redraw(self, recipe: Recipe, image: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """The picture (1, 3, H, W) of a recipe again, of a task from its start image (3, H, W) and mask (1, H, W);
-        ValueError where they are others: see tasks/replay.py."""
-        return replay.redraw(self, recipe, image, mask)
+    def redraw(
+        self,
+        recipe: Recipe,
+        image: Tensor | None = None,
+        mask: Tensor | None = None,
+        *,
+        control_image: Tensor | None = None,
+    ) -> Tensor:
+        """The picture (1, 3, H, W) of a recipe again, of a task from its start image (3, H, W) and mask (1, H, W), one that
+        was steered from its control image (3, H, W); ValueError where they are others: see tasks/replay.py."""
+        return replay.redraw(self, recipe, image, mask, control_image)
 
     def resolve(
         self, settings: SamplingSettings | None = None, start: Start | None = None, **overrides: object
@@ -434,8 +444,8 @@ class LatentDiffusion:
         """What a recipe says of a control image (3, H, W) in [0, 1] and of what is steered by it."""
         if self.control is None:
             raise ValueError(f"control_image {NO_CONTROL}")
-        [image] = check_images(control_image, 1, *control_image.shape[-2:])
-        return {"control": self.control.source, "control_image": image_hash(image)}
+        [image] = check_images(control_image, "control_image")
+        return {"control": self.control.source, "control_image": image_sha256(image)}
 
     def rows_alone(self, settings: SamplingSettings) -> int:
         """Network rows that one image with these settings needs by itself, over all steps."""
@@ -497,7 +507,7 @@ class LatentDiffusion:
             raise ValueError(f"pictures with control_images have one size, got {sorted(sizes)}")
         height, width = sizes.pop()
         arguments.check_size(height, width, self.control.multiple, math.inf)
-        return check_images(images, len(each), height, width)
+        return check_control_images(images, len(each), height, width)
 
     def _prepared(self, images: list[Tensor] | None, each: list[SamplingSettings]) -> PreparedControl | None:
         """What steers pictures by their control images, where there are any."""

@@ -15,14 +15,23 @@ if TYPE_CHECKING:
     from ..pipeline import LatentDiffusion
 
 
-def redraw(model: LatentDiffusion, recipe: Recipe, image: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-    """The picture (1, 3, H, W) of a recipe again; ValueError in one line where image or mask are lacking, or others than
-    those that it was made of."""
+def redraw(
+    model: LatentDiffusion,
+    recipe: Recipe,
+    image: Tensor | None = None,
+    mask: Tensor | None = None,
+    control_image: Tensor | None = None,
+) -> Tensor:
+    """The picture (1, 3, H, W) of a recipe again; ValueError in one line where an image is lacking, or another than that
+    which it was made of."""
     task = recipe.task
+    given: dict = {"prompts": recipe.prompt, "seeds": recipe.seed, "settings": recipe.settings}
+    if recipe.control_image is not None:
+        check_same(Task(f"steering by {recipe.control}", recipe.control_image), control_image, None)
+        given["control_images"] = control_image
     if task is None:
-        return model.sample(**recipe.sample_settings())  # type: ignore[return-value, arg-type]  # of one size
+        return model.sample(**given)
     check_same(task, image, mask)
-    given = {"prompts": recipe.prompt, "seeds": recipe.seed, "settings": recipe.settings}
     if task.name == image_to_image.NAME:
         return model.image_to_image(image, **given)
     if task.name == upscaling.NAME:
