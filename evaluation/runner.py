@@ -28,7 +28,6 @@ from .generation.cost import CostLog, Spent, cost_table, estimate
 from .generation.generate import check_images, generate, missing
 from .generation.jobs import Job, image_set, list_jobs
 from .generation.plan import Plan
-from .generation.prompts import Prompt
 from .instruments import Instruments
 from .metrics.autoencoder import Reconstructions
 from .metrics.evidence import Evidence
@@ -36,6 +35,7 @@ from .metrics.scoring import gather_evidence, tabulate
 from .metrics.self_check import self_check
 from .paths import portable
 from .processes import Processes
+from .prompts import Prompt
 from .report import page, tables
 from .report.page import Results
 from .run_facts import RunFacts, machine
