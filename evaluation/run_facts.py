@@ -104,8 +104,16 @@ class RunFacts:
         return (
             f"{self.image_count} images of {size} pixels from {self.prompt_count} prompts; {self.setting('steps')} steps of "
             f"{self.setting('scheduler')}, {self.setting('guidance_schedule')} guidance, {self.protocol['dtype']} on "
-            f"{self.device}. ± is one standard error; the same prompt has the same seed under every condition."
+            f"{self.device}{self._of_starts}. ± is one standard error; the same prompt has the same seed under every condition."
         )
+
+    @property
+    def _of_starts(self) -> str:
+        """What a run that began at images did with them."""
+        if "task" not in self.protocol:
+            return ""
+        words = {"image_to_image": "image-to-image", "inpainting": "inpainting"}
+        return f"; {words.get(self.protocol['task'], self.protocol['task'])} at strength {self.setting('strength')}"
 
     @property
     def notes(self) -> list[str]:

@@ -20,6 +20,7 @@ from ldm_core.pipeline import LatentDiffusion
 from . import catalogue
 from .bounds import check_amount
 from .config import RunConfig, choose_model
+from .detectors.detector import Detector, load_detector
 from .detectors.feature_cache import flat_images
 from .downloads import NO_DOWNLOADS, Downloads
 from .generation import protocol
@@ -28,11 +29,15 @@ from .generation.cost import CostLog, Spent, cost_table, estimate
 from .generation.generate import check_images, generate, missing
 from .generation.jobs import Job, image_set, list_jobs
 from .generation.plan import Plan
+from .generation.starts import check_recipe, protocol_of_starts, starts_of
 from .instruments import Instruments
 from .metrics.autoencoder import Reconstructions
 from .metrics.evidence import Evidence
+from .metrics.metric import Metric
 from .metrics.scoring import gather_evidence, tabulate
 from .metrics.self_check import self_check
+from .metrics.start import StartDetector
+from .metrics.start_score import StartScore
 from .paths import portable
 from .processes import Processes
 from .prompts import Prompt
@@ -65,8 +70,12 @@ class Run:
             self.plan.extend(before)
         self.protocol = self.plan.protocol
         check_places(self.out, {condition.folder for condition in self.plan.asked})
-        self.jobs = list_jobs(prompts, self.plan.asked, config.images_per_prompt, config.seed)
-        everything = list_jobs(prompts, self.plan.conditions, config.images_per_prompt, config.seed)
+        starts = starts_of(config, prompts)
+        self.jobs = list_jobs(prompts, self.plan.asked, config.images_per_prompt, config.seed, starts)
+        first = self.jobs[0]
+        if config.task is not None and first.start is not None:
+            check_recipe(config.task, first.start, first.condition.settings)
+        everything = list_jobs(prompts, self.plan.conditions, config.images_per_prompt, config.seed, starts)
         asked = set() if config.report_only else {job.file for job in self.jobs}
         self.scored = [job for job in everything if job.file in asked or (self.out / job.file).exists()]
         if not self.scored:
@@ -102,8 +111,9 @@ class Run:
     def _instruments(self) -> Instruments:
         config = self.config
         photographs = config.reference if config.reference is not None and config.reference.is_dir() else None
+        metrics = catalogue.find(config.metrics or self._default_metrics())
         return Instruments(
-            catalogue.find(config.metrics or catalogue.DEFAULTS[self.model.spec.world]),
+            metrics,
             self.images,
             asked_for=config.metrics is not None,
             reference=config.reference,
@@ -115,7 +125,22 @@ class Run:
             measure_references=not config.dry_run,
             world=self.model.spec.world,
             downloads=NO_DOWNLOADS if config.dry_run else self.downloads,
+            own=self._start_detectors(metrics),
         )
+
+    def _default_metrics(self) -> tuple[str, ...]:
+        world, config = self.model.spec.world, self.config
+        started = catalogue.OF_STARTS[world] if config.init_images is not None else ()
+        masked = config.masks is not None
+        return (*catalogue.DEFAULTS[world], *(name for name in started if masked or name != "start_psnr_outside"))
+
+    def _start_detectors(self, metrics: Sequence[Metric]) -> dict[str, Detector]:
+        """What measures pictures against the images that they began at, by the names that metrics have for it."""
+        starts = {job.prompt.id: job.start for job in self.jobs if job.start is not None}
+        asked = [metric for metric in metrics if isinstance(metric, StartScore)] if starts else []
+        told = protocol_of_starts(self.config)
+        features = {one: load_detector(one, downloads=self.downloads) for one in {metric.of for metric in asked} - {""}}
+        return {metric.detector: StartDetector(starts, told, features.get(metric.of)) for metric in asked}
 
     def describe(self, absent: Sequence[Job]) -> None:
         """Say what there is to do: `absent` is to be made."""
@@ -130,6 +155,10 @@ class Run:
             f"{of_all['steps']} steps of {of_all['scheduler']}, {of_all['width']} x {of_all['height']} pixels, "
             f"{self.protocol['dtype']} on {self.model.device}, {torch.get_num_threads()} threads; into {self.out}"
         )
+        if self.config.init_images is not None:
+            print(
+                f"{self.config.task_name} from {self.config.init_images}, strength {setting_in_words('strength', self.plan.asked)}"
+            )
         if self.plan.axes != ("guidance_scale",):
             labels = [condition.label for condition in self.plan.conditions]
             print(f"conditions: {'; '.join(labels[:12])}" + ("; ..." if len(labels) > 12 else ""))

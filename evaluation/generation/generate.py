@@ -116,7 +116,7 @@ def generate(
             for job in batch:
                 if job.condition not in recipes:
                     recipes[job.condition] = model.recipe(job.text, job.seed, job.condition.settings)
-            texts = [replace(recipes[job.condition], prompt=job.text, seed=job.seed).to_png_text() for job in batch]
+            texts = [_recipe(recipes[job.condition], job).to_png_text() for job in batch]
             pending = [
                 writers.submit(save_png, out / job.file, own, text | {SEAL: pixels_sha256(own)})
                 for job, own, text in zip(batch, pixels, texts)
@@ -124,6 +124,13 @@ def generate(
             log.images(model, batch, time.perf_counter() - began, drawn - began, model.network_rows - rows)
             bar.update(len(batch))
         _finish(pending)
+
+
+def _recipe(of_condition: Recipe, job: Job) -> Recipe:
+    """A job's own, of any of its condition."""
+    own = of_condition.settings
+    task = None if job.start is None else job.start.task(own["height"], own["width"])
+    return replace(of_condition, prompt=job.text, seed=job.seed, task=task)
 
 
 def _finish(written: Sequence[Future]) -> None:

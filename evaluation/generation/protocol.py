@@ -16,6 +16,7 @@ from ldm_core.settings import SamplingSettings
 from ..config import RunConfig
 from ..run_facts import RunFacts
 from .axes import MODEL, Condition
+from .starts import protocol_of_starts
 
 CPU_ROWS = 16  # rows of a network call
 OF_MODEL = ("weights", "configs", "steps", "scheduler", "height", "width")  # what another model brings along
@@ -32,6 +33,7 @@ def protocol_of(config: RunConfig, settings: SamplingSettings, model: LatentDiff
         "configs": model.configs,
         "dtype": str(model.dtype).removeprefix("torch."),
         "run_seed": config.seed,
+        **protocol_of_starts(config),
         **({"compiled": True} if config.compile else {}),  # came later: earlier runs keep their fingerprints
     }
 
