@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import html
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from . import over_time
 from .session import RULES_OFFERED, Session, size_text, sizes
 
 FIRST_SEED = 7
+NOBODY = "Nobody has listened for this answer; ask again, and open its stream at once."
 QUIET: dict[str, Any] = {
     "queue": False,
     "show_progress": "hidden",
@@ -208,7 +210,7 @@ def in_lane(
     session: Session,
     problems: dict[str, str],
     outputs: int,
-    draw: Callable[[], Iterator[tuple]],
+    draw: Callable[[], Generator[tuple, None, None]],
     request: gr.Request | None = None,
 ) -> Iterator[tuple]:
     """What draw() yields, one visitor at a time; problems and errors are said in words.
@@ -218,10 +220,15 @@ def in_lane(
     try:
         if problems:
             raise gr.Error(" ".join(problems.values()), title="Not drawn")
+        if session.listeners.gone(who(request)[0]):
+            raise gr.Error(NOBODY, title="Not drawn")
         if session.lane.locked():
             yield gr.skip(), "Another picture is being drawn; yours is next.", *[gr.skip()] * (outputs - 2)
-        with session.lane:
-            yield from draw()
+        with session.lane, contextlib.closing(draw()) as frames:
+            for frame in frames:
+                yield frame
+                if session.listeners.gone(who(request)[0]):
+                    raise gr.Error(NOBODY, title="Not drawn")
     except (ValueError, FloatingPointError, MemoryError) as error:
         raise gr.Error(html.escape(str(error)), title="Not drawn") from None
     except (RuntimeError, OSError) as error:  # what the device or the disk says; never a traceback on the page

@@ -19,6 +19,7 @@ from ldm_core.loading import autoencoder_folder, load_autoencoder
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.registry import MODELS, ModelSpec
 
+from .listeners import Listeners
 from .over_time import OVER_TIME
 from .scratch import Scratch
 
@@ -72,6 +73,7 @@ class Session:
         self.lane = threading.Lock()
         self.scratch = Scratch()
         self.door = Door(self.limits)
+        self.listeners = Listeners()
         self.models: dict[str, LatentDiffusion] = {model.spec.reference: model}
         self.autoencoders: dict[str, Autoencoder] = {model.spec.reference: model.autoencoder}
         self.seconds_per_row: dict[str, float] = {}  # of a model's network, as last measured

@@ -17,6 +17,7 @@ from .metrics.metric import (
     Metric,
     Neighbours,
 )
+from .metrics.start_score import StartScore
 
 RESIZE_MODES = ("clean", "tf1", "pytorch")  # what they are: resize.py
 
@@ -68,6 +69,14 @@ METRICS: dict[str, Metric] = {
         AutoencoderScore(name="rfid", higher_is_better=False, detector="inception"),
         AutoencoderScore(name="rfd_dinov2", higher_is_better=False, detector="dinov2"),
         AutoencoderScore(name="rfd_scenes", higher_is_better=False, detector="scenes"),
+        StartScore(name="start_psnr", higher_is_better=True, detector="start"),
+        StartScore(name="start_psnr_outside", higher_is_better=True, detector="start", masked=True),
+        *(
+            StartScore(
+                name=f"start_distance_{of}", higher_is_better=False, detector=f"start_{of}", of=of, bounds=(0, 2)
+            )
+            for of in ("scenes", "fashion", "dinov2")
+        ),
         ImageScore(
             name="vae_psnr_generated", higher_is_better=True, detector="autoencoder", captions=False, autoencoder=True
         ),
@@ -78,6 +87,13 @@ DEFAULTS = {  # by the world that a model was made for
     "scenes": ("fd_scenes", "kd_scenes", "clip_scenes", "scene_accuracy", *GENERAL),
     "fashion": ("fd_fashion", "kd_fashion", "coverage_fashion", "fashion_accuracy", *GENERAL),
     "": GENERAL,
+}
+
+
+OF_STARTS = {  # beside those of the model's world, for pictures that began at an image
+    "scenes": ("start_psnr", "start_psnr_outside", "start_distance_scenes"),
+    "fashion": ("start_psnr", "start_psnr_outside", "start_distance_fashion"),
+    "": ("start_psnr", "start_psnr_outside"),
 }
 
 

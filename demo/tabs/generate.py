@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +135,7 @@ def restored_words(session: Session, recipe: Recipe) -> str:
     offered = over_time.name_of(own) is not None and not own.guidance.rescale and own.rows_per_call is None
     offered = offered and own.guidance.rule in RULES_OFFERED
     same = recipe.weights == now.weights and recipe.configs in ("", now.configs)
-    if not same or recipe.vae or recipe.lora or not offered:
+    if not same or recipe.vae or recipe.lora or recipe.control or not offered:
         return "Restored, as far as this page goes: it was made with another model or with settings that are not offered here."
     if (recipe.dtype, recipe.device, recipe.versions) != (now.dtype, now.device, now.versions):
         return "Restored. It was made with other versions or on another device: the picture will be very close, not the same."
@@ -182,7 +182,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
             guidance_rule,
         )
 
-        def chosen() -> Iterator[tuple[Image.Image, str]]:
+        def chosen() -> Generator[tuple, None, None]:
             width, height = size_of(size)
             settings = SamplingSettings.of(
                 steps=int(steps),
@@ -203,7 +203,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
 
 def draw(
     session: Session, prompt: str, seed: int, settings: SamplingSettings, name: str
-) -> Iterator[tuple[Image.Image, str]]:
+) -> Generator[tuple[Image.Image, str], None, None]:
     """Previews of the predicted clean latent, then the picture with its recipe inside."""
     model, began = session.model_of(name), time.perf_counter()
     rows = model.network_rows
