@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from ..checks import shown
@@ -32,13 +33,19 @@ def redraw(
     if task is None:
         return model.sample(**given)
     check_same(task, image, mask)
-    if task.name == image_to_image.NAME:
-        return model.image_to_image(image, **given)
-    if task.name == upscaling.NAME:
-        return model.upscale(image, **given, **dict(task.options))
-    if task.name == inpainting.NAME:
-        return model.inpaint(image, mask, **given)
+    options, given["images"] = dict(task.options), image
+    if task.name == image_to_image.NAME and not options:
+        return _together(model.image_to_image(**given))
+    if task.name == upscaling.NAME and set(options) == {"factor", "by"}:
+        return _together(model.upscale(**given, **options))
+    if task.name == inpainting.NAME and not options:
+        return _together(model.inpaint(**given | {"masks": mask}))
     raise ValueError(f"the recipe is of {shown(task.name)}, which this version does not draw again")
+
+
+def _together(images: Tensor | list[Tensor]) -> Tensor:
+    """Of one size."""
+    return torch.stack(list(images))
 
 
 def check_same(task: Task, image: Tensor | None, mask: Tensor | None) -> None:
