@@ -248,12 +248,8 @@ class LatentDiffusion:
         cells = [dict(zip(values, cell)) for cell in itertools.product(*values.values())]
         each = [own.replaced(**cell) for cell in cells for own in base]
         controls = self._control_images(control_images, base)
-        images = self.sample(
-            listed * len(cells),
-            seeds * len(cells),
-            settings=each,
-            control_images=controls and torch.stack(controls * len(cells)),
-        )
+        steering = None if controls is None else torch.stack(controls * len(cells))
+        images = self.sample(listed * len(cells), seeds * len(cells), settings=each, control_images=steering)
         return torch.stack(list(images)).unflatten(0, (*map(len, values.values()), len(listed)))
 
     def denoise(
@@ -324,7 +320,7 @@ class LatentDiffusion:
     ) -> Tensor | list[Tensor]:
         """Images (B, 3, H, W) in [0, 1] drawn anew as far as `strength` says: see tasks/image_to_image.py."""
         start = image_to_image.start_of(self, images)
-        return self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)  # type: ignore[call-overload]  # either kind of settings
+        return self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)
 
     def inpaint(
         self,
@@ -340,7 +336,7 @@ class LatentDiffusion:
         """Images (B, 3, H, W) in [0, 1] drawn anew where masks (B, 1, H, W) are 1, and to the bit the same elsewhere: see
         tasks/inpainting.py."""
         start = inpainting.start_of(self, images, masks)
-        drawn = self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)  # type: ignore[call-overload]  # either kind of settings
+        drawn = self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)
         return inpainting.paste(images, drawn, masks)
 
     def outpaint(
@@ -375,7 +371,7 @@ class LatentDiffusion:
     ) -> Tensor | list[Tensor]:
         """Images (B, 3, H, W) in [0, 1] enlarged, and their detail drawn: the second of two passes, see tasks/upscaling.py."""
         start = upscaling.start_of(self, images, factor, by)
-        return self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)  # type: ignore[call-overload]  # either kind of settings
+        return self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)
 
     def interpolate(
         self,

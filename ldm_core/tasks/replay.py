@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor
 
@@ -24,20 +24,20 @@ def redraw(
 ) -> Tensor:
     """The picture (1, 3, H, W) of a recipe again; ValueError in one line where an image is lacking, or another than that
     which it was made of."""
-    task = recipe.task
-    given: dict = {"prompts": recipe.prompt, "seeds": recipe.seed, "settings": recipe.settings}
+    task, drawing = recipe.task, cast(Any, model)  # of one recipe, so of one size; what is lacking is refused
+    given: dict[str, object] = {"prompts": recipe.prompt, "seeds": recipe.seed, "settings": recipe.settings}
     if recipe.control_image is not None:
         check_same(Task(f"steering by {recipe.control}", recipe.control_image), control_image, None)
         given["control_images"] = control_image
     if task is None:
-        return model.sample(**given)
+        return drawing.sample(**given)
     check_same(task, image, mask)
     if task.name == image_to_image.NAME:
-        return model.image_to_image(image, **given)
+        return drawing.image_to_image(image, **given)
     if task.name == upscaling.NAME:
-        return model.upscale(image, **given, **dict(task.options))
+        return drawing.upscale(image, **given, **dict(task.options))
     if task.name == inpainting.NAME:
-        return model.inpaint(image, mask, **given)
+        return drawing.inpaint(image, mask, **given)
     raise ValueError(f"the recipe is of {shown(task.name)}, which this version does not draw again")
 
 
