@@ -27,7 +27,7 @@ from .data_sets import DATA_SETS, captions_file, photographs_folder
 from .detectors.reference_files import SUFFIXES
 from .downloads import MODES, Downloads
 from .generation.axes import EXAMPLE, parse_scales, parse_sweep
-from .generation.prompts import Prompt, draw_prompts, empty_prompts, load_prompts, prompt_file
+from .prompts import Prompt, draw_prompts, empty_prompts, load_prompts, prompt_file
 from .run_facts import command_line
 from .trackers import TRACKERS, check_installed
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -417,6 +418,9 @@ class LatentDiffusion:
         for name in ("control_scale", "control_interval"):
             if self.control is None and whole[name] != default(name):
                 raise ValueError(f"{name}={whole[name]} {NO_CONTROL}")
+        if self.spec.unguided and whole["guidance_scale"] == 0:
+            words = f"guidance_scale 0 is unconditional: {self.spec.name} without guidance is guidance_scale 1"
+            warnings.warn(words, stacklevel=2)
         return resolve_rule(self, whole)
 
     def recipe(

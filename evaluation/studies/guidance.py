@@ -20,9 +20,9 @@ from .study import FAILS, HOLDS, IN_PART, MEASURED, Option, Outcome, Study
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..generation.prompts import Prompt
     from ..metrics.evidence import Evidence
     from ..metrics.metric import Metric
+    from ..prompts import Prompt
     from ..runner import Run
 
 PLAIN, AXIS, SCALE = "cfg", "rule", "guidance_scale"
@@ -79,7 +79,7 @@ def _prompts(options: argparse.Namespace, work: Path) -> tuple[list[Prompt], Pat
     from ldm_core.registry import find as find_model
 
     from ..benchmarks.less_work import held_out_prompts
-    from ..generation.prompts import load_prompts, prompt_file
+    from ..prompts import load_prompts, prompt_file
 
     world = find_model(options.model).world
     if world not in MEASURES:
