@@ -97,7 +97,7 @@ class Run:
         config = self.config
         photographs = config.reference if config.reference is not None and config.reference.is_dir() else None
         return Instruments(
-            catalogue.find(config.metrics or catalogue.DEFAULTS[self.model.spec.world]),
+            catalogue.find(config.metrics or catalogue.DEFAULTS[self.model.spec.world], self.model.spec.world),
             self.images,
             asked_for=config.metrics is not None,
             reference=config.reference,

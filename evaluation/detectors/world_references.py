@@ -7,11 +7,12 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from ldm_core.data import fashion_mnist, scenes
+from ldm_core.data import everyday, fashion_mnist, scenes
 from ldm_core.images import from_uint8
 
 from ..downloads import NO_DOWNLOADS, Downloads
@@ -22,6 +23,10 @@ from .references import Reference, made_by
 # Pictures of a reference, the same for every detector: more than Inception's 2048 features, and as many as COCO val2017.
 COUNT = 5000
 BATCH = 50  # pictures
+DRAWN: dict[str, Any] = {
+    "scenes": scenes,
+    "everyday": everyday,
+}  # the drawn worlds, each a module of the same few functions
 FASHION_VARIABLE = "LDM_FASHION_MNIST"  # the folder of its four official files
 FASHION_TEST_BYTES = 4_422_102 + 5_148
 
@@ -29,9 +34,9 @@ FASHION_TEST_BYTES = 4_422_102 + 5_148
 def world_reference(
     detector: Detector, world: str, downloads: Downloads = NO_DOWNLOADS, count: int | None = None
 ) -> Reference:
-    """Of `count` (default COUNT) pictures of a world ("scenes" or "fashion"), made once and kept in the user's cache.
+    """Of `count` (default COUNT) pictures of a world, a name of PICTURES, made once and kept in the user's cache.
 
-    scenes      drawings of the reference seeds, which no model has learned from
+    scenes      drawings of the reference seeds, which no model has learned from; so of everyday
     fashion     the official test images, spread evenly, on black squares as the model draws them
     """
     if world not in PICTURES:
@@ -56,11 +61,11 @@ def world_reference(
     )
 
 
-def _drawings(count: int, downloads: Downloads) -> Iterator[np.ndarray]:
-    """Drawings of the reference seeds, uint8 (up to BATCH, H, W, 3)."""
+def _drawings(world: Any, count: int, downloads: Downloads) -> Iterator[np.ndarray]:
+    """Drawings of a world's reference seeds, uint8 (up to BATCH, H, W, 3)."""
     for start in range(0, count, BATCH):
-        seeds = scenes.REFERENCE_SEEDS[start : min(start + BATCH, count)]
-        yield np.stack([scenes.draw(scenes.random_scene(seed)) for seed in seeds])
+        seeds = world.REFERENCE_SEEDS[start : min(start + BATCH, count)]
+        yield np.stack([world.draw(world.random_scene(seed)) for seed in seeds])
 
 
 def _clothes(count: int, downloads: Downloads) -> Iterator[np.ndarray]:
@@ -85,5 +90,8 @@ def _fashion_folder(downloads: Downloads) -> Path | None:
     return None
 
 
-PICTURES: dict[str, Callable[[int, Downloads], Iterator[np.ndarray]]] = {"scenes": _drawings, "fashion": _clothes}
-WORDS = {"scenes": "drawings of the reference seeds", "fashion": "official test images"}
+PICTURES: dict[str, Callable[[int, Downloads], Iterator[np.ndarray]]] = {
+    **{name: functools.partial(_drawings, world) for name, world in DRAWN.items()},
+    "fashion": _clothes,
+}
+WORDS = {**dict.fromkeys(DRAWN, "drawings of the reference seeds"), "fashion": "official test images"}
