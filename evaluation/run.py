@@ -90,7 +90,8 @@ def _add_settings(group: Group) -> None:
         about, usual = FIELDS[name].metadata, default(name)
         shown = f" (default: {usual})" if usual not in (None, "") and "default" not in about["help"] else ""
         metavar = about.get("metavar", name.rsplit("_", 1)[-1].upper())
-        group.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, default=None, help=about["help"] + shown)
+        flags = [f"--{each.replace('_', '-')}" for each in (name, about.get("alias")) if each]
+        group.add_argument(*flags, metavar=metavar, default=None, help=about["help"] + shown)
 
 
 def _add_sweep(group: Group) -> None:

@@ -19,15 +19,16 @@ from torch import Tensor
 
 from . import arguments
 from .autoencoder import Autoencoder
-from .cells import Cell, GuidedCells, texts_needed
+from .cells import Cell, GuidedCells, Network, rows_needed
 from .checks import shown
 from .conditioning import Conditioner, Conditioning
 from .denoisers import Denoiser
+from .guidance_checks import resolve_rule, weaker_model
 from .placement import Placement
 from .recipe import Recipe, recipe_for
 from .registry import ModelSpec
 from .sampling import State, check_scheduler, denoise, image_generators, initial_noise
-from .schedulers import kind_of, make_scheduler, names_of, readable_name, set_steps, time_of
+from .schedulers import FLOW, kind_of, make_scheduler, names_of, readable_name, set_steps, time_of
 from .settings import FIELDS, SamplingSettings
 
 DEFAULT_SCALES = (1, 2, 4, 8)
@@ -67,6 +68,7 @@ class LatentDiffusion:
         self.placement = placement or Placement(denoiser.device)
         self.device, self.dtype = self.placement.device, denoiser.dtype
         self.height, self.width = spec.height, spec.width
+        self.weaker: dict[str, LatentDiffusion] = {}  # models that autoguidance has asked for, by name
 
     @property
     def factor(self) -> int:
@@ -85,13 +87,13 @@ class LatentDiffusion:
 
     @property
     def network_calls(self) -> int:
-        """Calls of the denoiser since loading."""
-        return self.denoiser.calls
+        """Calls of the denoiser since loading, and of weaker ones that guided it."""
+        return self.denoiser.calls + sum(each.network_calls for each in self.weaker.values())
 
     @property
     def network_rows(self) -> int:
         """Rows that those calls were asked for; what fills up a last call is not counted."""
-        return self.denoiser.rows
+        return self.denoiser.rows + sum(each.network_rows for each in self.weaker.values())
 
     @cached_property
     def weights(self) -> str:
@@ -242,6 +244,7 @@ class LatentDiffusion:
           guidance_schedule constant, linear or cosine over time; each averages w
           guidance_interval (t_low, t_high): guide only there, 1 = noise, 0 = clean
           guidance_rescale  0 to 1: bring the prediction's spread back after guidance
+          guidance_rule     cfg, apg, cfg-zero, fdg, tcfg, mambo-g, cfg++ or autoguidance:model=NAME (guidance_rules.py)
           rows_per_call     rows of every network call; None: each step's rows in the fewest calls that fill the device
 
         ValueError, before any network runs, for an argument that does not fit.
@@ -262,7 +265,7 @@ class LatentDiffusion:
         whole = given.resolved(**own, height=self.height, width=self.width)
         arguments.check_size(whole["height"], whole["width"], self.multiple, self.denoiser.largest * self.factor)
         check_scheduler(self.scheduler_config, whole.scheduler)
-        return whole
+        return resolve_rule(self, whole)
 
     def recipe(self, prompt: str, seed: int, settings: SamplingSettings | None = None, **overrides: Any) -> Recipe:
         """The record that makes one picture of `sample` again: everything that decides it, defaults written out."""
@@ -275,8 +278,13 @@ class LatentDiffusion:
         shape = (1, 1, whole["height"] // self.factor, whole["width"] // self.factor)
         set_steps(scheduler, whole["steps"], self.denoiser.image_tokens(torch.empty(shape, device="meta")))
         cell = Cell("", None, 0, whole.guidance)
-        weights = [whole.guidance.weight(time_of(scheduler, timestep)) for timestep in scheduler.timesteps]
-        return sum(len(texts_needed(cell, weight, self.denoiser.embeds_guidance)) for weight in weights)
+        times = [time_of(scheduler, timestep) for timestep in scheduler.timesteps]
+        embedded, flow = self.denoiser.embeds_guidance, self._is_flow
+        return sum(len(rows_needed(cell, t, step, embedded, flow)) for step, t in enumerate(times))
+
+    @property
+    def _is_flow(self) -> bool:
+        return kind_of(self.scheduler_config) == FLOW
 
     def _images(
         self,
@@ -314,21 +322,32 @@ class LatentDiffusion:
             for prompt, seed, own in zip(prompts, seeds, each)
         ]
         solver = make_scheduler(self.scheduler_config, loop.scheduler)
-        guided = GuidedCells(cells, self._encode_texts(cells), self.denoiser, loop.rows_per_call)
+        weaker = self._weaker_networks(cells)
+        texts = self._encode_texts(text for cell in cells for text in (cell.prompt, cell.negative_prompt))
+        guided = GuidedCells(cells, texts, self.denoiser, loop.rows_per_call, solver, self._is_flow, weaker)
         generators = image_generators(seeds)
         shape = (self.latent_channels, loop["height"] // self.factor, loop["width"] // self.factor)
         noise = initial_noise(generators, shape).to(self.device)
         tokens = self.denoiser.image_tokens(noise)
-        return self._on_device(denoise(guided.predict, solver, noise, generators, loop["steps"], tokens))
+        states = denoise(guided.predict, solver, noise, generators, loop["steps"], tokens, guided.renoise)
+        return self._on_device(states, [self.denoiser, *(network.denoiser for network in weaker.values())])
 
-    def _on_device(self, states: Iterator[State]) -> Iterator[State]:
-        with self.placement.using(self.denoiser.network):
+    def _on_device(self, states: Iterator[State], denoisers: Sequence[Denoiser]) -> Iterator[State]:
+        with self.placement.using(*(denoiser.network for denoiser in denoisers)):
             yield from states
 
-    def _encode_texts(self, cells: Sequence[Cell]) -> dict[str | None, Conditioning]:
-        texts = dict.fromkeys(text for cell in cells for text in (cell.prompt, cell.negative_prompt))
+    def _encode_texts(self, texts: Iterable[str | None]) -> dict[str | None, Conditioning]:
         with self.placement.using(*self.conditioner.networks):
-            return {text: self.conditioner.encode(text) for text in texts}
+            return {text: self.conditioner.encode(text) for text in dict.fromkeys(texts)}
+
+    def _weaker_networks(self, cells: Sequence[Cell]) -> dict[str, Network]:
+        """By name, those that the cells' rules ask, with the prompts in their own encoders' words."""
+        asked: dict[str, list[str]] = {}
+        for cell in cells:
+            if cell.guidance.guider.rule.weaker:
+                asked.setdefault(cell.guidance.guider["model"], []).append(cell.prompt)
+        models = {name: weaker_model(self, name) for name in asked}
+        return {name: Network(one.denoiser, one._encode_texts(asked[name])) for name, one in models.items()}
 
 
 def _listed_settings(settings: Settings) -> list[SamplingSettings]:

@@ -58,12 +58,15 @@ def denoise(
     generators: list[torch.Generator],
     steps: int,
     image_tokens: int = 0,
+    after_step: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Iterator[State]:
     """The sampling loop: noise (B, C, h, w) -> a State after each step; the last one's latent is the result.
 
     predict(latent, timestep, t) is the guided prediction (B, C, h, w) for a latent as the network takes it. The generators
     that made the noise go on to serve the schedulers that add more, so those too depend on each image's seed alone.
     image_tokens is for schedules that depend on the image's size: how many tokens the denoiser takes the latent for.
+    after_step(latent, timestep) is the latent (B, C, h, w) that takes the place of what the scheduler's step at the timestep
+    gave: for guidance rules that go back to noise in their own way.
     """
     set_steps(scheduler, steps, image_tokens)
     latent = noise * getattr(scheduler, "init_noise_sigma", 1.0)
@@ -76,7 +79,7 @@ def denoise(
         prediction = predict(scaled, timestep, t)
         before = latent
         stepped = scheduler.step(prediction, timestep, latent, **extra)
-        latent = stepped.prev_sample
+        latent = stepped.prev_sample if after_step is None else after_step(stepped.prev_sample, timestep)
         clean = _own_clean(stepped)
         if clean is None:
             clean = predicted_clean(scheduler, prediction, before, scaled, timestep, step)

@@ -17,6 +17,7 @@ COMMANDS = (
     "evaluation.reference",
     "evaluation.run",
     "evaluation.score",
+    "evaluation.study",
     "evaluation.detectors.train_fashion",
     "evaluation.detectors.train_scenes",
     "ldm_core.training.compare",

@@ -38,6 +38,7 @@ def test_every_setting_reads_back_what_it_writes(name):
         "guidance_interval": (0.25, 0.75),
         "guidance_schedule": "cosine",
         "guidance_rescale": 0.7,
+        "guidance_rule": "apg:eta=0.5:norm=3",
         "scheduler": "ddim",
     }
     value = tried.get(name, "a b" if name == "negative_prompt" else 3)
