@@ -12,8 +12,10 @@ from typing import Any
 
 import gradio as gr
 
+from ldm_core.pipeline import LatentDiffusion
 from ldm_core.registry import ModelSpec
 from ldm_core.sampling import State
+from ldm_core.settings import SamplingSettings
 
 from . import over_time
 from .session import Session, size_text, sizes
@@ -32,6 +34,13 @@ EXAMPLES = {
         "a purple hot air balloon in the center and clouds, in a desert on a sunny day",
         "a boat with a yellow sail in the center and the sun on the right, on a lake at sunset",
         "a palm tree on the left and an orange house on the right, in a desert at dawn",
+    ],
+    "everyday": [
+        "a red house under a rainbow in a green meadow",
+        "a man riding a brown horse on the beach at sunset",
+        "a black cat sleeping on a blue bed",
+        "a woman in a yellow dress holding a red umbrella in the rain",
+        "three sheep and a house in the snow",
     ],
     "fashion": [
         "a photo of an ankle boot",
@@ -52,6 +61,12 @@ WHAT_IT_DRAWS = {
         "This small model was trained on drawn landscapes alone. It knows skies (day, dawn, sunset, night, storm), grounds "
         "(field, snow, desert, lake), houses, pines, palms, boats, balloons, sun, moon, clouds and mountains, eight colours, "
         "and left, center, right. Other words leave it guessing."
+    ),
+    "everyday": (
+        "This small model was trained on drawings of everyday things alone: people, animals, vehicles, buildings, trees, "
+        "furniture and small objects, one to three of each, in ten colours, beside, on, above or in front of each other, riding "
+        "and holding, in a field, snow, a desert, a street, a room, by a lake or on a beach, from dawn to night. For other "
+        "things it draws the nearest that it knows, and says so."
     ),
     "fashion": (
         "This small model was trained on the grey pictures of Fashion-MNIST alone: t-shirts, trousers, pullovers, dresses, "
@@ -79,6 +94,16 @@ class Settings:
     @property
     def inputs(self) -> list[gr.components.Component]:
         return [getattr(self, part.name) for part in dataclasses.fields(self)]
+
+
+def unknown_words(model: LatentDiffusion, prompt: str, settings: SamplingSettings) -> str:
+    """What the model does not know of a prompt and what it draws instead, in sentences that go on from others; "" where it
+    knows all."""
+    drawn = model.in_own_words(prompt, settings)
+    named = " ".join((*drawn.unknown, *(word for word, _ in drawn.replaced))).lower()
+    unseen = [word for word in model.unseen_words([drawn.text]) if word not in named]
+    said = [drawn.describe(), f"This model has never seen: {', '.join(unseen)}." if unseen else ""]
+    return "".join(f" {words}" for words in said if words)
 
 
 def prompt_box(session: Session) -> gr.Textbox:

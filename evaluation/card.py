@@ -15,7 +15,6 @@ import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 import ldm_core
-from ldm_core.data import everyday, fashion_mnist, scenes
+from ldm_core.data import fashion_mnist
 from ldm_core.files import write_whole
 from ldm_core.images import from_uint8, rounded
 from ldm_core.pipeline import LatentDiffusion
@@ -36,10 +35,10 @@ from .detectors.everyday.audit import COUNT, audit
 from .metrics.composition import composition
 from .metrics.reconstruction import psnr
 from .statistics import Estimate
+from .worlds import DRAWN, caption_of
 
 BATCH = 50  # images
 SHEET = 8  # pictures along a side
-DRAWN: dict[str, Any] = {"scenes": scenes, "everyday": everyday}  # each a module of the same few functions
 METRICS = {
     **dict.fromkeys(DRAWN, "fd_scenes,coverage_scenes,clip_scenes,scene_accuracy,scene_prompt_accuracy,scene_extra"),
     "fashion": "fd_fashion,coverage_fashion,fashion_accuracy",
@@ -54,15 +53,8 @@ def held_out_drawings(world: str, count: int, size: int) -> Iterator[Held]:
     drawn = DRAWN[world]
     for start in range(0, count, BATCH):
         seeds = drawn.HELD_OUT_SEEDS[start : min(start + BATCH, count)]
-        named = [said(world, seed) for seed in seeds]
+        named = [caption_of(world, seed) for seed in seeds]
         yield named, from_uint8(np.stack([drawn.draw(drawn.random_scene(seed), size) for seed in seeds]))
-
-
-def said(world: str, seed: int) -> str:
-    """The caption of a drawn world's scene; what the everyday world draws a girl is not called a boy."""
-    scene = DRAWN[world].random_scene(seed)
-    looks = {"looks": everyday.look_names(scene)} if world == "everyday" else {}
-    return DRAWN[world].caption(scene, seed, **looks)
 
 
 def held_out_fashion(count: int, size: int, folder: Path | None) -> Iterator[Held]:
@@ -78,7 +70,7 @@ def held_out_fashion(count: int, size: int, folder: Path | None) -> Iterator[Hel
 def captions(world: str, count: int) -> Iterator[str]:
     """Prompts that nothing was trained on: of held-out scenes, or of the ten labels in turn."""
     if world in DRAWN:
-        yield from (said(world, seed) for seed in DRAWN[world].HELD_OUT_SEEDS[:count])
+        yield from (caption_of(world, seed) for seed in DRAWN[world].HELD_OUT_SEEDS[:count])
     else:
         yield from (fashion_mnist.caption(index % len(fashion_mnist.LABELS), index) for index in range(count))
 

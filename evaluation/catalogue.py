@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from typing import Any
 
-from ldm_core.data import everyday, fashion_mnist, scenes
+from ldm_core.data import fashion_mnist
 
 from .metrics.metric import (
     NEIGHBOURS,
@@ -18,16 +19,9 @@ from .metrics.metric import (
     Neighbours,
 )
 from .metrics.scene_score import SceneScore
+from .worlds import DRAWN, DRAWN_WORLD
 
 RESIZE_MODES = ("clean", "tf1", "pytorch")  # what they are: resize.py
-
-
-DRAWN = {
-    "scenes": scenes.parse,
-    "everyday": everyday.parse,
-}  # the worlds drawn by a program, and what reads their prompts
-# Whose pictures a metric called after scenes is for where nobody says: a run's are its model's, `evaluation.score` has --world.
-DRAWN_WORLD = "scenes"
 
 
 def _distances(detector: str, frechet: str, kernel: str, ending: str = "") -> tuple[Distance, ...]:
@@ -44,11 +38,11 @@ def _distances(detector: str, frechet: str, kernel: str, ending: str = "") -> tu
     )
 
 
-def _of_world(world: str, parse: Callable[[str], object]) -> tuple[Metric, ...]:
+def _of_world(world: str) -> tuple[Metric, ...]:
     """The metrics of a drawn world, by its own detector; their names are the same for each."""
-    read = {
+    read: dict[str, Any] = {
         "detector": world,
-        "reads": parse,
+        "reads": DRAWN[world].parse,
         "nothing_read": "no prompt speaks of the drawn world",
         "has_ceiling": True,
     }
@@ -69,7 +63,7 @@ METRICS: dict[str, Metric] = {
         *_distances("dinov2", "fd_dinov2", "kd_dinov2"),
         Cmmd(name="cmmd", higher_is_better=False, detector="cmmd"),
         ImageScore(name="clip_score", higher_is_better=True, detector="clip"),
-        *_of_world(DRAWN_WORLD, DRAWN[DRAWN_WORLD]),
+        *_of_world(DRAWN_WORLD),
         *_distances("fashion", "fd_fashion", "kd_fashion"),
         ImageScore(
             name="fashion_accuracy",
@@ -99,7 +93,7 @@ DEFAULTS = {  # by the world that a model was made for
 }
 
 
-_IN_WORLD = {world: {metric.name: metric for metric in _of_world(world, parse)} for world, parse in DRAWN.items()}
+_IN_WORLD = {world: {metric.name: metric for metric in _of_world(world)} for world in DRAWN}
 
 
 def find(names: Iterable[str], world: str = "") -> list[Metric]:

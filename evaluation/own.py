@@ -14,6 +14,7 @@ from torch import Tensor
 from . import catalogue
 from .detectors.detector import Detector
 from .metrics.metric import FrechetDistance, ImageScore, KernelDistance, Metric
+from .worlds import DRAWN
 
 
 @runtime_checkable
@@ -139,7 +140,7 @@ def _check_name(name: object) -> None:
     """It goes into tables and file names, and a name of the catalogue means the catalogue's metric."""
     if not isinstance(name, str) or not name.replace("_", "").replace("-", "").isalnum():
         raise ValueError(f"an own metric's name must be letters, digits, _ and -, got {name!r}")
-    detectors = {*catalogue.DRAWN, *(metric.detector for metric in catalogue.METRICS.values())}
+    detectors = {*DRAWN, *(metric.detector for metric in catalogue.METRICS.values())}
     taken = {*catalogue.METRICS, *detectors, "prompt", "seed", "file"}
     if name in taken:
         raise ValueError(f"an own metric cannot be called {name!r}: that name is taken")

@@ -25,8 +25,8 @@ from .catalogue import RESIZE_MODES
 from .detectors.detector import NAMES, WORLDS, load_detector
 from .detectors.reference_sources import CROPS, features_of, write_world_reference
 from .detectors.references import Reference, save_reference
-from .detectors.world_references import DRAWN
 from .downloads import MODES, Downloads
+from .worlds import DRAWN
 
 COUNT = 2000  # drawings of the drawn world's own reference
 

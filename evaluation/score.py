@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import command
-from .catalogue import DEFAULTS, DRAWN, DRAWN_WORLD, METRICS, RESIZE_MODES, check
+from .catalogue import DEFAULTS, METRICS, RESIZE_MODES, check
 from .data_sets import DATA_SETS, photographs_folder
 from .detectors.reference_files import SUFFIXES
 from .downloads import MODES, Downloads
 from .generation.prompts import prompt_file
 from .run_facts import command_line
+from .worlds import DRAWN, DRAWN_WORLD
 
 if TYPE_CHECKING:
     from .findings import Evaluation

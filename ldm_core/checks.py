@@ -30,6 +30,14 @@ def check_whole(name: str, value: object, low: int, high: float) -> int:
     return int(number)
 
 
+def check_truth(name: str, value: object) -> bool:
+    """True or False of any kind (numpy's too), as Python's."""
+    truth = _plain(value)
+    if not isinstance(truth, bool):
+        raise ValueError(f"{name} must be true or false, got {shown(value)}")
+    return truth
+
+
 def check_text(name: str, value: object) -> str:
     """A text that files can hold: lone halves of surrogate pairs, which JSON may smuggle in, are in no encoding."""
     if not isinstance(value, str):

@@ -30,6 +30,7 @@ from .registry import ModelSpec
 from .sampling import State, check_scheduler, denoise, image_generators, initial_noise
 from .schedulers import FLOW, kind_of, make_scheduler, names_of, readable_name, set_steps, time_of
 from .settings import FIELDS, SamplingSettings
+from .substitution import Substitution, in_own_words
 
 DEFAULT_SCALES = (1, 2, 4, 8)
 LOOP = ("steps", "scheduler", "height", "width", "rows_per_call")  # images that differ in one are denoised apart
@@ -120,6 +121,10 @@ class LatentDiffusion:
     def unseen_words(self, prompts: Sequence[str]) -> Counter[str]:
         """Words that no training caption held, with how many prompts hold each; empty where that is not known."""
         return self.conditioner.unseen_words(list(prompts))
+
+    def in_own_words(self, prompt: str, settings: SamplingSettings | None = None) -> Substitution:
+        """A prompt as it is drawn, and which of its words the nearest known ones stand for: see substitution.py."""
+        return in_own_words(self.spec.world, prompt, (settings or SamplingSettings()).substitute)
 
     def encode(self, images: Tensor, sample: bool = False) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] -> latents (B, C, H/f, W/f): posterior means, or samples."""
@@ -245,6 +250,8 @@ class LatentDiffusion:
           guidance_interval (t_low, t_high): guide only there, 1 = noise, 0 = clean
           guidance_rescale  0 to 1: bring the prediction's spread back after guidance
           guidance_rule     cfg, apg, cfg-zero, fdg, tcfg, mambo-g, cfg++ or autoguidance:model=NAME (guidance_rules.py)
+          substitute        whether the nearest word that the model's world holds is drawn for one that it does not; what stood
+                            for what is said by `in_own_words` and by the recipe
           rows_per_call     rows of every network call; None: each step's rows in the fewest calls that fill the device
 
         ValueError, before any network runs, for an argument that does not fit.
@@ -318,7 +325,7 @@ class LatentDiffusion:
         loop = each[0]
         nothing = self.conditioner.nothing
         cells = [
-            Cell(prompt, own.negative_prompt or nothing, seed, own.guidance)
+            Cell(self.in_own_words(prompt, own).text, own.negative_prompt or nothing, seed, own.guidance)
             for prompt, seed, own in zip(prompts, seeds, each)
         ]
         solver = make_scheduler(self.scheduler_config, loop.scheduler)

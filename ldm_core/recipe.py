@@ -47,10 +47,11 @@ class Recipe:
     weights: str = ""  # SHA-256
     configs: str = ""  # SHA-256; "" in recipes of the first house, which did not know it
     versions: dict[str, str] = field(default_factory=dict)
+    drawn_prompt: str = ""  # the prompt as it was drawn, where the nearest known words stand for some; else ""
 
     def __post_init__(self) -> None:
         """ValueError in one line for anything that no picture has."""
-        for name in ("model", "prompt", "dtype", "device", "weights", "configs"):
+        for name in ("model", "prompt", "dtype", "device", "weights", "configs", "drawn_prompt"):
             check_text(name, getattr(self, name))
         for name in ("vae", "lora"):
             if getattr(self, name) is not None:
@@ -70,8 +71,9 @@ class Recipe:
         """One JSON object, a key per field and per setting."""
         values = dataclasses.asdict(self) | self.settings.stored()
         del values["settings"]
-        if not self.configs:
-            del values["configs"]
+        for name in ("configs", "drawn_prompt"):
+            if not values[name]:
+                del values[name]
         return json.dumps(values, ensure_ascii=False, sort_keys=True)
 
     @staticmethod
@@ -89,11 +91,12 @@ class Recipe:
 
     def _parameters(self) -> str:
         own = self.settings
+        drawn = f", Drawn prompt: {json.dumps(self.drawn_prompt, ensure_ascii=False)}" if self.drawn_prompt else ""
         negative = f"Negative prompt: {own.negative_prompt}\n" if own.negative_prompt else ""
         return (
             f"{self.prompt}\n{negative}"
             f"Steps: {own.steps}, Sampler: {own.scheduler}, CFG scale: {own.guidance.scale:g}, Seed: {self.seed}, "
-            f"Size: {own.width}x{own.height}, Model hash: {self.weights[:10]}, Model: {self.model}"
+            f"Size: {own.width}x{own.height}, Model hash: {self.weights[:10]}, Model: {self.model}{drawn}"
         )
 
 
@@ -108,11 +111,13 @@ def recipe_for(
 ) -> Recipe:
     """The recipe of model.sample(prompt, seed, guidance_scale, settings=settings, **overrides), its defaults written out."""
     scale = {} if guidance_scale is None else {"guidance_scale": guidance_scale}
+    whole = model.resolve(settings, **scale, **overrides)
+    drawn = model.in_own_words(prompt, whole)
     return Recipe(
         model=model.spec.reference,
         prompt=prompt,
         seed=seed,
-        settings=model.resolve(settings, **scale, **overrides),
+        settings=whole,
         vae=model.vae,
         lora=model.lora,
         device=model.device.type,
@@ -120,6 +125,7 @@ def recipe_for(
         weights=model.weights,
         configs=model.configs,
         versions=versions(),
+        drawn_prompt=drawn.text if drawn.replaced else "",
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 WEIGHTS = Path(__file__).parent / "weights"
-WORLDS = ("scenes", "fashion")  # that models of this repository are trained to draw
+WORLDS = ("scenes", "everyday", "fashion")  # that models of this repository are trained to draw
 
 
 @dataclass(frozen=True)

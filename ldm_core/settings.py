@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .checks import check_text, check_whole, shown
+from .checks import check_text, check_truth, check_whole, shown
 from .guidance import Guidance
 
 MAX_STEPS = 1000
@@ -52,6 +52,14 @@ class SamplingSettings:
         default=None,
         metadata={"help": "rows of every network call; default: what fills the device evenly", "metavar": "R"},
     )
+    substitute: bool = dataclasses.field(
+        default=True,
+        metadata={
+            "help": "draw the nearest thing that the model's world holds for one that it does not, and say so: true or false",
+            "metavar": "BOOL",
+            SINCE_FIRST: True,
+        },
+    )
 
     def __post_init__(self) -> None:
         for name, most in (
@@ -64,6 +72,7 @@ class SamplingSettings:
                 object.__setattr__(self, name, check_whole(name, getattr(self, name), 1, most))
         if self.scheduler is not None and not isinstance(self.scheduler, str):
             raise ValueError(f"scheduler must be a name, got {shown(self.scheduler)}")
+        object.__setattr__(self, "substitute", check_truth("substitute", self.substitute))
         if not isinstance(self.guidance, Guidance):
             raise ValueError(f"guidance must be a Guidance, got {shown(self.guidance)}")
         negative = "" if self.negative_prompt is None else check_text("negative_prompt", self.negative_prompt)
@@ -165,4 +174,14 @@ def _pair(text: str) -> tuple[float, ...] | None:
     return None if text.strip() == "none" else tuple(float(part) for part in text.replace(":", ",").split(","))
 
 
-_READERS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "tuple[float, float]": _pair, "str": str}
+def _truth(text: str) -> bool | str:
+    return {"true": True, "false": False}.get(text.strip().lower(), text)
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "int": int,
+    "float": float,
+    "bool": _truth,
+    "tuple[float, float]": _pair,
+    "str": str,
+}

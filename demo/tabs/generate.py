@@ -198,6 +198,5 @@ def draw(
     session.seconds_per_row.setdefault(name, (time.perf_counter() - began) / (model.network_rows - rows))
     picture = to_pil(model.decode(state.latent)[0])
     picture.info.update(model.recipe(prompt, seed, settings).to_png_text())
-    unseen = model.unseen_words([prompt])
-    words = f" This model has never seen: {', '.join(unseen)}." if unseen else ""
+    words = controls.unknown_words(model, prompt, settings)
     yield picture, f"Seed {seed}, {time.perf_counter() - began:.1f} s. The PNG carries its recipe.{words}"

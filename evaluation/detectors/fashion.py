@@ -32,7 +32,7 @@ INPUT_SIZE = 32  # pixels: the 28 of the data set with a black rim of two, as th
 class FashionDetector(OwnDetector):
     """Images (B, 3, H, W) in [0, 1], taken as grey, into 64 features and ten classes."""
 
-    scores = ("fashion_accuracy",)
+    scores: tuple[str, ...] = ("fashion_accuracy",)
     name, dimension, resize, weights = "fashion_detector", FEATURES, f"clean-{INPUT_SIZE}", WEIGHTS
     test_accuracy: float  # on the official test images, of which there are test_count
     test_count: int

@@ -65,7 +65,7 @@ HEADS: dict[str, tuple[str, ...]] = {
 class ScenesDetector(OwnDetector):
     """Images (B, 3, H, W) in [0, 1] and texts, into one 64-dimensional space; attributes from images."""
 
-    scores = ("clip_scenes", "scene_accuracy", "scene_prompt_accuracy", "scene_extra")
+    scores: tuple[str, ...] = ("clip_scenes", "scene_accuracy", "scene_prompt_accuracy", "scene_extra")
     name, dimension, resize, weights = "scenes_detector", FEATURES, f"clean-{INPUT_SIZE}", WEIGHTS
 
     def __init__(self) -> None:

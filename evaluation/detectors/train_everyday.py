@@ -26,15 +26,17 @@ from ldm_core.training.muon import Muon
 from .. import command
 from .everyday.audit import COUNT, audit
 from .everyday.detector import EverydayDetector, load_everyday_detector
-from .everyday.network import INPUT_SIZE, MAPS, SCENE
-from .everyday.truth import ATTRIBUTES, GRID, UNSEEN, labels_of, scene_labels
+from .everyday.network import INPUT_SIZE, SCENE, Things
+from .everyday.truth import ATTRIBUTES, GRID, MOST, UNSEEN, labels_of, scene_labels
 from .weights_file import save_weights
 
 CAPTIONS = 4  # of each drawing
 RATE, WARM_UP, DECAY = 4e-3, 50, 0.4  # the learning rate, its steps of rise, its share of linear fall at the end
 KEPT_EVERY = 50  # steps
+JITTER = 0.8  # cells
+TEXTS = 0.5  # the share of the steps that also learn from captions
 # What Adam moves, not Muon: embeddings, and the first and the last of the layers.
-OUTER = re.compile(r"embed|position|eye\.stem\.1|eye\.maps|scene\.")
+OUTER = re.compile(r"embed|position|eye\.stem\.1|where\.2|about|quarter|scene\.")
 
 
 @dataclass
@@ -60,7 +62,7 @@ def lessons(count: int, folder: Path) -> Lessons:
             drawn[index] = world.draw(scene, INPUT_SIZE)
         drawn.flush()
         with whole_file(truth) as partial, partial.open("wb") as file:
-            np.savez(file, **truth_of(scenes))
+            np.savez(file, **truth_of(scenes))  # type: ignore[arg-type]  # numpy's hint takes every keyword for its own
     return Lessons(np.load(images, mmap_mode="r"), dict(np.load(truth)))
 
 
@@ -84,38 +86,48 @@ def augment(images: Tensor, rng: np.random.Generator) -> Tensor:
     return (images.lerp(soft, mix) + cast + noise).clamp(0, 1)
 
 
-def loss_of(detector: EverydayDetector, images: Tensor, truth: dict[str, Tensor], said: Tensor) -> dict[str, Tensor]:
-    """The parts of the loss: each map, each of the scene's attributes, and images against texts (Radford et al. 2021)."""
+def loss_of(
+    detector: EverydayDetector, images: Tensor, truth: dict[str, Tensor], said: Tensor | None, jitter: Tensor
+) -> dict[str, Tensor]:
+    """The parts of the loss: things, the scene's attributes, and, where texts are given, images against them (Radford et
+    al. 2021)."""
     with torch.autocast("cpu", torch.bfloat16):
-        maps, whole = detector.eye((images * 2 - 1).contiguous(memory_format=torch.channels_last))
-        words = detector.text(said)
-    maps, whole, words = maps.float(), whole.float(), F.normalize(words.float(), dim=1)
-    found = map_losses(maps, truth)
+        places, whole = detector.eye((images * 2 - 1).contiguous(memory_format=torch.channels_last))
+        logits = detector.things(places).float()
+        words = None if said is None else F.normalize(detector.text(said).float(), dim=1)
+    whole = whole.float()
+    found = thing_losses(detector.things, places.float(), logits, truth, jitter)
     scores = detector.scene(whole).split(list(SCENE.values()), dim=1)
     found |= {name: F.cross_entropy(score, truth["scene"][:, k]) for k, (name, score) in enumerate(zip(SCENE, scores))}
-    cosines = detector.log_scale.exp().clamp(max=50) * F.normalize(detector.project(whole), dim=1) @ words.T
-    target = torch.arange(len(images))
-    found["contrast"] = 0.5 * (F.cross_entropy(cosines, target) + F.cross_entropy(cosines.T, target))
+    if words is not None:
+        pictures = F.normalize(detector.project(whole), dim=1)
+        cosines, target = detector.log_scale.exp().clamp(max=50) * pictures @ words.T, torch.arange(len(images))
+        found["contrast"] = 0.5 * (F.cross_entropy(cosines, target) + F.cross_entropy(cosines.T, target))
     return found
 
 
-def map_losses(maps: Tensor, truth: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Cross-entropy of the kind in every cell, and of each attribute where a thing is; L1 of boxes and partners."""
-    parts = dict(zip(MAPS, maps.flatten(2).split(list(MAPS.values()), dim=1)))
+def thing_losses(
+    things: Things, places: Tensor, logits: Tensor, truth: dict[str, Tensor], jitter: Tensor
+) -> dict[str, Tensor]:
+    """Cross-entropy of which cells hold a thing, of its kind and attributes; L1 of its box and of where its partner is.
+
+    What a thing is is also asked a little beside its middle (jitter, of cells), since it may be found there.
+    """
     there = truth["kind"] != UNSEEN
-    row = torch.arange(len(maps))[:, None].expand_as(there)[there]
-    cell = truth["cell"][there]
-    target = torch.full((len(maps), GRID * GRID), MAPS["kind"] - 1)
-    target[row, cell] = truth["kind"][there]
-    found = {"kind": F.cross_entropy(parts["kind"], target, reduction="sum") / there.sum()}
-    for name in ATTRIBUTES:
-        found[name] = F.cross_entropy(parts[name][row, :, cell], truth[name][there], ignore_index=UNSEEN)
-    centre = torch.stack([cell % GRID, cell // GRID], dim=1).add(0.5) / GRID
+    picture = torch.arange(len(logits))[:, None].expand_as(there)[there]
+    target = torch.zeros(len(logits), GRID * GRID)
+    target[picture, truth["cell"][there]] = 1
+    found = {"where": F.binary_cross_entropy_with_logits(logits.flatten(1), target, reduction="sum") / there.sum()}
     box = truth["box"][there]
-    reach = torch.cat([centre - box[:, :2], box[:, 2:] - centre], dim=1)
-    found["box"] = 5 * F.l1_loss(parts["box"][row, :, cell], reach)
+    middle = (box[:, :2] + box[:, 2:]) / 2 + jitter[there] / GRID
+    column, line = (middle * GRID).long().clamp(0, GRID - 1).T
+    about = things.describe(places, picture, line * GRID + column)
+    for name in ("kind", *ATTRIBUTES):
+        found[name] = F.cross_entropy(about[name], truth[name][there], ignore_index=UNSEEN)
+    centre = torch.stack([column, line], dim=1).add(0.5) / GRID
+    found["box"] = 10 * F.l1_loss(about["box"], torch.cat([centre - box[:, :2], box[:, 2:] - centre], dim=1))
     related = truth["relation"][there] > 0
-    steps = (parts["partner"][row, :, cell] - truth["partner"][there])[related]
+    steps = (about["partner"] - truth["partner"][there])[related]
     found["partner"] = 5 * steps.abs().sum() / max(len(steps), 1) / 2
     return found
 
@@ -129,7 +141,7 @@ def train(steps: int, batch: int, pool: int, folder: Path) -> EverydayDetector:
     """Muon, everything seeded; the state of the training is kept in the folder."""
     torch.manual_seed(0)
     drawn = lessons(pool, folder)
-    detector = EverydayDetector().train().to(memory_format=torch.channels_last)
+    detector = EverydayDetector().train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # it takes that too
     outer = [weights for name, weights in detector.named_parameters() if OUTER.search(name)]
     optimizer = Muon(detector.parameters(), lr=RATE, weight_decay=0.02, plain=outer)
     kept, start = folder / "state.pt", 0
@@ -160,11 +172,12 @@ def learn(
     chosen = np.sort(rng.integers(len(drawn), size=batch))
     images = torch.from_numpy(drawn.images[chosen]).permute(0, 3, 1, 2).float() / 255
     truth = {name: torch.from_numpy(values[chosen]) for name, values in drawn.truth.items()}
+    jitter = torch.from_numpy(rng.uniform(-JITTER, JITTER, (batch, MOST, 2)).astype(np.float32))
     said = truth["said"][:, int(rng.integers(CAPTIONS))].long()
     said = said[:, : int((said != 0).sum(1).max())]  # the rest is padding
     for group in optimizer.param_groups:
         group["lr"] = rate
-    losses = loss_of(detector, augment(images, rng), truth, said)
+    losses = loss_of(detector, augment(images, rng), truth, said if rng.random() < TEXTS else None, jitter)
     optimizer.zero_grad(set_to_none=True)
     sum(losses.values(), torch.zeros(())).backward()
     torch.nn.utils.clip_grad_norm_(detector.parameters(), 5.0)

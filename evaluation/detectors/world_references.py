@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ldm_core.data import everyday, fashion_mnist, scenes
+from ldm_core.data import fashion_mnist
 from ldm_core.images import from_uint8
 
 from ..downloads import NO_DOWNLOADS, Downloads
+from ..worlds import DRAWN
 from .detector import Detector
 from .reference_sources import cached
 from .references import Reference, made_by
@@ -23,10 +24,6 @@ from .references import Reference, made_by
 # Pictures of a reference, the same for every detector: more than Inception's 2048 features, and as many as COCO val2017.
 COUNT = 5000
 BATCH = 50  # pictures
-DRAWN: dict[str, Any] = {
-    "scenes": scenes,
-    "everyday": everyday,
-}  # the drawn worlds, each a module of the same few functions
 FASHION_VARIABLE = "LDM_FASHION_MNIST"  # the folder of its four official files
 FASHION_TEST_BYTES = 4_422_102 + 5_148
 

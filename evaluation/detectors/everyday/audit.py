@@ -28,8 +28,8 @@ WHOLE, EXTRA = "every atom of a picture", "things that are not there, a picture"
 def shown(scene: Scene) -> Scene:
     """What of a complete scene its drawing shows; the rest is not stated."""
     things = [dataclasses.replace(thing, size=size) for thing, size in zip(scene.things, shown_sizes(scene))]
-    seen = {name: bool(there) for name, there in shown_scenery(scene).items()}
-    return dataclasses.replace(scene, things=tuple(things), **seen)
+    scenery = (bool(there) for there in shown_scenery(scene).values())
+    return Scene(scene.sky, scene.ground, tuple(things), *scenery)
 
 
 def audit(detector: EverydayDetector, count: int = COUNT) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from ldm_core.images import from_uint8
 
 from ...statistics import Estimate, mean
 from ..weights_file import OwnDetector, load_weights
-from .network import FEATURES, INPUT_SIZE, SCENE, Eye, TextReader, prepare
+from .network import FEATURES, INPUT_SIZE, SCENE, Eye, TextReader, Things, prepare
 from .reading import Reading, readings
 from .scores import COLUMNS, EXTRA, scores_of
 
@@ -31,12 +31,12 @@ ALL = "all atoms"  # the audit's row of every skill together
 class EverydayDetector(OwnDetector):
     """Images (B, 3, H, W) in [0, 1] and texts, into one 64-dimensional space; things and their attributes from images."""
 
-    scores = ("clip_scenes", *COLUMNS)
+    scores: tuple[str, ...] = ("clip_scenes", *COLUMNS)
     name, dimension, resize, weights = "everyday_detector", FEATURES, f"clean-{INPUT_SIZE}", WEIGHTS
 
     def __init__(self) -> None:
         super().__init__()
-        self.eye = Eye()
+        self.eye, self.things = Eye(), Things()
         self.project = nn.Linear(2048, FEATURES)
         self.scene = nn.Linear(2048, sum(SCENE.values()))
         self.text = TextReader()
@@ -55,18 +55,22 @@ class EverydayDetector(OwnDetector):
     @torch.inference_mode()
     def read(self, images: Tensor) -> list[Reading]:
         """What each image (B, 3, H, W) in [0, 1] shows."""
-        maps, whole = self.eye(prepare(images))
-        return readings(maps, self.scene(whole))
+        return self._seen(prepare(images))[1]
 
     @torch.inference_mode()
     def extract(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
         """Features (B, 64); clip_scenes, 100 times the clamped cosine; and the columns of scores.py."""
-        maps, whole = self.eye(prepare(images))
+        whole, seen = self._seen(prepare(images))
         features = self.project(whole)
         cosines = 100 * F.cosine_similarity(features, self.text_features(prompts)).clamp(min=0)
-        scored = [scores_of(text, seen) for text, seen in zip(prompts, readings(maps, self.scene(whole)))]
+        scored = [scores_of(text, seen) for text, seen in zip(prompts, seen)]
         columns = {name: [row[name] for row in scored] for name in COLUMNS}
         return features.numpy(), {"clip_scenes": cosines.tolist(), **columns}
+
+    def _seen(self, prepared: Tensor) -> tuple[Tensor, list[Reading]]:
+        """The vector of each picture, and what it shows."""
+        places, whole = self.eye(prepared)
+        return whole, readings(self.things, places, self.scene(whole))
 
     def judge_words(self) -> str:
         """How often it is right on real drawings, for whoever uses its scores."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -16,15 +17,16 @@ from .truth import ATTRIBUTES, GRID
 FEATURES = 64
 INPUT_SIZE = 128  # pixels; any image is resized to this, bicubic with antialias
 MAX_WORDS = 48
-EMPTY = 9.0  # the first logit of an empty cell: of 1,024 cells about two hold a thing, of one of 38 kinds
-# What is said of every cell, and in how many numbers. Of kinds the last is "no thing has its middle here".
-MAPS = {
-    "kind": len(KINDS) + 1,
+EMPTY = -6.0  # the first logit of a cell: of 1,024 cells two or three hold the middle of a thing
+# What is said of a thing, and in how many numbers.
+ABOUT = {
+    "kind": len(KINDS),
     **{name: len(answers) for name, answers in ATTRIBUTES.items()},
-    "box": 4,  # how far left, up, right and down of the cell's middle the box reaches
-    "partner": 2,  # from the middle of a thing to that of the one it is related to
+    "box": 4,  # how far left, up, right and down of its cell's middle it reaches
+    "partner": 2,  # from its middle to that of the thing it is related to
 }
 SCENE = {"sky": len(SKIES), "ground": len(GROUNDS), **dict.fromkeys(SCENERY, 2)}
+PLACE = 128  # numbers in the feature of a place
 WIDTHS = (48, 80, 160)  # channels at a quarter, an eighth and a sixteenth of the input's size
 
 
@@ -56,7 +58,7 @@ class Look(nn.Module):
 
 
 class Eye(nn.Module):
-    """Images (B, 3, 128, 128) in [-1, 1] -> a map a name of MAPS, (B, channels, GRID, GRID), and a vector (B, 2048)."""
+    """Images (B, 3, 128, 128) in [-1, 1] -> features of places (B, 128, GRID / 2, GRID / 2), and a vector (B, 2048)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,18 +67,36 @@ class Eye(nn.Module):
         self.eighth = nn.Sequential(*_conv(fine, middle, stride=2), Residual(middle))
         self.sixteenth = nn.Sequential(*_conv(middle, coarse, stride=2), Residual(coarse), Look(coarse))
         self.down = nn.Conv2d(coarse, middle, 1)
-        self.merge = nn.Sequential(*_conv(middle, 128))
-        self.maps = nn.Conv2d(128, 4 * sum(MAPS.values()), 1)
-        with torch.no_grad():  # almost every cell holds nothing, and need not be told so at first
-            self.maps.bias[4 * len(KINDS) : 4 * MAPS["kind"]] = EMPTY
+        self.merge = nn.Sequential(*_conv(middle, PLACE))
         self.whole = nn.Sequential(nn.Conv2d(coarse, 32, 1), nn.Flatten(), nn.LayerNorm(32 * (GRID // 4) ** 2))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """All maps in one, (B, sum of MAPS, GRID, GRID), and the vector."""
+        """The features of places, and the vector."""
         eighth = self.eighth(self.stem(images))
         sixteenth = self.sixteenth(eighth)
-        merged = self.merge(eighth + F.interpolate(self.down(sixteenth), scale_factor=2.0))
-        return F.pixel_shuffle(self.maps(merged), 2), self.whole(sixteenth)
+        return self.merge(eighth + F.interpolate(self.down(sixteenth), scale_factor=2.0)), self.whole(sixteenth)
+
+
+class Things(nn.Module):
+    """Where things are, and what they are: features of places -> a logit a cell, and ABOUT of chosen cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.where = nn.Sequential(nn.Conv2d(PLACE, 64, 1), nn.SiLU(), nn.Conv2d(64, 4, 1))
+        self.hidden, self.quarter = nn.Linear(PLACE, 192), nn.Embedding(4, 192)  # four cells share a feature
+        self.about = nn.Linear(192, sum(ABOUT.values()))
+        nn.init.constant_(cast(Tensor, cast(nn.Conv2d, self.where[2]).bias), EMPTY)
+
+    def forward(self, places: Tensor) -> Tensor:
+        """(B, PLACE, GRID / 2, GRID / 2) -> the logit of a thing's middle being in a cell, (B, GRID, GRID)."""
+        return F.pixel_shuffle(self.where(places), 2)[:, 0]
+
+    def describe(self, places: Tensor, pictures: Tensor, cells: Tensor) -> dict[str, Tensor]:
+        """What is said of the things in cells (n,) of pictures (n,): (n, numbers) for each name of ABOUT."""
+        line, column = cells // GRID, cells % GRID
+        quarter = self.quarter(line % 2 * 2 + column % 2)
+        hidden = F.silu(self.hidden(places[pictures, :, line // 2, column // 2]) + quarter)
+        return dict(zip(ABOUT, self.about(hidden).split(list(ABOUT.values()), dim=1)))
 
 
 class TextReader(nn.Module):

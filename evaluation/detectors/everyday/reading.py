@@ -11,12 +11,12 @@ from torch import Tensor
 
 from ldm_core.data.everyday import GROUNDS, KINDS, SKIES, SKY_KINDS, Scene, Thing
 from ldm_core.data.everyday.atoms import Relations
-from ldm_core.data.everyday.lexicon import SCENERY
 
-from .network import MAPS, SCENE
+from .network import SCENE, Things
 from .truth import ATTRIBUTES, GRID, NATURAL, NONE
 
 FOUND = 0.5  # how many middles of a kind must be expected in the nine cells around its likeliest one
+LEAST = 0.02  # the chance of a thing's middle from which a cell is looked at more closely
 MOST_FOUND = 40  # single things in a picture; a program draws twelve, a model that fails may draw a heap
 # What stands side by side or above another is so whoever is asked: these two relations are also read off the boxes.
 BESIDE = 0.06  # of the picture's width: the widest gap between neighbours
@@ -51,42 +51,45 @@ class Reading:
     sightings: tuple[tuple[Sighting, ...], ...] = ()  # of each thing of the scene
 
 
-def sightings(maps: Tensor) -> list[list[Sighting]]:
-    """The things in each picture, from maps (B, sum of MAPS, GRID, GRID)."""
-    parts = dict(zip(MAPS, maps.split(list(MAPS.values()), dim=1)))
-    kinds = parts["kind"].softmax(1)[:, :-1]
+def sightings(things: Things, places: Tensor) -> list[list[Sighting]]:
+    """The things in each picture, from the features of its places."""
+    chances = things(places).sigmoid()
+    picture, line, column = (chances > LEAST).nonzero().T
+    about = things.describe(places, picture, line * GRID + column)
+    kinds = chances.new_zeros(len(chances), len(KINDS), GRID, GRID)
+    kinds[picture, :, line, column] = about["kind"].softmax(1) * chances[picture, line, column, None]
     expected = 9 * F.avg_pool2d(kinds, 3, 1, 1)
-    peaks = (kinds == F.max_pool2d(kinds, 3, 1, 1)) & (expected > FOUND)
-    logs = {name: parts[name].log_softmax(1) for name in ATTRIBUTES}
-    found: list[list[Sighting]] = [[] for _ in maps]
-    for picture, kind, y, x in peaks.nonzero().tolist():
-        left, up, right, down = parts["box"][picture, :, y, x].tolist()
-        at_x, at_y = (x + 0.5) / GRID, (y + 0.5) / GRID
-        box = (at_x - left, at_y - up, at_x + right, at_y + down)
-        step_x, step_y = parts["partner"][picture, :, y, x].tolist()
-        middle_x, middle_y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-        found[picture].append(
-            Sighting(
-                KINDS[kind],
-                box,
-                float(expected[picture, kind, y, x]),
-                {name: values[picture, :, y, x] for name, values in logs.items()},
-                (middle_x + step_x, middle_y + step_y),
-            )
-        )
+    peaks = (kinds > 0) & (kinds == F.max_pool2d(kinds, 3, 1, 1)) & (expected > FOUND)
+    rows = {place: row for row, place in enumerate(zip(picture.tolist(), line.tolist(), column.tolist()))}
+    logs = {name: about[name].log_softmax(1) for name in ATTRIBUTES}
+    found: list[list[Sighting]] = [[] for _ in places]
+    for index, kind, y, x in peaks.nonzero().tolist():
+        row = rows[index, y, x]
+        sure, scores = float(expected[index, kind, y, x]), {name: values[row] for name, values in logs.items()}
+        found[index].append(_sighting(KINDS[kind], sure, scores, (x, y), about["box"][row], about["partner"][row]))
     return [sorted(seen, key=lambda one: -one.sure)[:MOST_FOUND] for seen in found]
 
 
-def readings(maps: Tensor, scene_scores: Tensor) -> list[Reading]:
-    """What each picture shows, from maps (B, sum of MAPS, GRID, GRID) and scores (B, sum of SCENE)."""
+def _sighting(
+    kind: str, sure: float, scores: dict[str, Tensor], cell: tuple[int, int], reach: Tensor, step: Tensor
+) -> Sighting:
+    x, y = ((at + 0.5) / GRID for at in cell)
+    left, up, right, down = reach.tolist()
+    box = (x - left, y - up, x + right, y + down)
+    step_x, step_y = step.tolist()
+    return Sighting(kind, box, sure, scores, ((box[0] + box[2]) / 2 + step_x, (box[1] + box[3]) / 2 + step_y))
+
+
+def readings(things: Things, places: Tensor, scene_scores: Tensor) -> list[Reading]:
+    """What each picture shows, from the features of its places and scores (B, sum of SCENE)."""
     answers = [part.argmax(1).tolist() for part in scene_scores.split(list(SCENE.values()), dim=1)]
     return [
-        _reading(seen, Scene(SKIES[sky], GROUNDS[ground], **dict(zip(SCENERY, map(bool, scenery)))))
-        for seen, sky, ground, *scenery in zip(sightings(maps), *answers)
+        read_things(seen, Scene(SKIES[sky], GROUNDS[ground], (), *map(bool, scenery)))
+        for seen, sky, ground, *scenery in zip(sightings(things, places), *answers)
     ]
 
 
-def _reading(seen: Sequence[Sighting], background: Scene) -> Reading:
+def read_things(seen: Sequence[Sighting], background: Scene) -> Reading:
     """Sightings of one kind and colour are one thing, as many as they are."""
     alike: dict[tuple[str, str], list[Sighting]] = {}
     for one in seen:

@@ -115,7 +115,7 @@ def shown_scenery(scene: Scene, size: int = 128) -> dict[str, bool | None]:
     for name in SCENERY:
         found[name] = getattr(scene, name)
         if found[name]:
-            with_it, without = draw(scene, size), draw(dataclasses.replace(scene, **{name: False}), size)
-            changed = (with_it != without).any(axis=2).mean()
+            without = dataclasses.replace(scene, **{name: False})  # type: ignore[arg-type]  # three fields that are bool
+            changed = (draw(scene, size) != draw(without, size)).any(axis=2).mean()
             found[name] = True if changed >= LEAST_SCENERY else None
     return found
