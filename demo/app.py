@@ -60,6 +60,7 @@ def build(session: Session, hosting: Hosting | None = None) -> Page:
             hosting or Hosting(),
             Places(WAITING + 1, limits.waiting_per_address),
             Allowance(limits.upload_megabytes * 10**6, limits.upload_megabytes * 10**7, KEPT),
+            listeners=session.listeners,
         )
     )
     # Without api_open=False a script could pass by the queue, its limits and the validator.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import html
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,10 @@ from ldm_core.sampling import State
 from ldm_core.settings import SamplingSettings
 
 from . import over_time
-from .session import Session, size_text, sizes
+from .session import RULES_OFFERED, Session, size_text, sizes
 
 FIRST_SEED = 7
+NOBODY = "Nobody has listened for this answer; ask again, and open its stream at once."
 QUIET: dict[str, Any] = {
     "queue": False,
     "show_progress": "hidden",
@@ -90,6 +92,7 @@ class Settings:
     guidance_schedule: gr.Dropdown
     size: gr.Dropdown
     model: gr.Dropdown
+    guidance_rule: gr.Dropdown
 
     @property
     def inputs(self) -> list[gr.components.Component]:
@@ -169,7 +172,14 @@ def advanced(session: Session, prompt: gr.Textbox, seed: gr.Number, scale: gr.Sl
     )
     known = session.schedulers(spec.reference)
     scheduler = gr.Dropdown(known, value=known[0], label="Scheduler")
-    return Settings(prompt, negative, seed, steps, scale, scheduler, over_time.choice(), size, model)
+    schedule, rule = over_time.choice(), rule_choice()
+    return Settings(prompt, negative, seed, steps, scale, scheduler, schedule, size, model, rule)
+
+
+def rule_choice() -> gr.Dropdown:
+    """How the predictions with and without the prompt are combined."""
+    words = "how the predictions with and without the prompt become one; they differ most at a large w"
+    return gr.Dropdown(list(RULES_OFFERED), value="cfg", label="Guidance rule", info=words)
 
 
 def defaults_of(session: Session, name: str) -> dict[str, object]:
@@ -225,7 +235,7 @@ def in_lane(
     session: Session,
     problems: dict[str, str],
     outputs: int,
-    draw: Callable[[], Iterator[tuple]],
+    draw: Callable[[], Generator[tuple, None, None]],
     request: gr.Request | None = None,
 ) -> Iterator[tuple]:
     """What draw() yields, one visitor at a time; problems and errors are said in words.
@@ -235,10 +245,15 @@ def in_lane(
     try:
         if problems:
             raise gr.Error(" ".join(problems.values()), title="Not drawn")
+        if session.listeners.gone(who(request)[0]):
+            raise gr.Error(NOBODY, title="Not drawn")
         if session.lane.locked():
             yield gr.skip(), "Another picture is being drawn; yours is next.", *[gr.skip()] * (outputs - 2)
-        with session.lane:
-            yield from draw()
+        with session.lane, contextlib.closing(draw()) as frames:
+            for frame in frames:
+                yield frame
+                if session.listeners.gone(who(request)[0]):
+                    raise gr.Error(NOBODY, title="Not drawn")
     except (ValueError, FloatingPointError, MemoryError) as error:
         raise gr.Error(html.escape(str(error)), title="Not drawn") from None
     except (RuntimeError, OSError) as error:  # what the device or the disk says; never a traceback on the page

@@ -11,9 +11,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from .answers import FULL, UNREADABLE, Careful, Send, disk_is_full
 from .hosting import Hosting, household
+from .listeners import Listeners
 from .places import Allowance, Places
 
 LARGEST = 1_000_000  # bytes of a request that is no upload: prompts and settings take a few thousand
@@ -48,6 +50,7 @@ class Doors:
     upload_folder: Path | None = None
     takes: dict[int | str, set[int]] | None = None
     one_upload: asyncio.Lock = field(default_factory=asyncio.Lock)
+    listeners: Listeners = field(default_factory=Listeners)
 
 
 class Guard:
@@ -65,7 +68,7 @@ class Guard:
         try:
             self._enter(scope)
             if scope["method"] in READS:
-                await self.app(scope, receive, careful)
+                await self._read(scope, receive, careful)
             elif scope["path"].rstrip("/").endswith("/upload"):
                 await self._upload(scope, receive, careful)
             else:
@@ -95,6 +98,17 @@ class Guard:
         if "/file=" in scope["path"] and scope["path"].split("/file=", 1)[1].strip().lower().startswith(REMOTE):
             raise Refused(403, "This server fetches no addresses.")
 
+    async def _read(self, scope: dict, receive: Callable, careful: Careful) -> None:
+        """A request without a body; a stream of answers is counted as long as it is open."""
+        name, listeners = stream_of(scope), self.doors.listeners
+        if name:
+            name = listeners.opened(name)
+        try:
+            await self.app(scope, receive, careful)
+        finally:
+            if name:
+                listeners.closed(name)
+
     async def _post(self, scope: dict, receive: Callable, careful: Careful) -> None:
         """A request with a body that is no upload; an event is read before gradio reads it."""
         body = await whole(receive, LARGEST)
@@ -111,6 +125,8 @@ class Guard:
         finally:
             if ticket is not None:
                 places.became(ticket, careful.event)
+            if ticket is not None and careful.event:
+                self.doors.listeners.joined(careful.event, tab_of(body))
 
     async def _upload(self, scope: dict, receive: Callable, careful: Careful) -> None:
         """Files, which gradio gets when they have arrived whole: a visitor who hangs up leaves no part of one."""
@@ -136,6 +152,21 @@ class Guard:
                         part.unlink(missing_ok=True)
         finally:
             doors.arriving.became(ticket, "")
+
+
+def stream_of(scope: dict) -> str:
+    """Whose answers a request streams: a browser tab's or a script's event; empty where it streams none."""
+    path = scope["path"].rstrip("/")
+    if path.endswith("/queue/data"):
+        asked = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        return asked.get("session_hash", [""])[0]
+    return path.rpartition("/")[2] if "/call/" in path else ""
+
+
+def tab_of(body: bytes) -> str:
+    """The browser tab that a request to join names; a script's has none."""
+    tab = json.loads(body).get("session_hash")
+    return tab if isinstance(tab, str) else ""
 
 
 def files_in(folder: Path | None) -> set[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 import gradio as gr
 
@@ -19,7 +19,9 @@ from .sweep_scores import chart_of, measured
 PREVIEW_EVERY = 4  # steps
 
 
-def draw(session: Session, prompt: str, made: list[Condition], seeds: list[int], name: str) -> Iterator[tuple]:
+def draw(
+    session: Session, prompt: str, made: list[Condition], seeds: list[int], name: str
+) -> Generator[tuple, None, None]:
     """Previews of the cells, then the pictures with what is measured of them, a chart, and a zip: what the page shows."""
     model, began = session.model_of(name), time.perf_counter()
     rows = model.network_rows

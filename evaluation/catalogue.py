@@ -19,6 +19,7 @@ from .metrics.metric import (
     Neighbours,
 )
 from .metrics.scene_score import SceneScore
+from .metrics.start_score import StartScore
 from .worlds import DRAWN, DRAWN_WORLD
 
 RESIZE_MODES = ("clean", "tf1", "pytorch")  # what they are: resize.py
@@ -38,6 +39,13 @@ def _distances(detector: str, frechet: str, kernel: str, ending: str = "") -> tu
     )
 
 
+def _start_distance(name: str, of: str) -> StartScore:
+    """How far pictures went from their start images by the features of a detector."""
+    return StartScore(
+        name=f"start_distance_{name}", higher_is_better=False, detector=f"start_{of}", of=of, bounds=(0, 2)
+    )
+
+
 def _of_world(world: str) -> tuple[Metric, ...]:
     """The metrics of a drawn world, by its own detector; their names are the same for each."""
     read: dict[str, Any] = {
@@ -53,6 +61,7 @@ def _of_world(world: str) -> tuple[Metric, ...]:
         SceneScore(name="scene_prompt_accuracy", higher_is_better=True, bounds=(0, 1), whole=True, **read),
         SceneScore(name="scene_extra", higher_is_better=False, by_skill=False, **read),
         AutoencoderScore(name="rfd_scenes", higher_is_better=False, detector=world),
+        _start_distance("scenes", world),
     )
 
 
@@ -74,11 +83,15 @@ METRICS: dict[str, Metric] = {
             bounds=(0, 1),
             has_ceiling=True,
         ),
+        ImageScore(name="clipped", higher_is_better=False, detector="pixels", captions=False, bounds=(0, 1)),
         AutoencoderScore(name="vae_psnr", higher_is_better=True),
         AutoencoderScore(name="vae_ssim", higher_is_better=True, numbers=(("window", 11), ("sigma", 1.5))),
         AutoencoderScore(name="vae_lpips", higher_is_better=False, numbers=(("network", "alex"),)),
         AutoencoderScore(name="rfid", higher_is_better=False, detector="inception"),
         AutoencoderScore(name="rfd_dinov2", higher_is_better=False, detector="dinov2"),
+        StartScore(name="start_psnr", higher_is_better=True, detector="start"),
+        StartScore(name="start_psnr_outside", higher_is_better=True, detector="start", masked=True),
+        *(_start_distance(of, of) for of in ("fashion", "dinov2")),
         ImageScore(
             name="vae_psnr_generated", higher_is_better=True, detector="autoencoder", captions=False, autoencoder=True
         ),
@@ -93,6 +106,11 @@ DEFAULTS = {  # by the world that a model was made for
 }
 
 
+OF_STARTS = {  # beside those of the model's world, for pictures that began at an image
+    **dict.fromkeys(DRAWN, ("start_psnr", "start_psnr_outside", "start_distance_scenes")),
+    "fashion": ("start_psnr", "start_psnr_outside", "start_distance_fashion"),
+    "": ("start_psnr", "start_psnr_outside"),
+}
 _IN_WORLD = {world: {metric.name: metric for metric in _of_world(world)} for world in DRAWN}
 
 

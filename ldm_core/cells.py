@@ -9,17 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from diffusers import SchedulerMixin
 from torch import Tensor
 
 from . import guidance, predictions
-from .conditioning import Conditioning
+from .conditioning import Blend, Conditioning
 from .denoisers import Denoiser
 from .guidance import Guidance
 from .guidance_rules import Guider
+
+if TYPE_CHECKING:
+    from .tasks.control import ControlRows, PreparedControl
 
 ROWS_PER_CALL = {"cpu": 16, "cuda": 32}  # at most; enough to fill the device, see `python -m evaluation.benchmark`
 
@@ -28,23 +31,24 @@ ROWS_PER_CALL = {"cpu": 16, "cuda": 32}  # at most; enough to fill the device, s
 class Cell:
     """One image to make."""
 
-    prompt: str
+    prompt: str | Blend
     negative_prompt: str | None  # None: what the family takes for no prompt
     seed: int
     guidance: Guidance  # its scale set
+    start: object = None  # what it begins from beside its seed's noise, if anything: a hashable
 
 
 class Network(NamedTuple):
     """A denoiser, and what its own text encoder makes of the cells' texts."""
 
     denoiser: Denoiser
-    texts: Mapping[str | None, Conditioning]
+    texts: Mapping[str | Blend | None, Conditioning]
 
 
 class Row(NamedTuple):
     """What a row of a network call is conditioned on, and by which network: "" is the model's own, else a weaker one's name."""
 
-    text: str | None
+    text: str | Blend | None
     network: str = ""
 
 
@@ -65,19 +69,24 @@ class GuidedCells:
     def __init__(
         self,
         cells: list[Cell],
-        texts: Mapping[str | None, Conditioning],
+        texts: Mapping[str | Blend | None, Conditioning],
         denoiser: Denoiser,
         rows_per_call: int | None,
         scheduler: SchedulerMixin,
         flow: bool = False,
         weaker: Mapping[str, Network] | None = None,
+        beside: Tensor | None = None,
+        control: PreparedControl | None = None,
     ):
-        """`flow`: the model predicts a flow. `weaker` are the networks that autoguidance asks, by their names."""
+        """`flow`: the model predicts a flow. `weaker` are the networks that autoguidance asks, by their names. `beside`
+        (B, D, h, w) are further channels of the network's input, a row a cell, equal where `start` is. `control` steers
+        the model's own network, not the weaker ones, a row a cell."""
         self.cells, self.denoiser, self.rows_per_call = cells, denoiser, rows_per_call
         self.networks = {"": Network(denoiser, texts), **(weaker or {})}
-        self.scheduler, self.flow = scheduler, flow
-        # Equal histories mean equal latents; cells of one seed begin equal.
-        self.history: list[tuple] = [(cell.seed,) for cell in cells]
+        self.scheduler, self.flow, self.beside, self.control = scheduler, flow, beside, control
+        # Equal histories mean equal latents; cells of one seed, one start and one control begin equal.
+        steering = [None if control is None else control.key(index) for index in range(len(cells))]
+        self.history: list[tuple] = [(cell.seed, cell.start, key) for cell, key in zip(cells, steering)]
         self.step = 0
         self.averages: list[Tensor | None] = [None] * len(cells)  # what a rule keeps of a cell from step to step
         self.noise_changes: dict[int, Tensor] = {}  # u - guided, of the cells that this step renoises
@@ -91,7 +100,9 @@ class GuidedCells:
             for row in need.rows:
                 if rows.setdefault((history, row, need.embedded), len(rows)) == len(origin):
                     origin.append(index)
-        found = self._predictions(list(rows), latents[origin], timestep) if rows else latents[:0]
+        inputs = latents if self.beside is None else torch.cat([latents, self.beside], dim=1)
+        steering = None if self.control is None or not rows else self.control.rows(origin, t)
+        found = self._predictions(list(rows), inputs[origin], timestep, steering) if rows else latents[:0]
         if not all(need.rows for need in needs):  # a last row of zeros, for the cells that stand still
             found = torch.cat([found, torch.zeros_like(latents[:1])])
         cond, uncond = (
@@ -116,7 +127,7 @@ class GuidedCells:
             latents[index] += share * change
         return latents
 
-    def _predictions(self, rows: list[tuple], latents: Tensor, timestep: Tensor) -> Tensor:
+    def _predictions(self, rows: list[tuple], inputs: Tensor, timestep: Tensor, steering: ControlRows | None) -> Tensor:
         """The prediction (R, C, h, w) of each row, by its network."""
         found: dict[int, Tensor] = {}  # by the row's place
         for name, (denoiser, texts) in self.networks.items():
@@ -124,9 +135,14 @@ class GuidedCells:
             if not own:
                 continue
             conditioning = Conditioning.stack([texts[rows[place][1].text] for place in own])
+            if not name and steering is not None:
+                conditioning = conditioning.controlled(steering.rows(own))
             weights = [1.0 if rows[place][2] is None else rows[place][2] for place in own]
             per_call = self.rows_per_call or self._even(len(own), denoiser)
-            found |= zip(own, denoiser(latents[own], timestep, conditioning, per_call, torch.tensor(weights)))
+            found |= zip(
+                own,
+                denoiser(inputs[own, : denoiser.in_channels], timestep, conditioning, per_call, torch.tensor(weights)),
+            )
         return torch.stack([found[place] for place in range(len(rows))])
 
     def _even(self, rows: int, denoiser: Denoiser) -> int:

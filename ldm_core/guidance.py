@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .checks import check_real, shown
+from .checks import check_interval, check_real, shown
 from .guidance_rules import RULES, Guider, parse_rule
 
 if TYPE_CHECKING:  # --help reads the names here, and must not wait for torch
@@ -78,7 +78,7 @@ class Guidance:
             )
         if not isinstance(self.schedule, str) or self.schedule not in SCHEDULES:
             raise ValueError(f"guidance_schedule must be one of {', '.join(SCHEDULES)}, got {shown(self.schedule)}")
-        object.__setattr__(self, "interval", _interval(self.interval))
+        object.__setattr__(self, "interval", check_interval("guidance_interval", self.interval))
         object.__setattr__(self, "rescale", check_real("guidance_rescale", self.rescale, 0, 1))
         if not isinstance(self.rule, str):
             raise ValueError(f"guidance_rule must be a text like apg or apg:eta=0,norm=15, got {shown(self.rule)}")
@@ -101,18 +101,6 @@ class Guidance:
         if self.scale is None:
             raise ValueError("guidance_scale is open: SamplingSettings.resolved writes the model's own in")
         return weight(self.scale, t, self.schedule, self.interval)
-
-
-def _interval(value: object) -> tuple[float, float] | None:
-    if value is None:
-        return None
-    try:
-        low, high = (check_real("guidance_interval", part, 0, 1) for part in value)  # type: ignore[attr-defined]  # a TypeError, where value is none of it
-        if low < high:
-            return low, high
-    except (TypeError, ValueError):
-        pass
-    raise ValueError(f"guidance_interval must be (low, high) with 0 <= low < high <= 1, got {shown(value)}")
 
 
 def weight(w: float, t: float, schedule: str = "constant", interval: tuple[float, float] | None = None) -> float:

@@ -52,6 +52,7 @@ def load(
     *,
     lora: str | None = None,
     config: str | None = None,
+    control: str | None = None,
     offload: bool = False,
     compiled: bool = False,
 ) -> LatentDiffusion:
@@ -61,6 +62,7 @@ def load(
     (AVX-512 BF16 or AMX), else float32; it is the denoiser's; autoencoders stay in float32, and so do text encoders but
     the large ones of SDXL and SD 3.5 in bfloat16. vae swaps the autoencoder for another's. lora is FILE or FILE:WEIGHT,
     several with commas between, merged into the networks. config is a diffusers folder of a single file's family.
+    control is a ControlNet or T2I-Adapter, by registry name, folder or hub id (tasks/control.py).
     offload keeps each network on the device only while it works. compiled lets torch compile the denoiser, which pays
     in long runs.
 
@@ -84,9 +86,9 @@ def load(
         merge_lora(checkpoint, autoencoder.vae, path, weight)
     check_scheduler(checkpoint.scheduler_config)
     conditioner, denoiser = assemble(checkpoint, autoencoder.factor, dtype, placement)
-    if denoiser.in_channels != autoencoder.latent_channels:
+    if denoiser.latent_channels != autoencoder.latent_channels:
         raise ValueError(
-            f"vae {vae!r} has {autoencoder.latent_channels} latent channels, the denoiser takes {denoiser.in_channels}"
+            f"vae {vae!r} has {autoencoder.latent_channels} latent channels, the denoiser takes {denoiser.latent_channels}"
         )
     if name not in registry.MODELS:
         spec = _described(spec, checkpoint, autoencoder.factor)
@@ -105,6 +107,8 @@ def load(
         checkpoint.configs,
     )
     _rehearse(model)
+    if control:
+        model = model.with_control(control)
     if compiled:
         denoiser.compile()
     return model
@@ -119,7 +123,7 @@ def _rehearse(model: LatentDiffusion) -> None:
         latent = torch.zeros(1, denoiser.in_channels, side, side, device=model.device)
         with model.placement.using(denoiser.network):
             denoiser(latent, torch.tensor(1), conditioning, 1)
-        model.decode(torch.zeros_like(latent))
+        model.decode(torch.zeros_like(latent[:, : denoiser.latent_channels]))
     except Exception as error:  # noqa: BLE001  # the libraries raise what they like: all of it means that this checkpoint cannot draw
         raise ValueError(f"model {model.spec.name!r} cannot draw: {first_line(error)}") from None
     denoiser.calls = denoiser.rows = 0
@@ -173,7 +177,10 @@ def assemble(
     family, parts = checkpoint.family, checkpoint.parts
     net = parts[family.denoiser_part].to(placement.home)
     encoders = family.text_encoders(parts, placement.home, dtype)
-    return family.conditioner(encoders, checkpoint.index, net), family.denoiser(net, factor)
+    try:
+        return family.conditioner(encoders, checkpoint.index, net), family.denoiser(net, factor)
+    except (TypeError, AttributeError) as error:  # a config's value of another kind than the libraries ask for
+        raise ValueError(f"the checkpoint's configs do not fit together: {first_line(error)}") from None
 
 
 def quiet() -> None:
@@ -214,7 +221,9 @@ def choose_dtype(dtype: str | torch.dtype | None, device: str) -> torch.dtype:
     return DTYPES[known]
 
 
-def local_folder(spec: registry.ModelSpec | registry.AutoencoderSpec, files: Sequence[str] = FILES) -> Path:
+def local_folder(
+    spec: registry.ModelSpec | registry.AutoencoderSpec | registry.ControlSpec, files: Sequence[str] = FILES
+) -> Path:
     """The folder of a model, downloaded first where it lives on the hub: of its files, those that fit the patterns."""
     if Path(spec.source).is_dir():
         return Path(spec.source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ldm_core.recipe import Recipe, read_png
 from ldm_core.settings import SamplingSettings
 
 from .. import controls, over_time
-from ..session import Session, size_of, size_text
+from ..session import RULES_OFFERED, Session, size_of, size_text
 from ..uploads import check_upload
 
 PREVIEW_EVERY = 3  # steps
@@ -117,6 +117,7 @@ def restore(session: Session, path: str) -> list[object]:
         "guidance_schedule": over_time.name_of(own) or own.guidance.schedule,
         "size": size_text((own["width"], own["height"])),
         "model": recipe.model,
+        "guidance_rule": own.guidance.rule if own.guidance.rule in RULES_OFFERED else "cfg",
     }
     given = [values[name] for name in NAMES]
     if wrong := session.problems(*given):
@@ -132,6 +133,7 @@ def restored_words(session: Session, recipe: Recipe) -> str:
     now = loaded.recipe(recipe.prompt, recipe.seed)
     own = recipe.settings
     offered = over_time.name_of(own) is not None and not own.guidance.rescale and own.rows_per_call is None
+    offered = offered and own.guidance.rule in RULES_OFFERED
     same = recipe.weights == now.weights and recipe.configs in ("", now.configs)
     if not same or recipe.vae or recipe.lora or not offered:
         return "Restored, as far as this page goes: it was made with another model or with settings that are not offered here."
@@ -164,11 +166,23 @@ def handler(session: Session) -> Callable[..., Iterator]:
         guidance_schedule: str = "constant",
         size: str = size_text((spec.width, spec.height)),
         model: str = spec.reference,
+        guidance_rule: str = "cfg",
         request: gr.Request | None = None,
     ) -> Iterator[tuple[Image.Image, str]]:
-        given = (prompt, negative_prompt, seed, steps, guidance_scale, scheduler, guidance_schedule, size, model)
+        given = (
+            prompt,
+            negative_prompt,
+            seed,
+            steps,
+            guidance_scale,
+            scheduler,
+            guidance_schedule,
+            size,
+            model,
+            guidance_rule,
+        )
 
-        def chosen() -> Iterator[tuple[Image.Image, str]]:
+        def chosen() -> Generator[tuple, None, None]:
             width, height = size_of(size)
             settings = SamplingSettings.of(
                 steps=int(steps),
@@ -176,6 +190,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
                 negative_prompt=negative_prompt,
                 guidance_scale=guidance_scale,
                 **over_time.OVER_TIME[guidance_schedule],
+                guidance_rule=guidance_rule,
                 height=height,
                 width=width,
             )
@@ -188,7 +203,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
 
 def draw(
     session: Session, prompt: str, seed: int, settings: SamplingSettings, name: str
-) -> Iterator[tuple[Image.Image, str]]:
+) -> Generator[tuple[Image.Image, str], None, None]:
     """Previews of the predicted clean latent, then the picture with its recipe inside."""
     model, began = session.model_of(name), time.perf_counter()
     rows = model.network_rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -212,7 +212,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
     ) -> Iterator[tuple]:
         found = problems(session, prompt, guidance_scales, seeds, guidance_schedule, steps, model, axis, values)
 
-        def chosen() -> Iterator[tuple]:
+        def chosen() -> Generator[tuple, None, None]:
             made = conditions_of(session, guidance_scales, guidance_schedule, steps, model, axis, values)
             return draw(session, prompt, made, read_seeds(session, seeds), model)
 

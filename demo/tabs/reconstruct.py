@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import gradio as gr
 import pandas as pd
@@ -136,7 +136,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
     return reconstruct
 
 
-def compare(session: Session, photo: str, names: list[str], sampled: bool) -> Iterator[tuple]:
+def compare(session: Session, photo: str, names: list[str], sampled: bool) -> Generator[tuple, None, None]:
     """The view, after each autoencoder one more in it; at the end the numbers."""
     began, loaded, failed = time.perf_counter(), {}, {}
     for name in names:

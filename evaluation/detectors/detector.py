@@ -25,6 +25,7 @@ from .dinov2 import load_dinov2
 from .everyday import load_everyday_detector
 from .fashion import load_fashion_detector
 from .inception import load_inception
+from .pixels import PixelDetector
 from .scenes import load_scenes_detector
 
 
@@ -73,6 +74,8 @@ def load_detector(
 
     `resize` is Inception's mode; the others have one way each. A world's own detector always works on the CPU.
     """
+    if name == PixelDetector.name:
+        return PixelDetector()
     if name in WORLDS:
         return WORLDS[name]()
     if name not in PUBLISHED:
