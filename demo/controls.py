@@ -17,6 +17,7 @@ from ldm_core.pipeline import LatentDiffusion
 from ldm_core.registry import ModelSpec
 from ldm_core.sampling import State
 from ldm_core.settings import SamplingSettings
+from ldm_core.substitution import TABLES
 
 from . import over_time
 from .session import RULES_OFFERED, Session, size_text, sizes
@@ -93,6 +94,7 @@ class Settings:
     size: gr.Dropdown
     model: gr.Dropdown
     guidance_rule: gr.Dropdown
+    substitute: gr.Checkbox
 
     @property
     def inputs(self) -> list[gr.components.Component]:
@@ -173,7 +175,12 @@ def advanced(session: Session, prompt: gr.Textbox, seed: gr.Number, scale: gr.Sl
     known = session.schedulers(spec.reference)
     scheduler = gr.Dropdown(known, value=known[0], label="Scheduler")
     schedule, rule = over_time.choice(), rule_choice()
-    return Settings(prompt, negative, seed, steps, scale, scheduler, schedule, size, model, rule)
+    nearest = gr.Checkbox(
+        True,
+        label="Draw the nearest known thing for one it does not know, and say so",
+        visible=any(each.world in TABLES for each in session.specs.values()),
+    )
+    return Settings(prompt, negative, seed, steps, scale, scheduler, schedule, size, model, rule, nearest)
 
 
 def rule_choice() -> gr.Dropdown:

@@ -167,6 +167,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
         size: str = size_text((spec.width, spec.height)),
         model: str = spec.reference,
         guidance_rule: str = "cfg",
+        substitute: bool = True,
         request: gr.Request | None = None,
     ) -> Iterator[tuple[Image.Image, str]]:
         given = (
@@ -180,6 +181,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
             size,
             model,
             guidance_rule,
+            substitute,
         )
 
         def chosen() -> Generator[tuple, None, None]:
@@ -191,6 +193,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
                 guidance_scale=guidance_scale,
                 **over_time.OVER_TIME[guidance_schedule],
                 guidance_rule=guidance_rule,
+                substitute=substitute,
                 height=height,
                 width=width,
             )
