@@ -29,7 +29,6 @@ from .generation.cost import CostLog, Spent, cost_table, estimate
 from .generation.generate import check_images, generate, missing
 from .generation.jobs import Job, image_set, list_jobs
 from .generation.plan import Plan
-from .generation.prompts import Prompt
 from .generation.starts import check_recipe, protocol_of_starts, starts_of
 from .instruments import Instruments
 from .metrics.autoencoder import Reconstructions
@@ -41,6 +40,7 @@ from .metrics.start import StartDetector
 from .metrics.start_score import StartScore
 from .paths import portable
 from .processes import Processes
+from .prompts import Prompt
 from .report import page, tables
 from .report.page import Results
 from .run_facts import RunFacts, machine

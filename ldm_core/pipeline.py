@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -33,8 +34,8 @@ from .schedulers import FLOW, kind_of, make_scheduler, names_of, readable_name, 
 from .settings import FIELDS, SamplingSettings, default
 from .substitution import Substitution, in_own_words
 from .tasks import image_to_image, inpainting, interpolation, replay, upscaling
-from .tasks.control import Control, PreparedControl, check_images, image_hash
-from .tasks.start import Start, timesteps_from
+from .tasks.control import Control, PreparedControl, check_control_images
+from .tasks.start import Start, check_images, image_sha256, timesteps_from
 from .word_maps import WordMaps, word_maps
 
 DEFAULT_SCALES = (1, 2, 4, 8)
@@ -49,7 +50,7 @@ DECIDING = (
     *(f"{part}/*.json" for part in ("scheduler", "unet", "transformer", "vae", "text_encoder*")),
     *(f"tokenizer*/*.{kind}" for kind in ("json", "txt", "model")),
 )
-ControlImages = Tensor | Sequence[Tensor] | None
+ControlImages = Tensor | None
 Settings = SamplingSettings | Sequence[SamplingSettings] | None
 
 
@@ -254,7 +255,10 @@ class LatentDiffusion:
         each = [own.replaced(**cell) for cell in cells for own in base]
         controls = self._control_images(control_images, base)
         images = self.sample(
-            listed * len(cells), seeds * len(cells), settings=each, control_images=controls and controls * len(cells)
+            listed * len(cells),
+            seeds * len(cells),
+            settings=each,
+            control_images=controls and torch.stack(controls * len(cells)),
         )
         return torch.stack(list(images)).unflatten(0, (*map(len, values.values()), len(listed)))
 
@@ -328,7 +332,7 @@ class LatentDiffusion:
     ) -> Tensor | list[Tensor]:
         """Images (B, 3, H, W) in [0, 1] drawn anew as far as `strength` says: see tasks/image_to_image.py."""
         start = image_to_image.start_of(self, images)
-        return self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)  # type: ignore[call-overload]  # either kind of settings
+        return self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)
 
     def inpaint(
         self,
@@ -344,7 +348,7 @@ class LatentDiffusion:
         """Images (B, 3, H, W) in [0, 1] drawn anew where masks (B, 1, H, W) are 1, and to the bit the same elsewhere: see
         tasks/inpainting.py."""
         start = inpainting.start_of(self, images, masks)
-        drawn = self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)  # type: ignore[call-overload]  # either kind of settings
+        drawn = self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)
         return inpainting.paste(images, drawn, masks)
 
     def outpaint(
@@ -379,7 +383,7 @@ class LatentDiffusion:
     ) -> Tensor | list[Tensor]:
         """Images (B, 3, H, W) in [0, 1] enlarged, and their detail drawn: the second of two passes, see tasks/upscaling.py."""
         start = upscaling.start_of(self, images, factor, by)
-        return self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)  # type: ignore[call-overload]  # either kind of settings
+        return self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)
 
     def interpolate(
         self,
@@ -396,10 +400,17 @@ class LatentDiffusion:
         tasks/interpolation.py."""
         return interpolation.interpolate(self, prompts, seeds, guidance_scale, frames, through, settings, overrides)
 
-    def redraw(self, recipe: Recipe, image: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """The picture (1, 3, H, W) of a recipe again, of a task from its start image (3, H, W) and mask (1, H, W);
-        ValueError where they are others: see tasks/replay.py."""
-        return replay.redraw(self, recipe, image, mask)
+    def redraw(
+        self,
+        recipe: Recipe,
+        image: Tensor | None = None,
+        mask: Tensor | None = None,
+        *,
+        control_image: Tensor | None = None,
+    ) -> Tensor:
+        """The picture (1, 3, H, W) of a recipe again, of a task from its start image (3, H, W) and mask (1, H, W), one that
+        was steered from its control image (3, H, W); ValueError where they are others: see tasks/replay.py."""
+        return replay.redraw(self, recipe, image, mask, control_image)
 
     def resolve(
         self, settings: SamplingSettings | None = None, start: Start | None = None, **overrides: object
@@ -418,6 +429,9 @@ class LatentDiffusion:
         for name in ("control_scale", "control_interval"):
             if self.control is None and whole[name] != default(name):
                 raise ValueError(f"{name}={whole[name]} {NO_CONTROL}")
+        if self.spec.unguided and whole["guidance_scale"] == 0:
+            words = f"guidance_scale 0 is unconditional: {self.spec.name} without guidance is guidance_scale 1"
+            warnings.warn(words, stacklevel=2)
         return resolve_rule(self, whole)
 
     def recipe(
@@ -437,8 +451,8 @@ class LatentDiffusion:
         """What a recipe says of a control image (3, H, W) in [0, 1] and of what is steered by it."""
         if self.control is None:
             raise ValueError(f"control_image {NO_CONTROL}")
-        [image] = check_images(control_image, 1, *control_image.shape[-2:])
-        return {"control": self.control.source, "control_image": image_hash(image)}
+        [image] = check_images(control_image, "control_image")
+        return {"control": self.control.source, "control_image": image_sha256(image)}
 
     def rows_alone(self, settings: SamplingSettings) -> int:
         """Network rows that one image with these settings needs by itself, over all steps."""
@@ -507,7 +521,7 @@ class LatentDiffusion:
             raise ValueError(f"pictures with control_images have one size, got {sorted(sizes)}")
         height, width = sizes.pop()
         arguments.check_size(height, width, self.control.multiple, math.inf)
-        return check_images(images, len(each), height, width)
+        return check_control_images(images, len(each), height, width)
 
     def _prepared(self, images: list[Tensor] | None, each: list[SamplingSettings]) -> PreparedControl | None:
         """What steers pictures by their control images, where there are any."""

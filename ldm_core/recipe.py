@@ -76,7 +76,7 @@ class Recipe:
     vae: str | None = None  # where the model's own autoencoder was swapped
     lora: str | None = None  # what was merged into the networks
     control: str | None = None  # a control network, where one steered the picture
-    control_image: str | None = None  # SHA-256 of what it was steered by: tasks.control.image_hash
+    control_image: str | None = None  # SHA-256 of what it was steered by: tasks.start.image_sha256
     dtype: str = "float32"
     device: str = "cpu"
     weights: str = ""  # SHA-256
@@ -123,11 +123,15 @@ class Recipe:
         return _from_fields(_object(text))
 
     def sample_settings(self) -> dict[str, object]:
-        """The arguments for LatentDiffusion.sample that make this picture again, prompt and seed among them; but for a
-        control image, of which the recipe holds the hash.
+        """The arguments for LatentDiffusion.sample that make this picture again, prompt and seed among them.
 
-        ValueError for a picture of a task, which begins at an image: tasks.replay.redraw takes that too.
+        ValueError for a picture of a task, which begins at an image, and for one that an image steered: tasks.replay.redraw
+        takes those too.
         """
+        if self.control is not None:
+            raise ValueError(
+                f"the picture was steered by {self.control} and needs its image: model.redraw(recipe, control_image=image)"
+            )
         if self.task is not None:
             raise ValueError(
                 f"the picture is of {self.task.name} and needs its start: model.redraw(recipe, image, mask)"

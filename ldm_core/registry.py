@@ -39,6 +39,11 @@ class ModelSpec:
         return Path(self.source).is_relative_to(WEIGHTS)
 
     @property
+    def unguided(self) -> bool:
+        """Whether it was distilled to few steps without guidance: turbo and lightning checkpoints."""
+        return self.steps <= 8 and self.guidance_scale == 1
+
+    @property
     def reference(self) -> str:
         """What to give ldm_core.load for this model: its registry name, else its folder or hub id."""
         known = MODELS.get(self.name)

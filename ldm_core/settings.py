@@ -20,7 +20,7 @@ from .guidance import Guidance
 
 MAX_STEPS = 1000
 MAX_SIDE = 8192  # pixels: 800 MB for one picture of that side in float32
-STRENGTHS = {"image_to_image": 0.6, "inpainting": 1.0, "upscaling": 0.4}  # of tasks, where none is asked for
+STRENGTHS = {"image_to_image": 0.6, "inpainting": 1.0, "upscaling": 0.3}  # of tasks, where none is asked for
 SINCE_FIRST = "later"  # metadata of a field that files of the first house do not hold: written only where it is set
 
 
@@ -34,7 +34,8 @@ class SamplingSettings:
     scheduler: str | None = dataclasses.field(
         default=None,
         metadata={
-            "help": "ddim, ddpm, euler, euler-ancestral, dpm++2m, pndm, unipc, flow-euler; default: the model's own",
+            "help": "ddim, ddpm, euler, euler-ancestral, dpm++2m, pndm, unipc, flow-euler; -trailing behind one for few-step "
+            "weights; default: the model's own",
             "metavar": "NAME",
         },
     )

@@ -44,8 +44,9 @@ VALUES: dict[str, Any] = {
     "texts": ["x"],
     "deep": DEEP,
 }
-# Keys that are taken more kindly than by diffusers: noise is of the image's seed, and text encoders know their lengths.
-KINDER = {"stochastic_sampling", "model_max_length"}
+# Keys that are taken more kindly than by diffusers: noise is of the image's seed, text encoders know their lengths, and an
+# autoencoder's latents are normalised as it says in every family.
+KINDER = {"stochastic_sampling", "model_max_length", "shift_factor", "latents_mean", "latents_std"}
 
 
 class Mutant(NamedTuple):

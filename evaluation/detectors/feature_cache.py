@@ -110,7 +110,7 @@ def _run(
     the rest one by one. So an image's features do not depend on which others are beside it.
     """
     found, seconds, paths = {}, 0.0, images.paths
-    captions = list(images.table[detector.reads]) if hasattr(detector, "reads") else images.captions
+    captions = [str(told) for told in images.table[detector.reads]] if hasattr(detector, "reads") else images.captions
     for batch, shape in _same_size(rows, paths):
         filled = [*batch, *[batch[-1]] * (shape - len(batch))]
         pixels = [_pixels(paths[row]) for row in batch]

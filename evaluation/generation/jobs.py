@@ -12,8 +12,8 @@ from ldm_core.sampling import image_seed
 
 from ..condition import shown
 from ..image_set import ImageSet
+from ..prompts import Prompt
 from .axes import Condition
-from .prompts import Prompt
 from .starts import StartFiles
 
 

@@ -26,7 +26,7 @@ from ldm_core.tasks.replay import check_same
 from ldm_core.tasks.start import image_sha256
 
 from ..paths import portable
-from .prompts import Prompt
+from ..prompts import Prompt
 
 if TYPE_CHECKING:
     from ldm_core.pipeline import LatentDiffusion
