@@ -167,6 +167,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
         size: str = size_text((spec.width, spec.height)),
         model: str = spec.reference,
         guidance_rule: str = "cfg",
+        substitute: bool = True,
         request: gr.Request | None = None,
     ) -> Iterator[tuple[Image.Image, str]]:
         given = (
@@ -180,6 +181,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
             size,
             model,
             guidance_rule,
+            substitute,
         )
 
         def chosen() -> Generator[tuple, None, None]:
@@ -191,6 +193,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
                 guidance_scale=guidance_scale,
                 **over_time.OVER_TIME[guidance_schedule],
                 guidance_rule=guidance_rule,
+                substitute=substitute,
                 height=height,
                 width=width,
             )
@@ -213,6 +216,5 @@ def draw(
     session.seconds_per_row.setdefault(name, (time.perf_counter() - began) / (model.network_rows - rows))
     picture = to_pil(model.decode(state.latent)[0])
     picture.info.update(model.recipe(prompt, seed, settings).to_png_text())
-    unseen = model.unseen_words([prompt])
-    words = f" This model has never seen: {', '.join(unseen)}." if unseen else ""
+    words = controls.unknown_words(model, prompt, settings)
     yield picture, f"Seed {seed}, {time.perf_counter() - began:.1f} s. The PNG carries its recipe.{words}"

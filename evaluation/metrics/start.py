@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..detectors.detector import Detector
 from ..generation.starts import StartFiles
+from ..worlds import DRAWN
 from .reconstruction import psnr
 
 
@@ -40,8 +41,8 @@ class StartDetector:
         none = np.zeros((len(images), 0), np.float32)
         if self.features is not None:
             drawn, known = (self.features.image_features(each) for each in (images, begun))
-            cosine = F.cosine_similarity(drawn, known)
-            return none, {f"start_distance_{self.features.name.removesuffix('_detector')}": (1 - cosine).tolist()}
+            cosine, of = F.cosine_similarity(drawn, known), self.features.name.removesuffix("_detector")
+            return none, {f"start_distance_{'scenes' if of in DRAWN else of}": (1 - cosine).tolist()}
         scores = {"start_psnr": psnr(images, begun).tolist()}
         if pairs[0][1] is not None:
             kept_of = [mask < 1 for _, mask in pairs if mask is not None]
