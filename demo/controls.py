@@ -9,17 +9,23 @@ import random
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 
+from ldm_core.pipeline import LatentDiffusion
 from ldm_core.registry import ModelSpec
 from ldm_core.sampling import State
 
 from . import over_time
+from .answers import FULL, disk_is_full
 from .session import Session, size_text, sizes
 
 FIRST_SEED = 7
+Box = TypeVar("Box", bound=gr.components.Component)
+AT_ONCE = 25  # requests in line or being served; each has a thread of gradio's 40 for as long as it waits
+WAIT = 1.0  # seconds between two words to a visitor in line
+JUST_ASKED = 0.4  # seconds in which a drawing that was asked for has begun
 NOBODY = "Nobody has listened for this answer; ask again, and open its stream at once."
 QUIET: dict[str, Any] = {
     "queue": False,
@@ -83,11 +89,54 @@ class Settings:
         return [getattr(self, part.name) for part in dataclasses.fields(self)]
 
 
-def prompt_box(session: Session) -> gr.Textbox:
-    """The prompt, an example already in it."""
-    return gr.Textbox(
-        EXAMPLES[session.model.spec.world][0], label="Prompt", lines=2, max_length=session.limits.prompt_characters
+def on_device(status: gr.Markdown) -> dict[str, Any]:
+    """How an event that uses the device is queued: all at once, since the lane lets one at a time through and tells the
+    others their place."""
+    return {
+        "concurrency_id": "device",
+        "concurrency_limit": AT_ONCE,
+        "show_progress": "hidden",
+        "show_progress_on": [status],
+    }
+
+
+def as_given(box: Box) -> Box:
+    """An input whose value comes as a visitor or a script gave it: gradio would turn 1.5 into 2 and true into text, and answer
+    what is out of bounds without a reason. `problems` look at it instead."""
+    box.preprocess = _same  # type: ignore[method-assign]
+    return box
+
+
+def _same(payload: object) -> object:
+    return payload
+
+
+def header(spec: ModelSpec, model: LatentDiffusion) -> str:
+    """The page's title and the chosen model, in Markdown."""
+    device = f", on {model.device}" if model.device.type != "cpu" else ""
+    return (
+        f"# Latent diffusion\nModel `{spec.name}`: {spec.description or spec.source}, "
+        f"{spec.width} x {spec.height} pixels{device}."
     )
+
+
+def prompt_box(session: Session) -> gr.Textbox:
+    """The prompt, an example already in it. No length is cut off in the browser: what is too long is said."""
+    return as_given(
+        gr.Textbox(
+            EXAMPLES[session.model.spec.world][0],
+            label="Prompt",
+            lines=1,  # of more, Enter would begin a new line
+            max_lines=4,
+            info="Enter draws, Shift + Enter begins a new line",
+            elem_classes="prompt",
+        )
+    )
+
+
+def vocabulary(spec: ModelSpec) -> gr.Markdown:
+    """What the model knows, always in sight."""
+    return gr.Markdown(WHAT_IT_DRAWS[spec.world], elem_classes="vocabulary", visible=bool(WHAT_IT_DRAWS[spec.world]))
 
 
 def prompts_to_try(session: Session, prompt: gr.Textbox) -> gr.Dataset:
@@ -106,14 +155,16 @@ def _samples(spec: ModelSpec) -> list[list[str]]:
 def seed_row(session: Session) -> gr.Number:
     """The seed with a dice beside it."""
     with gr.Row(elem_classes="seed"):
-        seed = gr.Number(
-            FIRST_SEED,
-            label="Seed",
-            precision=0,
-            minimum=0,
-            maximum=session.limits.largest_seed,
-            scale=3,
-            info="the same seed and settings give the same picture",
+        seed = as_given(
+            gr.Number(
+                FIRST_SEED,
+                label="Seed",
+                precision=0,
+                minimum=0,
+                maximum=session.limits.largest_seed,
+                scale=3,
+                info="the same seed and settings give the same picture",
+            )
         )
         dice = gr.Button("New seed", size="sm", scale=1, min_width=96)
     dice.click(lambda: random.randrange(2**32), None, seed, queue=False, api_visibility="private")
@@ -122,13 +173,15 @@ def seed_row(session: Session) -> gr.Number:
 
 def scale_slider(session: Session) -> gr.Slider:
     """The guidance scale, and what it is."""
-    return gr.Slider(
-        0,
-        session.limits.guidance_scale,
-        session.model.spec.guidance_scale,
-        step=0.25,
-        label="Guidance scale w",
-        info="how hard the prompt pulls: 0 ignores it, 1 leaves the model free, more insists",
+    return as_given(
+        gr.Slider(
+            0,
+            session.limits.guidance_scale,
+            session.model.spec.guidance_scale,
+            step=0.25,
+            label="Guidance scale w",
+            info="how hard the prompt pulls: 0 ignores it, 1 leaves the model free, more insists",
+        )
     )
 
 
@@ -141,12 +194,22 @@ def advanced(session: Session, prompt: gr.Textbox, seed: gr.Number, scale: gr.Sl
     steps = gr.Slider(
         1, limits.steps, spec.steps, step=1, label="Steps", info="more take longer and are a little finer"
     )
-    negative = gr.Textbox(
-        "", label="Negative prompt", max_length=limits.prompt_characters, info="what to steer away from"
-    )
+    negative = gr.Textbox("", label="Negative prompt", info="what to steer away from", lines=1, max_lines=4)
     known = session.schedulers(spec.reference)
     scheduler = gr.Dropdown(known, value=known[0], label="Scheduler")
-    return Settings(prompt, negative, seed, steps, scale, scheduler, over_time.choice(), size, model)
+    schedule = over_time.choice()
+    for box in (model, size, steps, negative, scheduler, schedule):
+        as_given(box)
+    size.api_info = _any_of({name: [size_text(each) for each in sizes(own)] for name, own in session.specs.items()})  # type: ignore[method-assign]
+    scheduler.api_info = _any_of({name: session.schedulers(name) for name in session.specs})  # type: ignore[method-assign]
+    return Settings(prompt, negative, seed, steps, scale, scheduler, schedule, size, model)
+
+
+def _any_of(offered: dict[str, list[str]]) -> Callable[[], dict[str, object]]:
+    """What the endpoints' description says of an input whose choices are the chosen model's."""
+    words = "; ".join(f"of {name}: {', '.join(choices)}" for name, choices in offered.items())
+    known = list(dict.fromkeys(choice for choices in offered.values() for choice in choices))
+    return lambda: {"type": "string", "enum": known, "description": words}
 
 
 def defaults_of(session: Session, name: str) -> dict[str, object]:
@@ -157,8 +220,9 @@ def defaults_of(session: Session, name: str) -> dict[str, object]:
         "prompt": EXAMPLES[spec.world][0],
         "steps": spec.steps,
         "guidance_scale": spec.guidance_scale,
-        "size": gr.Dropdown(offered, value=offered[0]),
-        "words": WHAT_IT_DRAWS[spec.world],
+        "size": gr.Dropdown(choices=offered, value=offered[0]),
+        "header": header(spec, session.model),
+        "words": gr.Markdown(WHAT_IT_DRAWS[spec.world], visible=bool(WHAT_IT_DRAWS[spec.world])),
         "prompts": gr.Dataset(samples=_samples(spec)),
         "scheduler": gr.Dropdown(choices=known, value=known[0]),
     }
@@ -188,12 +252,17 @@ def step_words(state: State, began: float) -> str:
     return f"Step {state.step + 1} of {state.steps}, {left:.1f} s left"
 
 
-def stopped(session: Session, words: str) -> Callable[[gr.Request], str]:
-    """What a Stop button does beside cancelling: whatever of the visitor's was still waiting no longer counts."""
+def stopping(session: Session) -> Callable[[gr.Request], Any]:
+    """What a Stop button does: the drawing ends within a step, and says so itself; where there is none, this does."""
 
-    def stop(request: gr.Request) -> str:
-        session.door.leave(*who(request), all_of_them=True)
-        return words
+    def stop(request: gr.Request) -> Any:
+        tab = who(request)[0]
+        session.door.leave(tab, "", all_of_them=True)
+        for pause in (JUST_ASKED, 0.0):
+            if session.stops.press(tab):
+                return gr.skip()
+            time.sleep(pause)
+        return "Stopped: nothing was being drawn any more."
 
     return stop
 
@@ -204,27 +273,64 @@ def in_lane(
     outputs: int,
     draw: Callable[[], Generator[tuple, None, None]],
     request: gr.Request | None = None,
+    stopped: str = "Stopped.",
 ) -> Iterator[tuple]:
-    """What draw() yields, one visitor at a time; problems and errors are said in words.
+    """What draw() yields, one visitor at a time; place in line, Stop, problems and errors are said in words.
 
     The status is the second of an event's outputs.
     """
+    tab = who(request)[0]
+    if problems:
+        session.door.leave(tab, "")
+        raise gr.Error(" ".join(problems.values()), title="Not drawn")
+    ticket, began, ended = session.lane.join(), session.stops.begin(tab), False
+    skipped = [gr.skip()] * (outputs - 2)
     try:
-        if problems:
-            raise gr.Error(" ".join(problems.values()), title="Not drawn")
-        if session.listeners.gone(who(request)[0]):
-            raise gr.Error(NOBODY, title="Not drawn")
-        if session.lane.locked():
-            yield gr.skip(), "Another picture is being drawn; yours is next.", *[gr.skip()] * (outputs - 2)
-        with session.lane, contextlib.closing(draw()) as frames:
-            for frame in frames:
-                yield frame
-                if session.listeners.gone(who(request)[0]):
-                    raise gr.Error(NOBODY, title="Not drawn")
+        for frame in _in_turn(session, ticket, tab, draw):
+            if session.stops.stopped(tab, began):
+                break
+            yield frame if isinstance(frame, tuple) else (gr.skip(), frame, *skipped)
+        ended = True
+        if session.stops.end(tab, began):
+            yield gr.skip(), stopped, *skipped
     except (ValueError, FloatingPointError, MemoryError) as error:
         raise gr.Error(html.escape(str(error)), title="Not drawn") from None
     except (RuntimeError, OSError) as error:  # what the device or the disk says; never a traceback on the page
         words = "The device is out of memory." if "memory" in str(error) else "The machine could not finish this."
-        raise gr.Error(f"{words} Try a smaller request.", title="Not drawn") from None
+        words = FULL if disk_is_full(error) else f"{words} Try a smaller request."
+        raise gr.Error(words, title="Not drawn") from None
     finally:
-        session.door.leave(*who(request))
+        session.lane.leave(ticket)
+        if not ended:
+            session.stops.end(tab, began)
+        session.door.leave(tab, "")
+
+
+def _in_turn(
+    session: Session, ticket: object, tab: str, draw: Callable[[], Generator[tuple, None, None]]
+) -> Iterator[tuple | str]:
+    """Words about the place in line for as long as there is one, then what draw() yields, while somebody listens."""
+    began = time.monotonic()
+    while not session.lane.wait(ticket, 0.0):
+        yield line_words(session.lane.place(ticket), time.monotonic() - began)
+        if session.listeners.gone(tab):
+            raise gr.Error(NOBODY, title="Not drawn")
+        if session.lane.wait(ticket, WAIT):
+            break
+    if session.listeners.gone(tab):
+        raise gr.Error(NOBODY, title="Not drawn")
+    with contextlib.closing(draw()) as frames:
+        for frame in frames:
+            yield frame
+            if session.listeners.gone(tab):
+                raise gr.Error(NOBODY, title="Not drawn")
+
+
+def line_words(place: int, waited: float) -> str:
+    """To a visitor whose turn comes after so many others'."""
+    nearly, further = (
+        "Another picture is being drawn; yours is next.",
+        f"{place} others are before you; yours begins by itself.",
+    )
+    where = nearly if place <= 1 else further
+    return f"{where} Waiting for {waited:.0f} s." if waited >= 1 else where

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 from .answers import FULL, UNREADABLE, Careful, Send, disk_is_full
 from .hosting import Hosting, household
 from .listeners import Listeners
-from .places import Allowance, Places
+from .places import Allowance, Patience, Places
 
 LARGEST = 1_000_000  # bytes of a request that is no upload: prompts and settings take a few thousand
 LARGEST_UPLOAD = 21 * 2**20  # bytes; gradio refuses a file of more than 20 MB in words of its own
@@ -51,6 +51,7 @@ class Doors:
     takes: dict[int | str, set[int]] | None = None
     one_upload: asyncio.Lock = field(default_factory=asyncio.Lock)
     listeners: Listeners = field(default_factory=Listeners)
+    patience: Patience = field(default_factory=Patience)
 
 
 class Guard:
@@ -67,6 +68,7 @@ class Guard:
         careful = Careful(send)
         try:
             self._enter(scope)
+            await self.doors.patience.pause(household((scope.get("client") or ("",))[0]))
             if scope["method"] in READS:
                 await self._read(scope, receive, careful)
             elif scope["path"].rstrip("/").endswith("/upload"):
@@ -78,6 +80,8 @@ class Guard:
         except Exception as error:  # noqa: BLE001  # the edge: whatever gradio did not foresee
             log.warning("%s %s: %s", scope["method"], ascii(scope["path"][:60]), type(error).__name__)
             await careful.give_up(*((507, FULL) if disk_is_full(error) else (400, UNREADABLE)))
+        if careful.status >= 400:
+            self.doors.patience.refused(household((scope.get("client") or ("",))[0]))
 
     def _enter(self, scope: dict) -> None:
         """Refuses foreign names and origins; sets the visitor's address; hides what only a proxy may say."""
