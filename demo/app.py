@@ -28,7 +28,7 @@ import gradio as gr
 if __package__ in (None, ""):  # python demo/app.py: the repository is not on the path yet
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from demo import controls
+from demo import controls, turns
 from demo.guard import KEPT, Doors
 from demo.hosting import Hosting, check_free, port_of, space
 from demo.page import Page
@@ -55,13 +55,13 @@ def build(session: Session, hosting: Hosting | None = None) -> Page:
     page.guarded_by(
         Doors(
             hosting or Hosting(),
-            Places(controls.AT_ONCE, limits.waiting_per_address),
+            Places(turns.AT_ONCE, limits.waiting_per_address),
             Allowance(limits.upload_megabytes * 10**6, limits.upload_megabytes * 10**7, KEPT),
             listeners=session.listeners,
         )
     )
     # Without api_open=False a script could pass by the queue, its limits and the validator.
-    page.queue(max_size=controls.AT_ONCE, default_concurrency_limit=1, api_open=False)
+    page.queue(max_size=turns.AT_ONCE, default_concurrency_limit=1, api_open=False)
     return page
 
 

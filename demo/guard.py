@@ -11,11 +11,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 from .answers import FULL, UNREADABLE, Careful, Send, disk_is_full
 from .hosting import Hosting, household
-from .listeners import Listeners
+from .listeners import Listeners, stream_of, tab_of
 from .places import Allowance, Patience, Places
 
 LARGEST = 1_000_000  # bytes of a request that is no upload: prompts and settings take a few thousand
@@ -156,21 +155,6 @@ class Guard:
                         part.unlink(missing_ok=True)
         finally:
             doors.arriving.became(ticket, "")
-
-
-def stream_of(scope: dict) -> str:
-    """Whose answers a request streams: a browser tab's or a script's event; empty where it streams none."""
-    path = scope["path"].rstrip("/")
-    if path.endswith("/queue/data"):
-        asked = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-        return asked.get("session_hash", [""])[0]
-    return path.rpartition("/")[2] if "/call/" in path else ""
-
-
-def tab_of(body: bytes) -> str:
-    """The browser tab that a request to join names; a script's has none."""
-    tab = json.loads(body).get("session_hash")
-    return tab if isinstance(tab, str) else ""
 
 
 def files_in(folder: Path | None) -> set[Path]:

@@ -26,7 +26,7 @@ def test_the_page_opens_with_a_picture_and_asks_nobody_else_for_anything(visit):
 
 def test_the_picture_forms_in_previews_and_the_file_carries_its_recipe(visit, tmp_path):
     seen, first = set(), visit.source()
-    visit.page.get_by_label("Prompt", exact=True).first.fill("a blue house on the left by the lake at night")
+    visit.page.locator(".prompt textarea:visible").fill("a blue house on the left by the lake at night")
     visit.page.get_by_role("button", name="Draw").click()
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not re.search(r"Seed \d+", visit.page.inner_text("#status")):
@@ -93,7 +93,7 @@ def test_a_sweep_of_steps_charts_its_own_seeds_and_a_refusal_leaves_nothing_of_i
 
 
 def test_a_dropped_picture_restores_everything_and_is_drawn_again_byte_for_byte(visit, tmp_path):
-    prompt = visit.page.get_by_label("Prompt", exact=True).first
+    prompt = visit.page.locator(".prompt textarea:visible")
     prompt.fill("a green boat on a lake at dawn")
     visit.page.get_by_label("Seed").first.fill("4242")
     visit.page.get_by_role("button", name="Draw").click()
@@ -114,7 +114,7 @@ def test_a_dropped_picture_restores_everything_and_is_drawn_again_byte_for_byte(
 def test_a_photo_is_compared_with_numbers_and_a_slider_that_keys_move(visit, tmp_path):
     Image.fromarray(scenes.draw(scenes.random_scene(9), 192)).save(tmp_path / "photo.jpg", quality=95)
     visit.tab("Autoencoders")
-    visit.page.get_by_label("Remove Image").first.click()
+    visit.page.click("#photo [aria-label='Remove Image']")
     visit.page.set_input_files("#photo input[type=file]", tmp_path / "photo.jpg")
     visit.page.wait_for_selector("#photo img")
     visit.page.get_by_role("button", name="Compare").click()

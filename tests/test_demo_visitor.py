@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import httpx
@@ -23,14 +22,14 @@ def draw(visit, prompt=None, steps=None, wait="Seed \\d+"):
         visit.page.get_by_label(STEPS).first.fill(str(steps))
         visit.page.get_by_label(STEPS).first.press("Enter")
     if prompt is not None:
-        visit.page.get_by_label("Prompt", exact=True).first.fill(prompt)
+        visit.page.locator(".prompt textarea:visible").fill(prompt)
     visit.page.get_by_role("button", name="Draw").click()
     visit.wait_for_words(wait)
 
 
 def event(address, name, data):
     """The end of an endpoint's stream."""
-    asked = httpx.post(f"{address}/gradio_api/call/{name}", content=json.dumps({"data": data}), timeout=120)
+    asked = httpx.post(f"{address}/gradio_api/call/{name}", json={"data": data}, timeout=120)
     if asked.status_code != 200:
         return asked.text
     return httpx.get(f"{address}/gradio_api/call/{name}/{asked.json()['event_id']}", timeout=120).text
@@ -51,12 +50,16 @@ def test_a_picture_of_another_model_is_restored_with_that_models_choices_and_dra
     assert visit.bytes_of() == kept.read_bytes()
     visit.page.get_by_role("button", name="Advanced").first.click()
     visit.page.get_by_label("Size").first.click()
-    assert visit.page.get_by_role("option").all_inner_texts() == ["32 x 32", "48 x 32", "32 x 48"]
+    offered = [text.strip(" ✓\n") for text in visit.page.get_by_role("option").all_inner_texts()]
+    assert offered == ["32 x 32", "48 x 32", "32 x 48"]
     visit.page.keyboard.press("Escape")
 
 
 @pytest.mark.parametrize("content", [b"no picture", b""])
-def test_a_file_that_is_no_picture_gets_one_sentence_in_any_tab_and_nothing_old_stays(visit, tmp_path, content):
+def test_a_file_that_is_no_picture_gets_one_sentence_in_any_tab_and_nothing_old_stays(
+    browser, demo_server, tmp_path, content
+):
+    visit = Visit(browser, demo_server.address, viewport=WIDE)
     (tmp_path / "x.png").write_bytes(content)
     sentence = "This file is no picture that can be read; JPEG, PNG, WebP, BMP, TIFF will do."
     visit.page.get_by_role("button", name="Go on from a picture made here").click()
@@ -70,13 +73,14 @@ def test_a_file_that_is_no_picture_gets_one_sentence_in_any_tab_and_nothing_old_
     visit.page.get_by_role("button", name="Compare").click()
     visit.page.wait_for_selector("#comparison table")
     visit.wait_for_words("The photo was", "#compare-status")
-    visit.page.get_by_label("Remove Image").first.click()
+    visit.page.click("#photo [aria-label='Remove Image']")
     visit.page.wait_for_function("!document.querySelector('#comparison table')")
     visit.page.set_input_files("#photo input[type=file]", tmp_path / "x.png")
     visit.wait_for_words(f"Not taken. {sentence}", "#compare-status")
     visit.page.get_by_role("button", name="Compare").click()
     visit.page.wait_for_selector("text=Choose a photo first")
     assert "preprocess" not in visit.page.inner_text("body")
+    visit.page.close()
 
 
 def test_stop_always_ends_in_stopped(visit, demo_server):
@@ -112,7 +116,7 @@ def test_who_waits_is_told_the_place_in_line_and_that_the_page_lives(browser, de
         ("", "The prompt is empty.*Try: a red house"),
         ("ein Haus am Wasser 🐱", "knows no word of this prompt.*Try: a red house"),
         ("a red house with 3 zebras", "never seen: zebras.*words alone, not: 3"),
-        ("a red house by the lake at night " * 8, "too long for this model, which did not read its end: .*lake"),
+        ("a red house by the lake at night " * 8, "too long for this model, which did not read its end: at, night"),
     ],
 )
 def test_no_prompt_is_handled_silently(visit, prompt, words):
@@ -125,14 +129,16 @@ def test_no_prompt_is_handled_silently(visit, prompt, words):
     visit.wait_for_words(words, "#sweep-status")
 
 
-def test_a_prompt_longer_than_the_box_is_refused_and_not_cut(visit):
-    visit.page.get_by_label("Prompt", exact=True).first.fill("a red house " * 50)
+def test_a_prompt_longer_than_the_box_is_refused_and_not_cut(browser, demo_server):
+    visit = Visit(browser, demo_server.address, viewport=WIDE)
+    visit.page.locator(".prompt textarea:visible").fill("a red house " * 50)
     visit.page.get_by_role("button", name="Draw").click()
     visit.page.wait_for_selector("text=The prompt has 600 characters; 400 are the most.")
+    visit.page.close()
 
 
 def test_enter_draws_and_shift_enter_breaks_the_line(visit):
-    prompt = visit.page.get_by_label("Prompt", exact=True).first
+    prompt = visit.page.locator(".prompt textarea:visible")
     assert "Enter draws" in visit.page.inner_text(".prompt")
     prompt.fill("a red house")
     prompt.press("Shift+Enter")
@@ -140,7 +146,7 @@ def test_enter_draws_and_shift_enter_breaks_the_line(visit):
     assert prompt.input_value() == "a red house\nat night"
     prompt.press("Enter")
     visit.wait_for_words("Seed \\d+")
-    assert "drawn from the prompt: a red house" in visit.page.get_attribute("#picture img", "alt")
+    assert "Made from the prompt: a red house" in visit.page.get_attribute("#picture img", "alt")
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -184,7 +190,7 @@ def test_the_tab_key_goes_to_the_prompt_first_focus_is_seen_and_the_status_is_sp
 def test_a_thin_photo_does_not_make_a_tower_of_a_page(visit, tmp_path):
     Image.new("RGB", (33, 2000), "teal").save(tmp_path / "thin.png")
     visit.tab("Autoencoders")
-    visit.page.get_by_label("Remove Image").first.click()
+    visit.page.click("#photo [aria-label='Remove Image']")
     visit.page.set_input_files("#photo input[type=file]", tmp_path / "thin.png")
     visit.page.wait_for_function("document.querySelector('#photo img')?.src.includes('thin')")
     visit.page.get_by_label("scenes (of the model)").check()

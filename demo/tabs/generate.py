@@ -16,7 +16,7 @@ from ldm_core.images import to_pil
 from ldm_core.recipe import Recipe, read_png
 from ldm_core.settings import SamplingSettings
 
-from .. import controls, over_time
+from .. import controls, over_time, turns
 from ..prompt_words import prompt_words
 from ..session import Session, size_of, size_text, sizes
 from ..uploads import check_upload, picture_input
@@ -64,15 +64,15 @@ def build(session: Session, head: gr.Markdown) -> None:
         fn=handler(session),
         inputs=settings.inputs,
         outputs=[picture, status],
-        validator=controls.validator(session, functools.partial(problems, session), NAMES),
-        **controls.on_device(status),
+        validator=turns.validator(session, functools.partial(problems, session), NAMES),
+        **turns.on_device(status),
     )
     for drawn in (
         drawing([go.click], api_name="generate"),
         drawing([prompt.submit], api_visibility="private"),
     ):
         drawn.success(lambda text: gr.Image(alt_text=alt_of(text)), prompt, picture, **controls.QUIET)
-    stop.click(controls.stopping(session), None, status, **controls.QUIET)
+    stop.click(turns.stopping(session), None, status, **controls.QUIET)
     settings.model.input(
         functools.partial(choose_model, session),
         settings.model,
@@ -86,7 +86,7 @@ def build(session: Session, head: gr.Markdown) -> None:
 
 def alt_of(prompt: object) -> str:
     """What a picture is, to who cannot see it."""
-    return f"A picture drawn from the prompt: {prompt}"[:300]
+    return f"Made from the prompt: {prompt}"[:300]
 
 
 def choose_model(session: Session, name: str) -> list[object]:
@@ -211,7 +211,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
             return draw(session, prompt, int(seed), settings, model)
 
         found = problems(session, *given)
-        yield from controls.in_lane(session, found, 2, chosen, request, "Stopped; the last preview stays.")
+        yield from turns.in_lane(session, found, 2, chosen, request, "Stopped; the last preview stays.")
 
     return generate
 
@@ -224,7 +224,7 @@ def draw(
     rows = model.network_rows
     for state in model.denoise(prompt, seed, settings=settings):
         if state.step % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:
-            yield to_pil(model.decode(state.clean)[0]), controls.step_words(state, began)
+            yield to_pil(model.decode(state.clean)[0]), turns.step_words(state, began)
     session.seconds_per_row.setdefault(name, (time.perf_counter() - began) / (model.network_rows - rows))
     picture = to_pil(model.decode(state.latent)[0])
     picture.info.update(model.recipe(prompt, seed, settings).to_png_text())

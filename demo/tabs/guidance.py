@@ -10,7 +10,7 @@ import gradio as gr
 
 from evaluation.generation.axes import Condition
 
-from .. import controls, over_time
+from .. import controls, over_time, turns
 from ..session import Session, size_text
 from ..sweep_axes import AXES, SCALE, SCHEDULE, axis_of, conditions_of, example_of, held_scale, read_scales, read_seeds
 from ..sweep_drawing import draw
@@ -50,11 +50,11 @@ def build(session: Session, head: gr.Markdown) -> None:
             shown,
             api_name="sweep" if public else None,
             api_visibility="public" if public else "private",
-            validator=controls.validator(session, functools.partial(problems, session), NAMES),
-            **controls.on_device(status),
+            validator=turns.validator(session, functools.partial(problems, session), NAMES),
+            **turns.on_device(status),
         )
         sweeping.success(lambda file: gr.DownloadButton(visible=bool(file)), keep, keep, **controls.QUIET)
-    stop.click(controls.stopping(session), None, status, **controls.QUIET)
+    stop.click(turns.stopping(session), None, status, **controls.QUIET)
 
 
 def _inputs(session: Session, head: gr.Markdown) -> tuple[list[Any], gr.Button, gr.Button]:
@@ -213,6 +213,6 @@ def handler(session: Session) -> Callable[..., Iterator]:
             made = conditions_of(session, guidance_scales, guidance_schedule, steps, model, axis, values)
             return draw(session, prompt, made, read_seeds(session, seeds), model)
 
-        yield from controls.in_lane(session, found, 4, chosen, request, "Stopped; the cells stay as they are.")
+        yield from turns.in_lane(session, found, 4, chosen, request, "Stopped; the cells stay as they are.")
 
     return sweep

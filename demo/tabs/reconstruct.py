@@ -17,7 +17,7 @@ from ldm_core.data import scenes
 from ldm_core.data.test_card import test_card
 from ldm_core.registry import AUTOENCODERS
 
-from .. import controls
+from .. import controls, turns
 from ..comparison_view import Compared, comparison_html
 from ..session import Session
 from ..uploads import check_upload, picture_input, read_upload
@@ -70,11 +70,11 @@ def build(session: Session, head: gr.Markdown) -> None:
         [photo, choice, sampled],
         [view, status, numbers, keep],
         api_name="reconstruct",
-        validator=controls.validator(session, functools.partial(problems, session), NAMES),
-        **controls.on_device(status),
+        validator=turns.validator(session, functools.partial(problems, session), NAMES),
+        **turns.on_device(status),
     )
     comparing.success(lambda file: gr.DownloadButton(visible=bool(file)), keep, keep, **controls.QUIET)
-    stop.click(controls.stopping(session), None, status, **controls.QUIET)
+    stop.click(turns.stopping(session), None, status, **controls.QUIET)
     photo.change(None, [photo, status], [view, status, numbers, keep], js=CLEAR, **controls.QUIET)
     photo.upload(functools.partial(taken, session), photo, [photo, status], **controls.QUIET)
 
@@ -136,7 +136,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
         photo: str, autoencoders: list[str], sample_too: bool = False, request: gr.Request | None = None
     ) -> Iterator[tuple]:
         found = problems(session, photo, autoencoders, sample_too)
-        yield from controls.in_lane(
+        yield from turns.in_lane(
             session,
             found,
             4,
