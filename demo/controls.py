@@ -14,7 +14,7 @@ from ldm_core.pipeline import LatentDiffusion
 from ldm_core.registry import ModelSpec
 
 from . import over_time
-from .session import Session, size_text, sizes
+from .session import RULES_OFFERED, Session, size_text, sizes
 
 FIRST_SEED = 7
 Box = TypeVar("Box", bound=gr.components.Component)
@@ -74,6 +74,7 @@ class Settings:
     guidance_schedule: gr.Dropdown
     size: gr.Dropdown
     model: gr.Dropdown
+    guidance_rule: gr.Dropdown
 
     @property
     def inputs(self) -> list[gr.components.Component]:
@@ -177,12 +178,12 @@ def advanced(session: Session, prompt: gr.Textbox, seed: gr.Number, scale: gr.Sl
     negative = gr.Textbox("", label="Negative prompt", info="what to steer away from", lines=1, max_lines=4)
     known = session.schedulers(spec.reference)
     scheduler = gr.Dropdown(known, value=known[0], label="Scheduler")
-    schedule = over_time.choice()
-    for box in (model, size, steps, negative, scheduler, schedule):
+    schedule, rule = over_time.choice(), rule_choice()
+    for box in (model, size, steps, negative, scheduler, schedule, rule):
         as_given(box)
     size.api_info = _any_of({name: [size_text(each) for each in sizes(own)] for name, own in session.specs.items()})  # type: ignore[method-assign]
     scheduler.api_info = _any_of({name: session.schedulers(name) for name in session.specs})  # type: ignore[method-assign]
-    return Settings(prompt, negative, seed, steps, scale, scheduler, schedule, size, model)
+    return Settings(prompt, negative, seed, steps, scale, scheduler, schedule, size, model, rule)
 
 
 def _any_of(offered: dict[str, list[str]]) -> Callable[[], dict[str, object]]:
@@ -190,6 +191,12 @@ def _any_of(offered: dict[str, list[str]]) -> Callable[[], dict[str, object]]:
     words = "; ".join(f"of {name}: {', '.join(choices)}" for name, choices in offered.items())
     known = list(dict.fromkeys(choice for choices in offered.values() for choice in choices))
     return lambda: {"type": "string", "enum": known, "description": words}
+
+
+def rule_choice() -> gr.Dropdown:
+    """How the predictions with and without the prompt are combined."""
+    words = "how the predictions with and without the prompt become one; they differ most at a large w"
+    return gr.Dropdown(list(RULES_OFFERED), value="cfg", label="Guidance rule", info=words)
 
 
 def defaults_of(session: Session, name: str) -> dict[str, object]:

@@ -14,6 +14,7 @@ from typing import Any
 import ldm_core
 from ldm_core.autoencoder import Autoencoder
 from ldm_core.family import scheduler_names
+from ldm_core.guidance_rules import RULES
 from ldm_core.loading import autoencoder_folder, load_autoencoder
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.registry import MODELS, ModelSpec
@@ -24,6 +25,8 @@ from .over_time import OVER_TIME
 from .scratch import Scratch
 
 Size = tuple[int, int]  # width and height in pixels
+# Not those that load a model of the visitor's choice, or take w up to 1 alone.
+RULES_OFFERED = tuple(name for name, rule in RULES.items() if not (rule.weaker or rule.renoises))
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ class Session:
         guidance_schedule: object,
         size: Any,
         model: Any,
+        guidance_rule: object = "cfg",
     ) -> dict[str, str]:
         """What is wrong with a visitor's settings, in words by their names; empty where nothing is."""
         limits = self.limits
@@ -128,6 +132,7 @@ class Session:
             "guidance_scale": _number(guidance_scale, 0, limits.guidance_scale, "The guidance scale"),
             "guidance_schedule": _one_of(guidance_schedule, OVER_TIME, "The guidance schedule"),
             "model": _one_of(model, self.specs, "The model"),
+            "guidance_rule": _one_of(guidance_rule, RULES_OFFERED, "The guidance rule"),
         }
         if not found["model"]:
             found["scheduler"] = _one_of(scheduler, self.schedulers(model), "The scheduler")

@@ -17,6 +17,7 @@ from .metrics.metric import (
     Metric,
     Neighbours,
 )
+from .metrics.start_score import StartScore
 
 RESIZE_MODES = ("clean", "tf1", "pytorch")  # what they are: resize.py
 
@@ -61,12 +62,21 @@ METRICS: dict[str, Metric] = {
             bounds=(0, 1),
             has_ceiling=True,
         ),
+        ImageScore(name="clipped", higher_is_better=False, detector="pixels", captions=False, bounds=(0, 1)),
         AutoencoderScore(name="vae_psnr", higher_is_better=True),
         AutoencoderScore(name="vae_ssim", higher_is_better=True, numbers=(("window", 11), ("sigma", 1.5))),
         AutoencoderScore(name="vae_lpips", higher_is_better=False, numbers=(("network", "alex"),)),
         AutoencoderScore(name="rfid", higher_is_better=False, detector="inception"),
         AutoencoderScore(name="rfd_dinov2", higher_is_better=False, detector="dinov2"),
         AutoencoderScore(name="rfd_scenes", higher_is_better=False, detector="scenes"),
+        StartScore(name="start_psnr", higher_is_better=True, detector="start"),
+        StartScore(name="start_psnr_outside", higher_is_better=True, detector="start", masked=True),
+        *(
+            StartScore(
+                name=f"start_distance_{of}", higher_is_better=False, detector=f"start_{of}", of=of, bounds=(0, 2)
+            )
+            for of in ("scenes", "fashion", "dinov2")
+        ),
         ImageScore(
             name="vae_psnr_generated", higher_is_better=True, detector="autoencoder", captions=False, autoencoder=True
         ),
@@ -77,6 +87,13 @@ DEFAULTS = {  # by the world that a model was made for
     "scenes": ("fd_scenes", "kd_scenes", "clip_scenes", "scene_accuracy", *GENERAL),
     "fashion": ("fd_fashion", "kd_fashion", "coverage_fashion", "fashion_accuracy", *GENERAL),
     "": GENERAL,
+}
+
+
+OF_STARTS = {  # beside those of the model's world, for pictures that began at an image
+    "scenes": ("start_psnr", "start_psnr_outside", "start_distance_scenes"),
+    "fashion": ("start_psnr", "start_psnr_outside", "start_distance_fashion"),
+    "": ("start_psnr", "start_psnr_outside"),
 }
 
 

@@ -27,13 +27,13 @@ from .drawing import draw_set, swept
 from .findings import Evaluation
 from .folders import AXIS, Examined, Folder, drawn, examined, read_folder, side_by_side, twins
 from .generation.jobs import with_seeds
-from .generation.prompts import Prompt, load_prompts
 from .image_set import ImageSet
 from .instruments import Instruments
 from .metrics.differences import differences
 from .metrics.scoring import gather_evidence, tabulate
 from .own import Asked, ScoreDetector, resolve
 from .paths import portable
+from .prompts import Prompt, load_prompts
 from .report import tables
 from .run_facts import machine
 from .set_facts import SetFacts

@@ -104,8 +104,16 @@ class RunFacts:
         return (
             f"{self.image_count} images of {size} pixels from {self.prompt_count} prompts; {self.setting('steps')} steps of "
             f"{self.setting('scheduler')}, {self.setting('guidance_schedule')} guidance, {self.protocol['dtype']} on "
-            f"{self.device}. ± is one standard error; the same prompt has the same seed under every condition."
+            f"{self.device}{self._of_starts}. ± is one standard error; the same prompt has the same seed under every condition."
         )
+
+    @property
+    def _of_starts(self) -> str:
+        """What a run that began at images did with them."""
+        if "task" not in self.protocol:
+            return ""
+        words = {"image_to_image": "image-to-image", "inpainting": "inpainting"}
+        return f"; {words.get(self.protocol['task'], self.protocol['task'])} at strength {self.setting('strength')}"
 
     @property
     def notes(self) -> list[str]:
@@ -126,7 +134,7 @@ class RunFacts:
     def same_settings(self, axes: Sequence[str]) -> dict[str, object]:
         """The settings that are the same for every picture, by name; `axes` are those that are not."""
         same = {"model": self.model} | self.protocol
-        swept = {*axes, "weights"}
+        swept = {*axes, "weights", "configs"}
         return {name: value for name, value in same.items() if name not in swept and value not in (None, "")}
 
     def setting(self, name: str) -> str:

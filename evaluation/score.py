@@ -21,7 +21,7 @@ from .catalogue import DEFAULTS, METRICS, RESIZE_MODES, check
 from .data_sets import DATA_SETS, photographs_folder
 from .detectors.reference_files import SUFFIXES
 from .downloads import MODES, Downloads
-from .generation.prompts import prompt_file
+from .prompts import prompt_file
 from .run_facts import command_line
 
 if TYPE_CHECKING:

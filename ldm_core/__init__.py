@@ -26,6 +26,7 @@ def load(
     *,
     lora: str | None = None,
     config: str | None = None,
+    control: str | None = None,
     offload: bool = False,
     compiled: bool = False,
 ) -> LatentDiffusion:
@@ -33,5 +34,13 @@ def load(
     from .loading import load as load_model  # torch and diffusers take seconds to import: only who loads pays
 
     return load_model(
-        name, device=device, dtype=dtype, vae=vae, lora=lora, config=config, offload=offload, compiled=compiled
+        name,
+        device=device,
+        dtype=dtype,
+        vae=vae,
+        lora=lora,
+        config=config,
+        control=control,
+        offload=offload,
+        compiled=compiled,
     )

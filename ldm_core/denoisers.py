@@ -24,6 +24,7 @@ class Denoiser(ABC):
         self.network = network.eval()
         self.device, self.dtype = network.device, network.dtype  # asked once: the library walks all modules for each
         self.in_channels: int = network.config.in_channels
+        self.latent_channels: int = network.config.out_channels
         self.sample_size = network.config.sample_size  # latent values along the sides where it was trained, or None
         self.patch_size: int = getattr(network.config, "patch_size", None) or 1  # latent values that it takes as one
         self.guidance_width: int | None = getattr(network.config, "time_cond_proj_dim", None)
@@ -35,6 +36,11 @@ class Denoiser(ABC):
     def embeds_guidance(self) -> bool:
         """Whether the network takes the guidance weight itself, in place of being asked twice (Meng et al. 2023)."""
         return bool(self.guidance_width)
+
+    @property
+    def channels_beside(self) -> int:
+        """Input channels beside the latent's: 1 + C, a mask and what is known, of a network made for inpainting; else 0."""
+        return self.in_channels - self.latent_channels
 
     @property
     def largest(self) -> float:
@@ -123,7 +129,14 @@ class UnetDenoiser(Denoiser):
     def _predict(
         self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, guidance: Tensor | None
     ) -> Tensor:
-        return self._run(latents, timestep, encoder_hidden_states=conditioning.tokens, timestep_cond=guidance).sample
+        return self._controlled(latents, timestep, conditioning, timestep_cond=guidance)
+
+    def _controlled(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, **told: object) -> Tensor:
+        """The U-Net's prediction, with the residuals of a control where there is one (tasks/control.py)."""
+        told = {"encoder_hidden_states": conditioning.tokens, **told}
+        if conditioning.control is not None:
+            told |= conditioning.control.residuals(latents, timestep, told)
+        return self._run(latents, timestep, **told).sample
 
 
 class SizedUnetDenoiser(UnetDenoiser):
@@ -140,13 +153,7 @@ class SizedUnetDenoiser(UnetDenoiser):
         height, width = (self.factor * side for side in latents.shape[2:])
         sizes = torch.tensor([[height, width, 0, 0, height, width]], dtype=self.dtype, device=latents.device)
         added = {"text_embeds": conditioning.pooled, "time_ids": sizes.expand(len(latents), -1)}
-        return self._run(
-            latents,
-            timestep,
-            encoder_hidden_states=conditioning.tokens,
-            timestep_cond=guidance,
-            added_cond_kwargs=added,
-        ).sample
+        return self._controlled(latents, timestep, conditioning, timestep_cond=guidance, added_cond_kwargs=added)
 
 
 class TransformerDenoiser(Denoiser):

@@ -85,13 +85,13 @@ def clip_config(tokenizer: object, width: int = 32, **more: object) -> CLIPTextC
     )
 
 
-def small_vae(**more: object) -> AutoencoderKL:
-    """f=2, four latent channels."""
+def small_vae(latent_channels: int = 4, **more: object) -> AutoencoderKL:
+    """f=2."""
     return AutoencoderKL(
         block_out_channels=(16, 32),
         in_channels=3,
         out_channels=3,
-        latent_channels=4,
+        latent_channels=latent_channels,
         norm_num_groups=8,
         down_block_types=("DownEncoderBlock2D",) * 2,
         up_block_types=("UpDecoderBlock2D",) * 2,
@@ -166,7 +166,7 @@ def t5_tokenizer(words: list[str]) -> T5TokenizerFast:
     )
 
 
-def make_sd3_checkpoint(folder: Path, seed: int = 3, with_t5: bool = True) -> Path:
+def make_sd3_checkpoint(folder: Path, seed: int = 3, with_t5: bool = True, channels: int = 4) -> Path:
     """A Stable Diffusion 3.5 folder: three text encoders, a transformer, rectified flow with shift 3."""
     torch.manual_seed(seed)
     words = scenes.known_words()
@@ -174,8 +174,8 @@ def make_sd3_checkpoint(folder: Path, seed: int = 3, with_t5: bool = True) -> Pa
     transformer = SD3Transformer2DModel(
         sample_size=16,
         patch_size=2,
-        in_channels=4,
-        out_channels=4,
+        in_channels=channels,
+        out_channels=channels,
         num_layers=2,
         attention_head_dim=8,
         num_attention_heads=4,
@@ -188,7 +188,7 @@ def make_sd3_checkpoint(folder: Path, seed: int = 3, with_t5: bool = True) -> Pa
     )
     parts = {
         "transformer": transformer,
-        "vae": small_vae(shift_factor=0.06, use_quant_conv=False, use_post_quant_conv=False),
+        "vae": small_vae(channels, shift_factor=0.06, use_quant_conv=False, use_post_quant_conv=False),
         "text_encoder": CLIPTextModelWithProjection(clip_config(tokenizer)),
         "tokenizer": tokenizer,
         "text_encoder_2": CLIPTextModelWithProjection(clip_config(tokenizer, 48, hidden_act="gelu")),

@@ -36,7 +36,18 @@ def event(address, name, data):
 
 
 def test_a_picture_of_another_model_is_restored_with_that_models_choices_and_drawn_again(visit, demo_server, tmp_path):
-    data = ["a handbag", "", 3, 2, 1.0, "ddim", "constant", "128 x 128", "fashion"]  # the size: left as the page has it
+    data = [
+        "a handbag",
+        "",
+        3,
+        2,
+        1.0,
+        "ddim",
+        "constant",
+        "128 x 128",
+        "fashion",
+        "cfg",
+    ]  # the size: left as the page has it
     text = event(demo_server.address, "generate", data)
     assert "event: complete" in text, text
     kept = tmp_path / "kept.png"

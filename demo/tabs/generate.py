@@ -18,7 +18,7 @@ from ldm_core.settings import SamplingSettings
 
 from .. import controls, over_time, turns
 from ..prompt_words import prompt_words
-from ..session import Session, size_of, size_text, sizes
+from ..session import RULES_OFFERED, Session, size_of, size_text, sizes
 from ..uploads import check_upload, picture_input
 
 PREVIEW_EVERY = 3  # steps
@@ -106,7 +106,7 @@ def dropped(session: Session, path: str) -> list[object]:
     found = controls.defaults_of(session, str(values[NAMES.index("model")]))
     for name in ("size", "scheduler"):
         place = NAMES.index(name)
-        values[place] = gr.Dropdown(choices=found[name].choices, value=values[place])  # type: ignore[attr-defined]
+        values[place] = gr.Dropdown(choices=found[name].choices, value=str(values[place]))  # type: ignore[attr-defined]
     return [*values, words, found["header"], found["words"]]
 
 
@@ -126,6 +126,7 @@ def restore(session: Session, path: str) -> list[object]:
         "guidance_schedule": over_time.name_of(own) or own.guidance.schedule,
         "size": size_text((own["width"], own["height"])),
         "model": recipe.model,
+        "guidance_rule": own.guidance.rule if own.guidance.rule in RULES_OFFERED else "cfg",
     }
     given = [values[name] for name in NAMES]
     if wrong := session.problems(*given):
@@ -141,8 +142,9 @@ def restored_words(session: Session, recipe: Recipe) -> str:
     now = loaded.recipe(recipe.prompt, recipe.seed)
     own = recipe.settings
     offered = over_time.name_of(own) is not None and not own.guidance.rescale and own.rows_per_call is None
+    offered = offered and own.guidance.rule in RULES_OFFERED
     same = recipe.weights == now.weights and recipe.configs in ("", now.configs)
-    if not same or recipe.vae or recipe.lora or not offered:
+    if not same or recipe.vae or recipe.lora or recipe.control or not offered:
         return "Restored, as far as this page goes: it was made with another model or with settings that are not offered here."
     if (recipe.dtype, recipe.device, recipe.versions) != (now.dtype, now.device, now.versions):
         return "Restored. It was made with other versions or on another device: the picture will be very close, not the same."
@@ -192,9 +194,21 @@ def handler(session: Session) -> Callable[..., Iterator]:
         guidance_schedule: str = "constant",
         size: str = size_text((spec.width, spec.height)),
         model: str = spec.reference,
+        guidance_rule: str = "cfg",
         request: gr.Request | None = None,
     ) -> Iterator[tuple[Image.Image, str]]:
-        given = (prompt, negative_prompt, seed, steps, guidance_scale, scheduler, guidance_schedule, size, model)
+        given = (
+            prompt,
+            negative_prompt,
+            seed,
+            steps,
+            guidance_scale,
+            scheduler,
+            guidance_schedule,
+            size,
+            model,
+            guidance_rule,
+        )
 
         def chosen() -> Generator[tuple, None, None]:
             own = dict(zip(NAMES, followed(session, given)))
@@ -205,6 +219,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
                 negative_prompt=negative_prompt,
                 guidance_scale=guidance_scale,
                 **over_time.OVER_TIME[guidance_schedule],
+                guidance_rule=guidance_rule,
                 height=height,
                 width=width,
             )

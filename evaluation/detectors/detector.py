@@ -23,6 +23,7 @@ from .clip import load_clip, load_cmmd
 from .dinov2 import load_dinov2
 from .fashion import load_fashion_detector
 from .inception import load_inception
+from .pixels import PixelDetector
 from .scenes import load_scenes_detector
 
 
@@ -64,6 +65,8 @@ def load_detector(
 
     `resize` is Inception's mode; the others have one way each. A world's own detector always works on the CPU.
     """
+    if name == PixelDetector.name:
+        return PixelDetector()
     if name in WORLDS:
         return WORLDS[name]()
     if name not in PUBLISHED:

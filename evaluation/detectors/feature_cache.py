@@ -107,7 +107,8 @@ def _run(
     Images of one size go in batches of one shape, the last filled up; of a set of several sizes only full batches do, and
     the rest one by one. So an image's features do not depend on which others are beside it.
     """
-    found, seconds, paths, captions = {}, 0.0, images.paths, images.captions
+    found, seconds, paths = {}, 0.0, images.paths
+    captions = list(images.table[detector.reads]) if hasattr(detector, "reads") else images.captions
     for batch, shape in _same_size(rows, paths):
         filled = [*batch, *[batch[-1]] * (shape - len(batch))]
         pixels = [_pixels(paths[row]) for row in batch]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from ..image_set import ImageSet
@@ -44,8 +46,8 @@ def whole(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def at_conditions(summary: pd.DataFrame) -> pd.DataFrame:
-    """Those of `whole` that belong to a condition."""
-    return whole(summary)[lambda rows: rows["condition"] != ""]
+    """Those of `whole` that belong to a condition, and are finite: what is drawn and ranked."""
+    return whole(summary)[lambda rows: (rows["condition"] != "") & np.isfinite(rows["value"])]
 
 
 def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
@@ -92,6 +94,8 @@ def costs(cost: pd.DataFrame) -> pd.DataFrame:
 
 def digits(value: float, count: int) -> str:
     """A number with that many digits that count, and never 1.1e+02 for 110."""
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
     return f"{value:.0f}" if round(abs(value)) >= 10**count else f"{value:.{count}g}"
 
 
