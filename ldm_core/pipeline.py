@@ -12,6 +12,7 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -561,6 +562,7 @@ class LatentDiffusion:
         states = denoise(
             guided.predict, solver, noise, generators, loop["steps"], tokens, guided.renoise, start, strength
         )
+        states = (replace(state, arrow=guided.arrow) for state in states)
         networks = [self.denoiser.network, *(other.denoiser.network for other in weaker.values())]
         return self._on_device(states, networks if control is None else [*networks, control.control.network])
 
