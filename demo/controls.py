@@ -13,8 +13,11 @@ from typing import Any
 
 import gradio as gr
 
+from ldm_core.pipeline import LatentDiffusion
 from ldm_core.registry import ModelSpec
 from ldm_core.sampling import State
+from ldm_core.settings import SamplingSettings
+from ldm_core.substitution import TABLES
 
 from . import over_time
 from .session import RULES_OFFERED, Session, size_text, sizes
@@ -35,6 +38,13 @@ EXAMPLES = {
         "a boat with a yellow sail in the center and the sun on the right, on a lake at sunset",
         "a palm tree on the left and an orange house on the right, in a desert at dawn",
     ],
+    "everyday": [
+        "a red house under a rainbow in a green meadow",
+        "a man riding a brown horse on the beach at sunset",
+        "a black cat sleeping on a blue bed",
+        "a woman in a yellow dress holding a red umbrella in the rain",
+        "three sheep and a house in the snow",
+    ],
     "fashion": [
         "a photo of an ankle boot",
         "a handbag",
@@ -54,6 +64,12 @@ WHAT_IT_DRAWS = {
         "This small model was trained on drawn landscapes alone. It knows skies (day, dawn, sunset, night, storm), grounds "
         "(field, snow, desert, lake), houses, pines, palms, boats, balloons, sun, moon, clouds and mountains, eight colours, "
         "and left, center, right. Other words leave it guessing."
+    ),
+    "everyday": (
+        "This small model was trained on drawings of everyday things alone: people, animals, vehicles, buildings, trees, "
+        "furniture and small objects, one to three of each, in ten colours, beside, on, above or in front of each other, riding "
+        "and holding, in a field, snow, a desert, a street, a room, by a lake or on a beach, from dawn to night. For other "
+        "things it draws the nearest that it knows, and says so."
     ),
     "fashion": (
         "This small model was trained on the grey pictures of Fashion-MNIST alone: t-shirts, trousers, pullovers, dresses, "
@@ -78,10 +94,21 @@ class Settings:
     size: gr.Dropdown
     model: gr.Dropdown
     guidance_rule: gr.Dropdown
+    substitute: gr.Checkbox
 
     @property
     def inputs(self) -> list[gr.components.Component]:
         return [getattr(self, part.name) for part in dataclasses.fields(self)]
+
+
+def unknown_words(model: LatentDiffusion, prompt: str, settings: SamplingSettings) -> str:
+    """What the model does not know of a prompt and what it draws instead, in sentences that go on from others; "" where it
+    knows all."""
+    drawn = model.in_own_words(prompt, settings)
+    named = " ".join((*drawn.unknown, *(word for word, _ in drawn.replaced))).lower()
+    unseen = [word for word in model.unseen_words([drawn.text]) if word not in named]
+    said = [drawn.describe(), f"This model has never seen: {', '.join(unseen)}." if unseen else ""]
+    return "".join(f" {words}" for words in said if words)
 
 
 def prompt_box(session: Session) -> gr.Textbox:
@@ -148,7 +175,12 @@ def advanced(session: Session, prompt: gr.Textbox, seed: gr.Number, scale: gr.Sl
     known = session.schedulers(spec.reference)
     scheduler = gr.Dropdown(known, value=known[0], label="Scheduler")
     schedule, rule = over_time.choice(), rule_choice()
-    return Settings(prompt, negative, seed, steps, scale, scheduler, schedule, size, model, rule)
+    nearest = gr.Checkbox(
+        True,
+        label="Draw the nearest known thing for one it does not know, and say so",
+        visible=any(each.world in TABLES for each in session.specs.values()),
+    )
+    return Settings(prompt, negative, seed, steps, scale, scheduler, schedule, size, model, rule, nearest)
 
 
 def rule_choice() -> gr.Dropdown:

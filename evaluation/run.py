@@ -37,7 +37,8 @@ STOPPED = (
     "Stopped. Every finished image is kept; the same command goes on from here, and with --report-only it makes the tables "
     "and the report of what is there."
 )
-SETTINGS = [name for name in FIELDS if name != "guidance_scale"]  # that one has a list
+# Of the guidance scale there is a list; a run has no control images yet.
+SETTINGS = [name for name in FIELDS if name not in ("guidance_scale", "control_scale", "control_interval")]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -209,6 +210,9 @@ def _recipe_values(arguments: argparse.Namespace) -> dict[str, Any]:
 def _check_task(recipe: Recipe, arguments: argparse.Namespace) -> None:
     """ValueError where a recipe's picture began at an image and none is given, or the other way round."""
     task, given = recipe.task, arguments.init_images is not None
+    if recipe.control is not None:
+        how = "model.redraw(recipe, control_image=image) makes it again"
+        raise ValueError(f"--recipe {arguments.recipe} is of a picture that {recipe.control} steered: {how}")
     if task is not None and task.name not in ("image_to_image", "inpainting"):
         raise ValueError(f"--recipe {arguments.recipe} is of {task.name}: model.redraw(recipe, image) makes it again")
     if (task is not None) != given:

@@ -23,6 +23,7 @@ from .detectors.reference_files import SUFFIXES
 from .downloads import MODES, Downloads
 from .prompts import prompt_file
 from .run_facts import command_line
+from .worlds import DRAWN, DRAWN_WORLD
 
 if TYPE_CHECKING:
     from .findings import Evaluation
@@ -45,6 +46,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--captions", choices=("auto", "none"), default="auto", help=note)
     note = f"of {', '.join(METRICS)}; default: {', '.join(GENERAL)}, as far as they can be computed here"
     made.add_argument("--metrics", metavar="LIST", default=None, help=note)
+    note = f"the drawn world that the pictures are of, for metrics called after scenes (default: {DRAWN_WORLD})"
+    made.add_argument("--world", choices=tuple(DRAWN), default="", help=note)
     note = f"real images, statistics ({', '.join(SUFFIXES)}) or {', '.join(DATA_SETS)}"
     made.add_argument("--reference", type=Path, metavar="FOLDER|FILE|NAME", help=note)
     note = "fetch detectors and data sets that are missing: yes, no, or ask on a terminal (default: %(default)s)"
@@ -101,6 +104,7 @@ def work(arguments: argparse.Namespace, argv: list[str] | None = None) -> int:
         resize=arguments.resize,
         device=arguments.device,
         out=out,
+        world=arguments.world,
         asked_for=metrics is not None,
         downloads=downloads,
         command=command_line("evaluation.score", argv),

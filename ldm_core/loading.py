@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from .lora import merge_lora, parse_lora
 from .pipeline import LatentDiffusion
 from .placement import Placement
 from .sampling import check_scheduler
+from .schedulers import FLOW, kind_of
 from .single_file import hub_id_of, read_single_file
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -133,9 +135,26 @@ def _described(spec: registry.ModelSpec, checkpoint: Checkpoint, factor: int) ->
     """A stranger's spec: its native size is in its own config; its world too, where it was trained here."""
     world = checkpoint.index.get("_world")
     world = world if world in registry.WORLDS else ""
-    family = checkpoint.family
+    family, (steps, scale) = checkpoint.family, _pace(spec, checkpoint)
     height, width = family.native_size(checkpoint.parts[family.denoiser_part], factor)
+    spec = dataclasses.replace(spec, steps=steps, guidance_scale=scale)
     return dataclasses.replace(spec, height=height, width=width, world=world, family=family.name)
+
+
+def _pace(spec: registry.ModelSpec, checkpoint: Checkpoint) -> tuple[int, float]:
+    """Steps and w of a stranger: of one that was distilled to few, known by its config or by its name and schedule, those of
+    its authors' examples."""
+    config, scheduler = checkpoint.parts[checkpoint.family.denoiser_part].config, checkpoint.scheduler_config
+    if getattr(
+        config, "time_cond_proj_dim", None
+    ):  # the weight is an input (Meng et al. 2023): latent consistency models
+        return 4, 8.5
+    if scheduler.get("_class_name") in ("LCMScheduler", "TCDScheduler"):
+        return 4, 1.0
+    to_the_end = kind_of(scheduler) == FLOW or scheduler.get("timestep_spacing") == "trailing"
+    if to_the_end and re.search("turbo|lightning", spec.name, re.IGNORECASE):
+        return 4, 1.0
+    return spec.steps, spec.guidance_scale
 
 
 def _read(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -31,9 +32,10 @@ from .registry import ModelSpec
 from .sampling import State, check_scheduler, denoise, image_generators, initial_noise
 from .schedulers import FLOW, kind_of, make_scheduler, names_of, readable_name, set_steps, time_of
 from .settings import FIELDS, SamplingSettings, default
+from .substitution import Substitution, in_own_words
 from .tasks import image_to_image, inpainting, interpolation, replay, upscaling
-from .tasks.control import Control, PreparedControl, check_images, image_hash
-from .tasks.start import Start, timesteps_from
+from .tasks.control import Control, PreparedControl, check_control_images
+from .tasks.start import Start, check_images, image_sha256, timesteps_from
 from .word_maps import WordMaps, word_maps
 
 DEFAULT_SCALES = (1, 2, 4, 8)
@@ -48,7 +50,7 @@ DECIDING = (
     *(f"{part}/*.json" for part in ("scheduler", "unet", "transformer", "vae", "text_encoder*")),
     *(f"tokenizer*/*.{kind}" for kind in ("json", "txt", "model")),
 )
-ControlImages = Tensor | Sequence[Tensor] | None
+ControlImages = Tensor | None
 Settings = SamplingSettings | Sequence[SamplingSettings] | None
 
 
@@ -136,6 +138,10 @@ class LatentDiffusion:
     def unseen_words(self, prompts: Sequence[str]) -> Counter[str]:
         """Words that no training caption held, with how many prompts hold each; empty where that is not known."""
         return self.conditioner.unseen_words(list(prompts))
+
+    def in_own_words(self, prompt: str, settings: SamplingSettings | None = None) -> Substitution:
+        """A prompt as it is drawn, and which of its words the nearest known ones stand for: see substitution.py."""
+        return in_own_words(self.spec.world, prompt, (settings or SamplingSettings()).substitute)
 
     def encode(self, images: Tensor, sample: bool = False) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] -> latents (B, C, H/f, W/f): posterior means, or samples."""
@@ -248,9 +254,8 @@ class LatentDiffusion:
         cells = [dict(zip(values, cell)) for cell in itertools.product(*values.values())]
         each = [own.replaced(**cell) for cell in cells for own in base]
         controls = self._control_images(control_images, base)
-        images = self.sample(
-            listed * len(cells), seeds * len(cells), settings=each, control_images=controls and controls * len(cells)
-        )
+        steering = None if controls is None else torch.stack(controls * len(cells))
+        images = self.sample(listed * len(cells), seeds * len(cells), settings=each, control_images=steering)
         return torch.stack(list(images)).unflatten(0, (*map(len, values.values()), len(listed)))
 
     def denoise(
@@ -287,6 +292,8 @@ class LatentDiffusion:
           strength          of a start: 0 to 1, from as it is to noise alone; None is the task's own
           control_scale     how much a control image counts: 1 as its network was trained, 0 not at all
           control_interval  (t_low, t_high): it counts only there
+          substitute        whether the nearest word that the model's world holds is drawn for one that it does not; what stood
+                            for what is said by `in_own_words` and by the recipe
           rows_per_call     rows of every network call; None: each step's rows in the fewest calls that fill the device
 
         ValueError, before any network runs, for an argument that does not fit.
@@ -321,7 +328,7 @@ class LatentDiffusion:
     ) -> Tensor | list[Tensor]:
         """Images (B, 3, H, W) in [0, 1] drawn anew as far as `strength` says: see tasks/image_to_image.py."""
         start = image_to_image.start_of(self, images)
-        return self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)  # type: ignore[call-overload]  # either kind of settings
+        return self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)
 
     def inpaint(
         self,
@@ -337,7 +344,7 @@ class LatentDiffusion:
         """Images (B, 3, H, W) in [0, 1] drawn anew where masks (B, 1, H, W) are 1, and to the bit the same elsewhere: see
         tasks/inpainting.py."""
         start = inpainting.start_of(self, images, masks)
-        drawn = self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)  # type: ignore[call-overload]  # either kind of settings
+        drawn = self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)
         return inpainting.paste(images, drawn, masks)
 
     def outpaint(
@@ -372,7 +379,7 @@ class LatentDiffusion:
     ) -> Tensor | list[Tensor]:
         """Images (B, 3, H, W) in [0, 1] enlarged, and their detail drawn: the second of two passes, see tasks/upscaling.py."""
         start = upscaling.start_of(self, images, factor, by)
-        return self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)  # type: ignore[call-overload]  # either kind of settings
+        return self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)
 
     def interpolate(
         self,
@@ -389,10 +396,17 @@ class LatentDiffusion:
         tasks/interpolation.py."""
         return interpolation.interpolate(self, prompts, seeds, guidance_scale, frames, through, settings, overrides)
 
-    def redraw(self, recipe: Recipe, image: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """The picture (1, 3, H, W) of a recipe again, of a task from its start image (3, H, W) and mask (1, H, W);
-        ValueError where they are others: see tasks/replay.py."""
-        return replay.redraw(self, recipe, image, mask)
+    def redraw(
+        self,
+        recipe: Recipe,
+        image: Tensor | None = None,
+        mask: Tensor | None = None,
+        *,
+        control_image: Tensor | None = None,
+    ) -> Tensor:
+        """The picture (1, 3, H, W) of a recipe again, of a task from its start image (3, H, W) and mask (1, H, W), one that
+        was steered from its control image (3, H, W); ValueError where they are others: see tasks/replay.py."""
+        return replay.redraw(self, recipe, image, mask, control_image)
 
     def resolve(
         self, settings: SamplingSettings | None = None, start: Start | None = None, **overrides: object
@@ -411,6 +425,9 @@ class LatentDiffusion:
         for name in ("control_scale", "control_interval"):
             if self.control is None and whole[name] != default(name):
                 raise ValueError(f"{name}={whole[name]} {NO_CONTROL}")
+        if self.spec.unguided and whole["guidance_scale"] == 0:
+            words = f"guidance_scale 0 is unconditional: {self.spec.name} without guidance is guidance_scale 1"
+            warnings.warn(words, stacklevel=2)
         return resolve_rule(self, whole)
 
     def recipe(
@@ -430,8 +447,8 @@ class LatentDiffusion:
         """What a recipe says of a control image (3, H, W) in [0, 1] and of what is steered by it."""
         if self.control is None:
             raise ValueError(f"control_image {NO_CONTROL}")
-        [image] = check_images(control_image, 1, *control_image.shape[-2:])
-        return {"control": self.control.source, "control_image": image_hash(image)}
+        [image] = check_images(control_image, "control_image")
+        return {"control": self.control.source, "control_image": image_sha256(image)}
 
     def rows_alone(self, settings: SamplingSettings) -> int:
         """Network rows that one image with these settings needs by itself, over all steps."""
@@ -482,6 +499,13 @@ class LatentDiffusion:
                 )
         return listed, seeds, given
 
+    def _drawn(self, prompt: str | Blend, own: SamplingSettings) -> str | Blend:
+        """A prompt in the words that are drawn; of a blend both."""
+        if isinstance(prompt, Blend):
+            first, second = (self.in_own_words(text, own).text for text in (prompt.first, prompt.second))
+            return Blend(first, second, prompt.share)
+        return self.in_own_words(prompt, own).text
+
     def _control_images(self, images: ControlImages, each: list[SamplingSettings]) -> list[Tensor] | None:
         """An image (3, H, W) for each picture that is to be steered by one."""
         if images is None:
@@ -493,7 +517,7 @@ class LatentDiffusion:
             raise ValueError(f"pictures with control_images have one size, got {sorted(sizes)}")
         height, width = sizes.pop()
         arguments.check_size(height, width, self.control.multiple, math.inf)
-        return check_images(images, len(each), height, width)
+        return check_control_images(images, len(each), height, width)
 
     def _prepared(self, images: list[Tensor] | None, each: list[SamplingSettings]) -> PreparedControl | None:
         """What steers pictures by their control images, where there are any."""
@@ -517,7 +541,7 @@ class LatentDiffusion:
         nothing = self.conditioner.nothing
         tasks = [None] * len(seeds) if start is None else start.tasks
         cells = [
-            Cell(prompt, own.negative_prompt or nothing, seed, own.guidance, task)
+            Cell(self._drawn(prompt, own), own.negative_prompt or nothing, seed, own.guidance, task)
             for prompt, seed, own, task in zip(prompts, seeds, each, tasks)
         ]
         solver = make_scheduler(self.scheduler_config, loop.scheduler)

@@ -10,7 +10,7 @@ from typing import Any
 
 WEIGHTS = Path(__file__).parent / "weights"
 HUB_ID = r"\w[\w.-]*/\w[\w.-]*"
-WORLDS = ("scenes", "fashion")  # that models of this repository are trained to draw
+WORLDS = ("scenes", "everyday", "fashion")  # that models of this repository are trained to draw
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ class ModelSpec:
     def embedded(self) -> bool:
         """Whether it ships with this repository."""
         return Path(self.source).is_relative_to(WEIGHTS)
+
+    @property
+    def unguided(self) -> bool:
+        """Whether it was distilled to few steps without guidance: turbo and lightning checkpoints."""
+        return self.steps <= 8 and self.guidance_scale == 1
 
     @property
     def reference(self) -> str:

@@ -153,6 +153,16 @@ def test_a_recipe_holds_the_control_and_the_hash_of_its_image_and_older_recipes_
     assert "control" not in tiny.recipe("a house", 7).to_json()
 
 
+def test_a_steered_picture_is_redrawn_from_its_recipe_and_image_and_from_no_other(tiny, controls, images):
+    model = tiny.with_control(str(controls["sd", "adapter"]))
+    drawn = model.sample("a house", 7, control_images=images[0], steps=2, **SIZE)
+    recipe = model.recipe("a house", 7, control_image=images[0], steps=2, **SIZE)
+    assert torch.equal(model.redraw(recipe, control_image=images[0]), drawn)
+    refused(lambda: model.redraw(recipe), "needs the image that it was made of")
+    refused(lambda: model.redraw(recipe, control_image=images[1]), "is of another image")
+    refused(recipe.sample_settings, "was steered by .* and needs its image")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -193,9 +203,9 @@ def test_wrong_control_images_are_one_line_before_any_network_runs(tiny, control
     for wrong, message in (
         (images[:, :, :20], r"must be \(3, 24, 40\).* got \(2, 3, 20, 40\)"),
         (torch.cat([images, images]), "one for each of 2 pictures"),
-        (images * 300, r"must lie in \[0, 1\]"),
-        (images * float("nan"), r"must lie in \[0, 1\]"),
-        ("picture.png", "must be a tensor"),
+        (images * 300, r"control_images must be in \[0, 1\]"),
+        (images * float("nan"), r"control_images must be in \[0, 1\]"),
+        ("picture.png", "control_images must be a tensor"),
     ):
         refused(lambda wrong=wrong: model.sample(PROMPTS, SEEDS, control_images=wrong, **SIZE), message)
     refused(lambda: model.sample("a", 1, control_images=torch.zeros(3, 26, 40), height=26, width=40), "multiple of 4")

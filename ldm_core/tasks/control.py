@@ -7,7 +7,6 @@ Both add to the U-Net's own features; guidance's conditional and unconditional p
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +16,8 @@ import torch
 from diffusers import ControlNetModel, ModelMixin, T2IAdapter
 from torch import Tensor
 
-from ..checks import shown
-from ..images import to_uint8
 from ..settings import SamplingSettings
+from .start import check_images, image_sha256
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as PIL turns pictures grey
 
@@ -83,7 +81,7 @@ class Control(ABC):
 
         device is where the network is now.
         """
-        names = [image_hash(image) for image in images]
+        names = [image_sha256(image) for image in images]
         made: dict[str, tuple[Tensor, ...]] = {}
         for name, image in zip(names, images):
             if name not in made:
@@ -167,29 +165,15 @@ class PreparedControl:
         return ControlRows(self.control, inputs, torch.tensor(scales, device=inputs[0].device))
 
 
-def image_hash(image: Tensor) -> str:
-    """SHA-256 of an image (3, H, W) in [0, 1] as 8 bits hold it."""
-    pixels = to_uint8(image[None])
-    return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
-
-
-def check_images(images: Any, count: int, height: int, width: int) -> list[Tensor]:
+def check_control_images(images: Any, count: int, height: int, width: int) -> list[Tensor]:
     """Control images, one (3, H, W) or (1, 3, H, W) for all or (B, 3, H, W), as a list of `count`, each (3, height, width).
 
     ValueError where there are other numbers of them, other sides, or values that are none of [0, 1].
     """
-    try:
-        given = images if isinstance(images, Tensor) else torch.stack(list(images))
-    except (TypeError, RuntimeError):
-        raise ValueError(f"control_images must be a tensor (B, 3, H, W) in [0, 1], got {shown(images)}") from None
-    given = given[None] if given.ndim == 3 else given
-    sides = (3, height, width)
-    if given.ndim != 4 or tuple(given.shape[1:]) != sides or len(given) not in (1, count):
+    given = check_images(images, "control_images")
+    if tuple(given.shape[2:]) != (height, width) or len(given) not in (1, count):
         raise ValueError(
             f"control_images must be (3, {height}, {width}), one for all or one for each of {count} pictures, "
             f"got {tuple(given.shape)}"
         )
-    given = given.detach().float().cpu()
-    if not bool((given >= 0).all() and (given <= 1).all()):  # what is no number is neither
-        raise ValueError("control_images must lie in [0, 1]")
     return list(given.expand(count, -1, -1, -1))
