@@ -144,7 +144,7 @@ def restored_words(session: Session, recipe: Recipe) -> str:
     offered = over_time.name_of(own) is not None and not own.guidance.rescale and own.rows_per_call is None
     offered = offered and own.guidance.rule in RULES_OFFERED
     same = recipe.weights == now.weights and recipe.configs in ("", now.configs)
-    if not same or recipe.vae or recipe.lora or recipe.control or not offered:
+    if not same or recipe.vae or recipe.lora or recipe.control or recipe.task or not offered:
         return "Restored, as far as this page goes: it was made with another model or with settings that are not offered here."
     if (recipe.dtype, recipe.device, recipe.versions) != (now.dtype, now.device, now.versions):
         return "Restored. It was made with other versions or on another device: the picture will be very close, not the same."
