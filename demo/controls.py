@@ -12,6 +12,7 @@ import gradio as gr
 
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.registry import ModelSpec
+from ldm_core.substitution import TABLES
 
 from . import over_time
 from .session import RULES_OFFERED, Session, size_text, sizes
@@ -32,6 +33,13 @@ EXAMPLES = {
         "a boat with a yellow sail in the center and the sun on the right, on a lake at sunset",
         "a palm tree on the left and an orange house on the right, in a desert at dawn",
     ],
+    "everyday": [
+        "a red house under a rainbow in a green meadow",
+        "a man riding a brown horse on the beach at sunset",
+        "a black cat sleeping on a blue bed",
+        "a woman in a yellow dress holding a red umbrella in the rain",
+        "three sheep and a house in the snow",
+    ],
     "fashion": [
         "a photo of an ankle boot",
         "a handbag",
@@ -51,6 +59,12 @@ WHAT_IT_DRAWS = {
         "This small model was trained on drawn landscapes alone. It knows skies (day, dawn, sunset, night, storm), grounds "
         "(field, snow, desert, lake), houses, pines, palms, boats, balloons, sun, moon, clouds and mountains, eight colours, "
         "and left, center, right. Other words leave it guessing."
+    ),
+    "everyday": (
+        "This small model was trained on drawings of everyday things alone: people, animals, vehicles, buildings, trees, "
+        "furniture and small objects, one to three of each, in ten colours, beside, on, above or in front of each other, riding "
+        "and holding, in a field, snow, a desert, a street, a room, by a lake or on a beach, from dawn to night. For other "
+        "things it draws the nearest that it knows, and says so."
     ),
     "fashion": (
         "This small model was trained on the grey pictures of Fashion-MNIST alone: t-shirts, trousers, pullovers, dresses, "
@@ -75,6 +89,7 @@ class Settings:
     size: gr.Dropdown
     model: gr.Dropdown
     guidance_rule: gr.Dropdown
+    substitute: gr.Checkbox
 
     @property
     def inputs(self) -> list[gr.components.Component]:
@@ -179,11 +194,16 @@ def advanced(session: Session, prompt: gr.Textbox, seed: gr.Number, scale: gr.Sl
     known = session.schedulers(spec.reference)
     scheduler = gr.Dropdown(known, value=known[0], label="Scheduler")
     schedule, rule = over_time.choice(), rule_choice()
+    nearest = gr.Checkbox(
+        True,
+        label="Draw the nearest known thing for one it does not know, and say so",
+        visible=any(each.world in TABLES for each in session.specs.values()),
+    )
     for box in (model, size, steps, negative, scheduler, schedule, rule):
         as_given(box)
     size.api_info = _any_of({name: [size_text(each) for each in sizes(own)] for name, own in session.specs.items()})  # type: ignore[method-assign]
     scheduler.api_info = _any_of({name: session.schedulers(name) for name in session.specs})  # type: ignore[method-assign]
-    return Settings(prompt, negative, seed, steps, scale, scheduler, schedule, size, model, rule)
+    return Settings(prompt, negative, seed, steps, scale, scheduler, schedule, size, model, rule, nearest)
 
 
 def _any_of(offered: dict[str, list[str]]) -> Callable[[], dict[str, object]]:

@@ -6,25 +6,28 @@ import unicodedata
 
 from ldm_core.conditioning import words_of
 from ldm_core.pipeline import LatentDiffusion
+from ldm_core.settings import SamplingSettings
 
 MOST = 8  # words or signs that are named
 
 
-def prompt_words(model: LatentDiffusion, prompt: str, example: str) -> str:
-    """Empty where the model reads the whole prompt and has seen each of its words."""
+def prompt_words(model: LatentDiffusion, prompt: str, settings: SamplingSettings, example: str) -> str:
+    """Empty where the model reads the whole prompt and has seen each of its words; what it draws instead of others is said."""
     if not prompt.strip():
         return f"The prompt is empty, so the model drew what it liked. Try: {example}."
-    conditioner, said = model.conditioner, []
-    words = list(dict.fromkeys(words_of(prompt)))
+    conditioner, drawn = model.conditioner, model.in_own_words(prompt, settings)
+    said = [drawn.describe()] if drawn.describe() else []
+    words = list(dict.fromkeys(words_of(drawn.text)))
     if conditioner.words is not None:
-        unseen = [word for word in words if word not in conditioner.words]
-        if len(unseen) == len(words):
+        named = " ".join(drawn.unknown).lower()
+        unseen = [word for word in words if word not in conditioner.words and word not in named]
+        if words and all(word not in conditioner.words for word in words):
             return f"This model knows no word of this prompt, so the picture is a guess. Try: {example}."
         if unseen:
             said.append(f"This model has never seen: {_list(unseen)}.")
         if signs := signs_of(prompt):
             said.append(f"It reads words alone, not: {_list(signs)}.")
-    if dropped := dropped_words(model, prompt):
+    if dropped := dropped_words(model, drawn.text):
         said.append(f"The prompt is too long for this model, which did not read its end: {_list(dropped)}.")
     return " ".join(said)
 

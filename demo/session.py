@@ -121,6 +121,7 @@ class Session:
         size: Any,
         model: Any,
         guidance_rule: object = "cfg",
+        substitute: object = True,
     ) -> dict[str, str]:
         """What is wrong with a visitor's settings, in words by their names; empty where nothing is."""
         limits = self.limits
@@ -133,6 +134,7 @@ class Session:
             "guidance_schedule": _one_of(guidance_schedule, OVER_TIME, "The guidance schedule"),
             "model": _one_of(model, self.specs, "The model"),
             "guidance_rule": _one_of(guidance_rule, RULES_OFFERED, "The guidance rule"),
+            "substitute": "" if isinstance(substitute, bool) else "Nearest words must be on or off.",
         }
         if not found["model"]:
             found["scheduler"] = _one_of(scheduler, self.schedulers(model), "The scheduler")

@@ -38,7 +38,7 @@ def draw(
     path = session.scratch.path("sweep.zip")
     write_zip(path, cells, prompt)
     words = f"{len(cells)} pictures, {time.perf_counter() - began:.1f} s. The zip holds each with its recipe, and the scores."
-    read = prompt_words(model, prompt, EXAMPLES[model.spec.world][0])
+    read = prompt_words(model, prompt, made[0].settings, EXAMPLES[model.spec.world][0])
     yield grid, f"{words} {read}".strip(), chart, str(path)
 
 

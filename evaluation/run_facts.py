@@ -50,6 +50,8 @@ class RunFacts:
     truncated_by_detectors: dict[str, int] = field(default_factory=dict)
     unseen_words: dict[str, int] = field(default_factory=dict)
     prompts_with_unseen_words: int = 0
+    substituted_words: dict[str, str] = field(default_factory=dict)  # and what was drawn in their place
+    prompts_with_substituted_words: int = 0
     truncated_prompts: int = 0
     device: str = "cpu"
     threads: int = 0
@@ -119,6 +121,12 @@ class RunFacts:
     def notes(self) -> list[str]:
         """What a reader must know of the prompts beside the metrics' own."""
         notes = []
+        if self.substituted_words:
+            most = "; ".join(f"{word}: {nearest}" for word, nearest in list(self.substituted_words.items())[:12])
+            notes.append(
+                f"{self.prompts_with_substituted_words} of {self.prompt_count} prompts hold words that the model's world does "
+                f"not, and the nearest that it holds was drawn ({most}{'; ...' if len(self.substituted_words) > 12 else ''})."
+            )
         if self.unseen_words:
             most = ", ".join(list(self.unseen_words)[:12])
             notes.append(

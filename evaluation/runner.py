@@ -84,8 +84,17 @@ class Run:
             check_images([job for job in self.scored if job.file not in asked], self.out, self.sealed)
         self.images = image_set(self.out, self.scored, self.plan.axes)
         self.instruments = self._instruments()
-        self.unseen = self.model.unseen_words([prompt.text for prompt in prompts])
-        self.with_unseen = sum(bool(self.model.unseen_words([prompt.text])) for prompt in prompts)
+        self.replaced, drawn = self._substitutions()
+        self.unseen = self.model.unseen_words(drawn)
+        self.with_unseen = sum(bool(self.model.unseen_words([text])) for text in drawn)
+
+    def _substitutions(self) -> tuple[list[tuple[tuple[str, str], ...]], list[str]]:
+        """Of each prompt what was replaced by what, and the prompt as the model draws it, under the first condition that
+        substitutes, if any does."""
+        settings = [condition.settings for condition in self.plan.conditions]
+        own = next((one for one in settings if one.substitute), settings[0])
+        found = [self.model.in_own_words(prompt.text, own) for prompt in self.prompts]
+        return [one.replaced for one in found], [one.text for one in found]
 
     @property
     def sealed(self) -> bool:
@@ -111,7 +120,7 @@ class Run:
     def _instruments(self) -> Instruments:
         config = self.config
         photographs = config.reference if config.reference is not None and config.reference.is_dir() else None
-        metrics = catalogue.find(config.metrics or self._default_metrics())
+        metrics = catalogue.find(config.metrics or self._default_metrics(), self.model.spec.world)
         return Instruments(
             metrics,
             self.images,
@@ -162,12 +171,23 @@ class Run:
         if self.plan.axes != ("guidance_scale",):
             labels = [condition.label for condition in self.plan.conditions]
             print(f"conditions: {'; '.join(labels[:12])}" + ("; ..." if len(labels) > 12 else ""))
+        if pairs := [f"{word}: {nearest}" for word, nearest in self.substituted_words.items()]:
+            print(
+                f"{sum(map(bool, self.replaced))} of {len(self.prompts)} prompts hold words that this model's world does not, "
+                f"and the nearest is drawn ({', '.join(pairs[:8])}{', ...' if len(pairs) > 8 else ''}); "
+                "--substitute false leaves them as they are"
+            )
         if self.unseen:
             some = ", ".join(word for word, _ in self.unseen.most_common(8))
             print(
                 f"{self.with_unseen} of {len(self.prompts)} prompts hold words this model has never seen "
                 f"({len(self.unseen)} words: {some} ...); it draws what it knows of the rest"
             )
+
+    @property
+    def substituted_words(self) -> dict[str, str]:
+        """Words of the prompts that the model's world does not hold, and what is drawn in their place."""
+        return dict(pair for pairs in self.replaced for pair in pairs)
 
     def rehearse(self) -> None:
         """Say what a run would do, how long it would take and what it would fill; write nothing."""
@@ -256,8 +276,7 @@ class Run:
         not_computed = results.summary[results.summary["value"].isna()].drop_duplicates(["metric", "note"])
         for note, rows in not_computed.groupby("note", sort=False):
             print(f"{', '.join(rows['metric'])}: {note}")
-        for name, reference in self.instruments.references.items():
-            print(f"reference of {name}: {portable(reference.words)}")
+        print(*page.measured_as(results.facts), sep="\n")
         print(f"\nreport: {self.out / 'report.html'}")
 
     def _prompts_sha256(self) -> str:
@@ -288,6 +307,8 @@ class Run:
             **of_instruments,
             unseen_words=dict(self.unseen.most_common()),
             prompts_with_unseen_words=self.with_unseen,
+            substituted_words=self.substituted_words,
+            prompts_with_substituted_words=sum(map(bool, self.replaced)),
             truncated_prompts=sum(model.conditioner.is_truncated(prompt.text) for prompt in self.prompts),
             device=str(model.device),
             command=config.command,

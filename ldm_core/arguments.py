@@ -18,7 +18,7 @@ def check_prompts(name: str, prompts: str | Sequence[str]) -> list[str]:
     listed = [prompts] if isinstance(prompts, str | Blend) else _listed(name, prompts)
     if not listed:
         raise ValueError(f"{name} must hold at least one prompt, got none")
-    return [prompt if isinstance(prompt, Blend) else check_text(name, prompt) for prompt in listed]
+    return [prompt if isinstance(prompt, Blend) else check_text(name, prompt) for prompt in listed]  # type: ignore[misc]  # a Blend in a prompt's place
 
 
 def check_seed(seed: object) -> int:

@@ -30,6 +30,14 @@ def check_whole(name: str, value: object, low: int, high: float) -> int:
     return int(number)
 
 
+def check_truth(name: str, value: object) -> bool:
+    """True or False of any kind (numpy's too), as Python's."""
+    truth = _plain(value)
+    if not isinstance(truth, bool):
+        raise ValueError(f"{name} must be true or false, got {shown(value)}")
+    return truth
+
+
 def check_interval(name: str, value: Any) -> tuple[float, float] | None:
     """A span of time (low, high) with 0 <= low < high <= 1, or None."""
     if value is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .predictions import renoises, renoising_names
-from .schedulers import EDM, FLOW, SCHEDULERS, kind_of
+from .schedulers import EDM, FLOW, kind_of, make_scheduler
 from .settings import SamplingSettings
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ def resolve_rule(model: LatentDiffusion, settings: SamplingSettings) -> Sampling
         raise ValueError(
             f"guidance_rule {rule.name} does not fit {model.spec.name!r}, which takes the guidance weight itself: use cfg"
         )
-    scheduler = SCHEDULERS.get(settings["scheduler"], settings["scheduler"])
-    if rule.renoises and not renoises(config, scheduler):
+    if rule.renoises and not renoises(config, make_scheduler(config, settings["scheduler"])):
         raise ValueError(
             f"guidance_rule {rule.name} is exact with {renoising_names()} of diffusion models, got scheduler "
             f"{settings['scheduler']!r} for {model.spec.name!r}"

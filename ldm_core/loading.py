@@ -137,8 +137,8 @@ def _described(spec: registry.ModelSpec, checkpoint: Checkpoint, factor: int) ->
     world = world if world in registry.WORLDS else ""
     family, (steps, scale) = checkpoint.family, _pace(spec, checkpoint)
     height, width = family.native_size(checkpoint.parts[family.denoiser_part], factor)
-    own = {"height": height, "width": width, "steps": steps, "guidance_scale": scale}
-    return dataclasses.replace(spec, world=world, family=family.name, **own)
+    spec = dataclasses.replace(spec, steps=steps, guidance_scale=scale)
+    return dataclasses.replace(spec, height=height, width=width, world=world, family=family.name)
 
 
 def _pace(spec: registry.ModelSpec, checkpoint: Checkpoint) -> tuple[int, float]:

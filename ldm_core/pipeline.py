@@ -32,6 +32,7 @@ from .registry import ModelSpec
 from .sampling import State, check_scheduler, denoise, image_generators, initial_noise
 from .schedulers import FLOW, kind_of, make_scheduler, names_of, readable_name, set_steps, time_of
 from .settings import FIELDS, SamplingSettings, default
+from .substitution import Substitution, in_own_words
 from .tasks import image_to_image, inpainting, interpolation, replay, upscaling
 from .tasks.control import Control, PreparedControl, check_control_images
 from .tasks.start import Start, check_images, image_sha256, timesteps_from
@@ -137,6 +138,10 @@ class LatentDiffusion:
     def unseen_words(self, prompts: Sequence[str]) -> Counter[str]:
         """Words that no training caption held, with how many prompts hold each; empty where that is not known."""
         return self.conditioner.unseen_words(list(prompts))
+
+    def in_own_words(self, prompt: str, settings: SamplingSettings | None = None) -> Substitution:
+        """A prompt as it is drawn, and which of its words the nearest known ones stand for: see substitution.py."""
+        return in_own_words(self.spec.world, prompt, (settings or SamplingSettings()).substitute)
 
     def encode(self, images: Tensor, sample: bool = False) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] -> latents (B, C, H/f, W/f): posterior means, or samples."""
@@ -249,12 +254,8 @@ class LatentDiffusion:
         cells = [dict(zip(values, cell)) for cell in itertools.product(*values.values())]
         each = [own.replaced(**cell) for cell in cells for own in base]
         controls = self._control_images(control_images, base)
-        images = self.sample(
-            listed * len(cells),
-            seeds * len(cells),
-            settings=each,
-            control_images=controls and torch.stack(controls * len(cells)),
-        )
+        steering = None if controls is None else torch.stack(controls * len(cells))
+        images = self.sample(listed * len(cells), seeds * len(cells), settings=each, control_images=steering)
         return torch.stack(list(images)).unflatten(0, (*map(len, values.values()), len(listed)))
 
     def denoise(
@@ -291,6 +292,8 @@ class LatentDiffusion:
           strength          of a start: 0 to 1, from as it is to noise alone; None is the task's own
           control_scale     how much a control image counts: 1 as its network was trained, 0 not at all
           control_interval  (t_low, t_high): it counts only there
+          substitute        whether the nearest word that the model's world holds is drawn for one that it does not; what stood
+                            for what is said by `in_own_words` and by the recipe
           rows_per_call     rows of every network call; None: each step's rows in the fewest calls that fill the device
 
         ValueError, before any network runs, for an argument that does not fit.
@@ -325,7 +328,7 @@ class LatentDiffusion:
     ) -> Tensor | list[Tensor]:
         """Images (B, 3, H, W) in [0, 1] drawn anew as far as `strength` says: see tasks/image_to_image.py."""
         start = image_to_image.start_of(self, images)
-        return self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)  # type: ignore[call-overload]  # either kind of settings
+        return self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)
 
     def inpaint(
         self,
@@ -341,7 +344,7 @@ class LatentDiffusion:
         """Images (B, 3, H, W) in [0, 1] drawn anew where masks (B, 1, H, W) are 1, and to the bit the same elsewhere: see
         tasks/inpainting.py."""
         start = inpainting.start_of(self, images, masks)
-        drawn = self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)  # type: ignore[call-overload]  # either kind of settings
+        drawn = self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)
         return inpainting.paste(images, drawn, masks)
 
     def outpaint(
@@ -376,7 +379,7 @@ class LatentDiffusion:
     ) -> Tensor | list[Tensor]:
         """Images (B, 3, H, W) in [0, 1] enlarged, and their detail drawn: the second of two passes, see tasks/upscaling.py."""
         start = upscaling.start_of(self, images, factor, by)
-        return self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)  # type: ignore[call-overload]  # either kind of settings
+        return self.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)
 
     def interpolate(
         self,
@@ -496,6 +499,13 @@ class LatentDiffusion:
                 )
         return listed, seeds, given
 
+    def _drawn(self, prompt: str | Blend, own: SamplingSettings) -> str | Blend:
+        """A prompt in the words that are drawn; of a blend both."""
+        if isinstance(prompt, Blend):
+            first, second = (self.in_own_words(text, own).text for text in (prompt.first, prompt.second))
+            return Blend(first, second, prompt.share)
+        return self.in_own_words(prompt, own).text
+
     def _control_images(self, images: ControlImages, each: list[SamplingSettings]) -> list[Tensor] | None:
         """An image (3, H, W) for each picture that is to be steered by one."""
         if images is None:
@@ -531,7 +541,7 @@ class LatentDiffusion:
         nothing = self.conditioner.nothing
         tasks = [None] * len(seeds) if start is None else start.tasks
         cells = [
-            Cell(prompt, own.negative_prompt or nothing, seed, own.guidance, task)
+            Cell(self._drawn(prompt, own), own.negative_prompt or nothing, seed, own.guidance, task)
             for prompt, seed, own, task in zip(prompts, seeds, each, tasks)
         ]
         solver = make_scheduler(self.scheduler_config, loop.scheduler)

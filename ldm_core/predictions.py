@@ -44,9 +44,9 @@ def renoising(scheduler: diffusers.SchedulerMixin, timestep: Tensor) -> float:
     return -after * clean_slope(scheduler, timestep) / sigma
 
 
-def renoises(scheduler_config: dict, class_name: str) -> bool:
-    """Whether CFG++'s step is exact with a scheduler, by the name of its class, for a model of that config."""
-    return class_name in RENOISED and kind_of(scheduler_config) == DIFFUSION
+def renoises(scheduler_config: dict, scheduler: diffusers.SchedulerMixin) -> bool:
+    """Whether CFG++'s step is exact with a scheduler, for a model of that config."""
+    return type(scheduler).__name__ in RENOISED and kind_of(scheduler_config) == DIFFUSION
 
 
 def renoising_names() -> str:

@@ -82,11 +82,12 @@ class Recipe:
     weights: str = ""  # SHA-256
     configs: str = ""  # SHA-256; "" in recipes of the first house, which did not know it
     versions: dict[str, str] = field(default_factory=dict)
+    drawn_prompt: str = ""  # the prompt as it was drawn, where the nearest known words stand for some; else ""
     task: Task | None = None  # of a picture that did not begin at noise alone
 
     def __post_init__(self) -> None:
         """ValueError in one line for anything that no picture has."""
-        for name in ("model", "prompt", "dtype", "device", "weights", "configs"):
+        for name in ("model", "prompt", "dtype", "device", "weights", "configs", "drawn_prompt"):
             check_text(name, getattr(self, name))
         for name in ("vae", "lora", *SINCE_0_3):
             if getattr(self, name) is not None:
@@ -108,7 +109,7 @@ class Recipe:
         """One JSON object, a key per field and per setting."""
         values = dataclasses.asdict(self) | self.settings.stored()
         del values["settings"]
-        for name in ("configs", *SINCE_0_3):
+        for name in ("configs", "drawn_prompt", *SINCE_0_3):
             if not values[name]:
                 del values[name]
         del values["task"]
@@ -143,11 +144,12 @@ class Recipe:
 
     def _parameters(self) -> str:
         own = self.settings
+        drawn = f", Drawn prompt: {json.dumps(self.drawn_prompt, ensure_ascii=False)}" if self.drawn_prompt else ""
         negative = f"Negative prompt: {own.negative_prompt}\n" if own.negative_prompt else ""
         return (
             f"{self.prompt}\n{negative}"
             f"Steps: {own.steps}, Sampler: {own.scheduler}, CFG scale: {own.guidance.scale:g}, Seed: {self.seed}, "
-            f"Size: {own.width}x{own.height}, Model hash: {self.weights[:10]}, Model: {self.model}"
+            f"Size: {own.width}x{own.height}, Model hash: {self.weights[:10]}, Model: {self.model}{drawn}"
         )
 
 
@@ -165,11 +167,13 @@ def recipe_for(
     """The recipe of model.sample(prompt, seed, guidance_scale, settings=settings, start=start, **overrides), its defaults
     written out; start has one row; control_image (3, H, W) is what steered it."""
     scale = {} if guidance_scale is None else {"guidance_scale": guidance_scale}
+    whole = model.resolve(settings, start, **scale, **overrides)
+    drawn = model.in_own_words(prompt, whole)
     return Recipe(
         model=model.spec.reference,
         prompt=prompt,
         seed=seed,
-        settings=model.resolve(settings, start, **scale, **overrides),
+        settings=whole,
         vae=model.vae,
         lora=model.lora,
         **({} if control_image is None else model.steering(control_image)),
@@ -178,6 +182,7 @@ def recipe_for(
         weights=model.weights,
         configs=model.configs,
         versions=versions(),
+        drawn_prompt=drawn.text if drawn.replaced else "",
         task=None if start is None else start.tasks[0],
     )
 

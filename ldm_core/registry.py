@@ -10,7 +10,7 @@ from typing import Any
 
 WEIGHTS = Path(__file__).parent / "weights"
 HUB_ID = r"\w[\w.-]*/\w[\w.-]*"
-WORLDS = ("scenes", "fashion")  # that models of this repository are trained to draw
+WORLDS = ("scenes", "everyday", "fashion")  # that models of this repository are trained to draw
 
 
 @dataclass(frozen=True)

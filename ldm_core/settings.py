@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .checks import check_interval, check_real, check_text, check_whole, shown
+from .checks import check_interval, check_real, check_text, check_truth, check_whole, shown
 from .guidance import Guidance
 
 MAX_STEPS = 1000
@@ -62,6 +62,14 @@ class SamplingSettings:
         default=None,
         metadata={"help": "rows of every network call; default: what fills the device evenly", "metavar": "R"},
     )
+    substitute: bool = dataclasses.field(
+        default=True,
+        metadata={
+            "help": "draw the nearest thing that the model's world holds for one that it does not, and say so: true or false",
+            "metavar": "BOOL",
+            SINCE_FIRST: True,
+        },
+    )
     control_scale: float = dataclasses.field(
         default=1.0,
         metadata={"help": "how much a control image counts; 0 is not at all", "metavar": "X", SINCE_FIRST: True},
@@ -88,6 +96,7 @@ class SamplingSettings:
             object.__setattr__(self, "strength", check_real("strength", self.strength, 0, 1))
         if self.scheduler is not None and not isinstance(self.scheduler, str):
             raise ValueError(f"scheduler must be a name, got {shown(self.scheduler)}")
+        object.__setattr__(self, "substitute", check_truth("substitute", self.substitute))
         if not isinstance(self.guidance, Guidance):
             raise ValueError(f"guidance must be a Guidance, got {shown(self.guidance)}")
         object.__setattr__(self, "control_scale", check_real("control_scale", self.control_scale, 0, math.inf))
@@ -196,4 +205,14 @@ def _pair(text: str) -> tuple[float, ...] | None:
     return None if text.strip() == "none" else tuple(float(part) for part in text.replace(":", ",").split(","))
 
 
-_READERS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "tuple[float, float]": _pair, "str": str}
+def _truth(text: str) -> bool | str:
+    return {"true": True, "false": False}.get(text.strip().lower(), text)
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "int": int,
+    "float": float,
+    "bool": _truth,
+    "tuple[float, float]": _pair,
+    "str": str,
+}

@@ -33,7 +33,7 @@ def session(tiny):
 
 
 def good(session, **changes):
-    own = {"size": "32 x 32", "model": session.model.spec.reference, "guidance_rule": "cfg"}
+    own = {"size": "32 x 32", "model": session.model.spec.reference, "guidance_rule": "cfg", "substitute": True}
     return GOOD | own | changes
 
 
@@ -73,6 +73,7 @@ def test_words_the_model_never_saw_are_said(session):
         ("guidance_schedule", "zigzag"),
         ("guidance_rule", "autoguidance:model=scenes"),
         ("guidance_rule", "cfg++"),
+        ("substitute", "perhaps"),
         ("size", "64 x 64"),
         ("size", 3),
         ("model", "best"),

@@ -80,6 +80,7 @@ def test_the_endpoints_have_names_and_types_that_a_person_can_read(client):
         "size",
         "model",
         "guidance_rule",
+        "substitute",
     ]
     parameters = described["/sweep"]["parameters"]
     assert [each["parameter_name"] for each in parameters] == [

@@ -58,7 +58,7 @@ def test_a_latent_consistency_model_takes_its_own_steps_and_weight_one_row_each(
     assert not torch.equal(plain, model.sample("a house", 7, 2.0)), "the weight is told to the network"
 
 
-@pytest.mark.parametrize("steps", [1, 2, 4])
+@pytest.mark.parametrize("steps", [1, 4])
 @pytest.mark.parametrize(
     ("name", "class_name", "values"),
     [

@@ -42,6 +42,7 @@ def test_every_setting_reads_back_what_it_writes(name):
         "guidance_rule": "apg:eta=0.5:norm=3",
         "scheduler": "ddim",
         "strength": 0.5,
+        "substitute": False,
     }
     value = tried.get(name, "a b" if name == "negative_prompt" else 3)
     settings = SamplingSettings.of(**{name: value})

@@ -82,7 +82,11 @@ def test_outside_the_mask_the_psnr_is_infinite_and_no_table_is_the_worse_for_it(
     assert run(*masked) == 0
     summary, images = (pd.read_csv(out / "run" / f"{name}.csv") for name in ("summary", "images"))
     outside = summary[summary["metric"] == "start_psnr_outside"]
-    assert len(outside) == 2 and np.isposinf(outside["value"]).all() and outside[["se", "low", "high"]].isna().all(None)
+    assert (
+        len(outside) == 2
+        and np.isposinf(outside["value"]).all()
+        and outside[["se", "low", "high"]].isna().to_numpy().all()
+    )
     assert outside["note"].str.contains("infinite, equal to the last bit, in 3 of 3 images").all()
     assert np.isposinf(images["start_psnr_outside"]).all() and (images["mask"] == "mask.png").all()
     others = summary[summary["metric"] != "start_psnr_outside"]["value"]

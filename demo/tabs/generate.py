@@ -144,7 +144,7 @@ def restored_words(session: Session, recipe: Recipe) -> str:
     offered = over_time.name_of(own) is not None and not own.guidance.rescale and own.rows_per_call is None
     offered = offered and own.guidance.rule in RULES_OFFERED
     same = recipe.weights == now.weights and recipe.configs in ("", now.configs)
-    if not same or recipe.vae or recipe.lora or recipe.control or not offered:
+    if not same or recipe.vae or recipe.lora or recipe.control or recipe.task or not offered:
         return "Restored, as far as this page goes: it was made with another model or with settings that are not offered here."
     if (recipe.dtype, recipe.device, recipe.versions) != (now.dtype, now.device, now.versions):
         return "Restored. It was made with other versions or on another device: the picture will be very close, not the same."
@@ -195,6 +195,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
         size: str = size_text((spec.width, spec.height)),
         model: str = spec.reference,
         guidance_rule: str = "cfg",
+        substitute: bool = True,
         request: gr.Request | None = None,
     ) -> Iterator[tuple[Image.Image, str]]:
         given = (
@@ -208,6 +209,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
             size,
             model,
             guidance_rule,
+            substitute,
         )
 
         def chosen() -> Generator[tuple, None, None]:
@@ -220,6 +222,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
                 guidance_scale=guidance_scale,
                 **over_time.OVER_TIME[guidance_schedule],
                 guidance_rule=guidance_rule,
+                substitute=substitute,
                 height=height,
                 width=width,
             )
@@ -243,5 +246,5 @@ def draw(
     session.seconds_per_row.setdefault(name, (time.perf_counter() - began) / (model.network_rows - rows))
     picture = to_pil(model.decode(state.latent)[0])
     picture.info.update(model.recipe(prompt, seed, settings).to_png_text())
-    read = prompt_words(model, prompt, controls.EXAMPLES[model.spec.world][0])
+    read = prompt_words(model, prompt, settings, controls.EXAMPLES[model.spec.world][0])
     yield picture, f"Seed {seed}, {time.perf_counter() - began:.1f} s. The PNG carries its recipe. {read}".strip()

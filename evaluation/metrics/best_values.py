@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from .differences import with_verdicts
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
 
 def half_of(evidence: Evidence, place: int) -> Evidence:
     """The images of the captions at even (0) or odd (1) places."""
-    images = evidence.images
-    kept = (images.table["prompt_id"] % 2 == place).to_numpy()
-    part = dataclasses.replace(images, table=images.table[kept].reset_index(drop=True))
+    return part_of(evidence, (evidence.images.table["prompt_id"] % 2 == place).to_numpy())
+
+
+def part_of(evidence: Evidence, kept: np.ndarray) -> Evidence:
+    """The images where a mask (n,) says so."""
+    part = dataclasses.replace(evidence.images, table=evidence.images.table[kept].reset_index(drop=True))
     features = {name: values[kept] for name, values in evidence.features.items()}
     return Evidence(part, features, evidence.references, evidence.detectors)
 

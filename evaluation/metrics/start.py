@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..detectors.detector import Detector
 from ..generation.starts import StartFiles
+from ..worlds import DRAWN
 from .reconstruction import psnr
 
 
@@ -33,21 +34,22 @@ class StartDetector:
         """None of images (B, 3, H, W): (B, 0)."""
         return torch.zeros(len(images), 0)
 
-    def extract(self, images: Tensor, prompts: Sequence[int]) -> tuple[np.ndarray, dict[str, list[float]]]:
+    def extract(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
         """No features; of images (B, 3, H, W) in [0, 1] and their prompts' places the scores against their starts."""
         pairs = [self.starts[int(place)].tensors(*images.shape[2:]) for place in prompts]
         begun = torch.stack([image for image, _ in pairs])
         none = np.zeros((len(images), 0), np.float32)
         if self.features is not None:
-            cosine = F.cosine_similarity(*map(self.features.image_features, (images, begun)))
-            return none, {f"start_distance_{self.features.name.removesuffix('_detector')}": (1 - cosine).tolist()}
+            drawn, known = (self.features.image_features(each) for each in (images, begun))
+            cosine, of = F.cosine_similarity(drawn, known), self.features.name.removesuffix("_detector")
+            return none, {f"start_distance_{'scenes' if of in DRAWN else of}": (1 - cosine).tolist()}
         scores = {"start_psnr": psnr(images, begun).tolist()}
         if pairs[0][1] is not None:
-            known = [mask < 1 for _, mask in pairs if mask is not None]
+            kept_of = [mask < 1 for _, mask in pairs if mask is not None]
             scores["start_psnr_outside"] = [
                 float(psnr(image[:, kept[0]][None, :, None], start[:, kept[0]][None, :, None]))
                 if kept.any()
                 else math.nan
-                for image, start, kept in zip(images, begun, known)
+                for image, start, kept in zip(images, begun, kept_of)
             ]
         return none, scores

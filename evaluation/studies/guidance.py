@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ldm_core.files import write_whole
+
 from ..catalogue import METRICS
 from ..config import RunConfig
 from ..generation.axes import Axis, Value, parse_scales
@@ -55,12 +57,14 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
     from ..metrics import best_values
 
     prompts, file = _prompts(options, work)
-    drawn = _drawn(options, prompts, file, work / "run")
+    drawn, labels = _drawn(options, prompts, file, work / "run")
     evidence = _evidence(drawn)
+    asked = evidence.images.table["condition"].isin(labels)  # the folder may hold other scales
+    evidence = best_values.part_of(evidence, asked.to_numpy())
     chosen, judged = (best_values.half_of(evidence, place) for place in (0, 1))
     metrics = [metric for metric in drawn.instruments.computed if metric.of_generated]
-    found = best_values.by_condition(evidence, metrics)
-    best = best_values.best_values(best_values.by_condition(chosen, metrics), AXIS, SCALE)
+    found = _in_order(best_values.by_condition(evidence, metrics))
+    best = best_values.best_values(_in_order(best_values.by_condition(chosen, metrics)), AXIS, SCALE)
     compared = best_values.best_differences(judged, metrics, best, AXIS, SCALE, PLAIN)
     verdict, words = concluded(compared, [metric.name for metric in metrics[:DECIDING]])
     halves = [part.images.table["prompt_id"].nunique() for part in (chosen, judged)]
@@ -71,7 +75,7 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
         *([] if options.captions else [_of_real(drawn, len(prompts))]),
     ]
     tables = {"compared": compared, "conditions": _summary(found, drawn), "knees": _knees(found)}
-    return Outcome(verdict, words, tables, _figures(found, metrics), tuple(notes))
+    return Outcome(verdict, words, tables, _figures(found, compared, metrics), tuple(notes))
 
 
 def _prompts(options: argparse.Namespace, work: Path) -> tuple[list[Prompt], Path]:
@@ -92,12 +96,13 @@ def _prompts(options: argparse.Namespace, work: Path) -> tuple[list[Prompt], Pat
     if world != "scenes":
         raise ValueError(f"--model {options.model} has no held-out captions of its own: give --captions FILE")
     prompts, file = list(held_out_prompts(options.prompts)), work / "held-out.txt"
-    file.write_text("\n".join(prompt.text for prompt in prompts), encoding="utf-8")
+    write_whole(file, "\n".join(prompt.text for prompt in prompts))
     return prompts, file
 
 
-def _drawn(options: argparse.Namespace, prompts: list[Prompt], file: Path, out: Path) -> Run:
-    """The run of all conditions, carried out: the rules at the scales asked for, then CFG++ at its own, in one folder."""
+def _drawn(options: argparse.Namespace, prompts: list[Prompt], file: Path, out: Path) -> tuple[Run, list[str]]:
+    """The run of all conditions, carried out: the rules at the scales asked for, then CFG++ at its own, in one folder; and
+    the conditions' labels."""
     from ldm_core.registry import find as find_model
 
     from ..runner import Run
@@ -110,11 +115,13 @@ def _drawn(options: argparse.Namespace, prompts: list[Prompt], file: Path, out: 
         metrics=tuple(name for name in names if name in METRICS),
         out=out,
     )
+    labels: list[str] = []
     for rules, scales in ((RULES, parse_scales(options.scales)), (BOUNDED, BOUNDED_SCALES)):
         axis = Axis(AXIS, tuple(Value(name, tuple(settings.items())) for name, settings in rules.items()))
         made = Run(dataclasses.replace(base, guidance_scales=scales, sweep=(axis,)), prompts)
         made.carry_out()
-    return made
+        labels += [condition.label for condition in made.plan.asked]
+    return made, labels
 
 
 def _evidence(drawn: Run) -> Evidence:
@@ -138,7 +145,8 @@ def concluded(compared: pd.DataFrame, deciding: Sequence[str]) -> tuple[str, str
     decides = compared["metric"].isin(deciding)
     winners = set(compared[better & decides][AXIS])
     spotless = winners - set(compared[worse & decides][AXIS])
-    sentences = [f"Better than {PLAIN} by {' or '.join(deciding)}, and worse by neither: {_listed(spotless)}."]
+    named = ", ".join(sorted(spotless)) or "none"
+    sentences = [f"Better than {PLAIN} by {' or '.join(deciding)}, and worse by neither: {named}."]
     for metric, rows in compared.groupby("metric", sort=False):
         parts = [
             f"{word} {', '.join(_in_words(row) for _, row in rows[mask[rows.index]].iterrows())}"
@@ -154,10 +162,6 @@ def concluded(compared: pd.DataFrame, deciding: Sequence[str]) -> tuple[str, str
 
 def _in_words(row: pd.Series) -> str:
     return f"{row[AXIS]} at w = {row[SCALE]:g} ({row['difference']:+.3g}, {row['low']:.3g} to {row['high']:.3g})"
-
-
-def _listed(names: set[str]) -> str:
-    return ", ".join(sorted(names)) or "none"
 
 
 def _summary(found: pd.DataFrame, drawn: Run) -> pd.DataFrame:
@@ -187,33 +191,42 @@ def _knees(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _figures(found: pd.DataFrame, metrics: Sequence[Metric]) -> Mapping[str, str]:
-    """The front of all conditions with its knee, and each metric against w, a curve a rule."""
-    from ..report.charts import chart, front_chart
+def _in_order(found: pd.DataFrame) -> pd.DataFrame:
+    """Rows by the rules' order here, then w."""
+    order = {name: place for place, name in enumerate([*RULES, *BOUNDED])}
+    sorts = found.assign(order=found[AXIS].map(order)).sort_values(["order", SCALE], kind="stable")
+    return sorts.drop(columns="order").reset_index(drop=True)
+
+
+def _figures(found: pd.DataFrame, compared: pd.DataFrame, metrics: Sequence[Metric]) -> Mapping[str, str]:
+    """The front of all conditions with its knee; by each metric the differences from plain guidance, and the curves over w,
+    but for CFG++, whose w is another."""
+    from ..report.charts import chart, difference_chart, front_chart
     from ..report.pareto import find_front
 
-    front = find_front(found)
+    short = found[AXIS] + " " + found[SCALE].map("{:g}".format)
+    front = find_front(found.assign(condition=short))
     figures = {"front": front_chart(front)} if front is not None else {}
     for metric in metrics:
-        rows = found[found["metric"] == metric.name]
+        apart = compared[compared["metric"] == metric.name] if len(compared) else compared
+        if len(apart):
+            name = f"{metric.name}_differences"
+            figures[name] = difference_chart(apart, metric.name, metric.higher_is_better, AXIS, PLAIN)
+        rows = found[(found["metric"] == metric.name) & ~found[AXIS].isin(list(BOUNDED))]
         figures[metric.name] = chart(rows, metric.name, metric.higher_is_better, None, SCALE, [AXIS])
     return figures
 
 
 def _of_real(drawn: Run, count: int) -> str:
     """How much of real drawings is clipped: those of the same captions."""
-    import torch
-
     from ldm_core.data import scenes
+    from ldm_core.images import from_uint8
 
     from ..detectors.pixels import clipped
 
-    seeds, side = scenes.HELD_OUT_SEEDS[:count], drawn.model.height
-    shares = [
-        clipped(torch.tensor(scenes.draw(scenes.random_scene(seed), side)).permute(2, 0, 1)[None] / 255)
-        for seed in seeds
-    ]
-    return f"Of real drawings of the same captions {float(torch.cat(shares).mean()):.4f} of the pixels are clipped."
+    side, seeds = drawn.model.height, scenes.HELD_OUT_SEEDS[:count]
+    shares = [float(clipped(from_uint8(scenes.draw(scenes.random_scene(seed), side)[None]))) for seed in seeds]
+    return f"Of real drawings of the same captions {sum(shares) / count:.4f} of the pixels are clipped."
 
 
 STUDY = Study(
@@ -222,7 +235,7 @@ STUDY = Study(
     source="Wang 2404.13040, Kynkäänniemi 2404.07724, Lin 2305.08891, Sadat 2410.02416 and 2506.19713, Fan 2503.18886, "
     "Kwon 2503.18137, MAMBO-G 2508.03442, Chung 2406.08070",
     kind=MEASURED,
-    minutes=150,
+    minutes=90,
     run=run,
     options=(
         Option("prompts", 300, "captions, half to choose w and half to compare"),

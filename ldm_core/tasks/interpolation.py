@@ -81,10 +81,10 @@ def interpolate(
     if through == "latent":
         latents = _latents(model, listed, ends, guidance_scale, own)
         return torch.cat([model.decode(lerp(latents[:1], latents[1:], share)) for share in shares])
-    blends = [Blend(*listed, share) for share in shares]
+    blends = [Blend(listed[0], listed[1], share) for share in shares]
     start = _noises(model, ends, shares, model.resolve(own))
     drawn = model.sample(
-        [listed[int(share)] if share in (0, 1) else blend for share, blend in zip(shares, blends)],
+        [listed[int(share)] if share in (0, 1) else blend for share, blend in zip(shares, blends)],  # type: ignore[misc]  # a Blend stands in a prompt's place
         [ends[1] if share == 1 else ends[0] for share in shares],
         guidance_scale,
         settings=own,

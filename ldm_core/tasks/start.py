@@ -8,7 +8,7 @@ al. 2022, eq. 8).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -34,8 +34,8 @@ class Start:
 
     def rows(self, chosen: Sequence[int]) -> Start:
         """Some rows of it."""
-        cut = {name: None if values is None else values[list(chosen)] for name, values in self._tensors()}
-        return replace(self, tasks=tuple(self.tasks[row] for row in chosen), **cut)
+        cut = self._each(lambda values: values[list(chosen)])
+        return replace(cut, tasks=tuple(self.tasks[row] for row in chosen))
 
     def for_images(self, count: int) -> Start:
         """With a row for each of `count` images; ValueError where it has another number of them than that or 1."""
@@ -47,13 +47,11 @@ class Start:
 
     def to(self, device: torch.device) -> Start:
         """On a device."""
-        return replace(
-            self, **{name: None if values is None else values.to(device) for name, values in self._tensors()}
-        )
+        return self._each(lambda values: values.to(device))
 
     def sides(self, factor: int) -> dict[str, int]:
         """Height and width in pixels, a latent value being so many along a side."""
-        values = next(values for _, values in self._tensors() if values is not None)
+        values = next(each for each in (self.clean, self.mask, self.beside, self.noise) if each is not None)
         return {"height": values.shape[2] * factor, "width": values.shape[3] * factor}
 
     def check(self, given: SamplingSettings, sides: dict[str, int]) -> None:
@@ -62,8 +60,10 @@ class Start:
             if given[name] not in (None, side):
                 raise ValueError(f"{name} must be the start's, {side} pixels, or be left out, got {given[name]}")
 
-    def _tensors(self) -> Iterator[tuple[str, Tensor | None]]:
-        return ((name, getattr(self, name)) for name in ("clean", "mask", "beside", "noise"))
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Start:
+        """With every tensor changed."""
+        tensors = (self.clean, self.mask, self.beside, self.noise)
+        return Start(self.tasks, self.strength, *(None if values is None else change(values) for values in tensors))
 
 
 def check_images(images: object, name: str = "images") -> Tensor:
