@@ -11,12 +11,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 from .answers import FULL, UNREADABLE, Careful, Send, disk_is_full
 from .hosting import Hosting, household
-from .listeners import Listeners
-from .places import Allowance, Places
+from .listeners import Listeners, stream_of, tab_of
+from .places import Allowance, Patience, Places
 
 LARGEST = 1_000_000  # bytes of a request that is no upload: prompts and settings take a few thousand
 LARGEST_UPLOAD = 21 * 2**20  # bytes; gradio refuses a file of more than 20 MB in words of its own
@@ -51,6 +50,7 @@ class Doors:
     takes: dict[int | str, set[int]] | None = None
     one_upload: asyncio.Lock = field(default_factory=asyncio.Lock)
     listeners: Listeners = field(default_factory=Listeners)
+    patience: Patience = field(default_factory=Patience)
 
 
 class Guard:
@@ -67,6 +67,7 @@ class Guard:
         careful = Careful(send)
         try:
             self._enter(scope)
+            await self.doors.patience.pause(household((scope.get("client") or ("",))[0]))
             if scope["method"] in READS:
                 await self._read(scope, receive, careful)
             elif scope["path"].rstrip("/").endswith("/upload"):
@@ -78,6 +79,8 @@ class Guard:
         except Exception as error:  # noqa: BLE001  # the edge: whatever gradio did not foresee
             log.warning("%s %s: %s", scope["method"], ascii(scope["path"][:60]), type(error).__name__)
             await careful.give_up(*((507, FULL) if disk_is_full(error) else (400, UNREADABLE)))
+        if careful.status >= 400:
+            self.doors.patience.refused(household((scope.get("client") or ("",))[0]))
 
     def _enter(self, scope: dict) -> None:
         """Refuses foreign names and origins; sets the visitor's address; hides what only a proxy may say."""
@@ -152,21 +155,6 @@ class Guard:
                         part.unlink(missing_ok=True)
         finally:
             doors.arriving.became(ticket, "")
-
-
-def stream_of(scope: dict) -> str:
-    """Whose answers a request streams: a browser tab's or a script's event; empty where it streams none."""
-    path = scope["path"].rstrip("/")
-    if path.endswith("/queue/data"):
-        asked = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-        return asked.get("session_hash", [""])[0]
-    return path.rpartition("/")[2] if "/call/" in path else ""
-
-
-def tab_of(body: bytes) -> str:
-    """The browser tab that a request to join names; a script's has none."""
-    tab = json.loads(body).get("session_hash")
-    return tab if isinstance(tab, str) else ""
 
 
 def files_in(folder: Path | None) -> set[Path]:

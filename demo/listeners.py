@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import Counter
+from urllib.parse import parse_qs
 
 KEPT = 3600.0  # seconds that a name is remembered
 
@@ -50,3 +52,18 @@ class Listeners:
         with self.lock:
             then = self.heard.get(name)
             return then is not None and self.open[name] <= 0 and time.monotonic() - then > self.PATIENCE
+
+
+def stream_of(scope: dict) -> str:
+    """Whose answers a request streams: a browser tab's or a script's event; empty where it streams none."""
+    path = scope["path"].rstrip("/")
+    if path.endswith("/queue/data"):
+        asked = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        return asked.get("session_hash", [""])[0]
+    return path.rpartition("/")[2] if "/call/" in path else ""
+
+
+def tab_of(body: bytes) -> str:
+    """The browser tab that a request to join names; a script's has none."""
+    tab = json.loads(body).get("session_hash")
+    return tab if isinstance(tab, str) else ""

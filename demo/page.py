@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from .alias import Alias
 from .answers import FULL, disk_is_full, names_a_path
 from .guard import Doors, Guard
+from .sharing import Sharing
 from .uploads import NO_PICTURE
 
 log = logging.getLogger("demo")
@@ -31,6 +32,7 @@ class Page(gr.Blocks):
     @app.setter
     def app(self, served: Any) -> None:
         self.doors.upload_folder = Path(served.uploaded_file_dir)
+        served.user_middleware.append(Middleware(Sharing))
         served.user_middleware.append(
             Middleware(Alias, folder=served.uploaded_file_dir)
         )  # within all of gradio's layers

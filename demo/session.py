@@ -19,6 +19,7 @@ from ldm_core.loading import autoencoder_folder, load_autoencoder
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.registry import MODELS, ModelSpec
 
+from .lane import Lane, Stops
 from .listeners import Listeners
 from .over_time import OVER_TIME
 from .scratch import Scratch
@@ -63,14 +64,15 @@ def limits_of(text: str) -> Limits:
 
 
 class Session:
-    """The models of the page, and the lock that keeps a second picture off the device until the first has really stopped.
+    """The models of the page, and the lane that keeps a second picture off the device until the first has really stopped.
 
-    The queue alone does not: it frees a place as soon as a visitor presses Stop, while the step still runs.
+    gradio's queue does not: it would free a place as soon as a visitor has gone, while the step still runs.
     """
 
     def __init__(self, model: LatentDiffusion, limits: Limits | None = None):
         self.model, self.limits = model, limits or Limits()
-        self.lane = threading.Lock()
+        self.lane = Lane()
+        self.stops = Stops()
         self.scratch = Scratch()
         self.door = Door(self.limits)
         self.listeners = Listeners()

@@ -17,6 +17,7 @@ from ldm_core.images import from_pil
 FORMATS = {"JPEG": "JPEG", "PNG": "PNG", "WEBP": "WebP", "BMP": "BMP", "TIFF": "TIFF"}
 NO_PICTURE = f"This file is no picture that can be read; {', '.join(FORMATS.values())} will do."
 LEAST = 32  # pixels a side
+LONGEST = 32  # times as long as wide
 
 
 def picture_input(**looks: Any) -> gr.Image:
@@ -71,13 +72,25 @@ def read_upload(path: str, longest: int, multiple: int) -> tuple[Tensor, list[st
         done.append("put on white where it is transparent")
     elif header.mode not in ("RGB", "P"):
         done.append(f"brought from {header.mode} to 8-bit RGB")
-    if max(picture.size) > longest:
-        before, ratio = picture.size, longest / max(picture.size)
-        width, height = (max(multiple, round(side * ratio)) for side in before)
-        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-        done.append(f"made smaller, from {before[0]} x {before[1]} to {width} x {height}")
+    if max(picture.size) > LONGEST * min(picture.size):
+        picture = middle(picture)
+        done.append(f"cut to its middle, {picture.width} x {picture.height}, since it is very long")
+    ratio = max(
+        longest / max(picture.size), multiple / min(picture.size)
+    )  # both sides by one, so that nothing is stretched
+    if ratio < 1:
+        before = picture.size
+        picture = picture.resize([round(side * ratio) for side in before], Image.Resampling.LANCZOS)
+        done.append(f"made smaller, from {before[0]} x {before[1]} to {picture.width} x {picture.height}")
     image = from_pil(picture)
     ready = crop(image, multiple)
     if ready.shape != image.shape:
         done.append(f"cropped to multiples of {multiple}")
     return ready, done
+
+
+def middle(picture: Image.Image) -> Image.Image:
+    """A picture without the ends that make it longer than LONGEST times its width."""
+    width, height = (min(side, LONGEST * min(picture.size)) for side in picture.size)
+    left, top = (picture.width - width) // 2, (picture.height - height) // 2
+    return picture.crop((left, top, left + width, top + height))

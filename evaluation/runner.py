@@ -276,8 +276,7 @@ class Run:
         not_computed = results.summary[results.summary["value"].isna()].drop_duplicates(["metric", "note"])
         for note, rows in not_computed.groupby("note", sort=False):
             print(f"{', '.join(rows['metric'])}: {note}")
-        for name, reference in self.instruments.references.items():
-            print(f"reference of {name}: {portable(reference.words)}")
+        print(*page.measured_as(results.facts), sep="\n")
         print(f"\nreport: {self.out / 'report.html'}")
 
     def _prompts_sha256(self) -> str:

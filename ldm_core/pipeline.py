@@ -254,12 +254,8 @@ class LatentDiffusion:
         cells = [dict(zip(values, cell)) for cell in itertools.product(*values.values())]
         each = [own.replaced(**cell) for cell in cells for own in base]
         controls = self._control_images(control_images, base)
-        images = self.sample(
-            listed * len(cells),
-            seeds * len(cells),
-            settings=each,
-            control_images=controls and torch.stack(controls * len(cells)),
-        )
+        steering = None if controls is None else torch.stack(controls * len(cells))
+        images = self.sample(listed * len(cells), seeds * len(cells), settings=each, control_images=steering)
         return torch.stack(list(images)).unflatten(0, (*map(len, values.values()), len(listed)))
 
     def denoise(

@@ -30,6 +30,8 @@ from ldm_core.data import scenes
 from ldm_core.training.tokenizer import build_tokenizer
 from ldm_core.training.train_denoiser import MODEL_INDEX
 
+pytest_plugins = ["visits"]
+
 if "PYTEST_XDIST_WORKER" in os.environ:  # a processor each, for the workers and the commands that they start
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))

@@ -175,8 +175,9 @@ def test_pictures_without_a_recipe_or_with_a_bad_one_are_answered_in_words(sessi
 
 
 def test_choosing_a_model_sets_its_own_defaults(session):
-    prompt, steps, scale, size, words, _prompts, _scheduler = generate.choose_model(session, "scenes")
-    assert "house" in prompt and (steps, scale) == (12, 2.0) and size.value == "128 x 128" and "landscapes" in words
+    prompt, steps, scale, size, words, _prompts, _scheduler, header = generate.choose_model(session, "scenes")
+    assert "house" in prompt and (steps, scale) == (12, 2.0) and size.value == "128 x 128"
+    assert "landscapes" in words.value and "Model `scenes`" in header and "128 x 128 pixels" in header
     with pytest.raises(Exception, match="must be one of"):
         generate.choose_model(session, "best")
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import ldm_core
-from demo import controls
+from demo.prompt_words import prompt_words
 from evaluation import run
 from ldm_core.recipe import Recipe, recipe_for
 from ldm_core.settings import SamplingSettings, from_text, to_text
@@ -72,12 +72,12 @@ def test_the_setting_is_true_or_false_in_files_and_flags():
 
 
 def test_the_page_says_what_it_draws_instead_and_what_it_does_not_know(everyday, tiny):
-    said = controls.unknown_words(everyday, "a zebra and a laptop on the beach", SamplingSettings())
+    said = prompt_words(everyday, "a zebra and a laptop on the beach", SamplingSettings(), "a cat")
     assert "does not know “zebra”: it draws a horse instead" in said and "“laptop”" in said
-    off = controls.unknown_words(everyday, "a zebra", AS_IT_IS)
+    off = prompt_words(everyday, "a zebra", AS_IT_IS, "a cat")
     assert "does not know “zebra”." in off and "instead" not in off
-    assert controls.unknown_words(tiny, "a zebra", SamplingSettings()) == " This model has never seen: zebra."
-    assert controls.unknown_words(tiny, "a red house", SamplingSettings()) == ""
+    assert prompt_words(tiny, "a zebra", SamplingSettings(), "a cat") == "This model has never seen: zebra."
+    assert prompt_words(tiny, "a red house", SamplingSettings(), "a cat") == ""
 
 
 def test_a_run_says_it_on_the_terminal_in_its_facts_and_in_its_report(everyday, tmp_path, capsys):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -25,21 +25,21 @@ def redraw(
 ) -> Tensor:
     """The picture (1, 3, H, W) of a recipe again; ValueError in one line where an image is lacking, or another than that
     which it was made of."""
-    task = recipe.task
-    given: dict = {"prompts": recipe.prompt, "seeds": recipe.seed, "settings": recipe.settings}
+    task, drawing = recipe.task, cast(Any, model)  # what is lacking is refused in words
+    given: dict[str, object] = {"prompts": recipe.prompt, "seeds": recipe.seed, "settings": recipe.settings}
     if recipe.control_image is not None:
         check_same(Task(f"steering by {recipe.control}", recipe.control_image), control_image, None)
         given["control_images"] = control_image
     if task is None:
-        return model.sample(**given)
+        return drawing.sample(**given)
     check_same(task, image, mask)
     options, given["images"] = dict(task.options), image
     if task.name == image_to_image.NAME and not options:
-        return _together(model.image_to_image(**given))
+        return _together(drawing.image_to_image(**given))
     if task.name == upscaling.NAME and set(options) == {"factor", "by"}:
-        return _together(model.upscale(**given, **options))
+        return _together(drawing.upscale(**given, **options))
     if task.name == inpainting.NAME and not options:
-        return _together(model.inpaint(**given | {"masks": mask}))
+        return _together(drawing.inpaint(**given | {"masks": mask}))
     raise ValueError(f"the recipe is of {shown(task.name)}, which this version does not draw again")
 
 
