@@ -28,10 +28,19 @@ def load(
     config: str | None = None,
     offload: bool = False,
     compiled: bool = False,
+    engine: str | None = None,
 ) -> LatentDiffusion:
     """A model by registry name, diffusers folder, .safetensors file or hub id; see ldm_core.loading.load."""
     from .loading import load as load_model  # torch and diffusers take seconds to import: only who loads pays
 
     return load_model(
-        name, device=device, dtype=dtype, vae=vae, lora=lora, config=config, offload=offload, compiled=compiled
+        name,
+        device=device,
+        dtype=dtype,
+        vae=vae,
+        lora=lora,
+        config=config,
+        offload=offload,
+        compiled=compiled,
+        engine=engine,
     )

@@ -76,9 +76,10 @@ class GuidedCells:
 
     def _even(self, rows: int) -> int:
         """Rows per call where none are asked for: in the fewest calls that fill the device, all of them even. A compiled
-        network is asked for one shape in all steps."""
+        network is asked for one shape in all steps, another engine's for a few."""
         needed = 2 * len(self.cells) if self.denoiser.compiled else rows
-        return math.ceil(needed / math.ceil(needed / ROWS_PER_CALL.get(self.denoiser.device.type, 16)))
+        even = math.ceil(needed / math.ceil(needed / ROWS_PER_CALL.get(self.denoiser.device.type, 16)))
+        return next((count for count in self.denoiser.row_counts if count >= even), even)
 
     def _need(self, cell: Cell, t: float) -> _Need:
         weight = cell.guidance.weight(t)

@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from .conditioning import Conditioning
 
 
+ROW_COUNTS = (1, 2, 4, 6, 8, 12, 16)  # of calls to an engine that has a graph for each: in between they are filled up
+
+
 class Denoiser(ABC):
     """What all families share: packing rows into calls, and counting them."""
 
@@ -27,7 +30,9 @@ class Denoiser(ABC):
         self.sample_size = network.config.sample_size  # latent values along the sides where it was trained, or None
         self.patch_size: int = getattr(network.config, "patch_size", None) or 1  # latent values that it takes as one
         self.guidance_width: int | None = getattr(network.config, "time_cond_proj_dim", None)
-        self._run: Callable = self.network  # compiled, where that was asked for
+        self._run: Callable = self.network  # compiled, where that was asked for, or another engine's
+        self.takes = self.dtype  # precision of its inputs
+        self.row_counts: tuple[int, ...] = ()  # of calls, where each count costs a graph; () for any
         self.calls = 0  # network calls so far
         self.rows = 0  # rows that were asked for, filling not counted
 
@@ -50,7 +55,12 @@ class Denoiser(ABC):
     @property
     def compiled(self) -> bool:
         """Whether torch compiles the network, for each shape of call anew."""
-        return self._run is not self.network
+        return self._run is not self.network and not self.row_counts
+
+    def run_by(self, run: Callable | None) -> None:
+        """Let another engine's counterpart run in the network's place; None is torch again."""
+        self._run, self.takes = run or self.network, torch.float32 if run else self.dtype
+        self.row_counts = ROW_COUNTS if run else ()
 
     def compile(self, backend: str = "inductor") -> None:
         """Let torch compile the whole network, with CUDA graphs on CUDA: minutes for the first call of each shape, faster
@@ -95,8 +105,8 @@ class Denoiser(ABC):
         timestep = timestep.to(latents.device)
         embedding = None
         if self.guidance_width:
-            embedding = guidance_embedding(weights - 1, self.guidance_width).to(latents.device, self.dtype)
-        prediction = self._predict(latents.to(self.dtype), timestep, conditioning.to(self.dtype), embedding)
+            embedding = guidance_embedding(weights - 1, self.guidance_width).to(latents.device, self.takes)
+        prediction = self._predict(latents.to(self.takes), timestep, conditioning.to(self.takes), embedding)
         return prediction[:count].to(torch.float32, copy=True)
 
     @abstractmethod
@@ -123,7 +133,9 @@ class UnetDenoiser(Denoiser):
     def _predict(
         self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, guidance: Tensor | None
     ) -> Tensor:
-        return self._run(latents, timestep, encoder_hidden_states=conditioning.tokens, timestep_cond=guidance).sample
+        return self._run(
+            sample=latents, timestep=timestep, encoder_hidden_states=conditioning.tokens, timestep_cond=guidance
+        ).sample
 
 
 class SizedUnetDenoiser(UnetDenoiser):
@@ -138,11 +150,11 @@ class SizedUnetDenoiser(UnetDenoiser):
         self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, guidance: Tensor | None
     ) -> Tensor:
         height, width = (self.factor * side for side in latents.shape[2:])
-        sizes = torch.tensor([[height, width, 0, 0, height, width]], dtype=self.dtype, device=latents.device)
+        sizes = torch.tensor([[height, width, 0, 0, height, width]], dtype=self.takes, device=latents.device)
         added = {"text_embeds": conditioning.pooled, "time_ids": sizes.expand(len(latents), -1)}
         return self._run(
-            latents,
-            timestep,
+            sample=latents,
+            timestep=timestep,
             encoder_hidden_states=conditioning.tokens,
             timestep_cond=guidance,
             added_cond_kwargs=added,
@@ -157,7 +169,7 @@ class TransformerDenoiser(Denoiser):
     ) -> Tensor:
         times = timestep.expand(len(latents))
         return self._run(
-            latents,
+            hidden_states=latents,
             timestep=times,
             encoder_hidden_states=conditioning.tokens,
             pooled_projections=conditioning.pooled,

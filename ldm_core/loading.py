@@ -18,6 +18,7 @@ from .checkpoint import AUTOENCODERS, Checkpoint, first_line, network, read_chec
 from .checks import shown
 from .conditioning import Conditioner, Conditioning, load_words
 from .denoisers import Denoiser
+from .engine import check_engine, use_engine
 from .lora import merge_lora, parse_lora
 from .pipeline import LatentDiffusion
 from .placement import Placement
@@ -54,6 +55,7 @@ def load(
     config: str | None = None,
     offload: bool = False,
     compiled: bool = False,
+    engine: str | None = None,
 ) -> LatentDiffusion:
     """A model by registry name, diffusers folder, single .safetensors file or hub id.
 
@@ -62,13 +64,15 @@ def load(
     the large ones of SDXL and SD 3.5 in bfloat16. vae swaps the autoencoder for another's. lora is FILE or FILE:WEIGHT,
     several with commas between, merged into the networks. config is a diffusers folder of a single file's family.
     offload keeps each network on the device only while it works. compiled lets torch compile the denoiser, which pays
-    in long runs.
+    in long runs. engine is torch or, on CPUs, openvino, whose pictures differ by rounding; None is what LDM_ENGINE says,
+    else openvino where a trial finds it quicker and agreeing, which is made once for these weights on this machine.
 
     ValueError says in one line what was wrong and what would do.
     """
     quiet()
     placement = Placement(choose_device(device), offload)
     dtype = choose_dtype(dtype, placement.device.type)
+    engine = check_engine(engine, placement.device.type, dtype, compiled)
     spec = registry.find(name)
     loras = parse_lora(lora)
     if vae:
@@ -107,6 +111,7 @@ def load(
     _rehearse(model)
     if compiled:
         denoiser.compile()
+    use_engine(model, engine)
     return model
 
 

@@ -66,6 +66,7 @@ class LatentDiffusion:
         self.vae, self.lora = vae, lora  # where the autoencoder was swapped, and what was merged into the networks
         self.placement = placement or Placement(denoiser.device)
         self.device, self.dtype = self.placement.device, denoiser.dtype
+        self.engine = "torch"  # what its networks run by; ldm_core.engine changes it
         self.height, self.width = spec.height, spec.width
 
     @property

@@ -44,13 +44,14 @@ class Recipe:
     lora: str | None = None  # what was merged into the networks
     dtype: str = "float32"
     device: str = "cpu"
+    engine: str = "torch"  # by what the networks ran; in files only where it is another
     weights: str = ""  # SHA-256
     configs: str = ""  # SHA-256; "" in recipes of the first house, which did not know it
     versions: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """ValueError in one line for anything that no picture has."""
-        for name in ("model", "prompt", "dtype", "device", "weights", "configs"):
+        for name in ("model", "prompt", "dtype", "device", "engine", "weights", "configs"):
             check_text(name, getattr(self, name))
         for name in ("vae", "lora"):
             if getattr(self, name) is not None:
@@ -70,8 +71,9 @@ class Recipe:
         """One JSON object, a key per field and per setting."""
         values = dataclasses.asdict(self) | self.settings.stored()
         del values["settings"]
-        if not self.configs:
-            del values["configs"]
+        for name in ("configs", "engine"):  # which came later: what was written before keeps its bytes
+            if values[name] == _DEFAULTS[name]:
+                del values[name]
         return json.dumps(values, ensure_ascii=False, sort_keys=True)
 
     @staticmethod
@@ -97,6 +99,9 @@ class Recipe:
         )
 
 
+_DEFAULTS = {part.name: part.default for part in dataclasses.fields(Recipe)}
+
+
 def recipe_for(
     model: LatentDiffusion,
     prompt: str,
@@ -116,10 +121,11 @@ def recipe_for(
         vae=model.vae,
         lora=model.lora,
         device=model.device.type,
+        engine=model.engine,
         dtype=str(model.dtype).removeprefix("torch."),
         weights=model.weights,
         configs=model.configs,
-        versions=versions(),
+        versions=versions(model.engine),
     )
 
 
@@ -138,9 +144,10 @@ def read_png(path: Path) -> Recipe:
     return Recipe.from_json(str(text["recipe"]))
 
 
-def versions() -> dict[str, str]:
+def versions(engine: str = "torch") -> dict[str, str]:
     """Of Python and of the packages that a picture's numbers pass through."""
-    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    packages = dict.fromkeys((*PACKAGES, engine))
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}
 
 
 def _object(text: str) -> dict:

@@ -31,6 +31,7 @@ def protocol_of(config: RunConfig, settings: SamplingSettings, model: LatentDiff
         "dtype": str(model.dtype).removeprefix("torch."),
         "run_seed": config.seed,
         **({"compiled": True} if config.compile else {}),  # came later: earlier runs keep their fingerprints
+        **({} if model.engine == "torch" else {"engine": model.engine}),  # and so did this
     }
 
 
