@@ -17,8 +17,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ldm_core.registry import ENGINES
 from ldm_core.recipe import LARGEST, Recipe, read_png
+from ldm_core.registry import ENGINES
 from ldm_core.settings import FIELDS, SamplingSettings, default, from_text
 
 from . import command

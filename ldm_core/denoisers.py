@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from .conditioning import Conditioning
 
-
 ROW_COUNTS = (1, 2, 4, 6, 8, 12, 16)  # of calls to an engine that has a graph for each: in between they are filled up
 
 

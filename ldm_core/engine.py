@@ -23,7 +23,6 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from .checkpoint import first_line
 from .checks import shown
 from .conditioning import Conditioning
 from .files import cache_folder, write_whole
@@ -37,7 +36,7 @@ TORCH, OPENVINO = ENGINES
 QUICKER = 0.95  # of torch's time at the most, to be chosen by itself
 APART = {torch.float32: 1e-3, torch.bfloat16: 0.05}  # relative root mean square to torch's results, at the most
 ROWS, TURNS = 2, 7  # of a trial: one guided picture's rows, the best of so many calls turn by turn
-MEMORY = 4  # times the denoiser's own weights that must be free before OpenVINO is tried unasked
+MEMORY = 5  # times the denoiser's own weights that must be free before OpenVINO is tried unasked
 
 
 def check_engine(engine: str | None, device: str, dtype: torch.dtype, compiled: bool) -> str | None:
@@ -136,7 +135,8 @@ def _known_trial(model: LatentDiffusion, networks: list[tuple]) -> Trial:
         file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(file.with_suffix(".lock")):
             trial = _read(file) or _try(model, networks)
-            write_whole(file, json.dumps(dataclasses.asdict(trial)))
+            if not trial.failed:
+                write_whole(file, json.dumps(dataclasses.asdict(trial)))
     except OSError:  # a cache that cannot be written is done without
         trial = _try(model, networks)
     return trial
@@ -163,7 +163,7 @@ def _try(model: LatentDiffusion, networks: list[tuple]) -> Trial:
             with _running(networks):
                 mine.append(_seconds(predict))
     except Exception as error:  # noqa: BLE001  # exporter and engine raise what they like: all of it means that it cannot run
-        return Trial(failed=first_line(error))
+        return Trial(failed=_reason(error))
     finally:
         model.denoiser.calls = model.denoiser.rows = 0
     return Trial(min(theirs), min(mine), apart)  # the least: whatever else the machine did only added to a call
@@ -202,3 +202,10 @@ def _seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+def _reason(error: Exception) -> str:
+    """What an engine's error says, on one line, without the places in its own source that it begins with."""
+    lines = [" ".join(line.split()) for line in str(error).splitlines()]
+    said = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]
+    return said[0] if said else type(error).__name__

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import tempfile
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
@@ -19,10 +20,10 @@ from typing import Any
 
 import openvino
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .files import cache_folder, write_whole
-from .traced import Call, to_onnx
+from .traced import RESULT, Call, to_onnx
 
 KEPT_BYTES = 4 * 10**9  # of compiled graphs in the cache: those unused for longest go first
 SHAPES = 12  # of one network that stay in memory
@@ -58,10 +59,11 @@ class Source(ABC):
 
 
 class TorchSource(Source):
-    """A torch network, traced at every shape anew."""
+    """A torch network, traced once for all numbers of rows and at every other shape anew."""
 
     def __init__(self, network: nn.Module, method: str = "__call__"):
         self.network, self.method = network, method
+        self.traced: tuple[str, openvino.Model] | None = None  # the latest, with what it was traced at
 
     @cached_property
     def identity(self) -> str:
@@ -72,7 +74,14 @@ class TorchSource(Source):
         return digest.hexdigest()
 
     def graph(self, call: Call) -> openvino.Model:
-        return core().read_model(to_onnx(self.network, call, self.method))
+        example = call.with_rows(2)  # of one row, tracing might take a dimension for one that is always 1
+        if self.traced is None or self.traced[0] != example.key:
+            rows = {name: {0: "rows"} for name, tensor in zip(call.names, call.tensors) if tensor.ndim}
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder, "network.onnx")
+                to_onnx(self.network, example, file, self.method, rows)
+                self.traced = (example.key, core().read_model(file))
+        return _at_shapes(self.traced[1].clone(), call)
 
 
 class FileSource(Source):
@@ -90,11 +99,9 @@ class FileSource(Source):
 
     def graph(self, call: Call) -> openvino.Model:
         try:
-            model = core().read_model(self.path)
-            model.reshape({name: list(tensor.shape) for name, tensor in zip(call.names, call.tensors)})
-        except RuntimeError as error:
-            raise ValueError(f"{self.path} cannot be read as a graph of this network: {_reason(error)}") from None
-        return model
+            return _at_shapes(core().read_model(self.path), call)
+        except RuntimeError:  # whose words are about places in the engine's source
+            raise ValueError(f"{self.path} is damaged, or no graph of this network") from None
 
 
 class OpenVinoNetwork:
@@ -110,7 +117,10 @@ class OpenVinoNetwork:
         with self.lock:
             request = self._request(call)
             found = request.infer(call.arrays, share_inputs=True)
-            results = {port.get_any_name(): torch.from_numpy(array.copy()) for port, array in found.items()}
+            results = {
+                port.get_any_name().removeprefix(RESULT): torch.from_numpy(array.copy())
+                for port, array in found.items()
+            }
         if "hidden_state" in results:
             results["hidden_states"] = (results["hidden_state"], None)  # the second-last, where the library has it
         return SimpleNamespace(**results)
@@ -144,6 +154,11 @@ class OpenVinoNetwork:
         return compiled
 
 
+def _at_shapes(model: openvino.Model, call: Call) -> openvino.Model:
+    model.reshape({name: list(tensor.shape) for name, tensor in zip(call.names, call.tensors)})
+    return model
+
+
 def _read(file: Path) -> bytes | None:
     """What was kept in a file; None where there is nothing, or it is damaged."""
     try:
@@ -168,9 +183,3 @@ def _keep(file: Path, blob: Any) -> None:
                 path.unlink(missing_ok=True)
     except OSError:
         return
-
-
-def _reason(error: Exception) -> str:
-    """The engine's last line: those before it are places in its source."""
-    lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

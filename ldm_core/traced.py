@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import io
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 OPSET = 17  # of ONNX: from there on layer normalisation is one operation
+RESULT = "out_"  # before a result's name in a graph, where an input may be called the same
 RESULTS = ("sample", "last_hidden_state", "text_embeds", "latents", "latent")  # as the libraries' outputs have them
 
 
@@ -49,6 +50,14 @@ class Call:
         """What a graph of static shapes depends on: every shape, every kind of number, every argument that is no tensor."""
         shapes = [(name, tuple(t.shape), t.is_floating_point()) for name, t in zip(self.names, self.tensors)]
         return repr((shapes, [leaf for leaf in self.leaves if leaf is not None and not isinstance(leaf, Tensor)]))
+
+    def with_rows(self, count: int) -> Call:
+        """The same with so many rows, copies of the first."""
+        leaves = [
+            leaf[:1].expand(count, *leaf.shape[1:]) if isinstance(leaf, Tensor) and leaf.ndim else leaf
+            for leaf in self.leaves
+        ]
+        return Call(tuple(leaves), self.names, self.nesting)
 
     def arguments(self, tensors: Sequence[Tensor]) -> tuple[tuple, dict]:
         """args and kwargs again, with other tensors in the places of these."""
@@ -90,27 +99,32 @@ class _AsGraph(nn.Module):
         return tuple(found.values())
 
 
-def to_onnx(network: nn.Module, call: Call, method: str = "__call__", free: Mapping[str, Mapping[int, str]] | None = None) -> bytes:
-    """The network's ONNX graph in float32, traced at a call of one of its methods.
+def to_onnx(
+    network: nn.Module,
+    call: Call,
+    file: Path,
+    method: str = "__call__",
+    free: Mapping[str, Mapping[int, str]] | None = None,
+) -> None:
+    """Write the network's ONNX graph in float32, traced at a call of one of its methods; of more than 2 GB the weights lie
+    in files beside it.
 
-    Shapes are fixed as they are in the call, but the dimensions in `free`: {input: {dimension: name}}.
+    Dimensions are fixed as they are in the call, but for those in `free`: {input: {dimension: name}}.
     """
     with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of tracing: shapes are constants on purpose
+        warnings.simplefilter("ignore")  # of tracing: what does not depend on free dimensions is constant on purpose
         whole = all(weight.dtype == torch.float32 for weight in network.parameters())
         plain = network if whole else copy.deepcopy(network).float()
         tensors = tuple(torch.from_numpy(array.copy()) for array in call.arrays)
         graph = _AsGraph(plain, getattr(plain, method), call).eval()
         graph(*tensors)  # which names the results
-        file = io.BytesIO()
         torch.onnx.export(
             graph,
             tensors,
-            file,
+            str(file),
             dynamo=False,
             opset_version=OPSET,
             input_names=list(call.names),
-            output_names=graph.results,
+            output_names=[RESULT + name for name in graph.results],
             dynamic_axes=free or {},
         )
-    return file.getvalue()

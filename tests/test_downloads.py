@@ -21,8 +21,8 @@ from evaluation import transfer
 from evaluation.detectors import inception
 from evaluation.detectors.hub import Published, hub_folder
 from evaluation.downloads import Downloads, Remote, megabytes
-from ldm_core.files import cache_folder
 from evaluation.transfer import download
+from ldm_core.files import cache_folder
 from tests.conftest import free_port
 from tests.loopback import loopback
 
