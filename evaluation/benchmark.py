@@ -43,7 +43,7 @@ def core_suite(name: str, device: str | None, repeats: int) -> list[tuple[str, s
     """All rows of the table."""
     rows = [("cold start: import, load, first image", f"{cold_start(name, device):.1f} s")]
     for dtype in ("float32", "bfloat16"):
-        rows += precision_rows(ldm_core.load(name, device, dtype), dtype, repeats)
+        rows += precision_rows(ldm_core.load(name, device, dtype, engine="torch"), dtype, repeats)
     return [*rows, ("peak memory of this process", f"{peak_memory_gb():.2f} GB")]
 
 

@@ -119,7 +119,7 @@ def error(found: Estimate, digits: int) -> str:
 
 def work(arguments: argparse.Namespace) -> int:
     """The exit code."""
-    model = ldm_core.load(arguments.model)
+    model = ldm_core.load(arguments.model, engine="torch")
     world = model.spec.world
     if world not in METRICS:
         raise ValueError(f"model {arguments.model!r} is of no world of this repository; use evaluation.run")

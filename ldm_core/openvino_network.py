@@ -20,6 +20,7 @@ from typing import Any
 
 import openvino
 import torch
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from torch import nn
 
 from .files import cache_folder, write_whole
@@ -118,11 +119,15 @@ class OpenVinoNetwork:
             request = self._request(call)
             found = request.infer(call.arrays, share_inputs=True)
             results = {
-                port.get_any_name().removeprefix(RESULT): torch.from_numpy(array.copy())
+                name.removeprefix(RESULT): torch.from_numpy(array.copy())
                 for port, array in found.items()
+                for name in port.get_names()
+                if name.startswith(RESULT)
             }
         if "hidden_state" in results:
             results["hidden_states"] = (results["hidden_state"], None)  # the second-last, where the library has it
+        if "posterior" in results:
+            results["latent_dist"] = DiagonalGaussianDistribution(results["posterior"])
         return SimpleNamespace(**results)
 
     def _request(self, call: Call) -> openvino.InferRequest:

@@ -122,7 +122,7 @@ def recipe_for(
         lora=model.lora,
         device=model.device.type,
         engine=model.engine,
-        dtype=str(model.dtype).removeprefix("torch."),
+        dtype=model.precision,
         weights=model.weights,
         configs=model.configs,
         versions=versions(model.engine),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 import torch
@@ -30,6 +29,12 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory):
 def quick(tiny_folder, own_cache):
     """The tiny checkpoint under OpenVINO."""
     return load(str(tiny_folder), device="cpu", dtype="float32", engine="openvino")
+
+
+@pytest.fixture(scope="module")
+def trial_file(quick, own_cache):
+    """What was found out about it, the first thing in the cache."""
+    return min(own_cache.glob("*.json"), key=lambda path: path.stat().st_mtime)
 
 
 def settings(**values) -> SamplingSettings:
@@ -126,23 +131,21 @@ def test_what_no_engine_can_do_is_said_before_anything_is_read(options, words, t
     ],
 )
 def test_openvino_is_chosen_where_it_was_found_quicker_and_agreeing(
-    trial, chosen, tiny_folder, quick, monkeypatch, own_cache
+    trial, chosen, tiny_folder, trial_file, monkeypatch
 ):
-    (file,) = own_cache.glob("*.json")  # of the fixture's weights on this machine
-    before = file.read_text()
+    before = trial_file.read_text()
     monkeypatch.delenv("LDM_ENGINE", raising=False)
     try:
-        file.write_text(json.dumps(vars(trial)))
+        trial_file.write_text(json.dumps(vars(trial)))
         assert load(str(tiny_folder), device="cpu", dtype="float32").engine == chosen
         if trial.apart > 0.01:
             with pytest.raises(ValueError, match=r"does not agree with torch .* 10\.0% apart"):
                 load(str(tiny_folder), device="cpu", dtype="float32", engine="openvino")
     finally:
-        file.write_text(before)
+        trial_file.write_text(before)
 
 
-def test_a_trial_measures_both_engines_and_how_far_apart_they_are(own_cache, quick):
-    (file,) = own_cache.glob("*.json")
-    found = engine.Trial(**json.loads(Path(file).read_text()))
+def test_a_trial_measures_both_engines_and_how_far_apart_they_are(trial_file):
+    found = engine.Trial(**json.loads(trial_file.read_text()))
     assert found.torch_seconds > 0 and found.openvino_seconds > 0
     assert 0 < found.apart < 1e-4 and not found.failed

@@ -136,7 +136,9 @@ def restored_words(session: Session, recipe: Recipe) -> str:
     if not same or recipe.vae or recipe.lora or not offered:
         return "Restored, as far as this page goes: it was made with another model or with settings that are not offered here."
     if any(getattr(recipe, name) != getattr(now, name) for name in ("dtype", "device", "engine", "versions")):
-        return "Restored. It was made by other versions, engine or device: the picture will be very close, not the same."
+        return (
+            "Restored. It was made by other versions, engine or device: the picture will be very close, not the same."
+        )
     return "Restored. Press Draw to make the same picture again."
 
 

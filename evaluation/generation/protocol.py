@@ -28,7 +28,7 @@ def protocol_of(config: RunConfig, settings: SamplingSettings, model: LatentDiff
     values = {name: value for name, value in made.stored().items() if name != "guidance_scale"}
     return values | {
         "weights": model.weights,
-        "dtype": str(model.dtype).removeprefix("torch."),
+        "dtype": model.precision,
         "run_seed": config.seed,
         **({"compiled": True} if config.compile else {}),  # came later: earlier runs keep their fingerprints
         **({} if model.engine == "torch" else {"engine": model.engine}),  # and so did this
