@@ -77,13 +77,13 @@ class ImageRequest:
         prompt, negative = given.get("prompt", ""), given.get("negative_prompt", "")
         width, height = _size(given.get("size", "auto"), model.width, model.height)
         seed = given.get("seed", secrets.randbelow(2**32 - MOST))
-        values = {"steps": model.spec.steps, "guidance_scale": model.spec.guidance_scale}
+        values: dict[str, Any] = {"steps": model.spec.steps, "guidance_scale": model.spec.guidance_scale}
         values |= {"scheduler": model.scheduler_name, "guidance_schedule": "constant"}
         values |= {name: given[name] for name in values if name in given}
         if "prompt" not in given:
             raise Unfit("prompt", "A prompt is needed.")
         size = size_text((width, height))
-        found = session.problems(prompt, negative, seed, *values.values(), size, model.spec.reference)
+        found = session.problems(prompt, negative, seed, **values, size=size, model=model.spec.reference)
         if not found and (words := session.too_much((width, height), values["steps"], count)):
             found = {"n": words}
         if not found and seed + count - 1 > session.limits.largest_seed:

@@ -134,9 +134,11 @@ def _known_trial(model: LatentDiffusion, networks: list[tuple]) -> Trial:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(file.with_suffix(".lock")):
-            trial = _read(file) or _try(model, networks)
-            if not trial.failed:
-                write_whole(file, json.dumps(dataclasses.asdict(trial)))
+            trial = _read(file)
+            if trial is None:
+                trial = _try(model, networks)
+                if not trial.failed:
+                    write_whole(file, json.dumps(dataclasses.asdict(trial)))
     except OSError:  # a cache that cannot be written is done without
         trial = _try(model, networks)
     return trial

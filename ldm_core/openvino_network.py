@@ -118,7 +118,7 @@ class OpenVinoNetwork:
         with self.lock:
             request = self._request(call)
             found = request.infer(call.arrays, share_inputs=True)
-            results = {
+            results: dict[str, Any] = {
                 name.removeprefix(RESULT): torch.from_numpy(array.copy())
                 for port, array in found.items()
                 for name in port.get_names()

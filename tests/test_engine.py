@@ -8,8 +8,9 @@ import os
 import pytest
 import torch
 
+from evaluation import run
 from ldm_core import engine, load
-from ldm_core.recipe import Recipe
+from ldm_core.recipe import Recipe, read_png
 from ldm_core.settings import SamplingSettings
 
 openvino_network = pytest.importorskip("ldm_core.openvino_network")
@@ -26,15 +27,23 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture(scope="module")
-def quick(tiny_folder, own_cache):
-    """The tiny checkpoint under OpenVINO."""
-    return load(str(tiny_folder), device="cpu", dtype="float32", engine="openvino")
+def loaded(tiny_folder, own_cache):
+    """The tiny checkpoint under OpenVINO, and the file with what was found out about it."""
+    model = load(str(tiny_folder), device="cpu", dtype="float32", engine="openvino")
+    (file,) = own_cache.glob("*.json")
+    return model, file
 
 
-@pytest.fixture(scope="module")
-def trial_file(quick, own_cache):
-    """What was found out about it, the first thing in the cache."""
-    return min(own_cache.glob("*.json"), key=lambda path: path.stat().st_mtime)
+@pytest.fixture
+def quick(loaded):
+    """The model."""
+    return loaded[0]
+
+
+@pytest.fixture
+def trial_file(loaded):
+    """The file."""
+    return loaded[1]
 
 
 def settings(**values) -> SamplingSettings:
@@ -107,6 +116,33 @@ def test_a_recipe_says_its_engine_and_one_of_torch_keeps_its_bytes(quick, tiny):
     assert Recipe.from_json(made.to_json()) == made
     plain = json.loads(tiny.recipe("a boat", 3).to_json())
     assert "engine" not in plain and Recipe.from_json(json.dumps(plain)).engine == "torch"
+
+
+def test_a_run_goes_on_by_the_engine_that_it_began_with(tiny_folder, tmp_path, capsys):
+    (tmp_path / "p.txt").write_text("a boat\na red house\n")
+    words = ["--model", str(tiny_folder), "--prompts", str(tmp_path / "p.txt"), "--out", str(tmp_path / "run")]
+    words += [
+        "--steps",
+        "2",
+        "--device",
+        "cpu",
+        "--dtype",
+        "fp32",
+        "--metrics",
+        "scene_accuracy",
+        "--guidance-scales",
+        "2",
+    ]
+    assert run.main([*words, "--limit", "1", "--engine", "openvino"]) == 0
+    assert "float32 on cpu by openvino" in capsys.readouterr().out
+    (picture,) = (tmp_path / "run" / "images").glob("*/*.png")
+    assert read_png(picture).engine == "openvino"
+    assert run.main([*words, "--dry-run"]) == 0  # though LDM_ENGINE says torch here
+    assert "float32 on cpu by openvino" in capsys.readouterr().out
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["protocol"]["engine"] == "openvino"
+    with pytest.raises(SystemExit):
+        run.main([*words, "--engine", "torch"])
+    assert "engine: openvino there, nothing now" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
