@@ -93,7 +93,7 @@ class Careful:
         """An answer where there is none yet; the end of one that has begun."""
         self.held = None
         if not self.started:
-            self.started = self.ended = True
+            self.status, self.started, self.ended = status, True, True
             await answer(self.send, status, words)
         elif not self.ended:
             self.ended = True

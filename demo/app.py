@@ -27,6 +27,7 @@ import gradio as gr
 if __package__ in (None, ""):  # python demo/app.py: the repository is not on the path yet
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from demo import controls, turns
 from demo.guard import KEPT, Doors
 from demo.hosting import Hosting, check_free, port_of
 from demo.options import options
@@ -38,32 +39,29 @@ from demo.tabs import generate, guidance, reconstruct
 from demo.theme import theme
 
 TABS = {"Draw": generate.build, "Guidance sweep": guidance.build, "Autoencoders": reconstruct.build}
-WAITING = 24  # requests in the queue, of which one address may have half; the next is told that the page is busy
-STYLE = Path(__file__).with_name("style.css")
+STYLE, SCRIPT = (Path(__file__).with_name(name) for name in ("style.css", "page.js"))
 
 
 def build(session: Session, hosting: Hosting | None = None) -> Page:
     """The page, a tab each, behind its guard."""
     spec = session.model.spec
     with Page(title="Latent diffusion", analytics_enabled=False, delete_cache=(60, AGE - 60)) as page:
-        gr.Markdown(
-            f"# Latent diffusion\nModel `{spec.name}`: {spec.description or spec.source}, "
-            f"{session.model.width} x {session.model.height} pixels, on {session.model.device}."
-        )
+        head = gr.Markdown(controls.header(spec, session.model), elem_id="header")
         with gr.Tabs():
             for name, tab in TABS.items():
                 with gr.Tab(name):
-                    tab(session)
+                    tab(session, head)
     limits = session.limits
     page.guarded_by(
         Doors(
             hosting or Hosting(),
-            Places(WAITING + 1, limits.waiting_per_address),
+            Places(turns.AT_ONCE, limits.waiting_per_address),
             Allowance(limits.upload_megabytes * 10**6, limits.upload_megabytes * 10**7, KEPT),
+            listeners=session.listeners,
         )
     )
     # Without api_open=False a script could pass by the queue, its limits and the validator.
-    page.queue(max_size=WAITING, default_concurrency_limit=1, api_open=False)
+    page.queue(max_size=turns.AT_ONCE, default_concurrency_limit=1, api_open=False)
     return page
 
 
@@ -123,6 +121,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": theme(),
         "css_paths": STYLE,
+        "js": SCRIPT.read_text(encoding="utf-8"),
         "ssr_mode": False,
         "show_error": False,
         "max_file_size": "20mb",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ PATCH = 64  # pixels: the worst one is shown enlarged
 WORST = 64  # levels of 255 at the bright end of the error map; the same for all, so that maps can be compared
 CHANNELS = 16  # of a latent, shown at most
 COLUMNS = (
-    "",
+    "autoencoder",
     "PSNR, dB",
     "SSIM",
     "latent",
@@ -49,40 +50,47 @@ class Compared:
         trip = self.trip
         return {
             "autoencoder": self.name,
-            "psnr": round(trip.psnr, 3),
+            "psnr": _number(round(trip.psnr, 3)),
             "ssim": round(trip.ssim, 4),
             "latent": list(trip.latent.shape[1:]),
             "values_saved": trip.values_saved,
             "bytes": trip.byte_count,
-            "psnr_sampled": self.sampled_psnr,
-            **self.others,
+            "psnr_sampled": _number(self.sampled_psnr),
+            **{name: _number(value) for name, value in self.others.items()},
             "encode_seconds": round(trip.encode_seconds, 3),
             "decode_seconds": round(trip.decode_seconds, 3),
         }
+
+
+def _number(value: float | None) -> float | str | None:
+    """As JSON and CSV hold it, neither of which has an infinity."""
+    return decibels(value) if value is not None and math.isinf(value) else value
 
 
 def comparison_html(image: Tensor, compared: list[Compared], failed: dict[str, str]) -> str:
     """The whole view of an image (3, H, W) in [0, 1]."""
     best = max((each.trip.psnr for each in compared), default=0.0)
     rows = "".join(_row(each, each.trip.psnr == best) for each in compared)
-    rows += "".join(
-        f"<tr><td>{html.escape(name)}</td><td colspan=9>{html.escape(why)}</td></tr>" for name, why in failed.items()
+    missing = "".join(
+        f'<p class="failed"><b>{html.escape(name)}</b>: {html.escape(why)}</p>' for name, why in failed.items()
     )
     head = "".join(f"<th>{name}</th>" for name in COLUMNS)
     original = picture_source(to_pil(image))
     details = "".join(_detail(each, image, original, index == 0) for index, each in enumerate(compared))
-    note = "<p>bicubic: shrunk to as many numbers and enlarged again; JPEG and WebP: files of as many bytes</p>"
+    note = (
+        f"{missing}<p>bicubic: shrunk to as many numbers and enlarged again; JPEG and WebP: files of as many bytes</p>"
+    )
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    return f'<div class="ae"><div class="wide">{table}</div>{note}{details}</div>'
+    return f'<div class="ae"><div class="wide" tabindex="0" role="region" aria-label="numbers">{table}</div>{note}{details}</div>'
 
 
 def _row(each: Compared, best: bool) -> str:
     trip = each.trip
     channels, height, width = trip.latent.shape[1:]
-    sampled = f" <small>(sampled {each.sampled_psnr:.2f})</small>" if each.sampled_psnr is not None else ""
-    others = ["unreachable" if value is None else f"{value:.2f}" for value in each.others.values()]
+    sampled = f" <small>(sampled {decibels(each.sampled_psnr)})</small>" if each.sampled_psnr is not None else ""
+    others = ["unreachable" if value is None else decibels(value) for value in each.others.values()]
     cells = [
-        f"<b>{trip.psnr:.2f}</b>{sampled}" if best else f"{trip.psnr:.2f}{sampled}",
+        f"<b>{decibels(trip.psnr)}</b>{sampled}" if best else f"{decibels(trip.psnr)}{sampled}",
         f"{trip.ssim:.3f}",
         f"{channels} x {height} x {width}",
         f"{trip.values_saved:.0f}x",
@@ -94,9 +102,14 @@ def _row(each: Compared, best: bool) -> str:
     return f"<tr>{name}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
+def decibels(value: float) -> str:
+    """A PSNR, which has no end where nothing was lost."""
+    return "identical" if math.isinf(value) else f"{value:.2f}"
+
+
 def _detail(each: Compared, image: Tensor, original: str, opened: bool) -> str:
     rebuilt, name = each.trip.rebuilt[0], html.escape(each.name)
-    source = picture_source(to_pil(rebuilt))
+    source, shape = picture_source(to_pil(rebuilt)), f'style="--ratio: {image.shape[2]} / {image.shape[1]}"'
     error = (image - rebuilt).square().mean(0).sqrt() * 255  # (H, W), levels
     top, left = worst_patch(error)
     area = (slice(None), slice(top, top + PATCH), slice(left, left + PATCH))
@@ -106,7 +119,8 @@ def _detail(each: Compared, image: Tensor, original: str, opened: bool) -> str:
     )
     return (
         f"<details{' open' if opened else ''}><summary>{name} <small>{html.escape(each.words)}</small></summary>"
-        f'<figure class="cut"><img src="{original}" alt="original"><img class="over" src="{source}" alt="as {name} keeps it">'
+        f'<figure class="cut" {shape}><div><img src="{original}" alt="the photo, original">'
+        f'<img class="over" src="{source}" alt="the photo as {name} keeps it"><i></i></div>'
         f'<input type="range" min="0" max="100" value="50" aria-label="original to the left, {name} to the right" '
         "oninput=\"this.parentNode.style.setProperty('--cut', this.value + '%')\">"
         f"<figcaption>original to the left, {name} to the right; drag, or use the arrow keys</figcaption></figure>"
@@ -117,7 +131,7 @@ def _detail(each: Compared, image: Tensor, original: str, opened: bool) -> str:
 
 
 def _figure(source: str, words: str) -> str:
-    return f'<figure><img src="{source}" alt="{words}"><figcaption>{words}</figcaption></figure>'
+    return f'<figure><img src="{source}" alt="{words}" loading="lazy"><figcaption>{words}</figcaption></figure>'
 
 
 def _scale() -> str:
@@ -144,7 +158,7 @@ def latent_picture(channel: Tensor) -> Image.Image:
     """A latent channel (h, w) in grey: 0 in the middle, three standard deviations to either end."""
     reach = 3 * float(channel.std()) or 1.0
     levels = ((channel / reach + 1) * 127.5).round().clamp(0, 255).byte().numpy()
-    return _enlarged(Image.fromarray(levels), max(1, 192 // channel.shape[1]))
+    return _enlarged(Image.fromarray(levels), max(1, 192 // max(channel.shape)))
 
 
 def heat_map(error: Tensor) -> Image.Image:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 import random
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 
+from ldm_core.pipeline import LatentDiffusion
 from ldm_core.registry import ModelSpec
-from ldm_core.sampling import State
+from ldm_core.substitution import TABLES
 
 from . import over_time
-from .session import Session, size_text, sizes
+from .session import RULES_OFFERED, Session, size_text, sizes
 
 FIRST_SEED = 7
+Box = TypeVar("Box", bound=gr.components.Component)
 QUIET: dict[str, Any] = {
     "queue": False,
     "show_progress": "hidden",
@@ -32,6 +32,13 @@ EXAMPLES = {
         "a purple hot air balloon in the center and clouds, in a desert on a sunny day",
         "a boat with a yellow sail in the center and the sun on the right, on a lake at sunset",
         "a palm tree on the left and an orange house on the right, in a desert at dawn",
+    ],
+    "everyday": [
+        "a red house under a rainbow in a green meadow",
+        "a man riding a brown horse on the beach at sunset",
+        "a black cat sleeping on a blue bed",
+        "a woman in a yellow dress holding a red umbrella in the rain",
+        "three sheep and a house in the snow",
     ],
     "fashion": [
         "a photo of an ankle boot",
@@ -52,6 +59,12 @@ WHAT_IT_DRAWS = {
         "This small model was trained on drawn landscapes alone. It knows skies (day, dawn, sunset, night, storm), grounds "
         "(field, snow, desert, lake), houses, pines, palms, boats, balloons, sun, moon, clouds and mountains, eight colours, "
         "and left, center, right. Other words leave it guessing."
+    ),
+    "everyday": (
+        "This small model was trained on drawings of everyday things alone: people, animals, vehicles, buildings, trees, "
+        "furniture and small objects, one to three of each, in ten colours, beside, on, above or in front of each other, riding "
+        "and holding, in a field, snow, a desert, a street, a room, by a lake or on a beach, from dawn to night. For other "
+        "things it draws the nearest that it knows, and says so."
     ),
     "fashion": (
         "This small model was trained on the grey pictures of Fashion-MNIST alone: t-shirts, trousers, pullovers, dresses, "
@@ -75,17 +88,51 @@ class Settings:
     guidance_schedule: gr.Dropdown
     size: gr.Dropdown
     model: gr.Dropdown
+    guidance_rule: gr.Dropdown
+    substitute: gr.Checkbox
 
     @property
     def inputs(self) -> list[gr.components.Component]:
         return [getattr(self, part.name) for part in dataclasses.fields(self)]
 
 
-def prompt_box(session: Session) -> gr.Textbox:
-    """The prompt, an example already in it."""
-    return gr.Textbox(
-        EXAMPLES[session.model.spec.world][0], label="Prompt", lines=2, max_length=session.limits.prompt_characters
+def as_given(box: Box) -> Box:
+    """An input whose value comes as a visitor or a script gave it: gradio would turn 1.5 into 2 and true into text, and answer
+    what is out of bounds without a reason. `problems` look at it instead."""
+    box.preprocess = _same  # type: ignore[method-assign]
+    return box
+
+
+def _same(payload: object) -> object:
+    return payload
+
+
+def header(spec: ModelSpec, model: LatentDiffusion) -> str:
+    """The page's title and the chosen model, in Markdown."""
+    device = f", on {model.device}" if model.device.type != "cpu" else ""
+    return (
+        f"# Latent diffusion\nModel `{spec.name}`: {spec.description or spec.source}, "
+        f"{spec.width} x {spec.height} pixels{device}."
     )
+
+
+def prompt_box(session: Session) -> gr.Textbox:
+    """The prompt, an example already in it. No length is cut off in the browser: what is too long is said."""
+    return as_given(
+        gr.Textbox(
+            EXAMPLES[session.model.spec.world][0],
+            label="Prompt",
+            lines=1,  # of more, Enter would begin a new line
+            max_lines=4,
+            info="Enter draws, Shift + Enter begins a new line",
+            elem_classes="prompt",
+        )
+    )
+
+
+def vocabulary(spec: ModelSpec) -> gr.Markdown:
+    """What the model knows, always in sight."""
+    return gr.Markdown(WHAT_IT_DRAWS[spec.world], elem_classes="vocabulary", visible=bool(WHAT_IT_DRAWS[spec.world]))
 
 
 def prompts_to_try(session: Session, prompt: gr.Textbox) -> gr.Dataset:
@@ -104,14 +151,16 @@ def _samples(spec: ModelSpec) -> list[list[str]]:
 def seed_row(session: Session) -> gr.Number:
     """The seed with a dice beside it."""
     with gr.Row(elem_classes="seed"):
-        seed = gr.Number(
-            FIRST_SEED,
-            label="Seed",
-            precision=0,
-            minimum=0,
-            maximum=session.limits.largest_seed,
-            scale=3,
-            info="the same seed and settings give the same picture",
+        seed = as_given(
+            gr.Number(
+                FIRST_SEED,
+                label="Seed",
+                precision=0,
+                minimum=0,
+                maximum=session.limits.largest_seed,
+                scale=3,
+                info="the same seed and settings give the same picture",
+            )
         )
         dice = gr.Button("New seed", size="sm", scale=1, min_width=96)
     dice.click(lambda: random.randrange(2**32), None, seed, queue=False, api_visibility="private")
@@ -120,13 +169,15 @@ def seed_row(session: Session) -> gr.Number:
 
 def scale_slider(session: Session) -> gr.Slider:
     """The guidance scale, and what it is."""
-    return gr.Slider(
-        0,
-        session.limits.guidance_scale,
-        session.model.spec.guidance_scale,
-        step=0.25,
-        label="Guidance scale w",
-        info="how hard the prompt pulls: 0 ignores it, 1 leaves the model free, more insists",
+    return as_given(
+        gr.Slider(
+            0,
+            session.limits.guidance_scale,
+            session.model.spec.guidance_scale,
+            step=0.25,
+            label="Guidance scale w",
+            info="how hard the prompt pulls: 0 ignores it, 1 leaves the model free, more insists",
+        )
     )
 
 
@@ -139,12 +190,33 @@ def advanced(session: Session, prompt: gr.Textbox, seed: gr.Number, scale: gr.Sl
     steps = gr.Slider(
         1, limits.steps, spec.steps, step=1, label="Steps", info="more take longer and are a little finer"
     )
-    negative = gr.Textbox(
-        "", label="Negative prompt", max_length=limits.prompt_characters, info="what to steer away from"
-    )
+    negative = gr.Textbox("", label="Negative prompt", info="what to steer away from", lines=1, max_lines=4)
     known = session.schedulers(spec.reference)
     scheduler = gr.Dropdown(known, value=known[0], label="Scheduler")
-    return Settings(prompt, negative, seed, steps, scale, scheduler, over_time.choice(), size, model)
+    schedule, rule = over_time.choice(), rule_choice()
+    nearest = gr.Checkbox(
+        True,
+        label="Draw the nearest known thing for one it does not know, and say so",
+        visible=any(each.world in TABLES for each in session.specs.values()),
+    )
+    for box in (model, size, steps, negative, scheduler, schedule, rule):
+        as_given(box)
+    size.api_info = _any_of({name: [size_text(each) for each in sizes(own)] for name, own in session.specs.items()})  # type: ignore[method-assign]
+    scheduler.api_info = _any_of({name: session.schedulers(name) for name in session.specs})  # type: ignore[method-assign]
+    return Settings(prompt, negative, seed, steps, scale, scheduler, schedule, size, model, rule, nearest)
+
+
+def _any_of(offered: dict[str, list[str]]) -> Callable[[], dict[str, object]]:
+    """What the endpoints' description says of an input whose choices are the chosen model's."""
+    words = "; ".join(f"of {name}: {', '.join(choices)}" for name, choices in offered.items())
+    known = list(dict.fromkeys(choice for choices in offered.values() for choice in choices))
+    return lambda: {"type": "string", "enum": known, "description": words}
+
+
+def rule_choice() -> gr.Dropdown:
+    """How the predictions with and without the prompt are combined."""
+    words = "how the predictions with and without the prompt become one; they differ most at a large w"
+    return gr.Dropdown(list(RULES_OFFERED), value="cfg", label="Guidance rule", info=words)
 
 
 def defaults_of(session: Session, name: str) -> dict[str, object]:
@@ -155,69 +227,9 @@ def defaults_of(session: Session, name: str) -> dict[str, object]:
         "prompt": EXAMPLES[spec.world][0],
         "steps": spec.steps,
         "guidance_scale": spec.guidance_scale,
-        "size": gr.Dropdown(offered, value=offered[0]),
-        "words": WHAT_IT_DRAWS[spec.world],
+        "size": gr.Dropdown(choices=offered, value=offered[0]),
+        "header": header(spec, session.model),
+        "words": gr.Markdown(WHAT_IT_DRAWS[spec.world], visible=bool(WHAT_IT_DRAWS[spec.world])),
         "prompts": gr.Dataset(samples=_samples(spec)),
         "scheduler": gr.Dropdown(choices=known, value=known[0]),
     }
-
-
-def validator(session: Session, problems: Callable[..., dict[str, str]], names: Sequence[str]) -> Callable[..., list]:
-    """Runs on the server before the queue, for the page and for scripts alike; `problems` has words by the inputs' names,
-    which `names` gives in the inputs' order."""
-
-    def check(request: gr.Request, *values: object) -> list:
-        found = problems(*values)
-        if not found and (words := session.door.enter(*who(request))):
-            found = {names[0]: words}
-        return [gr.validate(name not in found, found.get(name, "")) for name in names]
-
-    return check
-
-
-def who(request: gr.Request | None) -> tuple[str, str]:
-    """The browser tab of a request; its address is counted by the guard, which knows what still waits."""
-    return (request.session_hash or "" if request is not None else ""), ""
-
-
-def step_words(state: State, began: float) -> str:
-    """How far a drawing that began then (perf_counter) has come."""
-    left = (time.perf_counter() - began) / (state.step + 1) * (state.steps - state.step - 1)
-    return f"Step {state.step + 1} of {state.steps}, {left:.1f} s left"
-
-
-def stopped(session: Session, words: str) -> Callable[[gr.Request], str]:
-    """What a Stop button does beside cancelling: whatever of the visitor's was still waiting no longer counts."""
-
-    def stop(request: gr.Request) -> str:
-        session.door.leave(*who(request), all_of_them=True)
-        return words
-
-    return stop
-
-
-def in_lane(
-    session: Session,
-    problems: dict[str, str],
-    outputs: int,
-    draw: Callable[[], Iterator[tuple]],
-    request: gr.Request | None = None,
-) -> Iterator[tuple]:
-    """What draw() yields, one visitor at a time; problems and errors are said in words.
-
-    The status is the second of an event's outputs.
-    """
-    try:
-        if problems:
-            raise gr.Error(" ".join(problems.values()), title="Not drawn")
-        if session.lane.locked():
-            yield gr.skip(), "Another picture is being drawn; yours is next.", *[gr.skip()] * (outputs - 2)
-        with session.lane:
-            yield from draw()
-    except (ValueError, FloatingPointError, MemoryError) as error:
-        raise gr.Error(html.escape(str(error)), title="Not drawn") from None
-    except (RuntimeError, OSError) as error:  # what the device or the disk says; never a traceback on the page
-        words = "The device is out of memory." if "memory" in str(error) else "The machine could not finish this."
-        raise gr.Error(f"{words} Try a smaller request.", title="Not drawn") from None
-    finally:
-        session.door.leave(*who(request))

@@ -14,7 +14,8 @@ from typing import Any
 
 from .answers import FULL, UNREADABLE, Careful, Send, disk_is_full
 from .hosting import Hosting, household
-from .places import Allowance, Places
+from .listeners import Listeners, stream_of, tab_of
+from .places import Allowance, Patience, Places
 
 LARGEST = 1_000_000  # bytes of a request that is no upload: prompts and settings take a few thousand
 LARGEST_UPLOAD = 21 * 2**20  # bytes; gradio refuses a file of more than 20 MB in words of its own
@@ -48,6 +49,8 @@ class Doors:
     upload_folder: Path | None = None
     takes: dict[int | str, set[int]] | None = None
     one_upload: asyncio.Lock = field(default_factory=asyncio.Lock)
+    listeners: Listeners = field(default_factory=Listeners)
+    patience: Patience = field(default_factory=Patience)
 
 
 class Guard:
@@ -64,8 +67,9 @@ class Guard:
         careful = Careful(send)
         try:
             self._enter(scope)
+            await self.doors.patience.pause(household((scope.get("client") or ("",))[0]))
             if scope["method"] in READS:
-                await self.app(scope, receive, careful)
+                await self._read(scope, receive, careful)
             elif scope["path"].rstrip("/").endswith("/upload"):
                 await self._upload(scope, receive, careful)
             else:
@@ -75,6 +79,8 @@ class Guard:
         except Exception as error:  # noqa: BLE001  # the edge: whatever gradio did not foresee
             log.warning("%s %s: %s", scope["method"], ascii(scope["path"][:60]), type(error).__name__)
             await careful.give_up(*((507, FULL) if disk_is_full(error) else (400, UNREADABLE)))
+        if careful.status >= 400:
+            self.doors.patience.refused(household((scope.get("client") or ("",))[0]))
 
     def _enter(self, scope: dict) -> None:
         """Refuses foreign names and origins; sets the visitor's address; hides what only a proxy may say."""
@@ -95,6 +101,17 @@ class Guard:
         if "/file=" in scope["path"] and scope["path"].split("/file=", 1)[1].strip().lower().startswith(REMOTE):
             raise Refused(403, "This server fetches no addresses.")
 
+    async def _read(self, scope: dict, receive: Callable, careful: Careful) -> None:
+        """A request without a body; a stream of answers is counted as long as it is open."""
+        name, listeners = stream_of(scope), self.doors.listeners
+        if name:
+            name = listeners.opened(name)
+        try:
+            await self.app(scope, receive, careful)
+        finally:
+            if name:
+                listeners.closed(name)
+
     async def _post(self, scope: dict, receive: Callable, careful: Careful) -> None:
         """A request with a body that is no upload; an event is read before gradio reads it."""
         body = await whole(receive, LARGEST)
@@ -111,6 +128,8 @@ class Guard:
         finally:
             if ticket is not None:
                 places.became(ticket, careful.event)
+            if ticket is not None and careful.event:
+                self.doors.listeners.joined(careful.event, tab_of(body))
 
     async def _upload(self, scope: dict, receive: Callable, careful: Careful) -> None:
         """Files, which gradio gets when they have arrived whole: a visitor who hangs up leaves no part of one."""

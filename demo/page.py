@@ -8,12 +8,14 @@ from typing import Any
 
 import gradio as gr
 from gradio.exceptions import ComponentProcessingError, InvalidPathError
+from starlette.middleware import Middleware
 
+from .alias import Alias
 from .answers import FULL, disk_is_full, names_a_path
 from .guard import Doors, Guard
-from .uploads import FORMATS
+from .sharing import Sharing
+from .uploads import NO_PICTURE
 
-NO_PICTURE = f"This file is no picture that can be read; {', '.join(FORMATS.values())} will do."
 log = logging.getLogger("demo")
 
 
@@ -30,6 +32,10 @@ class Page(gr.Blocks):
     @app.setter
     def app(self, served: Any) -> None:
         self.doors.upload_folder = Path(served.uploaded_file_dir)
+        served.user_middleware.append(Middleware(Sharing))
+        served.user_middleware.append(
+            Middleware(Alias, folder=served.uploaded_file_dir)
+        )  # within all of gradio's layers
         served.add_middleware(Guard, doors=self.doors)
         self._guarded = served
 

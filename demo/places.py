@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 
 
@@ -55,3 +56,28 @@ class Allowance:
             return "The visitors' uploads have filled their place; try again later."
         self.kept.append((now, address, size))
         return ""
+
+
+class Patience:
+    """Whoever is refused again and again waits a little before the next answer, and has one answer at a time, so that others
+    have the server. Called from the server's event loop alone."""
+
+    MANY, WITHIN, PAUSE = 30, 10.0, 0.05  # refusals, seconds, seconds
+
+    def __init__(self) -> None:
+        self.refusals: dict[str, deque[float]] = {}
+        self.turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def refused(self, address: str) -> None:
+        """One more request of an address was turned away."""
+        now = time.monotonic()
+        self.refusals.setdefault(address, deque(maxlen=self.MANY)).append(now)
+        for other in [other for other, times in self.refusals.items() if now - times[-1] > self.WITHIN]:
+            self.refusals.pop(other), self.turns.pop(other, None)
+
+    async def pause(self, address: str) -> None:
+        """Before a request of an address is looked at."""
+        times = self.refusals.get(address)
+        if times is not None and len(times) == self.MANY and time.monotonic() - times[0] < self.WITHIN:
+            async with self.turns[address]:
+                await asyncio.sleep(self.PAUSE)

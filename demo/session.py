@@ -14,14 +14,19 @@ from typing import Any
 import ldm_core
 from ldm_core.autoencoder import Autoencoder
 from ldm_core.family import scheduler_names
+from ldm_core.guidance_rules import RULES
 from ldm_core.loading import autoencoder_folder, load_autoencoder
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.registry import MODELS, ModelSpec
 
+from .lane import Lane, Stops
+from .listeners import Listeners
 from .over_time import OVER_TIME
 from .scratch import Scratch
 
 Size = tuple[int, int]  # width and height in pixels
+# Not those that load a model of the visitor's choice, or take w up to 1 alone.
+RULES_OFFERED = tuple(name for name, rule in RULES.items() if not (rule.weaker or rule.renoises))
 
 
 @dataclass(frozen=True)
@@ -59,16 +64,18 @@ def limits_of(text: str) -> Limits:
 
 
 class Session:
-    """The models of the page, and the lock that keeps a second picture off the device until the first has really stopped.
+    """The models of the page, and the lane that keeps a second picture off the device until the first has really stopped.
 
-    The queue alone does not: it frees a place as soon as a visitor presses Stop, while the step still runs.
+    gradio's queue does not: it would free a place as soon as a visitor has gone, while the step still runs.
     """
 
     def __init__(self, model: LatentDiffusion, limits: Limits | None = None, engine: str | None = None):
         self.model, self.limits, self.engine = model, limits or Limits(), engine
-        self.lane = threading.Lock()
+        self.lane = Lane()
+        self.stops = Stops()
         self.scratch = Scratch()
         self.door = Door(self.limits)
+        self.listeners = Listeners()
         self.models: dict[str, LatentDiffusion] = {model.spec.reference: model}
         self.autoencoders: dict[str, Autoencoder] = {model.spec.reference: model.autoencoder}
         self.seconds_per_row: dict[str, float] = {}  # of a model's network, as last measured
@@ -113,6 +120,8 @@ class Session:
         guidance_schedule: object,
         size: Any,
         model: Any,
+        guidance_rule: object = "cfg",
+        substitute: object = True,
     ) -> dict[str, str]:
         """What is wrong with a visitor's settings, in words by their names; empty where nothing is."""
         limits = self.limits
@@ -124,6 +133,8 @@ class Session:
             "guidance_scale": _number(guidance_scale, 0, limits.guidance_scale, "The guidance scale"),
             "guidance_schedule": _one_of(guidance_schedule, OVER_TIME, "The guidance schedule"),
             "model": _one_of(model, self.specs, "The model"),
+            "guidance_rule": _one_of(guidance_rule, RULES_OFFERED, "The guidance rule"),
+            "substitute": "" if isinstance(substitute, bool) else "Nearest words must be on or off.",
         }
         if not found["model"]:
             found["scheduler"] = _one_of(scheduler, self.schedulers(model), "The scheduler")

@@ -6,12 +6,13 @@ import re
 from typing import Any, NamedTuple
 
 from evaluation.generation.axes import Axis, Condition, Value, conditions, parse_scales, parse_sweep, scale_axis
+from ldm_core.guidance_rules import parse_rule
 from ldm_core.settings import SamplingSettings
 
 from .over_time import OVER_TIME
 from .session import Session, size_text
 
-SCALE, SCHEDULE, WORDING = "guidance_scale", "guidance_schedule", "prompt"
+SCALE, SCHEDULE, RULE, WORDING = "guidance_scale", "guidance_schedule", "guidance_rule", "prompt"
 LONGEST = 2000  # characters of a list of values
 
 
@@ -30,6 +31,7 @@ AXES = {
     SCHEDULE: Offer("Guidance over time", ",".join(OVER_TIME), "names with commas between"),
     "guidance_interval": Offer("Guidance interval", "none,0.2:0.8", "low:high; 1 is noise, 0 the picture"),
     "guidance_rescale": Offer("Guidance rescale", "0,0.5,1", "0 to 1"),
+    RULE: Offer("Guidance rule", "cfg,apg,fdg,tcfg", "names with commas between, parameters as in apg:eta=0:norm=5"),
     "negative_prompt": Offer("Negative prompt", "|a tree|night", "with | between; one may be empty"),
     WORDING: Offer("Prompt's wording", "{}|a drawing of {}", "with | between; the prompt stands at {}"),
 }
@@ -134,4 +136,6 @@ def _out_of_bounds(session: Session, axis: str, value: Value, model: str, prompt
     given |= {name: setting for name, setting in value.settings if name == axis and name in given}
     if axis == SCHEDULE:
         given[SCHEDULE] = value.name
+    if axis == RULE:  # a visitor may choose its parameters, but no rule that loads a model or bounds w
+        given[RULE] = parse_rule(str(value.name)).rule.name
     return session.problems(**given).get(axis, "")

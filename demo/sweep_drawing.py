@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 import gradio as gr
 
@@ -12,6 +12,8 @@ from evaluation.generation.axes import Condition
 from ldm_core.pipeline import LOOP, LatentDiffusion
 from ldm_core.sampling import State
 
+from .controls import EXAMPLES
+from .prompt_words import prompt_words
 from .session import Session
 from .sweep_grid import SweepCell, cells_of, grid_html, worded, write_zip
 from .sweep_scores import chart_of, measured
@@ -19,7 +21,9 @@ from .sweep_scores import chart_of, measured
 PREVIEW_EVERY = 4  # steps
 
 
-def draw(session: Session, prompt: str, made: list[Condition], seeds: list[int], name: str) -> Iterator[tuple]:
+def draw(
+    session: Session, prompt: str, made: list[Condition], seeds: list[int], name: str
+) -> Generator[tuple, None, None]:
     """Previews of the cells, then the pictures with what is measured of them, a chart, and a zip: what the page shows."""
     model, began = session.model_of(name), time.perf_counter()
     rows = model.network_rows
@@ -34,7 +38,8 @@ def draw(session: Session, prompt: str, made: list[Condition], seeds: list[int],
     path = session.scratch.path("sweep.zip")
     write_zip(path, cells, prompt)
     words = f"{len(cells)} pictures, {time.perf_counter() - began:.1f} s. The zip holds each with its recipe, and the scores."
-    yield grid, words, chart, str(path)
+    read = prompt_words(model, prompt, made[0].settings, EXAMPLES[model.spec.world][0])
+    yield grid, f"{words} {read}".strip(), chart, str(path)
 
 
 def drawing(

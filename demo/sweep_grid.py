@@ -24,6 +24,8 @@ from .data_url import data_url
 LABEL, GAP, MARGIN = 22, 6, 110  # pixels of the contact sheet
 WIDEST_LABEL = 220  # pixels
 LABEL_CHARACTERS = 40  # on the page
+# In the browser: says that a grid scrolls where it does.
+WIDE = "(s => s.classList.toggle('scrolling', s.scrollWidth > s.clientWidth))(this.closest('.sweep'))"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,9 @@ def grid_html(cells: list[SweepCell], to_come: Sequence[Condition] = (), preview
         rows.append(f"<tr><th>seed {seed}</th>{''.join(figures)}</tr>")
     head = "".join(_head(condition.label) for condition in made)
     return (
-        f'<div class="sweep"><table><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+        '<div class="sweep" tabindex="0" role="region" aria-label="pictures of the sweep">'
+        '<p class="scrolls">The grid is wider than the screen: scroll it sideways.</p>'
+        f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
@@ -81,7 +85,7 @@ def _figure(cell: SweepCell, preview: bool) -> str:
     swept = (f"{axis.replace('_', ' ')} {shown(value)}" for axis, value in cell.condition.values)
     words = html.escape(", ".join([cell.prompt, *swept, f"seed {cell.seed}"]))
     notes = "".join(f"<div>{html.escape(name)} {value:.3g}</div>" for name, value in cell.scores.items())
-    return f'<td><img alt="{words}" title="{words}" src="{source}">{notes}</td>'
+    return f'<td><img alt="{words}" title="{words}" src="{source}" onload="{WIDE}">{notes}</td>'
 
 
 def contact_sheet(cells: list[SweepCell]) -> Image.Image:

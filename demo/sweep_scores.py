@@ -17,7 +17,11 @@ from ldm_core.images import from_pil
 
 from .sweep_grid import SweepCell
 
-ALIGNMENT = {"scenes": ("clip_scenes", "scenes"), "fashion": ("fashion_accuracy", "fashion")}  # metric, detector
+ALIGNMENT = {  # by world: metric, detector
+    "scenes": ("clip_scenes", "scenes"),
+    "everyday": ("clip_scenes", "everyday"),
+    "fashion": ("fashion_accuracy", "fashion"),
+}
 
 
 def measured(world: str, prompt: str, cells: list[SweepCell]) -> list[SweepCell]:

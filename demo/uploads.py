@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from PIL import Image, ImageOps
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import ImageData
+from PIL import Image
 from torch import Tensor
 
 from evaluation.metrics.reconstruction import crop
-from ldm_core.data.photos import opaque
+from ldm_core.data.photos import TURNS, open_photo, photo_header
 from ldm_core.images import from_pil
 
 FORMATS = {"JPEG": "JPEG", "PNG": "PNG", "WEBP": "WebP", "BMP": "BMP", "TIFF": "TIFF"}
+NO_PICTURE = f"This file is no picture that can be read; {', '.join(FORMATS.values())} will do."
+LEAST = 32  # pixels a side
+LONGEST = 32  # times as long as wide
+
+
+def picture_input(**looks: Any) -> gr.Image:
+    """An input for a picture's file, which comes as it is: gradio would open it first, and fail in words of its own."""
+    box = gr.Image(type="filepath", image_mode=None, sources=["upload", "clipboard"], buttons=[], **looks)
+    box.preprocess = _path_of  # type: ignore[method-assign]
+    return box
+
+
+def _path_of(payload: ImageData | None) -> str | None:
+    return payload.path if payload is not None else None
 
 
 def check_upload(path: object, megapixels: int) -> str:
@@ -20,17 +39,21 @@ def check_upload(path: object, megapixels: int) -> str:
     if not isinstance(path, str) or not path:
         return "Choose a photo first, or one of the samples."
     try:
-        with Image.open(path) as picture:
-            kind, (width, height) = picture.format, picture.size
+        header = photo_header(Path(path))
     except Image.DecompressionBombError:
         return f"The picture is larger than the {megapixels} megapixels that this page takes."
-    except (OSError, SyntaxError, ValueError):
-        return f"This file is no picture that can be read; {', '.join(FORMATS.values())} will do."
-    if kind not in FORMATS:
-        return f"This is a {kind} file; {', '.join(FORMATS.values())} will do."
+    except ValueError:
+        return NO_PICTURE
+    width, height = header.size
+    if header.kind not in FORMATS:
+        return f"This is a {header.kind} file; {', '.join(FORMATS.values())} will do."
     if width * height > megapixels * 1e6:
         return f"The picture has {width} x {height} pixels; this page takes {megapixels} megapixels at the most."
-    return "" if min(width, height) >= 32 else f"The picture has {width} x {height} pixels; 32 a side are the least."
+    return (
+        ""
+        if min(width, height) >= LEAST
+        else f"The picture has {width} x {height} pixels; {LEAST} a side are the least."
+    )
 
 
 def read_upload(path: str, longest: int, multiple: int) -> tuple[Tensor, list[str]]:
@@ -40,24 +63,34 @@ def read_upload(path: str, longest: int, multiple: int) -> tuple[Tensor, list[st
     """
     done = []
     try:
-        with Image.open(path) as picture:
-            if picture.getexif().get(274, 1) != 1:
-                done.append("turned as its camera says")
-            turned = ImageOps.exif_transpose(picture)
-            if turned.mode in ("RGBA", "LA", "PA") or "transparency" in turned.info:
-                done.append("put on white where it is transparent")
-            elif turned.mode not in ("RGB", "P"):
-                done.append(f"brought from {turned.mode} to 8-bit RGB")
-            turned = opaque(turned)
-    except (OSError, SyntaxError, Image.DecompressionBombError):
+        header, picture = photo_header(Path(path)), open_photo(Path(path))
+    except (ValueError, Image.DecompressionBombError):
         raise ValueError("The picture cannot be read to its end: the file is damaged or cut short.") from None
-    if max(turned.size) > longest:
-        before, ratio = turned.size, longest / max(turned.size)
-        width, height = (max(multiple, round(side * ratio)) for side in before)
-        turned = turned.resize((width, height), Image.Resampling.LANCZOS)
-        done.append(f"made smaller, from {before[0]} x {before[1]} to {width} x {height}")
-    image = from_pil(turned)
+    if header.orientation in TURNS:
+        done.append("turned as its camera says")
+    if header.transparent:
+        done.append("put on white where it is transparent")
+    elif header.mode not in ("RGB", "P"):
+        done.append(f"brought from {header.mode} to 8-bit RGB")
+    if max(picture.size) > LONGEST * min(picture.size):
+        picture = middle(picture)
+        done.append(f"cut to its middle, {picture.width} x {picture.height}, since it is very long")
+    ratio = max(
+        longest / max(picture.size), multiple / min(picture.size)
+    )  # both sides by one, so that nothing is stretched
+    if ratio < 1:
+        before = picture.size
+        picture = picture.resize([round(side * ratio) for side in before], Image.Resampling.LANCZOS)
+        done.append(f"made smaller, from {before[0]} x {before[1]} to {picture.width} x {picture.height}")
+    image = from_pil(picture)
     ready = crop(image, multiple)
     if ready.shape != image.shape:
         done.append(f"cropped to multiples of {multiple}")
     return ready, done
+
+
+def middle(picture: Image.Image) -> Image.Image:
+    """A picture without the ends that make it longer than LONGEST times its width."""
+    width, height = (min(side, LONGEST * min(picture.size)) for side in picture.size)
+    left, top = (picture.width - width) // 2, (picture.height - height) // 2
+    return picture.crop((left, top, left + width, top + height))

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .generation.prompts import Prompt, load_prompts
+from .prompts import Prompt, load_prompts
 from .text_tables import check_texts, csv_rows, first_of, json_rows, read_seed, read_text, tsv_rows, wrong
 
 TABLES = ("metadata.jsonl", "metadata.csv", "captions.jsonl", "captions.csv", "captions.tsv")

@@ -2,6 +2,7 @@
 
     python -m evaluation.card scenes
     python -m evaluation.card fashion --data FOLDER      the folder of the official Fashion-MNIST files
+    python -m evaluation.card everyday --reader          how often the reader of that world is right, and no model
 
 Makes held-out captions into pictures at every guidance scale (in float32 on every machine, resumable), and prints every metric
 against w, the autoencoder's PSNR, the ceilings, and for the drawn world how far the model composes. The model may be
@@ -22,36 +23,38 @@ from PIL import Image
 from torch import Tensor
 
 import ldm_core
-from ldm_core.data import fashion_mnist, scenes
+from ldm_core.data import fashion_mnist
 from ldm_core.files import write_whole
 from ldm_core.images import from_uint8, rounded
 from ldm_core.pipeline import LatentDiffusion
 
 from . import command, run, statistics
 from .detectors.detector import load_detector
-from .detectors.scenes import load_scenes_detector
+from .detectors.everyday import EverydayDetector, load_everyday_detector
+from .detectors.everyday.audit import COUNT, audit
 from .metrics.composition import composition
 from .metrics.reconstruction import psnr
 from .statistics import Estimate
+from .worlds import DRAWN, caption_of
 
 BATCH = 50  # images
 SHEET = 8  # pictures along a side
 METRICS = {
-    "scenes": "fd_scenes,coverage_scenes,clip_scenes,scene_accuracy",
+    **dict.fromkeys(DRAWN, "fd_scenes,coverage_scenes,clip_scenes,scene_accuracy,scene_prompt_accuracy,scene_extra"),
     "fashion": "fd_fashion,coverage_fashion,fashion_accuracy",
 }
-SCALES = {"scenes": "0,1,2,4,8", "fashion": "0,1,1.25,2,4"}
-ACCURACY = {"scenes": "scene_accuracy", "fashion": "fashion_accuracy"}
+SCALES = {**dict.fromkeys(DRAWN, "0,1,2,4,8"), "fashion": "0,1,1.25,2,4"}
+ACCURACY = {**dict.fromkeys(DRAWN, "scene_accuracy"), "fashion": "fashion_accuracy"}
 Held = tuple[list[str], Tensor]  # captions, and images (B, 3, H, W) in [0, 1]
 
 
-def held_out_scenes(count: int, size: int) -> Iterator[Held]:
-    """Captions of held-out scenes, and their drawings."""
+def held_out_drawings(world: str, count: int, size: int) -> Iterator[Held]:
+    """Captions of a drawn world's held-out scenes, and their drawings."""
+    drawn = DRAWN[world]
     for start in range(0, count, BATCH):
-        seeds = scenes.HELD_OUT_SEEDS[start : min(start + BATCH, count)]
-        pictured = [scenes.random_scene(seed) for seed in seeds]
-        named = [scenes.caption(scene, seed) for scene, seed in zip(pictured, seeds)]
-        yield named, from_uint8(np.stack([scenes.draw(scene, size) for scene in pictured]))
+        seeds = drawn.HELD_OUT_SEEDS[start : min(start + BATCH, count)]
+        named = [caption_of(world, seed) for seed in seeds]
+        yield named, from_uint8(np.stack([drawn.draw(drawn.random_scene(seed), size) for seed in seeds]))
 
 
 def held_out_fashion(count: int, size: int, folder: Path | None) -> Iterator[Held]:
@@ -66,8 +69,8 @@ def held_out_fashion(count: int, size: int, folder: Path | None) -> Iterator[Hel
 
 def captions(world: str, count: int) -> Iterator[str]:
     """Prompts that nothing was trained on: of held-out scenes, or of the ten labels in turn."""
-    if world == "scenes":
-        yield from (scenes.caption(scenes.random_scene(seed), seed) for seed in scenes.HELD_OUT_SEEDS[:count])
+    if world in DRAWN:
+        yield from (caption_of(world, seed) for seed in DRAWN[world].HELD_OUT_SEEDS[:count])
     else:
         yield from (fashion_mnist.caption(index % len(fashion_mnist.LABELS), index) for index in range(count))
 
@@ -107,6 +110,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--steps", type=int, default=None, help="default: the model's; others show what steps are worth"
     )
+    note = "only how often the reader of a world, given in the model's place, is right on real drawings"
+    parser.add_argument("--reader", action="store_true", help=note)
     parser.add_argument("--data", type=Path, default=None, metavar="FOLDER", help="the Fashion-MNIST files")
     parser.add_argument("--out", type=Path, default=None, help="default: runs/card-<model>-<n>-steps")
     return command.carry_out(parser, argv, work)
@@ -117,15 +122,34 @@ def error(found: Estimate, digits: int) -> str:
     return "" if found.se is None else f" (± {found.se:.{digits}f})"
 
 
+def reader(world: str) -> int:
+    """Print how often the reader of a world is right on real drawings, by skill; the exit code."""
+    if world != "everyday":
+        raise ValueError(f"--reader is for the world everyday, whose truth is kept fact by fact, got {world!r}")
+    detector = load_everyday_detector()
+    print(f"the reader on {COUNT} held-out drawings: the share of each skill's atoms that it reads right")
+    print(audit(detector).round(4).to_string(index=False))
+    print(f"\nreal drawings against their own captions: the most that a model can score\n{ceilings(detector)}")
+    return 0
+
+
+def ceilings(detector: EverydayDetector) -> str:
+    """A line each for what real drawings score against their own captions."""
+    found = {name: detector.ceiling(name)[0] for name in METRICS["everyday"].split(",") if name.startswith("scene_")}
+    return "\n".join(f"{name} {one.value:.4f} ({one.low:.4f} to {one.high:.4f})" for name, one in found.items())
+
+
 def work(arguments: argparse.Namespace) -> int:
     """The exit code."""
+    if arguments.reader:
+        return reader(arguments.model)
     model = ldm_core.load(arguments.model, engine="torch")
     world = model.spec.world
     if world not in METRICS:
         raise ValueError(f"model {arguments.model!r} is of no world of this repository; use evaluation.run")
-    scene = world == "scenes"
+    scene = world in DRAWN
     size = (arguments.count, model.height)
-    held = held_out_scenes(*size) if scene else held_out_fashion(*size, arguments.data)
+    held = held_out_drawings(world, *size) if scene else held_out_fashion(*size, arguments.data)
     quality, readable = autoencoder_figures(model, held)
     print(
         f"autoencoder on {quality.n} held-out images: {quality.value:.2f} dB PSNR{error(quality, 2)}; "
@@ -154,7 +178,7 @@ def work(arguments: argparse.Namespace) -> int:
     )
     if scene:
         print("\nthings asked for in a colour, by whether training ever showed their kind in it")
-        print(composition(out / "run", load_scenes_detector()).round(3).to_string(index=False))
+        print(composition(out / "run", world).round(3).to_string(index=False))
     return 0
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from ldm_core.data import fashion_mnist, scenes
+from ldm_core.data import fashion_mnist
 
 from .metrics.metric import (
     NEIGHBOURS,
@@ -17,19 +18,50 @@ from .metrics.metric import (
     Metric,
     Neighbours,
 )
+from .metrics.scene_score import SceneScore
+from .metrics.start_score import StartScore
+from .worlds import DRAWN, DRAWN_WORLD
 
 RESIZE_MODES = ("clean", "tf1", "pytorch")  # what they are: resize.py
 
 
-def _distances(detector: str, frechet: str, kernel: str) -> tuple[Distance, ...]:
+def _distances(detector: str, frechet: str, kernel: str, ending: str = "") -> tuple[Distance, ...]:
     """What any detector with a reference gives, under its own names."""
     return (
         FrechetDistance(name=frechet, higher_is_better=False, detector=detector),
         KernelDistance(name=kernel, higher_is_better=False, detector=detector),
         *(
-            Neighbours(name=f"{share}_{detector}", higher_is_better=True, detector=detector, statistic=share, k=k)
+            Neighbours(
+                name=f"{share}_{ending or detector}", higher_is_better=True, detector=detector, statistic=share, k=k
+            )
             for share, k in NEIGHBOURS.items()
         ),
+    )
+
+
+def _start_distance(name: str, of: str) -> StartScore:
+    """How far pictures went from their start images by the features of a detector."""
+    return StartScore(
+        name=f"start_distance_{name}", higher_is_better=False, detector=f"start_{of}", of=of, bounds=(0, 2)
+    )
+
+
+def _of_world(world: str) -> tuple[Metric, ...]:
+    """The metrics of a drawn world, by its own detector; their names are the same for each."""
+    read: dict[str, Any] = {
+        "detector": world,
+        "reads": DRAWN[world].parse,
+        "nothing_read": "no prompt speaks of the drawn world",
+        "has_ceiling": True,
+    }
+    return (
+        *_distances(world, "fd_scenes", "kd_scenes", "scenes"),
+        ImageScore(name="clip_scenes", higher_is_better=True, detector=world),
+        SceneScore(name="scene_accuracy", higher_is_better=True, bounds=(0, 1), **read),
+        SceneScore(name="scene_prompt_accuracy", higher_is_better=True, bounds=(0, 1), whole=True, **read),
+        SceneScore(name="scene_extra", higher_is_better=False, by_skill=False, **read),
+        AutoencoderScore(name="rfd_scenes", higher_is_better=False, detector=world),
+        _start_distance("scenes", world),
     )
 
 
@@ -40,17 +72,7 @@ METRICS: dict[str, Metric] = {
         *_distances("dinov2", "fd_dinov2", "kd_dinov2"),
         Cmmd(name="cmmd", higher_is_better=False, detector="cmmd"),
         ImageScore(name="clip_score", higher_is_better=True, detector="clip"),
-        *_distances("scenes", "fd_scenes", "kd_scenes"),
-        ImageScore(name="clip_scenes", higher_is_better=True, detector="scenes"),
-        ImageScore(
-            name="scene_accuracy",
-            higher_is_better=True,
-            detector="scenes",
-            reads=scenes.parse,
-            nothing_read="no prompt speaks of the drawn world",
-            bounds=(0, 1),
-            has_ceiling=True,
-        ),
+        *_of_world(DRAWN_WORLD),
         *_distances("fashion", "fd_fashion", "kd_fashion"),
         ImageScore(
             name="fashion_accuracy",
@@ -61,30 +83,48 @@ METRICS: dict[str, Metric] = {
             bounds=(0, 1),
             has_ceiling=True,
         ),
+        ImageScore(name="clipped", higher_is_better=False, detector="pixels", captions=False, bounds=(0, 1)),
         AutoencoderScore(name="vae_psnr", higher_is_better=True),
         AutoencoderScore(name="vae_ssim", higher_is_better=True, numbers=(("window", 11), ("sigma", 1.5))),
         AutoencoderScore(name="vae_lpips", higher_is_better=False, numbers=(("network", "alex"),)),
         AutoencoderScore(name="rfid", higher_is_better=False, detector="inception"),
         AutoencoderScore(name="rfd_dinov2", higher_is_better=False, detector="dinov2"),
-        AutoencoderScore(name="rfd_scenes", higher_is_better=False, detector="scenes"),
+        StartScore(name="start_psnr", higher_is_better=True, detector="start"),
+        StartScore(name="start_psnr_outside", higher_is_better=True, detector="start", masked=True),
+        *(_start_distance(of, of) for of in ("fashion", "dinov2")),
         ImageScore(
             name="vae_psnr_generated", higher_is_better=True, detector="autoencoder", captions=False, autoencoder=True
         ),
     )
 }
+SCENES = ("fd_scenes", "kd_scenes", "clip_scenes", "scene_accuracy", "scene_prompt_accuracy", "scene_extra")
 GENERAL = ("fid", "kid", "clip_score", "vae_psnr", "vae_ssim")
 DEFAULTS = {  # by the world that a model was made for
-    "scenes": ("fd_scenes", "kd_scenes", "clip_scenes", "scene_accuracy", *GENERAL),
+    **dict.fromkeys(DRAWN, (*SCENES, *GENERAL)),
     "fashion": ("fd_fashion", "kd_fashion", "coverage_fashion", "fashion_accuracy", *GENERAL),
     "": GENERAL,
 }
 
 
-def find(names: Iterable[str]) -> list[Metric]:
-    """The metrics of names. ValueError for one that is not known."""
+OF_STARTS = {  # beside those of the model's world, for pictures that began at an image
+    **dict.fromkeys(DRAWN, ("start_psnr", "start_psnr_outside", "start_distance_scenes")),
+    "fashion": ("start_psnr", "start_psnr_outside", "start_distance_fashion"),
+    "": ("start_psnr", "start_psnr_outside"),
+}
+_IN_WORLD = {world: {metric.name: metric for metric in _of_world(world)} for world in DRAWN}
+
+
+def find(names: Iterable[str], world: str = "") -> list[Metric]:
+    """The metrics of names, those of the drawn worlds by the detector of `world`, where that is one of them. ValueError for
+    one that is not known."""
     names = list(names)
     check(names)
-    return [METRICS[name] for name in names]
+    return [_IN_WORLD.get(world, METRICS).get(name, METRICS[name]) for name in names]
+
+
+def drawn_world(detectors: Iterable[str]) -> str:
+    """The drawn world whose detector is among these, as a finished run names them; "" where none is."""
+    return next((name for name in detectors if name in DRAWN), "")
 
 
 def metric_of(row_name: str) -> Metric:

@@ -22,7 +22,7 @@ import pandas as pd
 from ldm_core.files import write_whole
 
 from . import command
-from .catalogue import METRICS
+from .catalogue import METRICS, drawn_world, find
 from .comparisons import Difference, independent_values
 from .finished import Finished, axes_of
 from .metrics.differences import COLUMNS, unpaired, with_verdicts
@@ -50,7 +50,7 @@ def compare(runs: Sequence[Finished]) -> pd.DataFrame:
     matched = {name: matched_conditions(first, other, axes_of(runs)) for name, other in zip(names[1:], runs[1:])}
     rows: list[Row] = []
     for name in dict.fromkeys(name for run in runs for name in run.metrics):
-        metric = METRICS[name]
+        (metric,) = find([name], drawn_world(first.facts.detectors))
         found: list[tuple[Row, Difference | None]] = []
         for other_name, other in zip(names[1:], runs[1:]):
             found += list(_differences(metric, first, other, matched[other_name], (names[0], other_name)))

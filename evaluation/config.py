@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ldm_core.checks import check_real, check_whole
+from ldm_core.recipe import Task
 from ldm_core.registry import MODELS, find
-from ldm_core.settings import SamplingSettings
+from ldm_core.settings import STRENGTHS, SamplingSettings
 
 from .bounds import MOST_IMAGES
 from .catalogue import RESIZE_MODES, check
@@ -36,7 +37,10 @@ class RunConfig:
     engine: str | None = None  # torch or openvino; None: the better one here
     limit: int | None = None
     shuffle: bool = False  # the limit's prompts are drawn at random by the run's seed
+    task: Task | None = None  # of a recipe's picture
     unconditional: int | None = None  # so many images of the empty prompt, in place of a prompt file
+    init_images: Path | None = None  # a folder of start images, or one for all prompts: see generation/starts.py
+    masks: Path | None = None  # of what of them is drawn anew, likewise
     images_per_prompt: int = 1
     seed: int = 0
     batch_size: int = 16  # images denoised together
@@ -77,7 +81,26 @@ class RunConfig:
         if self.resize not in RESIZE_MODES:
             raise ValueError(f"--resize must be one of {', '.join(RESIZE_MODES)}, got {self.resize!r}")
         check(self.metrics or ())
+        self._check_starts()
         _ = self.conditions  # sweeps that clash
+
+    def _check_starts(self) -> None:
+        """Start images are there, and so is what goes with them alone; their strength is decided."""
+        for flag, path in (("--init-images", self.init_images), ("--masks", self.masks)):
+            if path is not None and not path.exists():
+                raise ValueError(f"{flag} {path} is not there")
+        if self.init_images is not None:
+            strength = STRENGTHS[self.task_name]
+            object.__setattr__(self, "settings", self.settings.resolved(strength=strength))
+        elif self.masks is not None:
+            raise ValueError("--masks say what of start images is drawn anew: give --init-images too")
+        elif any(condition.settings.strength is not None for condition in self.conditions):
+            raise ValueError("strength says how far start images are drawn anew: give --init-images too")
+
+    @property
+    def task_name(self) -> str:
+        """What is done with start images."""
+        return "image_to_image" if self.masks is None else "inpainting"
 
     @property
     def axes(self) -> tuple[Axis, ...]:

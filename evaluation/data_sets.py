@@ -3,7 +3,7 @@
     coco-val2017    5,000 photographs, one caption each
     coco-val2014    40,504 photographs; the captions of the first 30,000 (by file name): the field's FID-30k
 
-Which of a photograph's five captions is taken is `coco_caption`'s rule in generation/prompts.py. Photographs are cut to
+Which of a photograph's five captions is taken is `coco_caption`'s rule in prompts.py. Photographs are cut to
 their middle squares, as most of the field does, and compared with as a whole set. LDM_COCO_URL names a mirror of
 images.cocodataset.org that has the same files under the same paths.
 """

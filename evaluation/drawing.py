@@ -14,8 +14,8 @@ from ldm_core.images import save_png, to_uint8
 from ldm_core.settings import FIELDS, SamplingSettings
 
 from .generation.axes import Axis, Condition, Value, as_value, conditions
-from .generation.prompts import Prompt
 from .image_set import ImageSet
+from .prompts import Prompt
 
 Draw = Callable[[list[str], list[int], SamplingSettings], Tensor]  # -> (B, 3, H, W) in [0, 1]
 

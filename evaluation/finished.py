@@ -104,6 +104,8 @@ class Finished:
         settings = {name: facts.setting(name) for name in FIELDS if name in facts.protocol or facts.conditions}
         made = {name: str(facts.protocol.get(name)) for name in OF_COMMAND if name in facts.protocol}
         made |= {"weights": str(facts.protocol.get("weights"))[:12], "dtype": str(facts.protocol.get("dtype"))}
+        if "configs" in facts.protocol:
+            made["configs"] = str(facts.protocol["configs"])[:12]
         machine = {"device": facts.device, "threads": str(facts.threads)}
         libraries = {f"{name} (version)": value for name, value in facts.versions.items()}
         parts = {"model": facts.model, "vae": str(facts.vae), "lora": str(facts.lora)}

@@ -15,8 +15,8 @@ from ldm_core.data.photos import open_photo, photo_files
 
 from .captions import Captions, by_prompt_file, by_prompts, find_captions
 from .detectors.feature_cache import FLAT
-from .generation.prompts import Prompt
 from .image_set import FIRST, OPTIONAL, PAIR, ImageSet
+from .prompts import Prompt
 from .run_facts import FILE, RunFacts
 
 AXIS = "images"  # on which several folders differ

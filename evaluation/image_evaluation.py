@@ -27,13 +27,13 @@ from .drawing import draw_set, swept
 from .findings import Evaluation
 from .folders import AXIS, Examined, Folder, drawn, examined, read_folder, side_by_side, twins
 from .generation.jobs import with_seeds
-from .generation.prompts import Prompt, load_prompts
 from .image_set import ImageSet
 from .instruments import Instruments
 from .metrics.differences import differences
 from .metrics.scoring import gather_evidence, tabulate
 from .own import Asked, ScoreDetector, resolve
 from .paths import portable
+from .prompts import Prompt, load_prompts
 from .report import tables
 from .run_facts import machine
 from .set_facts import SetFacts
@@ -60,6 +60,7 @@ def evaluate(
     resize: str = "clean",
     device: str | None = None,
     out: str | Path | None = None,
+    world: str = "",
     asked_for: bool = True,
     downloads: Downloads = NO_DOWNLOADS,
     command: str = "",
@@ -74,6 +75,8 @@ def evaluate(
     reference   of distances: a folder of real images or a file of statistics
     prompts     a file or a list; folders pair with them as captions.py says, `captions` and `pairing` being its options
     limit       only so many prompts, drawn at random by `seed` with `shuffle`
+    world       the drawn world that the images are of ("scenes" or "everyday"), whose detector reads them by metrics called
+                after scenes, and whose drawings are the reference where a detector has no other
     out         a folder for features and drawn images, found again by the next call; without it they go with the result
 
     ValueError, before any image is scored, for what cannot be done. A metric that cannot be computed stops it too, unless
@@ -85,7 +88,7 @@ def evaluate(
     )
     seed = check_whole("seed", seed, 0, 2**32 - 1)
     limit = None if limit is None else check_whole("limit", limit, 1, MOST_IMAGES)
-    resolved, own = resolve(metrics)
+    resolved, own = resolve(metrics, world)
     held = tempfile.TemporaryDirectory(prefix="evaluate-", ignore_cleanup_errors=True) if out is None else None
     kept, listed = Path(out or held.name), _prompts(prompts)  # type: ignore[union-attr]  # one of the two is there
     drawing = _Drawing(listed, settings or SamplingSettings(), sweep or {}, images_per_prompt, seed, batch_size)
@@ -107,6 +110,7 @@ def evaluate(
         resize=resize,
         device=choose_device(device),
         own=own,
+        world=world,
         downloads=downloads,
     )
     return replace(_score(found, instruments, kept / "features", folders, command), held=held)

@@ -14,6 +14,7 @@ from torch import Tensor
 from . import catalogue
 from .detectors.detector import Detector
 from .metrics.metric import FrechetDistance, ImageScore, KernelDistance, Metric
+from .worlds import DRAWN
 
 
 @runtime_checkable
@@ -92,12 +93,13 @@ class FeatureDetector:
         return features.float().cpu().numpy(), {}
 
 
-def resolve(asked: Sequence[Asked]) -> tuple[list[Metric], dict[str, Detector]]:
-    """Metrics, and the own detectors that they need by name. ValueError for what is neither a name nor of a known shape."""
+def resolve(asked: Sequence[Asked], world: str = "") -> tuple[list[Metric], dict[str, Detector]]:
+    """Metrics, and the own detectors that they need by name; names of the catalogue as those of a drawn world. ValueError for
+    what is neither a name nor of a known shape."""
     metrics: list[Metric] = []
     detectors: dict[str, Detector] = {}
     for one in asked:
-        found, detector = _resolved(one)
+        found, detector = _resolved(one, world)
         metrics += found
         if detector is not None:
             detectors[detector.name] = detector
@@ -107,9 +109,9 @@ def resolve(asked: Sequence[Asked]) -> tuple[list[Metric], dict[str, Detector]]:
     return metrics, detectors
 
 
-def _resolved(one: Asked) -> tuple[list[Metric], Detector | None]:
+def _resolved(one: Asked, world: str) -> tuple[list[Metric], Detector | None]:
     if isinstance(one, str):
-        return catalogue.find([one]), None
+        return catalogue.find([one], world), None
     if isinstance(one, Metric) or hasattr(one, "rows"):
         return [cast(Metric, one)], None
     if isinstance(one, OwnDetector):
@@ -138,6 +140,7 @@ def _check_name(name: object) -> None:
     """It goes into tables and file names, and a name of the catalogue means the catalogue's metric."""
     if not isinstance(name, str) or not name.replace("_", "").replace("-", "").isalnum():
         raise ValueError(f"an own metric's name must be letters, digits, _ and -, got {name!r}")
-    taken = {*catalogue.METRICS, *(metric.detector for metric in catalogue.METRICS.values()), "prompt", "seed", "file"}
+    detectors = {*DRAWN, *(metric.detector for metric in catalogue.METRICS.values())}
+    taken = {*catalogue.METRICS, *detectors, "prompt", "seed", "file"}
     if name in taken:
         raise ValueError(f"an own metric cannot be called {name!r}: that name is taken")

@@ -3,7 +3,7 @@
     python -m evaluation.reference --images FOLDER --detector inception --out stats.npz
     python -m evaluation.run --prompts prompts/coco.txt --reference stats.npz
 
-Detectors: inception (fid, kid), dinov2, cmmd, scenes, fashion. The file holds `mu` and `sigma` as pytorch-fid writes them,
+Detectors: inception (fid, kid), dinov2, cmmd, scenes, everyday, fashion. The file holds `mu` and `sigma` as pytorch-fid writes them,
 features for the kernel distance, and in `protocol` how they came about; a file with other weights, detector or resizing
 than the run's is refused. --reference also takes pytorch-fid's, torch-fidelity's, EDM2's and ADM's own files, and marks
 them "protocol unknown".
@@ -17,27 +17,26 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ldm_core.data import scenes
 from ldm_core.images import from_uint8
 from ldm_core.loading import choose_device, quiet
 
 from . import command
 from .catalogue import RESIZE_MODES
-from .detectors.detector import NAMES, load_detector
+from .detectors.detector import NAMES, WORLDS, load_detector
 from .detectors.reference_sources import CROPS, features_of, write_world_reference
 from .detectors.references import Reference, save_reference
-from .detectors.scenes import load_scenes_detector
 from .downloads import MODES, Downloads
+from .worlds import DRAWN
 
 COUNT = 2000  # drawings of the drawn world's own reference
 
 
-def make_world_reference(count: int = COUNT) -> None:
-    """Draw, look, and write the features beside the drawn world's detector."""
-    detector = load_scenes_detector()
+def make_world_reference(name: str, count: int = COUNT) -> None:
+    """Draw, look, and write the features beside a drawn world's detector."""
+    detector, world = WORLDS[name](), DRAWN[name]
     features = []
-    for seed in tqdm(scenes.REFERENCE_SEEDS[:count], desc="reference", unit="drawing", mininterval=2):
-        features.append(detector.image_features(from_uint8(scenes.draw(scenes.random_scene(seed))[None])).numpy())
+    for seed in tqdm(world.REFERENCE_SEEDS[:count], desc="reference", unit="drawing", mininterval=2):
+        features.append(detector.image_features(from_uint8(world.draw(world.random_scene(seed))[None])).numpy())
     write_world_reference(detector, np.concatenate(features))
 
 
@@ -62,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="stats.npz")
     parser.add_argument(
-        "--world", choices=["scenes"], help="in place of all that: the drawn world's own reference anew"
+        "--world", choices=tuple(DRAWN), help="in place of all that: a drawn world's own reference anew"
     )
     return command.carry_out(parser, argv, work)
 
@@ -71,7 +70,7 @@ def work(arguments: argparse.Namespace) -> int:
     """The exit code."""
     quiet()
     if arguments.world:
-        make_world_reference()
+        make_world_reference(arguments.world)
         return 0
     if arguments.images is None or arguments.out is None:
         raise ValueError("give --images FOLDER and --out FILE")

@@ -28,7 +28,7 @@ from .data_sets import DATA_SETS, captions_file, photographs_folder
 from .detectors.reference_files import SUFFIXES
 from .downloads import MODES, Downloads
 from .generation.axes import EXAMPLE, parse_scales, parse_sweep
-from .generation.prompts import Prompt, draw_prompts, empty_prompts, load_prompts, prompt_file
+from .prompts import Prompt, draw_prompts, empty_prompts, load_prompts, prompt_file
 from .run_facts import command_line
 from .trackers import TRACKERS, check_installed
 
@@ -38,7 +38,8 @@ STOPPED = (
     "Stopped. Every finished image is kept; the same command goes on from here, and with --report-only it makes the tables "
     "and the report of what is there."
 )
-SETTINGS = [name for name in FIELDS if name != "guidance_scale"]  # that one has a list
+# Of the guidance scale there is a list; a run has no control images yet.
+SETTINGS = [name for name in FIELDS if name not in ("guidance_scale", "control_scale", "control_interval")]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--report-only", action="store_true", help="make no image: tables and report of what is there")
     _add_model(made.add_argument_group("model", "which networks, and how they are kept and run"))
     _add_settings(made.add_argument_group("settings", "how a picture is made"))
+    _add_starts(made.add_argument_group("start", "what pictures begin from in place of noise alone"))
     _add_sweep(made.add_argument_group("sweep", "what varies, on the same seeds"))
     _add_amount(made.add_argument_group("amount", "how much of it"))
     _add_scoring(made.add_argument_group("scoring", "what is measured, against what, and where it goes"))
@@ -93,7 +95,14 @@ def _add_settings(group: Group) -> None:
         about, usual = FIELDS[name].metadata, default(name)
         shown = f" (default: {usual})" if usual not in (None, "") and "default" not in about["help"] else ""
         metavar = about.get("metavar", name.rsplit("_", 1)[-1].upper())
-        group.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, default=None, help=about["help"] + shown)
+        flags = [f"--{each.replace('_', '-')}" for each in (name, about.get("alias")) if each]
+        group.add_argument(*flags, metavar=metavar, default=None, help=about["help"] + shown)
+
+
+def _add_starts(group: Group) -> None:
+    note = "image-to-image: the n-th prompt takes the n-th picture by name, one serves all; see --strength"
+    _add(group, "init-images", Path, "FOLDER|FILE", note)
+    _add(group, "masks", Path, "FOLDER|FILE", "inpainting: what of each start image is drawn anew, in white")
 
 
 def _add_sweep(group: Group) -> None:
@@ -192,11 +201,30 @@ def _recipe_values(arguments: argparse.Namespace) -> dict[str, Any]:
         if getattr(arguments, name) not in (None, []):
             raise ValueError(f"--{name.replace('_', '-')} cannot be given with --recipe, which decides it")
     settings = recipe.settings.replaced(guidance_scale=None, rows_per_call=None)
+    _check_task(recipe, arguments)
     return own | {
+        "task": recipe.task,
         "prompts": arguments.recipe,
         "settings": settings,
         "guidance_scales": (recipe.settings["guidance_scale"],),
     }
+
+
+def _check_task(recipe: Recipe, arguments: argparse.Namespace) -> None:
+    """ValueError where a recipe's picture began at an image and none is given, or the other way round."""
+    task, given = recipe.task, arguments.init_images is not None
+    if recipe.control is not None:
+        how = "model.redraw(recipe, control_image=image) makes it again"
+        raise ValueError(f"--recipe {arguments.recipe} is of a picture that {recipe.control} steered: {how}")
+    if task is not None and task.name not in ("image_to_image", "inpainting"):
+        raise ValueError(f"--recipe {arguments.recipe} is of {task.name}: model.redraw(recipe, image) makes it again")
+    if (task is not None) != given:
+        why = (
+            "begins at noise: it takes no --init-images"
+            if task is None
+            else "needs its start image: --init-images FILE"
+        )
+        raise ValueError(f"--recipe {arguments.recipe} is of {task.name if task else 'a picture'} and {why}")
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -50,6 +50,8 @@ class RunFacts:
     truncated_by_detectors: dict[str, int] = field(default_factory=dict)
     unseen_words: dict[str, int] = field(default_factory=dict)
     prompts_with_unseen_words: int = 0
+    substituted_words: dict[str, str] = field(default_factory=dict)  # and what was drawn in their place
+    prompts_with_substituted_words: int = 0
     truncated_prompts: int = 0
     device: str = "cpu"
     threads: int = 0
@@ -104,13 +106,27 @@ class RunFacts:
         return (
             f"{self.image_count} images of {size} pixels from {self.prompt_count} prompts; {self.setting('steps')} steps of "
             f"{self.setting('scheduler')}, {self.setting('guidance_schedule')} guidance, {self.protocol['dtype']} on "
-            f"{self.device}. ± is one standard error; the same prompt has the same seed under every condition."
+            f"{self.device}{self._of_starts}. ± is one standard error; the same prompt has the same seed under every condition."
         )
+
+    @property
+    def _of_starts(self) -> str:
+        """What a run that began at images did with them."""
+        if "task" not in self.protocol:
+            return ""
+        words = {"image_to_image": "image-to-image", "inpainting": "inpainting"}
+        return f"; {words.get(self.protocol['task'], self.protocol['task'])} at strength {self.setting('strength')}"
 
     @property
     def notes(self) -> list[str]:
         """What a reader must know of the prompts beside the metrics' own."""
         notes = []
+        if self.substituted_words:
+            most = "; ".join(f"{word}: {nearest}" for word, nearest in list(self.substituted_words.items())[:12])
+            notes.append(
+                f"{self.prompts_with_substituted_words} of {self.prompt_count} prompts hold words that the model's world does "
+                f"not, and the nearest that it holds was drawn ({most}{'; ...' if len(self.substituted_words) > 12 else ''})."
+            )
         if self.unseen_words:
             most = ", ".join(list(self.unseen_words)[:12])
             notes.append(
@@ -126,7 +142,7 @@ class RunFacts:
     def same_settings(self, axes: Sequence[str]) -> dict[str, object]:
         """The settings that are the same for every picture, by name; `axes` are those that are not."""
         same = {"model": self.model} | self.protocol
-        swept = {*axes, "weights"}
+        swept = {*axes, "weights", "configs"}
         return {name: value for name, value in same.items() if name not in swept and value not in (None, "")}
 
     def setting(self, name: str) -> str:

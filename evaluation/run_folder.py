@@ -80,6 +80,8 @@ def alone(out: Path) -> Iterator[None]:
             f"--out {out}: another run is at work in it (process {who}); wait for its end or choose another folder"
         ) from None
     try:
+        for left in out.rglob(".*.partial"):  # of a run that was killed
+            left.unlink()
         write_whole(holder, f"{os.getpid()} on {socket.gethostname()}")
         yield
     finally:

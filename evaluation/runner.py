@@ -22,6 +22,7 @@ from ldm_core.registry import find
 from . import catalogue
 from .bounds import check_amount
 from .config import RunConfig, choose_model
+from .detectors.detector import Detector, load_detector
 from .detectors.feature_cache import flat_images
 from .downloads import NO_DOWNLOADS, Downloads
 from .generation import protocol
@@ -30,14 +31,18 @@ from .generation.cost import CostLog, Spent, cost_table, estimate
 from .generation.generate import check_images, generate, missing
 from .generation.jobs import Job, image_set, list_jobs
 from .generation.plan import Plan
-from .generation.prompts import Prompt
+from .generation.starts import check_recipe, protocol_of_starts, starts_of
 from .instruments import Instruments
 from .metrics.autoencoder import Reconstructions
 from .metrics.evidence import Evidence
+from .metrics.metric import Metric
 from .metrics.scoring import gather_evidence, tabulate
 from .metrics.self_check import self_check
+from .metrics.start import StartDetector
+from .metrics.start_score import StartScore
 from .paths import portable
 from .processes import Processes
+from .prompts import Prompt
 from .report import page, tables
 from .report.page import Results
 from .run_facts import RunFacts, machine
@@ -65,24 +70,43 @@ class Run:
         self.config, self.prompts, self.processes = config, prompts, processes or Processes()
         self.downloads = downloads or Downloads(config.download)
         self.plan = Plan(config, self._load)
-        self.model, self.protocol = self.plan.model, self.plan.protocol
+        self.model = self.plan.model
         self.out = config.out or default_folder(self.model.spec.name, config)
-        before = protocol.check_folder(self.out, self.protocol, self.plan.conditions)
-        check_places(self.out, {condition.folder for condition in self.plan.conditions})
-        self.jobs = list_jobs(prompts, self.plan.conditions, config.images_per_prompt, config.seed)
+        before = protocol.check_folder(self.out, self.plan.protocol, self.plan.conditions)
         if before is not None:
             self.plan.extend(before)
-        everything = list_jobs(prompts, self.plan.conditions, config.images_per_prompt, config.seed)
+        self.protocol = self.plan.protocol
+        check_places(self.out, {condition.folder for condition in self.plan.asked})
+        starts = starts_of(config, prompts)
+        self.jobs = list_jobs(prompts, self.plan.asked, config.images_per_prompt, config.seed, starts)
+        first = self.jobs[0]
+        if config.task is not None and first.start is not None:
+            check_recipe(config.task, first.start, first.condition.settings)
+        everything = list_jobs(prompts, self.plan.conditions, config.images_per_prompt, config.seed, starts)
         asked = set() if config.report_only else {job.file for job in self.jobs}
         self.scored = [job for job in everything if job.file in asked or (self.out / job.file).exists()]
         if not self.scored:
             raise ValueError(f"--report-only: no image of this run is in {self.out} yet")
         if self.processes.first:
-            check_images([job for job in self.scored if job.file not in asked], self.out)
+            check_images([job for job in self.scored if job.file not in asked], self.out, self.sealed)
         self.images = image_set(self.out, self.scored, self.plan.axes)
         self.instruments = self._instruments()
-        self.unseen = self.model.unseen_words([prompt.text for prompt in prompts])
-        self.with_unseen = sum(bool(self.model.unseen_words([prompt.text])) for prompt in prompts)
+        self.replaced, drawn = self._substitutions()
+        self.unseen = self.model.unseen_words(drawn)
+        self.with_unseen = sum(bool(self.model.unseen_words([text])) for text in drawn)
+
+    def _substitutions(self) -> tuple[list[tuple[tuple[str, str], ...]], list[str]]:
+        """Of each prompt what was replaced by what, and the prompt as the model draws it, under the first condition that
+        substitutes, if any does."""
+        settings = [condition.settings for condition in self.plan.conditions]
+        own = next((one for one in settings if one.substitute), settings[0])
+        found = [self.model.in_own_words(prompt.text, own) for prompt in self.prompts]
+        return [one.replaced for one in found], [one.text for one in found]
+
+    @property
+    def sealed(self) -> bool:
+        """Whether every picture in the folder says what it is: not in one that an earlier version began."""
+        return "configs" in self.protocol
 
     def _load(self, name: str | None) -> LatentDiffusion:
         config, device = self.config, self.processes.device(self.config.device)
@@ -114,8 +138,9 @@ class Run:
     def _instruments(self) -> Instruments:
         config = self.config
         photographs = config.reference if config.reference is not None and config.reference.is_dir() else None
+        metrics = catalogue.find(config.metrics or self._default_metrics(), self.model.spec.world)
         return Instruments(
-            catalogue.find(config.metrics or catalogue.DEFAULTS[self.model.spec.world]),
+            metrics,
             self.images,
             asked_for=config.metrics is not None,
             reference=config.reference,
@@ -127,7 +152,22 @@ class Run:
             measure_references=not config.dry_run,
             world=self.model.spec.world,
             downloads=NO_DOWNLOADS if config.dry_run else self.downloads,
+            own=self._start_detectors(metrics),
         )
+
+    def _default_metrics(self) -> tuple[str, ...]:
+        world, config = self.model.spec.world, self.config
+        started = catalogue.OF_STARTS[world] if config.init_images is not None else ()
+        masked = config.masks is not None
+        return (*catalogue.DEFAULTS[world], *(name for name in started if masked or name != "start_psnr_outside"))
+
+    def _start_detectors(self, metrics: Sequence[Metric]) -> dict[str, Detector]:
+        """What measures pictures against the images that they began at, by the names that metrics have for it."""
+        starts = {job.prompt.id: job.start for job in self.jobs if job.start is not None}
+        asked = [metric for metric in metrics if isinstance(metric, StartScore)] if starts else []
+        told = protocol_of_starts(self.config)
+        features = {one: load_detector(one, downloads=self.downloads) for one in {metric.of for metric in asked} - {""}}
+        return {metric.detector: StartDetector(starts, told, features.get(metric.of)) for metric in asked}
 
     def describe(self, absent: Sequence[Job]) -> None:
         """Say what there is to do: `absent` is to be made."""
@@ -143,9 +183,19 @@ class Run:
             f"{of_all['steps']} steps of {of_all['scheduler']}, {of_all['width']} x {of_all['height']} pixels, "
             f"{self.protocol['dtype']} on {self.model.device}{by}, {torch.get_num_threads()} threads; into {self.out}"
         )
+        if self.config.init_images is not None:
+            print(
+                f"{self.config.task_name} from {self.config.init_images}, strength {setting_in_words('strength', self.plan.asked)}"
+            )
         if self.plan.axes != ("guidance_scale",):
             labels = [condition.label for condition in self.plan.conditions]
             print(f"conditions: {'; '.join(labels[:12])}" + ("; ..." if len(labels) > 12 else ""))
+        if pairs := [f"{word}: {nearest}" for word, nearest in self.substituted_words.items()]:
+            print(
+                f"{sum(map(bool, self.replaced))} of {len(self.prompts)} prompts hold words that this model's world does not, "
+                f"and the nearest is drawn ({', '.join(pairs[:8])}{', ...' if len(pairs) > 8 else ''}); "
+                "--substitute false leaves them as they are"
+            )
         if self.unseen:
             some = ", ".join(word for word, _ in self.unseen.most_common(8))
             print(
@@ -153,11 +203,16 @@ class Run:
                 f"({len(self.unseen)} words: {some} ...); it draws what it knows of the rest"
             )
 
+    @property
+    def substituted_words(self) -> dict[str, str]:
+        """Words of the prompts that the model's world does not hold, and what is drawn in their place."""
+        return dict(pair for pairs in self.replaced for pair in pairs)
+
     def rehearse(self) -> None:
         """Say what a run would do, how long it would take and what it would fill; write nothing."""
         if not self.processes.first:
             return
-        absent = missing(self.jobs, self.out)
+        absent = missing(self.jobs, self.out, self.sealed)
         self.describe(absent)
         own = [job for job in absent if job.condition.model in (None, self.plan.asked[0].model)]
         if own:
@@ -178,7 +233,9 @@ class Run:
 
     def _carry_out(self) -> Results | None:
         first = self.processes.first
-        absent = self.processes.broadcast(missing(self.jobs, self.out) if first and not self.config.report_only else [])
+        absent = self.processes.broadcast(
+            missing(self.jobs, self.out, self.sealed) if first and not self.config.report_only else []
+        )
         facts = self.facts() if first else None
         if facts is not None:
             self.describe(absent)
@@ -238,8 +295,7 @@ class Run:
         not_computed = results.summary[results.summary["value"].isna()].drop_duplicates(["metric", "note"])
         for note, rows in not_computed.groupby("note", sort=False):
             print(f"{', '.join(rows['metric'])}: {note}")
-        for name, reference in self.instruments.references.items():
-            print(f"reference of {name}: {portable(reference.words)}")
+        print(*page.measured_as(results.facts), sep="\n")
         print(f"\nreport: {self.out / 'report.html'}")
 
     def _prompts_sha256(self) -> str:
@@ -270,6 +326,8 @@ class Run:
             **of_instruments,
             unseen_words=dict(self.unseen.most_common()),
             prompts_with_unseen_words=self.with_unseen,
+            substituted_words=self.substituted_words,
+            prompts_with_substituted_words=sum(map(bool, self.replaced)),
             truncated_prompts=sum(model.conditioner.is_truncated(prompt.text) for prompt in self.prompts),
             device=str(model.device),
             command=config.command,

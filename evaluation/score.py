@@ -21,8 +21,9 @@ from .catalogue import DEFAULTS, METRICS, RESIZE_MODES, check
 from .data_sets import DATA_SETS, photographs_folder
 from .detectors.reference_files import SUFFIXES
 from .downloads import MODES, Downloads
-from .generation.prompts import prompt_file
+from .prompts import prompt_file
 from .run_facts import command_line
+from .worlds import DRAWN, DRAWN_WORLD
 
 if TYPE_CHECKING:
     from .findings import Evaluation
@@ -45,6 +46,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--captions", choices=("auto", "none"), default="auto", help=note)
     note = f"of {', '.join(METRICS)}; default: {', '.join(GENERAL)}, as far as they can be computed here"
     made.add_argument("--metrics", metavar="LIST", default=None, help=note)
+    note = f"the drawn world that the pictures are of, for metrics called after scenes (default: {DRAWN_WORLD})"
+    made.add_argument("--world", choices=tuple(DRAWN), default="", help=note)
     note = f"real images, statistics ({', '.join(SUFFIXES)}) or {', '.join(DATA_SETS)}"
     made.add_argument("--reference", type=Path, metavar="FOLDER|FILE|NAME", help=note)
     note = "fetch detectors and data sets that are missing: yes, no, or ask on a terminal (default: %(default)s)"
@@ -101,6 +104,7 @@ def work(arguments: argparse.Namespace, argv: list[str] | None = None) -> int:
         resize=arguments.resize,
         device=arguments.device,
         out=out,
+        world=arguments.world,
         asked_for=metrics is not None,
         downloads=downloads,
         command=command_line("evaluation.score", argv),
@@ -113,6 +117,7 @@ def work(arguments: argparse.Namespace, argv: list[str] | None = None) -> int:
 def say(found: Evaluation) -> None:
     """What the terminal shows: what was scored, the values side by side, what could not be computed, the differences."""
     from .report import tables
+    from .report.page import measured_as
 
     print(f"{found.facts.image_count} images, {found.facts.prompt_count} prompts")
     for note in found.facts.notes:
@@ -120,8 +125,7 @@ def say(found: Evaluation) -> None:
     print(f"\n{found}")
     for note, rows in found.summary[found.summary["value"].isna()].groupby("note", sort=False):
         print(f"{', '.join(dict.fromkeys(rows['metric']))}: {note}")
-    for name, reference in found.facts.references.items():
-        print(f"reference of {name}: {reference['words']}")
+    print(*measured_as(found.facts), sep="\n")
     if len(found.differences):
         shown = found.differences.drop(columns=["axis", "value_a", "value_b"])
         print(f"\n{tables.rounded(shown).to_string(index=False)}")

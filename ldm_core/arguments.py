@@ -7,6 +7,7 @@ from numbers import Integral  # numpy's integers too
 from typing import Any
 
 from .checks import check_text, check_whole, shown
+from .conditioning import Blend
 from .sampling import image_seed
 
 MAX_SEED = 2**32 - 1
@@ -14,10 +15,10 @@ MAX_SEED = 2**32 - 1
 
 def check_prompts(name: str, prompts: str | Sequence[str]) -> list[str]:
     """A prompt or several, as a list; `name` is the argument's."""
-    listed = [prompts] if isinstance(prompts, str) else _listed(name, prompts)
+    listed = [prompts] if isinstance(prompts, str | Blend) else _listed(name, prompts)
     if not listed:
         raise ValueError(f"{name} must hold at least one prompt, got none")
-    return [check_text(name, prompt) for prompt in listed]
+    return [prompt if isinstance(prompt, Blend) else check_text(name, prompt) for prompt in listed]  # type: ignore[misc]  # a Blend in a prompt's place
 
 
 def check_seed(seed: object) -> int:

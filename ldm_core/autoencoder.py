@@ -118,8 +118,8 @@ def scale_and_shift(config: Mapping, channels: int) -> tuple[float | Tensor, flo
 
     ValueError where there are other numbers of them, or values that are no finite numbers.
     """
-    scaling, shift = config.get("scaling_factor"), config.get("shift_factor")
-    scaling = 1.0 if scaling is None else check_real("the autoencoder's scaling_factor", scaling, 1e-9, math.inf)
+    scaling, shift = config.get("scaling_factor", 1.0), config.get("shift_factor")
+    scaling = check_real("the autoencoder's scaling_factor", scaling, 1e-9, math.inf)
     shift = 0.0 if shift is None else check_real("the autoencoder's shift_factor", shift, -math.inf, math.inf)
     means, spreads = (config.get(name) for name in ("latents_mean", "latents_std"))
     if means is None or spreads is None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderDC, AutoencoderKL, AutoencoderTiny, ModelMixin
+from safetensors import SafetensorError, safe_open
 from transformers import CLIPTokenizer, PreTrainedTokenizerBase
 
 from .checks import shown
 from .family import Family, family_of
 
 AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny, "AutoencoderDC": AutoencoderDC}
+MOST_PARTS, MOST = 2_000, 10**6  # layers, and any number of a config, where the weights do not say what they allow
+MOST_LISTED = 1_000  # values of a list
+LEAST_BOUND = 10_000  # for numbers that are of no tensor: sizes of images, distances, frequencies
 LARGEST_CONFIG = 64_000_000  # bytes of a JSON file; a tokenizer's vocabulary may be one
 
 
@@ -62,13 +67,18 @@ def is_there(index: Mapping, part: str, folder: Path) -> bool:
     if part not in index:
         return (folder / part).is_dir()
     said = index[part]
-    return bool(isinstance(said, list | tuple) and any(said))
+    if not (isinstance(said, list) and len(said) == 2 and all(isinstance(name, str | None) for name in said)):
+        raise ValueError(
+            f"{folder / 'model_index.json'}: {part} must be a library and a class, or null twice, got {shown(said)}"
+        )
+    return any(said)
 
 
 def network(kind: type[ModelMixin], folder: Path, dtype: torch.dtype) -> ModelMixin:
     """One network of a checkpoint in the precision asked for, with every one of its weights."""
     if not folder.is_dir():
         raise ValueError(f"the checkpoint is not whole: {folder} is missing")
+    check_numbers(folder)
     options = {"torch_dtype": dtype, "local_files_only": True, "output_loading_info": True} | variant_of(folder)
     try:
         module, found = kind.from_pretrained(folder, **options)
@@ -78,6 +88,57 @@ def network(kind: type[ModelMixin], folder: Path, dtype: torch.dtype) -> ModelMi
         missing = sorted(map(str, found["missing_keys"]))
         raise ValueError(f"cannot load {folder}: {len(missing)} weights are missing, {missing[0]} among them")
     return module
+
+
+def check_numbers(folder: Path, weights: Path | None = None) -> None:
+    """ValueError where a network's config asks for more than its weights can hold, which lie beside it or in one file.
+
+    The libraries build what a config says before they look at weights: too many layers would fill the memory first.
+    """
+    path = folder / "config.json"
+    sides = tensor_sides(folder.glob("*.safetensors") if weights is None else [weights]) or {}
+    most = max([LEAST_BOUND, *(side for shape in sides.values() for side in shape)]) if sides else MOST
+    parts = len(sides) or MOST_PARTS
+    square = sides.get("pos_embed.pos_embed", [most])  # of positions, made before the weights are read
+    repeated: dict[str, int] = {}  # layers within layers
+    for name, value in plain_values(path):
+        if type(value) is not int:
+            continue
+        within = parts if "layers" in name or name.endswith("_blocks") else most
+        within = math.isqrt(max(square)) if name == "pos_embed_max_size" else within
+        if value > within:
+            raise ValueError(f"{path}: {name} is {shown(value)}, and its weights allow {within} at the most")
+        if name.endswith("layers_per_block"):
+            repeated[name] = max(repeated.get(name, 1), value)
+    if math.prod(repeated.values()) > parts:
+        raise ValueError(f"{path}: {' times '.join(repeated)} are more layers than its {parts} weights can be of")
+
+
+def plain_values(path: Path) -> Iterator[tuple[str, Any]]:
+    """Every value within objects and lists of a config, by the name of the nearest object's key."""
+    left = list(read_json(path).items())
+    while left:
+        name, value = left.pop()
+        if isinstance(value, dict):
+            left += value.items()
+        elif isinstance(value, list):
+            if len(value) > MOST_LISTED:
+                raise ValueError(f"{path}: {name} lists {len(value)} values, {MOST_LISTED} are taken at the most")
+            left += [(name, each) for each in value]
+        else:
+            yield name, value
+
+
+def tensor_sides(files: Iterable[Path]) -> dict[str, list[int]] | None:
+    """The shape of each tensor in .safetensors files, by name; None where there are none or they cannot be read."""
+    sides: dict[str, list[int]] = {}
+    try:
+        for path in files:
+            with safe_open(path, "pt") as file:
+                sides |= {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118  # no mapping
+    except (OSError, SafetensorError):
+        return None  # which the library will say when it reads the weights
+    return sides or None
 
 
 def variant_of(folder: Path) -> dict[str, str]:

@@ -30,6 +30,27 @@ def check_whole(name: str, value: object, low: int, high: float) -> int:
     return int(number)
 
 
+def check_truth(name: str, value: object) -> bool:
+    """True or False of any kind (numpy's too), as Python's."""
+    truth = _plain(value)
+    if not isinstance(truth, bool):
+        raise ValueError(f"{name} must be true or false, got {shown(value)}")
+    return truth
+
+
+def check_interval(name: str, value: Any) -> tuple[float, float] | None:
+    """A span of time (low, high) with 0 <= low < high <= 1, or None."""
+    if value is None:
+        return None
+    try:
+        low, high = (check_real(name, part, 0, 1) for part in value)
+        if low < high:
+            return low, high
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"{name} must be (low, high) with 0 <= low < high <= 1, got {shown(value)}")
+
+
 def check_text(name: str, value: object) -> str:
     """A text that files can hold: lone halves of surrogate pairs, which JSON may smuggle in, are in no encoding."""
     if not isinstance(value, str):

@@ -9,21 +9,38 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+if TYPE_CHECKING:
+    from .tasks.control import ControlRows
+
+
+@dataclass(frozen=True)
+class Blend:
+    """A prompt between two: (1 - share) of the first one's conditioning and share of the second's; at 0 and 1 they themselves."""
+
+    first: str
+    second: str
+    share: float  # 0 to 1
+
+    def __str__(self) -> str:
+        return f"{self.first} -> {self.second} {self.share:.6g}"
+
 
 @dataclass(frozen=True)
 class Conditioning:
-    """The conditioning of one prompt, or of many stacked: tokens to attend to, and in some families a pooled embedding."""
+    """The conditioning of one prompt, or of many stacked: tokens to attend to, in some families a pooled embedding, and
+    where an image controls the picture, of many, that too."""
 
     tokens: Tensor  # (tokens, width), or (R, tokens, width)
     pooled: Tensor | None = None  # (width), or (R, width)
+    control: ControlRows | None = None
 
     @classmethod
     def stack(cls, each: Sequence[Conditioning]) -> Conditioning:
@@ -33,11 +50,24 @@ class Conditioning:
 
     def rows(self, chosen: slice | Sequence[int]) -> Conditioning:
         """Some rows of many."""
-        return Conditioning(self.tokens[chosen], None if self.pooled is None else self.pooled[chosen])
+        pooled = None if self.pooled is None else self.pooled[chosen]
+        return Conditioning(self.tokens[chosen], pooled, self.control and self.control.rows(chosen))
+
+    def towards(self, other: Conditioning, share: float) -> Conditioning:
+        """(1 - share) of this one and share of another of the same shape."""
+        pooled = None
+        if self.pooled is not None and other.pooled is not None:
+            pooled = (1 - share) * self.pooled + share * other.pooled
+        return Conditioning((1 - share) * self.tokens + share * other.tokens, pooled)
 
     def to(self, dtype: torch.dtype) -> Conditioning:
         """In a network's precision."""
-        return Conditioning(self.tokens.to(dtype), None if self.pooled is None else self.pooled.to(dtype))
+        pooled = None if self.pooled is None else self.pooled.to(dtype)
+        return Conditioning(self.tokens.to(dtype), pooled, self.control and self.control.to(dtype))
+
+    def controlled(self, control: ControlRows | None) -> Conditioning:
+        """The same rows with an image's control beside them."""
+        return replace(self, control=control)
 
 
 class TextEncoder:

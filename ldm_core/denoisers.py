@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from diffusers import ModelMixin
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from .conditioning import Conditioning
 
@@ -26,11 +29,13 @@ class Denoiser(ABC):
         self.network = network.eval()
         self.device, self.dtype = network.device, network.dtype  # asked once: the library walks all modules for each
         self.in_channels: int = network.config.in_channels
+        self.latent_channels: int = network.config.out_channels
         self.sample_size = network.config.sample_size  # latent values along the sides where it was trained, or None
         self.patch_size: int = getattr(network.config, "patch_size", None) or 1  # latent values that it takes as one
         self.guidance_width: int | None = getattr(network.config, "time_cond_proj_dim", None)
         self._run: Callable = self.network  # compiled, where that was asked for, or another engine's
         self.takes = self.dtype  # precision of its inputs
+        self.is_empty = False  # whether the network has no weights, as in an export: only another engine runs it
         self.row_counts: tuple[int, ...] = ()  # of calls, where each count costs a graph; () for any
         self.calls = 0  # network calls so far
         self.rows = 0  # rows that were asked for, filling not counted
@@ -39,6 +44,11 @@ class Denoiser(ABC):
     def embeds_guidance(self) -> bool:
         """Whether the network takes the guidance weight itself, in place of being asked twice (Meng et al. 2023)."""
         return bool(self.guidance_width)
+
+    @property
+    def channels_beside(self) -> int:
+        """Input channels beside the latent's: 1 + C, a mask and what is known, of a network made for inpainting; else 0."""
+        return self.in_channels - self.latent_channels
 
     @property
     def largest(self) -> float:
@@ -55,6 +65,16 @@ class Denoiser(ABC):
     def compiled(self) -> bool:
         """Whether torch compiles the network, for each shape of call anew."""
         return self._run is not self.network and not self.row_counts
+
+    @contextmanager
+    def by_torch(self) -> Iterator[None]:
+        """Within the block torch runs the network, which its hooks need."""
+        before = self._run, self.takes, self.row_counts
+        self.run_by(None)
+        try:
+            yield
+        finally:
+            self._run, self.takes, self.row_counts = before
 
     def run_by(self, run: Callable | None) -> None:
         """Let another engine's counterpart run in the network's place; None is torch again."""
@@ -132,9 +152,23 @@ class UnetDenoiser(Denoiser):
     def _predict(
         self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, guidance: Tensor | None
     ) -> Tensor:
-        return self._run(
-            sample=latents, timestep=timestep, encoder_hidden_states=conditioning.tokens, timestep_cond=guidance
-        ).sample
+        return self._controlled(latents, timestep, conditioning, timestep_cond=guidance)
+
+    def _controlled(self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, **told: object) -> Tensor:
+        """The U-Net's prediction, with the residuals of a control where there is one (tasks/control.py)."""
+        told = {"encoder_hidden_states": conditioning.tokens, **told}
+        if conditioning.control is None:
+            return self._run(sample=latents, timestep=timestep, **told).sample
+        latents, told = self._own(latents), self._own(told)  # a control is in the denoiser's precision
+        told |= conditioning.control.to(self.dtype).residuals(latents, timestep, told)
+        run = self.network if self.row_counts else self._run  # another engine has no graphs with residuals
+        return run(sample=latents, timestep=timestep, **self._own(told)).sample
+
+    def _own(self, values: Any) -> Any:
+        """Numbers, however nested, in the network's own precision."""
+        return pytree.tree_map_only(
+            Tensor, lambda value: value.to(self.dtype) if value.is_floating_point() else value, values
+        )
 
 
 class SizedUnetDenoiser(UnetDenoiser):
@@ -151,13 +185,7 @@ class SizedUnetDenoiser(UnetDenoiser):
         height, width = (self.factor * side for side in latents.shape[2:])
         sizes = torch.tensor([[height, width, 0, 0, height, width]], dtype=self.takes, device=latents.device)
         added = {"text_embeds": conditioning.pooled, "time_ids": sizes.expand(len(latents), -1)}
-        return self._run(
-            sample=latents,
-            timestep=timestep,
-            encoder_hidden_states=conditioning.tokens,
-            timestep_cond=guidance,
-            added_cond_kwargs=added,
-        ).sample
+        return self._controlled(latents, timestep, conditioning, timestep_cond=guidance, added_cond_kwargs=added)
 
 
 class TransformerDenoiser(Denoiser):

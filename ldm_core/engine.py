@@ -173,13 +173,13 @@ def _try(model: LatentDiffusion, networks: list[tuple]) -> Trial:
 
 def _work(model: LatentDiffusion) -> list[Callable[[], Tensor]]:
     """A call of each network, the denoiser's last."""
-    shape = (ROWS, model.latent_channels, model.height // model.factor, model.width // model.factor)
+    shape = (ROWS, model.denoiser.in_channels, model.height // model.factor, model.width // model.factor)
     latents = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     text = model.conditioner.encode(model.conditioner.nothing)
     rows, half = Conditioning.stack([text] * ROWS), torch.tensor(500)
     return [
         lambda: model.conditioner.encode("a").tokens,
-        lambda: model.autoencoder.decode(latents[:1]),
+        lambda: model.autoencoder.decode(latents[:1, : model.latent_channels]),
         lambda: model.denoiser(latents, half, rows, ROWS),
     ]
 

@@ -81,6 +81,7 @@ class Export:
             return OpenVinoNetwork(FileSource(self.graph(part, name)), dtype)
 
         family = model.family
+        model.denoiser.is_empty = True
         model.denoiser.run_by(network(family.denoiser_part, dtype=self.dtype))
         if model.vae is None:  # one that was swapped is no graph
             model.autoencoder.run_by(network("vae", DECODER), network("vae", ENCODER))

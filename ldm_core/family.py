@@ -33,6 +33,7 @@ class Family(ABC):
 
     name: ClassVar[str]
     pipeline: ClassVar[str]  # diffusers' class, as model_index.json names it
+    same_parts: ClassVar[tuple[str, ...]] = ()  # its classes for other tasks, whose folders hold the same parts
     denoiser_part: ClassVar[str]  # folder
     denoiser_class: ClassVar[type]
     text: ClassVar[tuple[TextPart, ...]]
@@ -49,10 +50,11 @@ class Family(ABC):
 
     def refusal(self, denoiser: ModelMixin) -> str:
         """Why a denoiser's config asks for inputs that the family has none of; empty where it does not."""
-        if denoiser.config.out_channels != denoiser.config.in_channels:
-            given, taken = denoiser.config.out_channels, denoiser.config.in_channels
+        given, taken = denoiser.config.out_channels, denoiser.config.in_channels
+        if taken not in (given, 2 * given + 1):
             return (
-                f"out_channels is {given} and in_channels {taken}: a network that predicts as many as it takes is run"
+                f"out_channels is {given} and in_channels {taken}: a network is run that predicts as many as it takes, or "
+                f"for inpainting takes {2 * given + 1}, latent, mask and masked latent"
             )
         return ""
 
@@ -120,6 +122,12 @@ class StableDiffusion(UnetFamily):
 
     name = "sd"
     pipeline = "StableDiffusionPipeline"
+    same_parts = (
+        "StableDiffusionImg2ImgPipeline",
+        "StableDiffusionInpaintPipeline",
+        "LatentConsistencyModelPipeline",
+        "LatentConsistencyModelImg2ImgPipeline",
+    )
     text = (TextPart("text_encoder", CLIPTextModel, "tokenizer", CLIPTokenizer),)
     not_drawing: ClassVar[dict[str, None]] = {"safety_checker": None, "feature_extractor": None}
     native_side = 64
@@ -147,6 +155,7 @@ class StableDiffusionXL(UnetFamily):
 
     name = "sdxl"
     pipeline = "StableDiffusionXLPipeline"
+    same_parts = ("StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLInpaintPipeline")
     text = (
         TextPart("text_encoder", CLIPTextModel, "tokenizer", CLIPTokenizer),
         TextPart("text_encoder_2", CLIPTextModelWithProjection, "tokenizer_2", CLIPTokenizer),
@@ -174,6 +183,7 @@ class StableDiffusion3(Family):
 
     name = "sd3"
     pipeline = "StableDiffusion3Pipeline"
+    same_parts = ("StableDiffusion3Img2ImgPipeline", "StableDiffusion3InpaintPipeline")
     denoiser_part = "transformer"
     denoiser_class = SD3Transformer2DModel
     text = (
@@ -197,7 +207,9 @@ class StableDiffusion3(Family):
 
 
 FAMILIES: dict[str, Family] = {
-    family.pipeline: family for family in (StableDiffusion(), StableDiffusionXL(), StableDiffusion3())
+    pipeline: family
+    for family in (StableDiffusion(), StableDiffusionXL(), StableDiffusion3())
+    for pipeline in (family.pipeline, *family.same_parts)
 }
 
 

@@ -6,6 +6,8 @@ One convention for the whole project:
 
 w = 1 is no guidance and needs the conditional prediction alone; w = 0 is unconditional and needs the other alone;
 0 < w < 1 lies between. (The paper's own w is smaller by one; diffusers' classic pipelines turn every w <= 1 into 1.)
+Other rules of combining the two stand in guidance_rules.py; where w is 0 or 1, and outside the interval, they are off and
+the prediction is the one or the other (of CFG++, at w = 1 within the interval, the step still differs).
 Time t runs from 1.0 (pure noise) to 0.0 (clean latent), whatever units the scheduler uses.
 """
 
@@ -17,7 +19,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .checks import check_real, shown
+from .checks import check_interval, check_real, shown
+from .guidance_rules import RULES, Guider, parse_rule
 
 if TYPE_CHECKING:  # --help reads the names here, and must not wait for torch
     from torch import Tensor
@@ -58,6 +61,15 @@ class Guidance:
     rescale: float = dataclasses.field(
         default=0.0, metadata={"help": "0 to 1: bring the prediction's spread back after guidance", "metavar": "X"}
     )
+    rule: str = dataclasses.field(
+        default="cfg",
+        metadata={
+            "later": True,
+            "alias": "guidance",
+            "help": f"{', '.join(RULES)}, with parameters as in apg:eta=0,norm=15: how the two predictions are combined",
+            "metavar": "RULE",
+        },
+    )
 
     def __post_init__(self) -> None:
         if self.scale is not None:
@@ -66,26 +78,29 @@ class Guidance:
             )
         if not isinstance(self.schedule, str) or self.schedule not in SCHEDULES:
             raise ValueError(f"guidance_schedule must be one of {', '.join(SCHEDULES)}, got {shown(self.schedule)}")
-        object.__setattr__(self, "interval", _interval(self.interval))
+        object.__setattr__(self, "interval", check_interval("guidance_interval", self.interval))
         object.__setattr__(self, "rescale", check_real("guidance_rescale", self.rescale, 0, 1))
+        if not isinstance(self.rule, str):
+            raise ValueError(f"guidance_rule must be a text like apg or apg:eta=0,norm=15, got {shown(self.rule)}")
+        object.__setattr__(self, "rule", parse_rule(self.rule).text)
+        if self.guider.rule.renoises and (self.schedule != "constant" or (self.scale is not None and self.scale > 1)):
+            given = f"guidance_scale={self.scale}, guidance_schedule={self.schedule}"
+            raise ValueError(f"guidance_rule {self.rule} takes a constant guidance_scale from 0 to 1, got {given}")
+
+    @property
+    def guider(self) -> Guider:
+        """The rule with its parameters."""
+        return parse_rule(self.rule)
+
+    def guides(self, t: float) -> bool:
+        """Whether t is within the interval, where there is one."""
+        return self.interval is None or self.interval[0] <= t <= self.interval[1]
 
     def weight(self, t: float) -> float:
         """w at time t, from 1 (noise) to 0 (clean); the scale must be set."""
         if self.scale is None:
             raise ValueError("guidance_scale is open: SamplingSettings.resolved writes the model's own in")
         return weight(self.scale, t, self.schedule, self.interval)
-
-
-def _interval(value: object) -> tuple[float, float] | None:
-    if value is None:
-        return None
-    try:
-        low, high = (check_real("guidance_interval", part, 0, 1) for part in value)  # type: ignore[attr-defined]  # a TypeError, where value is none of it
-        if low < high:
-            return low, high
-    except (TypeError, ValueError):
-        pass
-    raise ValueError(f"guidance_interval must be (low, high) with 0 <= low < high <= 1, got {shown(value)}")
 
 
 def weight(w: float, t: float, schedule: str = "constant", interval: tuple[float, float] | None = None) -> float:

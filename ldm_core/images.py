@@ -6,6 +6,7 @@ diffusers' autoencoders work in [-1, 1].
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,11 @@ def save_png(path: Path, pixels: np.ndarray, text: dict[str, str] | None = None)
     """Write uint8 (H, W, 3) as PNG, whole or not at all."""
     with whole_file(path) as partial:
         Image.fromarray(pixels).save(partial, format="PNG", pnginfo=png_text(text or {}))
+
+
+def pixels_sha256(pixels: np.ndarray) -> str:
+    """Of uint8 (H, W, 3): what a picture shows, however its file is packed."""
+    return hashlib.sha256(f"{pixels.shape}".encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
 def load_png(path: Path) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from .lora import merge_lora, parse_lora
 from .pipeline import LatentDiffusion
 from .placement import Placement
 from .sampling import check_scheduler
+from .schedulers import FLOW, kind_of
 from .single_file import hub_id_of, read_single_file
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -54,6 +56,7 @@ def load(
     *,
     lora: str | None = None,
     config: str | None = None,
+    control: str | None = None,
     offload: bool = False,
     compiled: bool = False,
     engine: str | None = None,
@@ -64,6 +67,7 @@ def load(
     (AVX-512 BF16 or AMX), else float32; it is the denoiser's; autoencoders stay in float32, and so do text encoders but
     the large ones of SDXL and SD 3.5 in bfloat16. vae swaps the autoencoder for another's. lora is FILE or FILE:WEIGHT,
     several with commas between, merged into the networks. config is a diffusers folder of a single file's family.
+    control is a ControlNet or T2I-Adapter, by registry name, folder or hub id (tasks/control.py).
     offload keeps each network on the device only while it works. compiled lets torch compile the denoiser, which pays
     in long runs. engine is torch or, on CPUs, openvino, whose pictures differ by rounding; None is what LDM_ENGINE says,
     else openvino where a trial finds it quicker and agreeing, which is made once for these weights on this machine.
@@ -94,9 +98,9 @@ def load(
         merge_lora(checkpoint, autoencoder.vae, path, weight)
     check_scheduler(checkpoint.scheduler_config)
     conditioner, denoiser = assemble(checkpoint, autoencoder.factor, dtype, placement)
-    if denoiser.in_channels != autoencoder.latent_channels:
+    if denoiser.latent_channels != autoencoder.latent_channels:
         raise ValueError(
-            f"vae {vae!r} has {autoencoder.latent_channels} latent channels, the denoiser takes {denoiser.in_channels}"
+            f"vae {vae!r} has {autoencoder.latent_channels} latent channels, the denoiser takes {denoiser.latent_channels}"
         )
     if name not in registry.MODELS:
         spec = _described(spec, checkpoint, autoencoder.factor)
@@ -116,6 +120,8 @@ def load(
         checkpoint.family,
     )
     _set_going(model, export, engine, compiled)
+    if control:
+        model = model.with_control(control)
     return model
 
 
@@ -142,7 +148,7 @@ def _rehearse(model: LatentDiffusion, native: bool) -> None:
         latent = torch.zeros(1, denoiser.in_channels, *sides, device=model.device)
         with model.placement.using(denoiser.network):
             denoiser(latent, torch.tensor(1), conditioning, 1)
-        model.decode(torch.zeros_like(latent))
+        model.decode(torch.zeros_like(latent[:, : denoiser.latent_channels]))
     except Exception as error:  # noqa: BLE001  # the libraries raise what they like: all of it means that this checkpoint cannot draw
         raise ValueError(f"model {model.spec.name!r} cannot draw: {first_line(error)}") from None
     denoiser.calls = denoiser.rows = 0
@@ -152,9 +158,26 @@ def _described(spec: registry.ModelSpec, checkpoint: Checkpoint, factor: int) ->
     """A stranger's spec: its native size is in its own config; its world too, where it was trained here."""
     world = checkpoint.index.get("_world")
     world = world if world in registry.WORLDS else ""
-    family = checkpoint.family
+    family, (steps, scale) = checkpoint.family, _pace(spec, checkpoint)
     height, width = family.native_size(checkpoint.parts[family.denoiser_part], factor)
+    spec = dataclasses.replace(spec, steps=steps, guidance_scale=scale)
     return dataclasses.replace(spec, height=height, width=width, world=world, family=family.name)
+
+
+def _pace(spec: registry.ModelSpec, checkpoint: Checkpoint) -> tuple[int, float]:
+    """Steps and w of a stranger: of one that was distilled to few, known by its config or by its name and schedule, those of
+    its authors' examples."""
+    config, scheduler = checkpoint.parts[checkpoint.family.denoiser_part].config, checkpoint.scheduler_config
+    if getattr(
+        config, "time_cond_proj_dim", None
+    ):  # the weight is an input (Meng et al. 2023): latent consistency models
+        return 4, 8.5
+    if scheduler.get("_class_name") in ("LCMScheduler", "TCDScheduler"):
+        return 4, 1.0
+    to_the_end = kind_of(scheduler) == FLOW or scheduler.get("timestep_spacing") == "trailing"
+    if to_the_end and re.search("turbo|lightning", spec.name, re.IGNORECASE):
+        return 4, 1.0
+    return spec.steps, spec.guidance_scale
 
 
 def _read(
@@ -197,7 +220,10 @@ def assemble(
     family, parts = checkpoint.family, checkpoint.parts
     net = parts[family.denoiser_part].to(placement.home)
     encoders = family.text_encoders(parts, placement.home, dtype)
-    return family.conditioner(encoders, checkpoint.index, net), family.denoiser(net, factor)
+    try:
+        return family.conditioner(encoders, checkpoint.index, net), family.denoiser(net, factor)
+    except (TypeError, AttributeError) as error:  # a config's value of another kind than the libraries ask for
+        raise ValueError(f"the checkpoint's configs do not fit together: {first_line(error)}") from None
 
 
 def quiet() -> None:
@@ -238,7 +264,9 @@ def choose_dtype(dtype: str | torch.dtype | None, device: str) -> torch.dtype:
     return DTYPES[known]
 
 
-def local_folder(spec: registry.ModelSpec | registry.AutoencoderSpec, files: Sequence[str] = FILES) -> Path:
+def local_folder(
+    spec: registry.ModelSpec | registry.AutoencoderSpec | registry.ControlSpec, files: Sequence[str] = FILES
+) -> Path:
     """The folder of a model, downloaded first where it lives on the hub: of its files, those that fit the patterns."""
     if Path(spec.source).is_dir():
         return Path(spec.source)

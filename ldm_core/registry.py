@@ -10,7 +10,8 @@ from typing import Any
 
 WEIGHTS = Path(__file__).parent / "weights"
 ENGINES = ("torch", "openvino")  # by what networks run; see engine.py
-WORLDS = ("scenes", "fashion")  # that models of this repository are trained to draw
+HUB_ID = r"\w[\w.-]*/\w[\w.-]*"
+WORLDS = ("scenes", "everyday", "fashion")  # that models of this repository are trained to draw
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,11 @@ class ModelSpec:
     def embedded(self) -> bool:
         """Whether it ships with this repository."""
         return Path(self.source).is_relative_to(WEIGHTS)
+
+    @property
+    def unguided(self) -> bool:
+        """Whether it was distilled to few steps without guidance: turbo and lightning checkpoints."""
+        return self.steps <= 8 and self.guidance_scale == 1
 
     @property
     def reference(self) -> str:
@@ -257,6 +263,37 @@ AUTOENCODERS: dict[str, AutoencoderSpec] = {
 }
 
 
+@dataclass(frozen=True)
+class ControlSpec:
+    """One control network (tasks/control.py): its source."""
+
+    name: str
+    source: str  # a diffusers folder, or a hub id
+    revision: str | None = None
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it ships with this repository."""
+        return Path(self.source).is_relative_to(WEIGHTS)
+
+
+def control_names() -> list[str]:
+    """The control networks that ship with this repository: folders of `weights`, scenes-control for the model scenes."""
+    return sorted(path.name for path in WEIGHTS.glob("*-control"))
+
+
+def find_control(name: str) -> ControlSpec:
+    """The spec of a control by name, of a folder or a hub id; ValueError for anything else."""
+    if name in control_names():
+        return ControlSpec(name, str(WEIGHTS / name))
+    if name and Path(name).is_dir():
+        return ControlSpec(Path(name).resolve().name, str(Path(name)))
+    if re.fullmatch(HUB_ID, name):
+        return ControlSpec(name.split("/")[1], name)
+    known = "".join(f"{each}, or " for each in control_names())
+    raise ValueError(f"unknown control {name!r}; give {known}a diffusers folder or a hub id like owner/name")
+
+
 def find_autoencoder(name: str) -> AutoencoderSpec | ModelSpec:
     """The spec of an autoencoder's name, or of what `find` takes: a model brings its own."""
     if name in AUTOENCODERS:
@@ -275,7 +312,7 @@ def find(name: str, also: tuple[str, ...] = ()) -> ModelSpec:
         return ModelSpec(Path(name).resolve().name, str(Path(name)), steps=20, guidance_scale=4.0)
     if name.endswith(".safetensors") and Path(name).is_file():
         return ModelSpec(Path(name).stem, str(Path(name)), steps=20, guidance_scale=4.0)
-    if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name):
+    if re.fullmatch(HUB_ID, name):
         return ModelSpec(name.split("/")[1], name)
     if name in AUTOENCODERS and not also:
         raise ValueError(

@@ -18,6 +18,7 @@ from diffusers import SchedulerMixin
 from torch import Tensor
 
 from .schedulers import make_scheduler, predicted_clean, set_steps, time_of
+from .tasks.start import Start, begin, put_back
 
 REHEARSAL = 4  # steps: as many as the longest memory of a solver
 
@@ -58,36 +59,48 @@ def denoise(
     generators: list[torch.Generator],
     steps: int,
     image_tokens: int = 0,
+    after_step: Callable[[Tensor, Tensor], Tensor] | None = None,
+    start: Start | None = None,
+    strength: float = 1.0,
 ) -> Iterator[State]:
     """The sampling loop: noise (B, C, h, w) -> a State after each step; the last one's latent is the result.
 
     predict(latent, timestep, t) is the guided prediction (B, C, h, w) for a latent as the network takes it. The generators
     that made the noise go on to serve the schedulers that add more, so those too depend on each image's seed alone.
     image_tokens is for schedules that depend on the image's size: how many tokens the denoiser takes the latent for.
+    after_step(latent, timestep) is the latent (B, C, h, w) that takes the place of what the scheduler's step at the timestep
+    gave: for guidance rules that go back to noise in their own way. With a start, of as many rows, the loop begins at
+    t = strength: at the start's clean latents, noised; at 1 at noise alone.
     """
     set_steps(scheduler, steps, image_tokens)
-    latent = noise * getattr(scheduler, "init_noise_sigma", 1.0)
+    latent, timesteps, first = begin(scheduler, noise, steps, start, strength)
     accepted = inspect.signature(scheduler.step).parameters
     # eta, the noise that is added anew, is 0 in diffusers' pipelines whatever a scheduler's own default.
     extra = {name: value for name, value in (("generator", generators), ("eta", 0.0)) if name in accepted}
-    for step, timestep in enumerate(scheduler.timesteps):
+    for step, timestep in enumerate(timesteps):
         t = time_of(scheduler, timestep)
         scaled = scheduler.scale_model_input(latent, timestep) if hasattr(scheduler, "scale_model_input") else latent
         prediction = predict(scaled, timestep, t)
+        if first and "order" in accepted:  # LMS counts the steps before the start as if it had taken them
+            extra["order"] = min(4, step + 1)
         before = latent
         stepped = scheduler.step(prediction, timestep, latent, **extra)
-        latent = stepped.prev_sample
+        latent = stepped.prev_sample if after_step is None else after_step(stepped.prev_sample, timestep)
         clean = _own_clean(stepped)
         if clean is None:
-            clean = predicted_clean(scheduler, prediction, before, scaled, timestep, step)
+            clean = predicted_clean(scheduler, prediction, before, scaled, timestep, first + step)
+        if start is not None and start.mask is not None:
+            following = timesteps[step + 1 : step + 2]
+            latent = put_back(scheduler, latent, noise, start, following, first + step + 1)
+            clean = put_back(scheduler, clean, noise, start)
         # Asking a GPU waits for it, so there only the last latent is asked for: what is not finite stays so.
-        ask = latent.device.type == "cpu" or step + 1 == len(scheduler.timesteps)
+        ask = latent.device.type == "cpu" or step + 1 == len(timesteps)
         if ask and not torch.isfinite(latent).all():
             raise FloatingPointError(
-                f"the latent stopped being finite at step {step + 1} of {len(scheduler.timesteps)}; "
+                f"the latent stopped being finite at step {step + 1} of {len(timesteps)}; "
                 "a lower guidance_scale or dtype='float32' may do"
             )
-        yield State(step, len(scheduler.timesteps), t, latent, clean)
+        yield State(step, len(timesteps), t, latent, clean)
 
 
 def _own_clean(stepped: object) -> Tensor | None:

@@ -29,6 +29,7 @@ SCHEDULERS = {
     "unipc": "UniPCMultistepScheduler",
     "flow-euler": "FlowMatchEulerDiscreteScheduler",
 }
+TRAILING = "-trailing"  # behind a scheduler's name: "euler-trailing"
 DIFFUSION, FLOW, EDM = "diffusion", "flow", "edm"  # what a model was trained as; schedulers of one kind fit it
 KINDS = {DIFFUSION: "diffusion", FLOW: "flow matching", EDM: "EDM's preconditioning"}
 # Keys that describe training and the grid of noise levels, not a solver: what goes over to another class.
@@ -52,6 +53,8 @@ def make_scheduler(config: Mapping, name: str | None = None) -> diffusers.Schedu
     ValueError in one line for a class that is unknown or does not fit, and for values that it does not take.
     """
     own = config.get("_class_name")
+    if name is not None and name.endswith(TRAILING):
+        return _trailing(config, name)
     known = f"scheduler may be {', '.join(SCHEDULERS)}"
     if not isinstance(own, str) and name is None:
         raise ValueError(f"the checkpoint's scheduler config names no class; {known}")
@@ -76,6 +79,16 @@ def make_scheduler(config: Mapping, name: str | None = None) -> diffusers.Schedu
     if "flow_shift" in config:  # the same number by the name that the solvers without flow matching of their own have
         kept["shift"] = config["flow_shift"]
     return _made(found, SWAPPED_DEFAULTS | kept)
+
+
+def _trailing(config: Mapping, name: str) -> diffusers.SchedulerMixin:
+    """A scheduler whose first step is at the last noise level, and the rest even below it (Lin et al. 2024, table 2), as
+    lightning's and other few-step weights are trained."""
+    made = make_scheduler(config, name.removesuffix(TRAILING))
+    if "timestep_spacing" not in made.config:
+        raise ValueError(f"scheduler {shown(name)}: {type(made).__name__} has no spacing of its timesteps to choose")
+    plain = {key: value for key, value in made.config.items() if not key.startswith("_")}  # some name what is default
+    return _made(type(made), plain | {"timestep_spacing": "trailing"})
 
 
 def _class(name: object) -> type[diffusers.SchedulerMixin] | None:

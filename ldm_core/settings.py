@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .checks import check_text, check_whole, shown
+from .checks import check_interval, check_real, check_text, check_truth, check_whole, shown
 from .guidance import Guidance
 
 MAX_STEPS = 1000
 MAX_SIDE = 8192  # pixels: 800 MB for one picture of that side in float32
+STRENGTHS = {"image_to_image": 0.6, "inpainting": 1.0, "upscaling": 0.3}  # of tasks, where none is asked for
 SINCE_FIRST = "later"  # metadata of a field that files of the first house do not hold: written only where it is set
 
 
@@ -33,7 +34,8 @@ class SamplingSettings:
     scheduler: str | None = dataclasses.field(
         default=None,
         metadata={
-            "help": "ddim, ddpm, euler, euler-ancestral, dpm++2m, pndm, unipc, flow-euler; default: the model's own",
+            "help": "ddim, ddpm, euler, euler-ancestral, dpm++2m, pndm, unipc, flow-euler; -trailing behind one for few-step "
+            "weights; default: the model's own",
             "metavar": "NAME",
         },
     )
@@ -48,9 +50,37 @@ class SamplingSettings:
     width: int | None = dataclasses.field(
         default=None, metadata={"help": "pixels; default: the model's", "metavar": "W"}
     )
+    strength: float | None = dataclasses.field(
+        default=None,
+        metadata={
+            "help": "of a start image: from 0, as it is, to 1, drawn from noise alone; default: the task's",
+            "metavar": "X",
+            SINCE_FIRST: True,
+        },
+    )
     rows_per_call: int | None = dataclasses.field(
         default=None,
         metadata={"help": "rows of every network call; default: what fills the device evenly", "metavar": "R"},
+    )
+    substitute: bool = dataclasses.field(
+        default=True,
+        metadata={
+            "help": "draw the nearest thing that the model's world holds for one that it does not, and say so: true or false",
+            "metavar": "BOOL",
+            SINCE_FIRST: True,
+        },
+    )
+    control_scale: float = dataclasses.field(
+        default=1.0,
+        metadata={"help": "how much a control image counts; 0 is not at all", "metavar": "X", SINCE_FIRST: True},
+    )
+    control_interval: tuple[float, float] | None = dataclasses.field(
+        default=None,
+        metadata={
+            "help": "a control image counts only while LOW <= t <= HIGH, t from 1 (noise) to 0 (clean)",
+            "metavar": "LOW,HIGH",
+            SINCE_FIRST: True,
+        },
     )
 
     def __post_init__(self) -> None:
@@ -62,10 +92,15 @@ class SamplingSettings:
         ):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, check_whole(name, getattr(self, name), 1, most))
+        if self.strength is not None:
+            object.__setattr__(self, "strength", check_real("strength", self.strength, 0, 1))
         if self.scheduler is not None and not isinstance(self.scheduler, str):
             raise ValueError(f"scheduler must be a name, got {shown(self.scheduler)}")
+        object.__setattr__(self, "substitute", check_truth("substitute", self.substitute))
         if not isinstance(self.guidance, Guidance):
             raise ValueError(f"guidance must be a Guidance, got {shown(self.guidance)}")
+        object.__setattr__(self, "control_scale", check_real("control_scale", self.control_scale, 0, math.inf))
+        object.__setattr__(self, "control_interval", check_interval("control_interval", self.control_interval))
         negative = "" if self.negative_prompt is None else check_text("negative_prompt", self.negative_prompt)
         object.__setattr__(self, "negative_prompt", negative)
 
@@ -92,6 +127,11 @@ class SamplingSettings:
         if name not in FIELDS:
             raise KeyError(name)
         return getattr(self.guidance if name.startswith(_PREFIX) else self, FIELDS[name].name)
+
+    def control_at(self, t: float) -> float:
+        """How much a control image counts at time t, from 1 (noise) to 0 (clean)."""
+        low, high = self.control_interval or (0.0, 1.0)
+        return self.control_scale if low <= t <= high else 0.0
 
     def flat(self) -> dict[str, Any]:
         """Every value by its flat name, in the order of FIELDS."""
@@ -165,4 +205,14 @@ def _pair(text: str) -> tuple[float, ...] | None:
     return None if text.strip() == "none" else tuple(float(part) for part in text.replace(":", ",").split(","))
 
 
-_READERS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "tuple[float, float]": _pair, "str": str}
+def _truth(text: str) -> bool | str:
+    return {"true": True, "false": False}.get(text.strip().lower(), text)
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "int": int,
+    "float": float,
+    "bool": _truth,
+    "tuple[float, float]": _pair,
+    "str": str,
+}

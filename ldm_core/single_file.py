@@ -16,7 +16,7 @@ from diffusers.loaders.single_file_utils import fetch_diffusers_config, load_sin
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from .checkpoint import Checkpoint, check_denoiser, first_line, load_tokenizer, network, read_json
+from .checkpoint import Checkpoint, check_denoiser, check_numbers, first_line, load_tokenizer, network, read_json
 from .family import Family, family_of
 
 EDM_PREDICTS_V = ("edm_vpred.sigma_min", "edm_vpred.sigma_max")  # CosXL
@@ -42,6 +42,9 @@ def read_single_file(path: Path, config: Path, dtype: torch.dtype) -> tuple[Chec
     index = read_json(config / "model_index.json")
     family = family_of(index, str(config))
     scheduler = read_json(config / "scheduler" / "scheduler_config.json")
+    for part in (family.denoiser_part, "vae", *(part.encoder for part in family.text)):
+        if (config / part / "config.json").is_file():
+            check_numbers(config / part, path)
     try:
         with safe_open(path, "pt") as file:
             names = set(file.keys())

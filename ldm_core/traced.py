@@ -68,7 +68,9 @@ class Call:
 
 def _name(path: tuple) -> str:
     key = path[-1]
-    return key.key if isinstance(key, pytree.MappingKey) else f"input_{key.idx}"
+    if isinstance(key, pytree.MappingKey):
+        return key.key
+    return f"{path[-2].key if isinstance(path[-2], pytree.MappingKey) else 'input'}_{key.idx}"
 
 
 def named_results(output: Any) -> dict[str, Tensor]:

@@ -30,6 +30,8 @@ from ldm_core.data import scenes
 from ldm_core.training.tokenizer import build_tokenizer
 from ldm_core.training.train_denoiser import MODEL_INDEX
 
+pytest_plugins = ["visits"]
+
 if "PYTEST_XDIST_WORKER" in os.environ:  # a processor each, for the workers and the commands that they start
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
@@ -86,13 +88,13 @@ def clip_config(tokenizer: object, width: int = 32, **more: object) -> CLIPTextC
     )
 
 
-def small_vae(**more: object) -> AutoencoderKL:
-    """f=2, four latent channels."""
+def small_vae(latent_channels: int = 4, **more: object) -> AutoencoderKL:
+    """f=2."""
     return AutoencoderKL(
         block_out_channels=(16, 32),
         in_channels=3,
         out_channels=3,
-        latent_channels=4,
+        latent_channels=latent_channels,
         norm_num_groups=8,
         down_block_types=("DownEncoderBlock2D",) * 2,
         up_block_types=("UpDecoderBlock2D",) * 2,
@@ -167,7 +169,7 @@ def t5_tokenizer(words: list[str]) -> T5TokenizerFast:
     )
 
 
-def make_sd3_checkpoint(folder: Path, seed: int = 3, with_t5: bool = True) -> Path:
+def make_sd3_checkpoint(folder: Path, seed: int = 3, with_t5: bool = True, channels: int = 4) -> Path:
     """A Stable Diffusion 3.5 folder: three text encoders, a transformer, rectified flow with shift 3."""
     torch.manual_seed(seed)
     words = scenes.known_words()
@@ -175,8 +177,8 @@ def make_sd3_checkpoint(folder: Path, seed: int = 3, with_t5: bool = True) -> Pa
     transformer = SD3Transformer2DModel(
         sample_size=16,
         patch_size=2,
-        in_channels=4,
-        out_channels=4,
+        in_channels=channels,
+        out_channels=channels,
         num_layers=2,
         attention_head_dim=8,
         num_attention_heads=4,
@@ -189,7 +191,7 @@ def make_sd3_checkpoint(folder: Path, seed: int = 3, with_t5: bool = True) -> Pa
     )
     parts = {
         "transformer": transformer,
-        "vae": small_vae(shift_factor=0.06, use_quant_conv=False, use_post_quant_conv=False),
+        "vae": small_vae(channels, shift_factor=0.06, use_quant_conv=False, use_post_quant_conv=False),
         "text_encoder": CLIPTextModelWithProjection(clip_config(tokenizer)),
         "tokenizer": tokenizer,
         "text_encoder_2": CLIPTextModelWithProjection(clip_config(tokenizer, 48, hidden_act="gelu")),

@@ -59,6 +59,18 @@ def test_a_bundle_sets_all_its_settings_and_what_it_does_not_name_stays():
     assert (slow.settings["steps"], slow.settings["scheduler"]) == (20, "ddim") and slow.label == "bundle = slow"
 
 
+def test_commas_within_a_rule_part_its_parameters_and_the_others_part_rules():
+    axis = parse_sweep("guidance_rule=cfg,apg:eta=0.5,norm=3,cfg-zero,apg:momentum=0")
+    assert [value.name for value in axis.values] == ["cfg", "apg:eta=0.5:norm=3", "cfg-zero", "apg:momentum=0"]
+    assert axis.values[1].settings == (("guidance_rule", "apg:eta=0.5:norm=3"),)
+    bundle = parse_sweep(
+        "way=soft:guidance_rule=apg:eta=0:norm=3,guidance_scale=6|free:guidance_rule=cfg++,guidance_scale=1"
+    )
+    assert dict(bundle.values[0].settings) == {"guidance_rule": "apg:norm=3", "guidance_scale": 6.0}
+    with pytest.raises(ValueError, match="holds apg twice"):
+        parse_sweep("guidance_rule=apg,apg:eta=0")
+
+
 def test_axes_cross_and_a_condition_says_its_value_on_each():
     made = conditions(
         SamplingSettings(), [scale_axis([1, 4]), parse_sweep("steps=4,8"), parse_sweep("prompt={},an {}")]

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from evaluation.captions import by_prompt_file, by_prompts, find_captions, natural
-from evaluation.generation.prompts import Prompt
+from evaluation.prompts import Prompt
 
 PROMPTS = [Prompt(0, "a red house"), Prompt(1, "two zebras", "animals"), Prompt(2, "a boat")]
 

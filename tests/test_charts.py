@@ -40,6 +40,18 @@ def test_a_second_axis_makes_a_curve_for_each_of_its_values_with_its_name_behind
     assert abs(float(labels[0][0]) - float(labels[1][0])) >= 11, "none over another"
 
 
+def test_differences_stand_below_each_other_about_zero_hollow_where_they_are_tied():
+    rows = pd.DataFrame(
+        {"rule": ["a", "b", "<c>"], "difference": [-2.0, 1.0, 0.5], "low": [-3.0, -1, None], "high": [-1.0, 3, None]}
+    )
+    svg = charts.difference_chart(rows, "fd_scenes", False, "rule", "cfg")
+    points = re.findall(r'<circle cx="([\d.]+)" cy="(\d+)" r="4"( class="hollow")?/>', svg)
+    zero = float(re.search(r'x1="([\d.]+)" x2="[\d.]+" y1="\d+" y2="\d+" class="ceiling"', svg).group(1))
+    places = [float(x) for x, _, _ in points]
+    assert places[0] < zero < places[2] < places[1] and [bool(hollow) for *_, hollow in points] == [False, True, True]
+    assert svg.count('class="bar"') == 2 and "left is better" in svg and "&lt;c&gt;" in svg
+
+
 @pytest.mark.parametrize(
     ("value", "count", "text"),
     [(110, 2, "110"), (99.7, 2, "100"), (9.96, 2, "10"), (0.8958, 4, "0.8958"), (-727.3, 2, "-727")],

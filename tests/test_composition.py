@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from evaluation.detectors.scenes import load_scenes_detector
 from evaluation.metrics.composition import composition
 from ldm_core.data.scenes import Scene, Thing, draw
 from ldm_core.images import from_uint8, to_pil
@@ -19,7 +18,7 @@ def a_run(folder, pictures):
         to_pil(from_uint8(drawn[None])[0]).save(folder / f"{index}.png")
         rows.append({"prompt_id": prompt, "prompt": prompt, "guidance_scale": scale, "file": f"{index}.png"})
     pd.DataFrame(rows).to_csv(folder / "images.csv", index=False)
-    return composition(folder, load_scenes_detector()).set_index(["guidance_scale", "pair"])
+    return composition(folder, "scenes").set_index(["guidance_scale", "pair"])
 
 
 def test_things_are_counted_by_scale_and_by_whether_their_pair_was_seen(tmp_path):

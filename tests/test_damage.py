@@ -25,7 +25,7 @@ from evaluation.run_facts import RunFacts
 from evaluation.run_folder import FOLDERS, WRITTEN, alone, check_places
 from ldm_core.data.scenes import draw, random_scene
 from ldm_core.files import naming, whole_file
-from ldm_core.images import save_png
+from ldm_core.images import load_png_and_text, png_text, save_png
 from ldm_core.recipe import Recipe
 from ldm_core.settings import SamplingSettings
 
@@ -121,6 +121,44 @@ def test_a_picture_that_is_not_the_runs_own_is_said_and_made_again(whole, run, n
     assert f"{words}, made again: {path}" in capsys.readouterr().out and contents(run) == contents(whole / "run")
     save_png(path, pixels, recipe and recipe.to_png_text())
     refused(command(run, "--report-only"), capsys, f"{path} is {words}")
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [
+        (("recipe", "parameters", "pixels_sha256"), "changed since this run drew it"),
+        (("recipe", "parameters"), "without the seal of this run's pictures"),
+        ((), "without the recipe that this run's pictures carry"),
+    ],
+)
+def test_other_pixels_of_the_same_size_are_seen_whatever_they_carry(whole, run, kept, words, capsys):
+    path = sorted(run.glob("images/*/*.png"))[4]
+    pixels, text = load_png_and_text(path)
+    save_png(path, 255 - pixels, {name: text[name] for name in kept})
+    refused(command(run, "--report-only"), capsys, f"{path} is {words}")
+    assert main(command(run)) == 0
+    assert f"{words}, made again: {path}" in capsys.readouterr().out and contents(run) == contents(whole / "run")
+
+
+def test_a_picture_packed_anew_is_the_runs_own(run, capsys):
+    path = min(run.glob("images/*/*.png"))
+    pixels, text = load_png_and_text(path)
+    with whole_file(path) as partial:
+        Image.fromarray(pixels).save(partial, format="PNG", pnginfo=png_text(text), compress_level=0)
+    assert main(command(run)) == 0 and "0 to make" in capsys.readouterr().out
+
+
+def test_a_run_that_an_earlier_version_began_goes_on_with_pictures_that_say_nothing(whole, tmp_path, capsys):
+    out = tmp_path / "run"
+    shutil.copytree(FIRST / "run", out)
+    shutil.copy(FIRST / "prompts.txt", tmp_path / "fashion.txt")
+    first, second, *_ = sorted(out.glob("images/*/*.png"))
+    first.unlink()
+    save_png(second, 255 - load_png_and_text(second)[0])
+    shutil.copytree(whole / "real", tmp_path / "real")
+    assert main(command(out)) == 0 and "11 present, 1 to make" in capsys.readouterr().out
+    assert "pixels_sha256" in load_png_and_text(first)[1] and len(list(out.glob("images/*"))) == 1
+    assert "configs" not in RunFacts.read(out).protocol
 
 
 def refused(words, capsys, *needles):

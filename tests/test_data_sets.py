@@ -20,7 +20,7 @@ from evaluation import data_sets, downloads, transfer
 from evaluation.data_sets import DATA_SET_FILE, DATA_SETS, DataSet, captions_file, photographs_folder
 from evaluation.detectors.reference_sources import load_reference
 from evaluation.downloads import Downloads
-from evaluation.generation.prompts import coco_caption, load_prompts
+from evaluation.prompts import coco_caption, load_prompts
 from evaluation.run import main as run
 from ldm_core.data import scenes
 from tests.loopback import loopback

@@ -33,7 +33,8 @@ def session(tiny):
 
 
 def good(session, **changes):
-    return GOOD | {"size": "32 x 32", "model": session.model.spec.reference} | changes
+    own = {"size": "32 x 32", "model": session.model.spec.reference, "guidance_rule": "cfg", "substitute": True}
+    return GOOD | own | changes
 
 
 def test_a_visitor_sees_previews_and_then_the_picture_with_its_recipe(session, tiny):
@@ -70,6 +71,9 @@ def test_words_the_model_never_saw_are_said(session):
         ("scheduler", "heun"),
         ("scheduler", None),
         ("guidance_schedule", "zigzag"),
+        ("guidance_rule", "autoguidance:model=scenes"),
+        ("guidance_rule", "cfg++"),
+        ("substitute", "perhaps"),
         ("size", "64 x 64"),
         ("size", 3),
         ("model", "best"),
@@ -123,11 +127,12 @@ def test_another_size_is_drawn_and_goes_into_the_recipe(session):
     assert picture.size == (48, 32) and Recipe.from_json(picture.info["recipe"]).settings.width == 48
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "interval"])
-def test_a_picture_dropped_back_restores_every_setting_and_is_made_again_byte_for_byte(session, tmp_path, schedule):
-    given = good(
-        session, seed=11, guidance_scale=2.5, negative_prompt="clouds", guidance_schedule=schedule, size="32 x 48"
-    )
+@pytest.mark.parametrize(("schedule", "rule"), [("cosine", "cfg"), ("interval", "apg")])
+def test_a_picture_dropped_back_restores_every_setting_and_is_made_again_byte_for_byte(
+    session, tmp_path, schedule, rule
+):
+    asked = {"seed": 11, "guidance_scale": 2.5, "negative_prompt": "clouds", "size": "32 x 48"}
+    given = good(session, **asked, guidance_schedule=schedule, guidance_rule=rule)
     picture, _ = list(generate.handler(session)(**given))[-1]
     png_of(picture, tmp_path / "one.png")
     *values, words = generate.restore(session, str(tmp_path / "one.png"))
@@ -170,8 +175,9 @@ def test_pictures_without_a_recipe_or_with_a_bad_one_are_answered_in_words(sessi
 
 
 def test_choosing_a_model_sets_its_own_defaults(session):
-    prompt, steps, scale, size, words, _prompts, _scheduler = generate.choose_model(session, "scenes")
-    assert "house" in prompt and (steps, scale) == (12, 2.0) and size.value == "128 x 128" and "landscapes" in words
+    prompt, steps, scale, size, words, _prompts, _scheduler, header = generate.choose_model(session, "scenes")
+    assert "house" in prompt and (steps, scale) == (12, 2.0) and size.value == "128 x 128"
+    assert "landscapes" in words.value and "Model `scenes`" in header and "128 x 128 pixels" in header
     with pytest.raises(Exception, match="must be one of"):
         generate.choose_model(session, "best")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from demo.comparison_view import heat_map, latent_picture, worst_patch
+from demo.comparison_view import Compared, comparison_html, heat_map, latent_picture, worst_patch
 from demo.session import Session
 from demo.tabs import reconstruct
 from demo.uploads import check_upload, read_upload
 from evaluation.autoencoders import compare
+from evaluation.metrics.round_trip import RoundTrip
 from ldm_core.data import scenes
 from ldm_core.images import from_uint8
 
@@ -139,3 +142,26 @@ def test_the_worst_patch_the_heat_and_the_grey_of_latents_are_where_they_should_
     assert colours[0, 0].tolist() == [0, 0, 4] and colours[0, 1].tolist() == colours[0, 2].tolist() == [252, 255, 164]
     channel = torch.tensor([[-1.0, 0.0, 1.0, 0.0]])
     assert np.asarray(latent_picture(channel))[0, ::48].tolist()[1] in (127, 128)
+
+
+@pytest.mark.parametrize("size", [(33, 2000), (2000, 40), (1500, 1000), (32, 3000)])
+def test_no_photo_is_stretched(tmp_path, size):
+    across, down = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
+    checks = ((across // 8 + down // 8) % 2 * 255).astype(np.uint8)
+    Image.fromarray(checks).save(tmp_path / "x.png")
+    image, done = read_upload(str(tmp_path / "x.png"), 768, 16)
+    shrunk = next((words for words in done if words.startswith("made smaller")), None)
+    before, after = (size, size) if shrunk is None else np.array(re.findall(r"\d+", shrunk), int).reshape(2, 2)
+    assert np.allclose(np.divide(after, before)[0], np.divide(after, before)[1], rtol=0.04)
+    assert min(image.shape[1:]) >= 16 and max(image.shape[1:]) <= 32 * 33
+
+
+def test_a_picture_of_which_nothing_was_lost_is_identical_and_no_infinity():
+    image = torch.rand(3, 64, 64)
+    trip = RoundTrip(torch.zeros(1, 4, 8, 8), image[None], float("inf"), 1.0, 48.0, 0.1, 0.1)
+    compared = Compared("exact", "keeps all", trip, None, {"psnr_bicubic": 30.126, "psnr_jpeg": float("inf")})
+    view, numbers = comparison_html(image, [compared], {"broken": "cannot be had"}), compared.numbers()
+    table = re.search(r"<table>.*</table>", view)[0]
+    assert "<b>identical</b>" in table and "30.13" in table and "inf" not in table
+    assert numbers["psnr"] == numbers["psnr_jpeg"] == "identical" and json.dumps(numbers, allow_nan=False)
+    assert "cannot be had" in view and "broken" not in table, "one that failed does not widen the table"

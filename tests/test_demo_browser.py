@@ -2,86 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import re
-import shutil
 import time
 
 import pytest
 from PIL import Image
+from visits import Visit
 
 from ldm_core.data import scenes
 from ldm_core.recipe import read_png
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
-SLOW = 60_000  # milliseconds: a busy machine of two cores
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        yield (chromium := started.chromium.launch(executable_path=CHROMIUM, args=FLAGS))
-        chromium.close()
-
-
-class Visit:
-    """A page, all that it asked for, and all that it complained of."""
-
-    def __init__(self, browser, address, **options):
-        self.page = browser.new_page(**options)
-        self.page.set_default_timeout(SLOW)
-        self.requests, self.errors = [], []
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.goto(address)
-        self.page.wait_for_selector("#picture img")
-
-    def source(self, selector="#picture img"):
-        return self.page.get_attribute(selector, "src")
-
-    def tab(self, name):
-        self.page.get_by_role("tab", name=name).click()
-
-    def wait_for_words(self, words, selector="#status"):
-        self.page.wait_for_function(
-            "([s, w]) => new RegExp(w).test(document.querySelector(s)?.innerText)", arg=[selector, words]
-        )
-
-    def bytes_of(self, selector="#picture img"):
-        """The file behind a picture."""
-        script = """async (s) => { const r = await fetch(document.querySelector(s).src); const b = await r.blob();
-            return await new Promise(done => { const f = new FileReader(); f.onload = () => done(f.result); f.readAsDataURL(b) }) }"""
-        return base64.b64decode(self.page.evaluate(script, selector).split(",", 1)[1])
-
-
-@pytest.fixture
-def visit(browser, demo_server):
-    visit = Visit(browser, demo_server.address, viewport={"width": 1280, "height": 900})
-    yield visit
-    errors = [text for text in visit.errors if "favicon" not in text]
-    visit.page.close()
-    assert not errors, errors
-    assert all(re.match(r"(http://127\.0\.0\.1|data:|blob:)", url) for url in visit.requests), (
-        "asked for something outside"
-    )
-
 
 def test_the_page_opens_with_a_picture_and_asks_nobody_else_for_anything(visit):
     assert visit.page.evaluate("document.querySelector('#picture img').naturalWidth") == 128
-    assert "landscapes" in visit.page.inner_text("#status")
+    assert "landscapes" in visit.page.inner_text(".vocabulary")
     unnamed = visit.page.evaluate("[...document.querySelectorAll('img')].filter(i => !i.alt && i.offsetParent).length")
     assert unnamed == 0, "pictures without a description"
     script = """[...document.querySelectorAll('input, textarea, select')].filter(i => i.offsetParent && i.type != 'file'
@@ -92,7 +26,7 @@ def test_the_page_opens_with_a_picture_and_asks_nobody_else_for_anything(visit):
 
 def test_the_picture_forms_in_previews_and_the_file_carries_its_recipe(visit, tmp_path):
     seen, first = set(), visit.source()
-    visit.page.get_by_label("Prompt", exact=True).first.fill("a blue house on the left by the lake at night")
+    visit.page.locator(".prompt textarea:visible").fill("a blue house on the left by the lake at night")
     visit.page.get_by_role("button", name="Draw").click()
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not re.search(r"Seed \d+", visit.page.inner_text("#status")):
@@ -159,7 +93,7 @@ def test_a_sweep_of_steps_charts_its_own_seeds_and_a_refusal_leaves_nothing_of_i
 
 
 def test_a_dropped_picture_restores_everything_and_is_drawn_again_byte_for_byte(visit, tmp_path):
-    prompt = visit.page.get_by_label("Prompt", exact=True).first
+    prompt = visit.page.locator(".prompt textarea:visible")
     prompt.fill("a green boat on a lake at dawn")
     visit.page.get_by_label("Seed").first.fill("4242")
     visit.page.get_by_role("button", name="Draw").click()
@@ -180,7 +114,7 @@ def test_a_dropped_picture_restores_everything_and_is_drawn_again_byte_for_byte(
 def test_a_photo_is_compared_with_numbers_and_a_slider_that_keys_move(visit, tmp_path):
     Image.fromarray(scenes.draw(scenes.random_scene(9), 192)).save(tmp_path / "photo.jpg", quality=95)
     visit.tab("Autoencoders")
-    visit.page.get_by_label("Remove Image").first.click()
+    visit.page.click("#photo [aria-label='Remove Image']")
     visit.page.set_input_files("#photo input[type=file]", tmp_path / "photo.jpg")
     visit.page.wait_for_selector("#photo img")
     visit.page.get_by_role("button", name="Compare").click()

@@ -8,17 +8,23 @@ import os
 import random
 import re
 import signal
+import statistics
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import hostile
 import httpx
+import hypothesis
 import pytest
 from conftest import free_port
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+
+from demo.answers import OWN
 
 ROOT = Path(__file__).parents[1]
 SECRET = "a prompt that is nobody's business"
@@ -118,7 +124,8 @@ def test_hostile_calls_get_a_sentence_and_leave_no_word_in_the_log(command, tmp_
     for answer in answers:
         assert answer.status_code < 500 or answer.status_code == 503, answer.text
         assert '"error":null' not in answer.text.replace(" ", "") and "Traceback" not in answer.text
-        assert str(ROOT) not in answer.text and sys.prefix not in answer.text, answer.text
+        for place in (str(ROOT), sys.prefix, str(command.folder)):
+            assert place not in answer.text, answer.text
     log = command.log.read_text()
     assert "Traceback" not in log and "nobody's business" not in log and "\x1b" not in log and "second line" not in log
 
@@ -131,31 +138,108 @@ def test_hostile_recipes_get_a_sentence(command, tmp_path):
     (tmp_path / "good.png").write_bytes(good)
     with Image.open(tmp_path / "good.png") as image:
         key, recipe = next((key, text) for key, text in image.info.items() if str(text).startswith("{"))
-    for hostile in (
+    for changed in (
         re.sub(r'"seed": *7', f'"seed": {"9" * 400}', recipe),
         re.sub(r'"seed": *7', f'"seed": {"[" * 5000}{"]" * 5000}', recipe),
         re.sub(r'"prompt": *"', r'"prompt": "\\ud800', recipe),
         re.sub(r'"seed": *7', '"seed": 1e999', recipe),
     ):
-        assert hostile != recipe
+        assert changed != recipe
         text = PngInfo()
-        text.add_text(key, hostile)
+        text.add_text(key, changed)
         Image.new("RGB", (32, 32)).save(tmp_path / "hostile.png", pnginfo=text)
         path = upload(command, ("hostile.png", (tmp_path / "hostile.png").read_bytes())).json()[0]
         photo = {"path": path, "meta": {"_type": "gradio.FileData"}}
         answer = post(command, "run/predict", {"data": [photo], "fn_index": restore, "session_hash": "r"})
         assert answer.status_code in (200, 400, 422), answer.text
-        assert answer.status_code == 200 or answer.json()["error"], (hostile[:80], answer.text)
+        assert answer.status_code == 200 or answer.json()["error"], (changed[:80], answer.text)
     assert "Traceback" not in command.log.read_text()
 
 
-def drawn(command):
-    """The event stream of one picture."""
-    data = ["an ankle boot", "", 7, 1, 1.0, "ddim", "constant", "32 x 32", "fashion"]
-    event = post(command, "call/generate", {"data": data}).json()["event_id"]
-    text = httpx.get(f"{command.address}/call/generate/{event}", timeout=120).text
+def drawn(command, name="generate", data=hostile.GOOD["generate"]):
+    """The event stream of one picture, or of what else an endpoint gives."""
+    event = post(command, f"call/{name}", {"data": data}).json()["event_id"]
+    text = httpx.get(f"{command.address}/call/{name}/{event}", timeout=120).text
     assert "event: complete" in text, text
     return text
+
+
+def ordinary(command, address="127.0.0.2"):
+    """Seconds that a picture of four steps takes another visitor."""
+    data = [*hostile.GOOD["generate"]]
+    data[3] = 4
+    began = time.monotonic()
+    with httpx.Client(transport=httpx.HTTPTransport(local_address=address), timeout=120) as visitor:
+        event = visitor.post(f"{command.address}/call/generate", json={"data": data}).json()["event_id"]
+        assert "event: complete" in visitor.get(f"{command.address}/call/generate/{event}").text
+    return time.monotonic() - began
+
+
+def memory(command):
+    """Bytes that the command holds."""
+    return int(Path(f"/proc/{command.running.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def refused_in_words(command, request, client):
+    """Sends one hostile call, and reads the answer to its end."""
+    method, path, body, headers = request
+    answer = client.request(method, command.root + path, content=body, headers=headers)
+    text = answer.text
+    if answer.status_code == 200 and "/call/" in path and "event_id" in text:
+        name = path.split("/call/")[1].removeprefix("v2/")
+        text += client.get(f"{command.address}/call/{name}/{answer.json()['event_id']}").text
+    told = (request, answer.status_code, text[:500])
+    assert answer.status_code < 500 or answer.status_code in OWN, told
+    bare = text.replace(" ", "")
+    assert '"error":null' not in bare and "event:error\ndata:null" not in bare and "Traceback" not in text, told
+    for place in (str(ROOT), sys.prefix, str(command.folder), "root:x:0"):
+        assert place not in text, told
+
+
+def test_a_thousand_hostile_calls_of_any_shape_change_nothing_for_others(command):
+    """LDM_HOSTILE_CALLS=1000 makes as many; the suite itself a sample."""
+    count = int(os.environ.get("LDM_HOSTILE_CALLS", "120"))
+    drawn(command, "sweep", hostile.GOOD["sweep"])  # what is loaded once is not held against the calls
+    alone = statistics.median(ordinary(command) for _ in range(5))
+    beside, done, made = [], threading.Event(), []
+
+    def visit():
+        while not done.is_set():
+            beside.append(ordinary(command))
+            done.wait(0.2)
+
+    @hypothesis.settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(hostile.requests)
+    def all_of_them(request):
+        made.append(request)
+        refused_in_words(command, request, client)
+        if len(made) == count // 4:
+            held.append(memory(command))
+
+    held, visitor = [], threading.Thread(target=visit)
+    with httpx.Client(timeout=60) as client:
+        visitor.start()
+        try:
+            all_of_them()
+        finally:
+            done.set()
+            visitor.join()
+    grown, slower = memory(command) - held[0], statistics.median(beside) / alone
+    print(
+        f"{len(made)} calls: memory {held[0] / 1e6:.0f} MB and {grown / 1e6:.0f} more; ordinary {alone:.2f} s, x {slower:.2f}"
+    )
+    assert len(made) >= count and len(beside) >= 3
+    assert grown < 100e6 and statistics.median(beside) < 2 * alone + 0.3
+    log = command.log.read_text()
+    assert "Traceback" not in log and "nobody's business" not in log and "\x1b" not in log and "second line" not in log
+    assert command.running.poll() is None
 
 
 def test_told_to_stop_it_leaves_nothing_of_its_visitors(command, tmp_path):

@@ -59,7 +59,7 @@ def good(demo_server, tmp_path_factory):
     with path.open("rb") as file:
         uploaded = httpx.post(f"{demo_server.address}/gradio_api/upload", files={"files": file}).json()[0]
     return {
-        "generate": ["a red house", "", 7, 1, 1.0, "ddim", "constant", "128 x 128", "scenes"],
+        "generate": ["a red house", "", 7, 1, 1.0, "ddim", "constant", "128 x 128", "scenes", "cfg"],
         "sweep": ["a red house", "1,2", "7", "constant", 1, "scenes", "steps", "1,2"],
         "reconstruct": [{"path": uploaded, "meta": {"_type": "gradio.FileData"}}, ["scenes"], False],
     }
@@ -79,6 +79,8 @@ def test_the_endpoints_have_names_and_types_that_a_person_can_read(client):
         "guidance_schedule",
         "size",
         "model",
+        "guidance_rule",
+        "substitute",
     ]
     parameters = described["/sweep"]["parameters"]
     assert [each["parameter_name"] for each in parameters] == [
@@ -118,9 +120,49 @@ def test_what_is_wrong_is_answered_in_words_to_scripts_too(client, demo_server, 
     data = list(good["generate"])
     data[3] = 1000
     status, text = call(demo_server.address, "generate", data)
-    assert status == 422 and "greater than maximum value 100" in text
-    with pytest.raises(Exception, match="prompt has 401 characters"):
-        client.predict(prompt="x" * 401, api_name="/generate")
+    assert status == 422 and "Steps must be a whole number from 1 to 100" in text
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "given", "words"),
+    [
+        ("/generate", {"prompt": "x" * 401}, "prompt has 401 characters"),
+        ("/generate", {"prompt": True}, "prompt must be text"),
+        ("/generate", {"prompt": ["a house"]}, "prompt must be text"),
+        ("/generate", {"seed": -1}, "seed must be a whole number from 0 to 4294967295"),
+        ("/generate", {"seed": 1.5}, "seed must be a whole number"),
+        ("/generate", {"seed": True}, "seed must be a whole number"),
+        ("/generate", {"steps": 1000}, "Steps must be a whole number from 1 to 100"),
+        ("/generate", {"guidance_scale": "4"}, "guidance scale must be a number from 0 to 20"),
+        ("/generate", {"model": "best"}, "model must be one of scenes, fashion"),
+        ("/generate", {"scheduler": ["ddim"]}, "scheduler must be one of ddim,"),
+        ("/sweep", {"guidance_scales": [1, 2]}, "guidance scales must be text like 1,2,4,8"),
+        ("/sweep", {"seeds": 7}, "seeds must be whole numbers with commas between"),
+        ("/reconstruct", {"photo": "GIF"}, "This is a GIF file"),
+        ("/reconstruct", {"autoencoders": "scenes"}, "at least one autoencoder"),
+    ],
+)
+def test_a_script_is_told_the_reason_by_the_client_itself(client, tmp_path, endpoint, given, words):
+    if given.get("photo") == "GIF":
+        Image.new("RGB", (64, 64)).save(tmp_path / "x.gif")
+        given = {"photo": gradio_client.handle_file(str(tmp_path / "x.gif"))}
+    with pytest.raises(Exception, match=words):
+        client.predict(**({"prompt": "a house"} if endpoint != "/reconstruct" else {}) | given, api_name=endpoint)
+
+
+def test_outputs_have_names_and_another_model_needs_no_more_than_its_name(client):
+    described = client.view_api(return_format="dict")["named_endpoints"]
+    assert [
+        [each["label"] for each in described[f"/{name}"]["returns"]] for name in ("generate", "sweep", "reconstruct")
+    ] == [
+        ["Picture", "Status"],
+        ["Grid", "Status", "Score", "Keep all (zip)"],
+        ["Comparison", "Status", "Numbers", "Keep the numbers (CSV)"],
+    ]
+    sizes = next(each for each in described["/generate"]["parameters"] if each["parameter_name"] == "size")
+    assert "32 x 32" in sizes["type"]["enum"] and "128 x 128" in sizes["type"]["enum"]
+    path, _ = client.predict(prompt="a handbag", model="fashion", steps=1, api_name="/generate")
+    assert Image.open(path).size == (32, 32) and read_png(path).model == "fashion"
 
 
 def ask(address, name, data):

@@ -204,6 +204,8 @@ def test_choosing_an_axis_offers_values_that_the_page_then_takes(session):
         ("guidance_schedule", "zigzag", "like constant,linear"),
         ("guidance_interval", "0.9:0.1", "like none,0.2:0.8"),
         ("guidance_rescale", "0,2", "like 0,0.5,1"),
+        ("guidance_rule", "cfg,agp", "like cfg,apg,fdg,tcfg"),
+        ("guidance_rule", "cfg,autoguidance:model=scenes", "guidance rule must be one of cfg, apg"),
         ("negative_prompt", "|" + "x" * 401, "401 characters"),
         ("prompt", "a drawing", "like {}"),
         ("prompt", "{}|" + "x" * 390 + " {}", "402 characters"),

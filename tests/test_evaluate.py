@@ -11,7 +11,7 @@ import torch
 
 from evaluation import evaluate
 from evaluation.generation.jobs import with_seeds
-from evaluation.generation.prompts import Prompt
+from evaluation.prompts import Prompt
 from ldm_core.conditioning import Conditioning
 from ldm_core.data import scenes
 from ldm_core.images import from_uint8

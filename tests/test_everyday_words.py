@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.generation.prompts import load_prompts
+from evaluation.prompts import load_prompts
 from ldm_core.data import everyday
 from ldm_core.data.everyday import table
 from ldm_core.data.everyday.atoms import atoms

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.generation.prompts import draw_prompts, empty_prompts, load_prompts
+from evaluation.prompts import draw_prompts, empty_prompts, load_prompts
 from evaluation.run import main
 from ldm_core.images import load_png
 from ldm_core.recipe import read_png

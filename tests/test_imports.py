@@ -19,7 +19,7 @@ ALLOWED = {
         "evaluation.catalogue",
         "evaluation.condition",
         "evaluation.statistics",
-        "evaluation.generation.prompts",
+        "evaluation.prompts",
         "evaluation.generation.axes",
     ),
 }

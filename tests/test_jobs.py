@@ -7,7 +7,7 @@ from pathlib import Path
 
 from evaluation.generation.axes import conditions, parse_sweep, scale_axis
 from evaluation.generation.jobs import image_set, list_jobs
-from evaluation.generation.prompts import Prompt
+from evaluation.prompts import Prompt
 from ldm_core.settings import SamplingSettings
 
 

@@ -67,7 +67,7 @@ def sorted_bounds(requirement):
 
 def test_installed_elsewhere_the_evaluation_finds_its_weights_and_prompts(wheel, tmp_path):
     code = (
-        "import ldm_core, evaluation.run as run, evaluation.generation.prompts as prompts\n"
+        "import ldm_core, evaluation.run as run, evaluation.prompts as prompts\n"
         "assert prompts.load_prompts(run.parser().parse_args(['--prompts', 'prompts/coco.txt']).prompts, 1)\n"
         "print(ldm_core.MODELS['scenes'].source)\n"
     )

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from evaluation.generation.prompts import load_prompts
+from evaluation.prompts import load_prompts
 from ldm_core.data import fashion_mnist
 from ldm_core.data.scenes import parse
 

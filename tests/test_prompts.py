@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.generation.prompts import Prompt, load_prompts, prompt_file
+from evaluation.prompts import Prompt, load_prompts, prompt_file
 
 
 def write(tmp_path, name, data):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -121,6 +122,29 @@ def test_another_protocol_in_the_same_folder_is_refused(folder, capsys):
     with pytest.raises(SystemExit) as stopped:
         run("--guidance-scales", "1", "--steps", "3")
     assert stopped.value.code == 2 and "steps: 2 there, 3 now" in capsys.readouterr().err
+
+
+def with_another_scheduler(folder, to):
+    """A copy of a checkpoint that differs in one number of its scheduler's config."""
+    shutil.copytree(folder, to)
+    path = to / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"beta_end": 0.02}))
+    return to
+
+
+def test_models_that_differ_in_a_config_alone_share_neither_run_nor_pictures(folder, tiny_folder, tmp_path, capsys):
+    run, out = folder
+    other = str(with_another_scheduler(tiny_folder, tmp_path / "other"))
+    run("--guidance-scales", "1")
+    with pytest.raises(SystemExit) as stopped:
+        run("--guidance-scales", "1", "--model", other)
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2 and "another protocol (configs: " in error and "weights" not in error
+    assert run("--guidance-scales", "1", "--sweep", f"model={tiny_folder},{other}", "--limit", "3") == 0
+    images = pd.read_csv(out / "images.csv")
+    assert images["file"].map(lambda name: name.split("/")[1]).nunique() == 2
+    one, two = (load_png(out / file) for file in images.sort_values(["prompt_id", "model"])["file"].head(2))
+    assert (one != two).any(), "other pictures"
 
 
 def test_a_dry_run_writes_nothing(folder, capsys):

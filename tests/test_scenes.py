@@ -163,3 +163,19 @@ def test_known_words_are_all_that_captions_hold():
 def test_a_bad_seed_is_refused(seed):
     with pytest.raises(ValueError, match="seed"):
         random_scene(seed)
+
+
+def test_masks_are_disjoint_say_where_a_thing_is_and_change_nothing():
+    for seed in range(12):
+        scene = scenes.random_scene(seed)
+        found = scenes.masks(scene, 64)
+        assert found.shape == (len(scene.things), 64, 64)
+        assert (found >= 0).all() and (found.sum(0) <= 1 + 1e-6).all()
+        for index, thing in enumerate(scene.things):
+            without = dataclasses.replace(scene, things=tuple(other for other in scene.things if other is not thing))
+            if thing.kind in ("house", "pine", "palm", "boat"):  # light, clouds and shore depend on the others
+                changed = scenes.draw(scene, 64).astype(int) != scenes.draw(without, 64)
+                own = found[index] > 0
+                glow = thing.kind == "house" and scene.sky == "night"
+                shore = scene.ground == "lake" and thing.kind != "boat"
+                assert changed[own].any() and (glow or shore or not changed[~own].any()), (seed, thing)

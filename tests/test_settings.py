@@ -36,9 +36,13 @@ def test_the_model_fills_in_what_is_left_open_and_nothing_else():
 def test_every_setting_reads_back_what_it_writes(name):
     tried = {
         "guidance_interval": (0.25, 0.75),
+        "control_interval": (0.25, 0.75),
         "guidance_schedule": "cosine",
         "guidance_rescale": 0.7,
+        "guidance_rule": "apg:eta=0.5:norm=3",
         "scheduler": "ddim",
+        "strength": 0.5,
+        "substitute": False,
     }
     value = tried.get(name, "a b" if name == "negative_prompt" else 3)
     settings = SamplingSettings.of(**{name: value})

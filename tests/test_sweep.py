@@ -140,6 +140,24 @@ def test_bundles_wordings_and_intervals_are_axes_like_any_other(sweep):
     assert len(table(out, "images")) == 16
 
 
+def test_guidance_rules_are_an_axis_and_plain_guidance_keeps_its_old_folder(sweep):
+    run, out = sweep
+    run("--guidance-scales", "3")
+    before = pictures(out)
+    run("--guidance-scales", "3", "--sweep", "guidance_rule=cfg,apg:eta=0.5,norm=3,tcfg")
+    images, differences = table(out, "images"), table(out, "differences")
+    assert {name: pictures(out)[name] for name in before} == before and len(pictures(out)) == 12
+    assert set(images["guidance_rule"]) == {"cfg", "apg:eta=0.5:norm=3", "tcfg"}
+    assert set(differences["axis"]) == {"guidance_rule"}
+    protocol = json.loads((out / "run.json").read_text())["protocol"]
+    assert "guidance_rule" not in protocol, "what was written before rules were known keeps its bytes"
+    alone = out.with_name("alone")
+    run("--guidance-scales", "3", "--guidance", "apg:eta=0.5,norm=3", "--out", str(alone))
+    assert json.loads((alone / "run.json").read_text())["protocol"]["guidance_rule"] == "apg:eta=0.5:norm=3"
+    swept = set(images[images["guidance_rule"].str.startswith("apg")]["file"])
+    assert all((out / name).read_bytes() == (alone / name).read_bytes() for name in swept)
+
+
 def test_models_are_an_axis_and_each_has_its_own_pictures(sweep, tiny_v_folder, tiny_folder):
     run, out = sweep
     given = ["--sweep", f"model={tiny_folder},{tiny_v_folder}"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,81 +16,77 @@ from ldm_core.images import to_pil
 from ldm_core.recipe import Recipe, read_png
 from ldm_core.settings import SamplingSettings
 
-from .. import controls, over_time
-from ..session import Session, size_of, size_text
-from ..uploads import check_upload
+from .. import controls, over_time, turns
+from ..prompt_words import prompt_words
+from ..session import RULES_OFFERED, Session, size_of, size_text, sizes
+from ..uploads import check_upload, picture_input
 
 PREVIEW_EVERY = 3  # steps
 NAMES = [part.name for part in dataclasses.fields(controls.Settings)]
-CHOSEN = ("prompt", "steps", "guidance_scale", "size", "words", "prompts", "scheduler")  # what choosing a model sets
+# What choosing a model sets.
+CHOSEN = ("prompt", "steps", "guidance_scale", "size", "words", "prompts", "scheduler", "header")
 SHOWN = 384  # pixels: previews and results are enlarged in the browser, never in the file
+OPENED = "Drawn as the page began, from the prompt that stands there. Your picture appears in its place."
 
 
-def build(session: Session) -> None:
+def build(session: Session, head: gr.Markdown) -> None:
     """The tab's inputs, picture and events."""
     with gr.Row(elem_classes="stage"):
-        with gr.Column(scale=5):
+        with gr.Column(elem_classes="ask"):
+            prompt = controls.prompt_box(session)
+            with gr.Row(elem_classes="buttons"):
+                go, stop = gr.Button("Draw", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
+        with gr.Column(elem_classes="shown"):
+            first = opening(session)
             picture = gr.Image(
-                opening(session),
+                first,
                 label="Picture",
                 format="png",
                 interactive=False,
                 buttons=["download", "fullscreen"],
                 height=SHOWN + 40,
                 elem_id="picture",
-                alt_text="The generated picture",
+                alt_text=alt_of(controls.EXAMPLES[session.model.spec.world][0]),
             )
-            status = gr.Markdown(controls.WHAT_IT_DRAWS[session.model.spec.world], elem_id="status")
-        with gr.Column(scale=4):
-            prompt = controls.prompt_box(session)
-            with gr.Row():
-                go, stop = gr.Button("Draw", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
-            seed, scale = controls.seed_row(session), controls.scale_slider(session)
+            status = gr.Markdown(OPENED if first else "", label="Status", elem_id="status", elem_classes="status")
+        with gr.Column(elem_classes="more"):
+            words = controls.vocabulary(session.model.spec)
             prompts = controls.prompts_to_try(session, prompt)
+            seed, scale = controls.seed_row(session), controls.scale_slider(session)
             with gr.Accordion("Advanced", open=False):
                 settings = controls.advanced(session, prompt, seed, scale)
             with gr.Accordion("Go on from a picture made here", open=False):
-                earlier = gr.Image(
-                    type="filepath",
-                    image_mode=None,
-                    sources=["upload", "clipboard"],
-                    height=140,
-                    buttons=[],
-                    label="A PNG from this page: its settings come back",
-                    elem_id="earlier",
+                earlier = picture_input(
+                    height=140, label="A PNG from this page: its settings come back", elem_id="earlier"
                 )
-    shared: dict[str, Any] = {
-        "concurrency_id": "device",
-        "concurrency_limit": 1,
-        "show_progress": "minimal",
-        "show_progress_on": [status],
-    }
-    drawing = [
-        trigger(
-            handler(session),
-            settings.inputs,
-            [picture, status],
-            api_name="generate" if trigger == go.click else None,
-            api_visibility="public" if trigger == go.click else "private",
-            validator=controls.validator(session, session.problems, NAMES),
-            **shared,
-        )
-        for trigger in (go.click, prompt.submit)
-    ]
-    stop.click(
-        controls.stopped(session, "Stopped; the last preview stays."),
-        None,
-        status,
-        cancels=drawing,  # type: ignore[arg-type]  # gradio's hints leave out its own Dependency
-        **controls.QUIET,
+    drawing = functools.partial(
+        gr.on,
+        fn=handler(session),
+        inputs=settings.inputs,
+        outputs=[picture, status],
+        validator=turns.validator(session, functools.partial(problems, session), NAMES),
+        **turns.on_device(status),
     )
+    for drawn in (
+        drawing([go.click], api_name="generate"),
+        drawing([prompt.submit], api_visibility="private"),
+    ):
+        drawn.success(lambda text: gr.Image(alt_text=alt_of(text)), prompt, picture, **controls.QUIET)
+    stop.click(turns.stopping(session), None, status, **controls.QUIET)
     settings.model.input(
         functools.partial(choose_model, session),
         settings.model,
-        [prompt, settings.steps, scale, settings.size, status, prompts, settings.scheduler],
+        [prompt, settings.steps, scale, settings.size, words, prompts, settings.scheduler, head],
         **controls.QUIET,
     )
-    earlier.upload(functools.partial(restore, session), earlier, [*settings.inputs, status], **controls.QUIET)
+    earlier.upload(
+        functools.partial(dropped, session), earlier, [*settings.inputs, status, head, words], **controls.QUIET
+    )
+
+
+def alt_of(prompt: object) -> str:
+    """What a picture is, to who cannot see it."""
+    return f"Made from the prompt: {prompt}"[:300]
 
 
 def choose_model(session: Session, name: str) -> list[object]:
@@ -99,6 +95,19 @@ def choose_model(session: Session, name: str) -> list[object]:
         raise gr.Error(f"The model must be one of {', '.join(session.specs)}.", title="Not chosen")
     found = controls.defaults_of(session, name)
     return [found[key] for key in CHOSEN]
+
+
+def dropped(session: Session, path: str) -> list[object]:
+    """The inputs with the settings that a picture carries, choices of its model among them; or in words why not."""
+    try:
+        *values, words = restore(session, path)
+    except gr.Error as error:
+        return [*[gr.skip()] * len(NAMES), f"Not restored. {error.message}", gr.skip(), gr.skip()]
+    found = controls.defaults_of(session, str(values[NAMES.index("model")]))
+    for name in ("size", "scheduler"):
+        place = NAMES.index(name)
+        values[place] = gr.Dropdown(choices=found[name].choices, value=str(values[place]))  # type: ignore[attr-defined]
+    return [*values, words, found["header"], found["words"]]
 
 
 def restore(session: Session, path: str) -> list[object]:
@@ -117,6 +126,7 @@ def restore(session: Session, path: str) -> list[object]:
         "guidance_schedule": over_time.name_of(own) or own.guidance.schedule,
         "size": size_text((own["width"], own["height"])),
         "model": recipe.model,
+        "guidance_rule": own.guidance.rule if own.guidance.rule in RULES_OFFERED else "cfg",
     }
     given = [values[name] for name in NAMES]
     if wrong := session.problems(*given):
@@ -132,8 +142,9 @@ def restored_words(session: Session, recipe: Recipe) -> str:
     now = loaded.recipe(recipe.prompt, recipe.seed)
     own = recipe.settings
     offered = over_time.name_of(own) is not None and not own.guidance.rescale and own.rows_per_call is None
+    offered = offered and own.guidance.rule in RULES_OFFERED
     same = recipe.weights == now.weights and recipe.configs in ("", now.configs)
-    if not same or recipe.vae or recipe.lora or not offered:
+    if not same or recipe.vae or recipe.lora or recipe.control or recipe.task or not offered:
         return "Restored, as far as this page goes: it was made with another model or with settings that are not offered here."
     if any(getattr(recipe, name) != getattr(now, name) for name in ("dtype", "device", "engine", "versions")):
         return (
@@ -152,6 +163,25 @@ def opening(session: Session) -> Image.Image | None:
     return picture
 
 
+def followed(session: Session, given: Sequence[Any]) -> list[Any]:
+    """The values of an endpoint's parameters; size and scheduler left as the page's model has them are the chosen model's own,
+    so that a script which names another model need not name these too."""
+    values, spec = dict(zip(NAMES, given)), session.model.spec
+    name = values["model"]
+    if isinstance(name, str) and name in session.specs and name != spec.reference:
+        chosen = session.specs[name]
+        if values["size"] == size_text((spec.width, spec.height)):
+            values["size"] = size_text(sizes(chosen)[0])
+        if values["scheduler"] == session.model.scheduler_name and values["scheduler"] not in session.schedulers(name):
+            values["scheduler"] = session.schedulers(name)[0]
+    return list(values.values())
+
+
+def problems(session: Session, *given: Any) -> dict[str, str]:
+    """What is wrong with a visitor's settings, in words by their names; empty where nothing is."""
+    return session.problems(*followed(session, given))
+
+
 def handler(session: Session) -> Callable[..., Iterator]:
     """The endpoint /generate."""
     spec = session.model.spec
@@ -166,40 +196,57 @@ def handler(session: Session) -> Callable[..., Iterator]:
         guidance_schedule: str = "constant",
         size: str = size_text((spec.width, spec.height)),
         model: str = spec.reference,
+        guidance_rule: str = "cfg",
+        substitute: bool = True,
         request: gr.Request | None = None,
     ) -> Iterator[tuple[Image.Image, str]]:
-        given = (prompt, negative_prompt, seed, steps, guidance_scale, scheduler, guidance_schedule, size, model)
+        given = (
+            prompt,
+            negative_prompt,
+            seed,
+            steps,
+            guidance_scale,
+            scheduler,
+            guidance_schedule,
+            size,
+            model,
+            guidance_rule,
+            substitute,
+        )
 
-        def chosen() -> Iterator[tuple[Image.Image, str]]:
-            width, height = size_of(size)
+        def chosen() -> Generator[tuple, None, None]:
+            own = dict(zip(NAMES, followed(session, given)))
+            width, height = size_of(own["size"])
             settings = SamplingSettings.of(
                 steps=int(steps),
-                scheduler=scheduler,
+                scheduler=own["scheduler"],
                 negative_prompt=negative_prompt,
                 guidance_scale=guidance_scale,
                 **over_time.OVER_TIME[guidance_schedule],
+                guidance_rule=guidance_rule,
+                substitute=substitute,
                 height=height,
                 width=width,
             )
             return draw(session, prompt, int(seed), settings, model)
 
-        yield from controls.in_lane(session, session.problems(*given), 2, chosen, request)
+        found = problems(session, *given)
+        yield from turns.in_lane(session, found, 2, chosen, request, "Stopped; the last preview stays.")
 
     return generate
 
 
 def draw(
     session: Session, prompt: str, seed: int, settings: SamplingSettings, name: str
-) -> Iterator[tuple[Image.Image, str]]:
+) -> Generator[tuple[Image.Image, str], None, None]:
     """Previews of the predicted clean latent, then the picture with its recipe inside."""
     model, began = session.model_of(name), time.perf_counter()
     rows = model.network_rows
     for state in model.denoise(prompt, seed, settings=settings):
         if state.step % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:
-            yield to_pil(model.decode(state.clean)[0]), controls.step_words(state, began)
+            yield to_pil(model.decode(state.clean)[0]), turns.step_words(state, began)
     session.seconds_per_row.setdefault(name, (time.perf_counter() - began) / (model.network_rows - rows))
     picture = to_pil(model.decode(state.latent)[0])
     picture.info.update(model.recipe(prompt, seed, settings).to_png_text())
-    unseen = model.unseen_words([prompt])
-    words = f" This model has never seen: {', '.join(unseen)}." if unseen else ""
-    yield picture, f"Seed {seed}, {time.perf_counter() - began:.1f} s. The PNG carries its recipe.{words}"
+    read = prompt_words(model, prompt, settings, controls.EXAMPLES[model.spec.world][0])
+    yield picture, f"Seed {seed}, {time.perf_counter() - began:.1f} s. The PNG carries its recipe. {read}".strip()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import gradio as gr
 
 from evaluation.generation.axes import Condition
 
-from .. import controls, over_time
+from .. import controls, over_time, turns
 from ..session import Session, size_text
 from ..sweep_axes import AXES, SCALE, SCHEDULE, axis_of, conditions_of, example_of, held_scale, read_scales, read_seeds
 from ..sweep_drawing import draw
@@ -28,57 +28,54 @@ CLEAR = """() => ['<div class="sweep empty"></div>', '', {__type__: 'update', vi
     {__type__: 'update', visible: false, value: null}]"""
 
 
-def build(session: Session) -> None:
+def build(session: Session, head: gr.Markdown) -> None:
     """The tab's inputs, grid and events."""
-    gr.Markdown(WHAT_IT_IS)
-    with gr.Row(elem_classes="stage"):
-        with gr.Column(scale=7):
-            grid = gr.HTML('<div class="sweep empty">The pictures appear here side by side.</div>')
-            status = gr.Markdown(elem_id="sweep-status")
-            chart = gr.LinePlot(x="guidance scale", y="score", color="seed", height=220, visible=False)
+    gr.Markdown(WHAT_IT_IS, elem_classes="what")
+    with gr.Row(elem_classes="stage wide"):
+        with gr.Column(elem_classes="ask"):
+            inputs, go, stop = _inputs(session, head)
+        with gr.Column(elem_classes="shown"):
+            status = gr.Markdown(label="Status", elem_id="sweep-status", elem_classes="status")
+            grid = gr.HTML('<div class="sweep empty">The pictures appear here side by side.</div>', label="Grid")
+            chart = gr.LinePlot(
+                x="guidance scale", y="score", color="seed", height=220, visible=False, label="Score", show_label=False
+            )
             keep = gr.DownloadButton("Keep all (zip)", visible=False)
-        with gr.Column(scale=4):
-            inputs, go, stop = _inputs(session)
-    shown = [grid, status, chart, keep]
-    go.click(None, None, shown, js=CLEAR, **controls.QUIET)
-    sweeping = go.click(
-        handler(session),
-        inputs,
-        shown,
-        api_name="sweep",
-        validator=controls.validator(session, functools.partial(problems, session), NAMES),
-        concurrency_id="device",
-        concurrency_limit=1,
-        show_progress="minimal",
-        show_progress_on=[status],
-    )
-    sweeping.success(lambda: gr.DownloadButton(visible=True), None, keep, **controls.QUIET)
-    stop.click(
-        controls.stopped(session, "Stopped; the cells stay as they are."),
-        None,
-        status,
-        cancels=[sweeping],
-        api_visibility="private",
-        queue=False,
-    )
+    shown: list[Any] = [grid, status, chart, keep]
+    for trigger, public in ((go.click, True), (inputs[0].submit, False)):
+        trigger(None, None, shown, js=CLEAR, **controls.QUIET)
+        sweeping = trigger(
+            handler(session),
+            inputs,
+            shown,
+            api_name="sweep" if public else None,
+            api_visibility="public" if public else "private",
+            validator=turns.validator(session, functools.partial(problems, session), NAMES),
+            **turns.on_device(status),
+        )
+        sweeping.success(lambda file: gr.DownloadButton(visible=bool(file)), keep, keep, **controls.QUIET)
+    stop.click(turns.stopping(session), None, status, **controls.QUIET)
 
 
-def _inputs(session: Session) -> tuple[list[Any], gr.Button, gr.Button]:
+def _inputs(session: Session, head: gr.Markdown) -> tuple[list[Any], gr.Button, gr.Button]:
     """The inputs in the order of NAMES, and the two buttons; what the sweep will cost follows them."""
     spec = session.model.spec
     prompt = controls.prompt_box(session)
     axis = gr.Dropdown([(offer.title, name) for name, offer in AXES.items()], value=SCALE, label="Sweep")
-    values = gr.Textbox("", label="Values", max_length=400, visible=False)
-    scales = gr.Textbox(AXES[SCALE].example, label="Guidance scales", max_length=100, info=AXES[SCALE].hint)
-    seeds = gr.Textbox("7", label="Seeds", max_length=60, info="one or several, with commas between")
-    with gr.Row():
+    values = gr.Textbox("", label="Values", visible=False)
+    scales = gr.Textbox(AXES[SCALE].example, label="Guidance scales", info=AXES[SCALE].hint)
+    seeds = gr.Textbox("7", label="Seeds", info="one or several, with commas between")
+    with gr.Row(elem_classes="buttons"):
         go, stop = gr.Button("Sweep", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
-    cost = gr.Markdown(cost_words(session, AXES[SCALE].example, "7", spec.steps, spec.reference))
+    cost = gr.Markdown(cost_words(session, AXES[SCALE].example, "7", spec.steps, spec.reference), elem_classes="cost")
+    words = controls.vocabulary(spec)
     with gr.Accordion("Advanced", open=False):
         schedule = over_time.choice()
-        curve = gr.HTML(over_time.curve_svg("constant"))
+        curve = gr.HTML(over_time.curve_svg("constant"), label="Guidance over time")
         steps = gr.Slider(1, session.limits.steps, spec.steps, step=1, label="Steps")
         model = gr.Dropdown(list(session.specs), value=spec.reference, label="Model")
+    for box in (axis, values, scales, seeds, schedule, steps, model):
+        controls.as_given(box)
     priced: list[Any] = [scales, seeds, steps, model, axis, values]
     gr.on(
         [each.change for each in priced],
@@ -87,7 +84,7 @@ def _inputs(session: Session) -> tuple[list[Any], gr.Button, gr.Button]:
         cost,
         **controls.QUIET,
     )
-    model.input(functools.partial(choose_model, session), model, [prompt, steps], **controls.QUIET)
+    model.input(functools.partial(choose_model, session), model, [prompt, steps, words, head], **controls.QUIET)
     gr.on(
         [axis.input, model.input],
         functools.partial(choose_axis, session),
@@ -147,11 +144,11 @@ def too_many(
 
 
 def choose_model(session: Session, name: str) -> list[object]:
-    """Another model's own prompt and steps."""
+    """Another model's own prompt, steps and words."""
     if name not in session.specs:
         raise gr.Error(f"The model must be one of {', '.join(session.specs)}.", title="Not chosen")
     found = controls.defaults_of(session, name)
-    return [found["prompt"], found["steps"]]
+    return [found[key] for key in ("prompt", "steps", "words", "header")]
 
 
 def choose_axis(session: Session, axis: str, model: str) -> list[object]:
@@ -212,10 +209,10 @@ def handler(session: Session) -> Callable[..., Iterator]:
     ) -> Iterator[tuple]:
         found = problems(session, prompt, guidance_scales, seeds, guidance_schedule, steps, model, axis, values)
 
-        def chosen() -> Iterator[tuple]:
+        def chosen() -> Generator[tuple, None, None]:
             made = conditions_of(session, guidance_scales, guidance_schedule, steps, model, axis, values)
             return draw(session, prompt, made, read_seeds(session, seeds), model)
 
-        yield from controls.in_lane(session, found, 4, chosen, request)
+        yield from turns.in_lane(session, found, 4, chosen, request, "Stopped; the cells stay as they are.")
 
     return sweep

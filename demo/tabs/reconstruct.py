@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 import gradio as gr
 import pandas as pd
@@ -16,10 +17,10 @@ from ldm_core.data import scenes
 from ldm_core.data.test_card import test_card
 from ldm_core.registry import AUTOENCODERS
 
-from .. import controls
+from .. import controls, turns
 from ..comparison_view import Compared, comparison_html
 from ..session import Session
-from ..uploads import check_upload, read_upload
+from ..uploads import check_upload, picture_input, read_upload
 
 NAMES = ("photo", "autoencoders", "sample_too")  # the endpoint's parameters
 SAMPLE_SEEDS = (100_000_011, 100_000_040)  # held-out scenes
@@ -30,23 +31,27 @@ WHAT_IT_IS = (
 )
 
 
-def build(session: Session) -> None:
+EMPTY = '<div class="sweep empty">The comparison appears here.</div>'
+# Runs in the browser as soon as the photo is another, so that nothing of an earlier one stands beside it.
+CLEAR = (
+    f"""(photo, words) => ['{EMPTY}', photo ? '' : words, null, {{__type__: 'update', visible: false, value: null}}]"""
+)
+
+
+def build(session: Session, head: gr.Markdown) -> None:
     """The tab's inputs, view and events."""
-    gr.Markdown(WHAT_IT_IS)
-    with gr.Row():
-        with gr.Column(scale=4):
+    gr.Markdown(WHAT_IT_IS, elem_classes="what")
+    with gr.Row(elem_classes="stage wide"):
+        with gr.Column(elem_classes="ask"):
             samples = sample_files(session)
-            photo = gr.Image(
-                samples[0],
-                type="filepath",
-                image_mode=None,
-                sources=["upload", "clipboard"],
-                label="Photo",
-                height=300,
-                buttons=[],
-                elem_id="photo",
-            )
-            gr.Examples([[path] for path in samples], photo, label="Samples of our own")
+            photo = picture_input(value=samples[0], label="Photo", height=260, elem_id="photo")
+            with gr.Row(elem_classes="buttons"):
+                go, stop = gr.Button("Compare", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
+            gr.Markdown("Samples of our own: a click takes one")
+            with gr.Row(elem_classes="samples"):
+                for path in samples:
+                    taking = gr.Button(Path(path).stem, icon=path, size="sm", min_width=80)
+                    taking.click(functools.partial(str, path), None, photo, **controls.QUIET)
             choice = gr.CheckboxGroup(
                 choices(session),
                 value=default_choice(session),
@@ -54,28 +59,30 @@ def build(session: Session) -> None:
                 info="those of the project are here already; others are fetched when first chosen",
             )
             sampled = gr.Checkbox(False, label="Also by a sample of the posterior, in place of its mean")
-            with gr.Row():
-                go, stop = gr.Button("Compare", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
-        with gr.Column(scale=7):
-            status = gr.Markdown(elem_id="compare-status")
-            view = gr.HTML('<div class="sweep empty">The comparison appears here.</div>', elem_id="comparison")
-            numbers = gr.JSON(visible=False)
+        with gr.Column(elem_classes="shown"):
+            status = gr.Markdown(label="Status", elem_id="compare-status", elem_classes="status")
+            view = gr.HTML(EMPTY, label="Comparison", elem_id="comparison")
+            numbers = gr.JSON(visible=False, label="Numbers")
             keep = gr.DownloadButton("Keep the numbers (CSV)", visible=False)
+    controls.as_given(choice), controls.as_given(sampled)
     comparing = go.click(
         handler(session),
         [photo, choice, sampled],
         [view, status, numbers, keep],
         api_name="reconstruct",
-        validator=controls.validator(session, functools.partial(problems, session), NAMES),
-        concurrency_id="device",
-        concurrency_limit=1,
-        show_progress="minimal",
-        show_progress_on=[status],
+        validator=turns.validator(session, functools.partial(problems, session), NAMES),
+        **turns.on_device(status),
     )
-    comparing.success(lambda: gr.DownloadButton(visible=True), None, keep, **controls.QUIET)
-    stop.click(
-        controls.stopped(session, "Stopped."), None, status, cancels=[comparing], api_visibility="private", queue=False
-    )
+    comparing.success(lambda file: gr.DownloadButton(visible=bool(file)), keep, keep, **controls.QUIET)
+    stop.click(turns.stopping(session), None, status, **controls.QUIET)
+    photo.change(None, [photo, status], [view, status, numbers, keep], js=CLEAR, **controls.QUIET)
+    photo.upload(functools.partial(taken, session), photo, [photo, status], **controls.QUIET)
+
+
+def taken(session: Session, path: object) -> tuple[object, str]:
+    """A photo that was uploaded just now: it stays if it can be read; in words why not."""
+    words = check_upload(path, session.limits.megapixels)
+    return (None, f"Not taken. {words}") if words else (gr.skip(), "")
 
 
 def choices(session: Session) -> list[tuple[str, str]]:
@@ -129,14 +136,19 @@ def handler(session: Session) -> Callable[..., Iterator]:
         photo: str, autoencoders: list[str], sample_too: bool = False, request: gr.Request | None = None
     ) -> Iterator[tuple]:
         found = problems(session, photo, autoencoders, sample_too)
-        yield from controls.in_lane(
-            session, found, 4, lambda: compare(session, photo, list(dict.fromkeys(autoencoders)), sample_too), request
+        yield from turns.in_lane(
+            session,
+            found,
+            4,
+            lambda: compare(session, photo, list(dict.fromkeys(autoencoders)), sample_too),
+            request,
+            "Stopped; what has been compared stays.",
         )
 
     return reconstruct
 
 
-def compare(session: Session, photo: str, names: list[str], sampled: bool) -> Iterator[tuple]:
+def compare(session: Session, photo: str, names: list[str], sampled: bool) -> Generator[tuple, None, None]:
     """The view, after each autoencoder one more in it; at the end the numbers."""
     began, loaded, failed = time.perf_counter(), {}, {}
     for name in names:

@@ -22,7 +22,7 @@ from ldm_core.schedulers import make_scheduler
 
 from ..config import RunConfig
 from ..generation.cost import outside_networks, peak_memory_gb
-from ..generation.prompts import Prompt
+from ..prompts import Prompt
 from ..runner import Run
 from .random_weights import build_model, build_unet, shape_of
 from .timing import alternating, seconds, synchronize

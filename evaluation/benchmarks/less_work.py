@@ -12,7 +12,7 @@ from ldm_core.data import scenes
 from ldm_core.settings import SamplingSettings
 
 from ..config import RunConfig
-from ..generation.prompts import Prompt
+from ..prompts import Prompt
 from ..report import tables
 from ..runner import Run
 

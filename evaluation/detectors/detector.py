@@ -5,7 +5,8 @@ dimension       numbers in a feature
 resize          how images are brought to its size
 features        images (B, 3, H, W) in [0, 1] -> (B, dimension), float32
 extract         images and their prompts -> features (B, dimension) and {metric: a score an image, NaN where none}
-ceiling         what real images score by the metric that has one, and in words what they are; a world's own have it
+scores          the names of its scores an image, and ceiling, what real images score by one of them and in words what these
+                are: a world's own detector has both
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from ..downloads import NO_DOWNLOADS, Downloads
 from ..statistics import Estimate
 from .clip import load_clip, load_cmmd
 from .dinov2 import load_dinov2
+from .everyday import load_everyday_detector
 from .fashion import load_fashion_detector
 from .inception import load_inception
+from .pixels import PixelDetector
 from .scenes import load_scenes_detector
 
 
@@ -44,10 +47,17 @@ class WorldDetector(Detector, Protocol):
 
     weights: Path
 
-    def ceiling(self) -> tuple[Estimate, str]: ...
+    scores: tuple[str, ...]
+
+    def ceiling(self, metric: str) -> tuple[Estimate, str]: ...
 
 
-WORLDS: dict[str, Callable[[], WorldDetector]] = {"scenes": load_scenes_detector, "fashion": load_fashion_detector}
+# The worlds that models of this repository are made to draw, and who reads their pictures.
+WORLDS: dict[str, Callable[[], WorldDetector]] = {
+    "scenes": load_scenes_detector,
+    "everyday": load_everyday_detector,
+    "fashion": load_fashion_detector,
+}
 PUBLISHED: dict[str, Callable[..., Detector]] = {
     "inception": load_inception,
     "clip": load_clip,
@@ -64,6 +74,8 @@ def load_detector(
 
     `resize` is Inception's mode; the others have one way each. A world's own detector always works on the CPU.
     """
+    if name == PixelDetector.name:
+        return PixelDetector()
     if name in WORLDS:
         return WORLDS[name]()
     if name not in PUBLISHED:

@@ -32,6 +32,7 @@ INPUT_SIZE = 32  # pixels: the 28 of the data set with a black rim of two, as th
 class FashionDetector(OwnDetector):
     """Images (B, 3, H, W) in [0, 1], taken as grey, into 64 features and ten classes."""
 
+    scores: tuple[str, ...] = ("fashion_accuracy",)
     name, dimension, resize, weights = "fashion_detector", FEATURES, f"clean-{INPUT_SIZE}", WEIGHTS
     test_accuracy: float  # on the official test images, of which there are test_count
     test_count: int
@@ -71,7 +72,7 @@ class FashionDetector(OwnDetector):
         right = [np.nan if label is None else float(found == label) for found, label in zip(shown, asked)]
         return features.numpy(), {"fashion_accuracy": right}
 
-    def ceiling(self) -> tuple[Estimate, str]:
+    def ceiling(self, metric: str) -> tuple[Estimate, str]:
         """Its own accuracy on the official test set, as measured when it was trained."""
         n, p = self.test_count, self.test_accuracy
         ends = wilson(Share(p, n, n - 1))

@@ -83,7 +83,9 @@ def _extract_part(
     who, keys = identity(detector.sha256, detector.resize), images.keys
     if processes.first:
         _gather(cache, who)  # what a killed run had extracted
-    known = set(processes.broadcast(sorted(read_cache(cache, who))))
+    kept, given = read_cache(cache, who), set(getattr(detector, "scores", ()))
+    # What was extracted before the detector gave a score is extracted again.
+    known = set(processes.broadcast(sorted(key for key, (_, scores) in kept.items() if given <= set(scores))))
     share = processes.share(sorted({key: row for row, key in enumerate(keys) if key not in known}.values()))
     for start in range(0, len(share), KEPT_EVERY):
         began, rows = time.perf_counter(), share[start : start + KEPT_EVERY]
@@ -107,7 +109,8 @@ def _run(
     Images of one size go in batches of one shape, the last filled up; of a set of several sizes only full batches do, and
     the rest one by one. So an image's features do not depend on which others are beside it.
     """
-    found, seconds, paths, captions = {}, 0.0, images.paths, images.captions
+    found, seconds, paths = {}, 0.0, images.paths
+    captions = [str(told) for told in images.table[detector.reads]] if hasattr(detector, "reads") else images.captions
     for batch, shape in _same_size(rows, paths):
         filled = [*batch, *[batch[-1]] * (shape - len(batch))]
         pixels = [_pixels(paths[row]) for row in batch]
@@ -173,8 +176,10 @@ def read_cache(path: Path, who: str) -> dict[str, Extracted]:
 
 
 def _write_cache(path: Path, who: str, known: dict[str, Extracted]) -> None:
-    keys = sorted(known)
-    metrics = list(known[keys[0]][1])
+    metrics = max((list(scores) for _, scores in known.values()), key=len)
+    keys = sorted(
+        key for key, (_, scores) in known.items() if len(scores) == len(metrics)
+    )  # the rest is of an older detector
     scores = np.array([[known[key][1][metric] for metric in metrics] for key in keys])
     with whole_file(path) as partial, partial.open("wb") as file:
         np.savez(

@@ -35,7 +35,7 @@ def load_reference(
 ) -> Reference:
     """The reference of a detector: what ships with it, its model's world, a folder of images, or a file of statistics.
 
-    world   what the model draws ("scenes", "fashion", or "" for anything else): a detector that ships no reference takes
+    world   what the model draws ("scenes", "everyday", "fashion", or "" for anything else): a detector that ships no reference takes
             one made of that world. Used only where there is no `source`.
     kept    where a copy goes of what does not ship, so that a run has all it needs, and looks at a folder once
     """
@@ -150,10 +150,8 @@ def shipped(detector: Detector) -> Reference:
             f"{detector.name} ships no reference: give --reference FOLDER of real images, coco-val2017, or a file of "
             "python -m evaluation.reference"
         )
-    file, again = (
-        detector.weights.parent / "reference.npz",
-        "make it anew: python -m evaluation.reference --world scenes",
-    )
+    file, world = detector.weights.parent / "reference.npz", detector.name.removesuffix("_detector")
+    again = f"make it anew: python -m evaluation.reference --world {world}"
     if not file.exists():
         raise ValueError(f"no reference at {file}; {again}")
     try:

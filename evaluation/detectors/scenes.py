@@ -65,6 +65,7 @@ HEADS: dict[str, tuple[str, ...]] = {
 class ScenesDetector(OwnDetector):
     """Images (B, 3, H, W) in [0, 1] and texts, into one 64-dimensional space; attributes from images."""
 
+    scores: tuple[str, ...] = ("clip_scenes", "scene_accuracy", "scene_prompt_accuracy", "scene_extra")
     name, dimension, resize, weights = "scenes_detector", FEATURES, f"clean-{INPUT_SIZE}", WEIGHTS
 
     def __init__(self) -> None:
@@ -125,22 +126,30 @@ class ScenesDetector(OwnDetector):
 
     @torch.inference_mode()
     def extract(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
-        """Features (B, 64); clip_scenes, 100 times the clamped cosine; scene_accuracy, NaN where a prompt names nothing."""
+        """Features (B, 64); clip_scenes, 100 times the clamped cosine; by what is asked and seen scene_accuracy, whether all of
+        it is right, and how many things nobody asked for, NaN where a prompt names nothing."""
         features, shown, asked = self.image_features(images), self.read(images), [parse(prompt) for prompt in prompts]
         cosines = 100 * F.cosine_similarity(features, self.text_features(list(prompts))).clamp(min=0)
-        accuracy = [np.nan if wanted is None else scene_accuracy(found, wanted) for found, wanted in zip(shown, asked)]
-        return features.numpy(), {"clip_scenes": cosines.tolist(), "scene_accuracy": accuracy}
+        pairs = list(zip(shown, asked))
+        accuracy = [np.nan if wanted is None else scene_accuracy(found, wanted) for found, wanted in pairs]
+        scores = {
+            "clip_scenes": cosines.tolist(),
+            "scene_accuracy": accuracy,
+            "scene_prompt_accuracy": [share if np.isnan(share) else float(share == 1) for share in accuracy],
+            "scene_extra": [np.nan if wanted is None else float(extra(found, wanted)) for found, wanted in pairs],
+        }
+        return features.numpy(), scores
 
-    def ceiling(self) -> tuple[Estimate, str]:
-        """scene_accuracy of real drawings against their own captions: the most that any model can score."""
-        scores = []
+    def ceiling(self, metric: str) -> tuple[Estimate, str]:
+        """What real drawings score against their own captions: the most that any model can by a metric."""
+        scores: list[float] = []
         for start in range(0, CEILING_COUNT, 50):
             pictured = [random_scene(seed) for seed in HELD_OUT_SEEDS[start : start + 50]]
             captions = [caption(scene, start + index) for index, scene in enumerate(pictured)]
-            scores += self.extract(from_uint8(np.stack([draw(scene) for scene in pictured])), captions)[1][
-                "scene_accuracy"
-            ]
-        return mean(scores, bounds=(0, 1)), "real drawings against their own captions"
+            scores += self.extract(from_uint8(np.stack([draw(scene) for scene in pictured])), captions)[1][metric]
+        return mean(
+            scores, bounds=None if metric == "scene_extra" else (0, 1)
+        ), "real drawings against their own captions"
 
 
 def _block(channels_in: int, channels: int, stride: int = 1) -> list[nn.Module]:
@@ -187,6 +196,15 @@ def shows(shown: Scene, asked: Thing) -> bool:
         found.kind == asked.kind and asked.colour in (None, found.colour) and asked.place in (None, found.place)
         for found in shown.things
     )
+
+
+def extra(shown: Scene, asked: Scene) -> int:
+    """How many things are seen of a kind that nobody asked for, or more often than asked for."""
+    left = [thing.kind for thing in shown.things]
+    for thing in asked.things:
+        if thing.kind in left:
+            left.remove(thing.kind)
+    return len(left)
 
 
 @functools.cache

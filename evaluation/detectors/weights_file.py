@@ -19,6 +19,7 @@ class OwnDetector(nn.Module):
     name: str
     dimension: int  # numbers in a feature
     resize: str
+    scores: tuple[str, ...]  # the scores an image that `extract` gives
     weights: Path
     sha256: str  # of the weights, once they are read
 

@@ -7,14 +7,16 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from ldm_core.data import fashion_mnist, scenes
+from ldm_core.data import fashion_mnist
 from ldm_core.images import from_uint8
 
 from ..downloads import NO_DOWNLOADS, Downloads
+from ..worlds import DRAWN
 from .detector import Detector
 from .reference_sources import cached
 from .references import Reference, made_by
@@ -29,9 +31,9 @@ FASHION_TEST_BYTES = 4_422_102 + 5_148
 def world_reference(
     detector: Detector, world: str, downloads: Downloads = NO_DOWNLOADS, count: int | None = None
 ) -> Reference:
-    """Of `count` (default COUNT) pictures of a world ("scenes" or "fashion"), made once and kept in the user's cache.
+    """Of `count` (default COUNT) pictures of a world, a name of PICTURES, made once and kept in the user's cache.
 
-    scenes      drawings of the reference seeds, which no model has learned from
+    scenes      drawings of the reference seeds, which no model has learned from; so of everyday
     fashion     the official test images, spread evenly, on black squares as the model draws them
     """
     if world not in PICTURES:
@@ -56,11 +58,11 @@ def world_reference(
     )
 
 
-def _drawings(count: int, downloads: Downloads) -> Iterator[np.ndarray]:
-    """Drawings of the reference seeds, uint8 (up to BATCH, H, W, 3)."""
+def _drawings(world: Any, count: int, downloads: Downloads) -> Iterator[np.ndarray]:
+    """Drawings of a world's reference seeds, uint8 (up to BATCH, H, W, 3)."""
     for start in range(0, count, BATCH):
-        seeds = scenes.REFERENCE_SEEDS[start : min(start + BATCH, count)]
-        yield np.stack([scenes.draw(scenes.random_scene(seed)) for seed in seeds])
+        seeds = world.REFERENCE_SEEDS[start : min(start + BATCH, count)]
+        yield np.stack([world.draw(world.random_scene(seed)) for seed in seeds])
 
 
 def _clothes(count: int, downloads: Downloads) -> Iterator[np.ndarray]:
@@ -85,5 +87,8 @@ def _fashion_folder(downloads: Downloads) -> Path | None:
     return None
 
 
-PICTURES: dict[str, Callable[[int, Downloads], Iterator[np.ndarray]]] = {"scenes": _drawings, "fashion": _clothes}
-WORDS = {"scenes": "drawings of the reference seeds", "fashion": "official test images"}
+PICTURES: dict[str, Callable[[int, Downloads], Iterator[np.ndarray]]] = {
+    **{name: functools.partial(_drawings, world) for name, world in DRAWN.items()},
+    "fashion": _clothes,
+}
+WORDS = {**dict.fromkeys(DRAWN, "drawings of the reference seeds"), "fashion": "official test images"}

@@ -1,1 +1,1 @@
-"""From a prompt set to images on disk: prompts, axes, jobs, drawing, the protocol and what it cost."""
+"""From a prompt set to images on disk: axes, jobs, drawing, the protocol and what it cost."""

@@ -2,6 +2,7 @@
 
 1,2,4,8     1-8(1) by step     1-8[4] by count              numbers
 ddim,euler  none,0.1:0.9       {}|a drawing of {}           names, intervals, texts; `|` parts what holds commas
+cfg,apg:eta=0:norm=15,fdg                                   rules; a comma before NAME= belongs to a rule
 fast:steps=4,scheduler=euler|slow:steps=20                  bundles: settings that go together as one value
 """
 
@@ -21,6 +22,7 @@ from ..condition import condition_label, shown
 _NUMBER = r"\d+(?:\.\d+)?"
 _BY_STEP = re.compile(rf"({_NUMBER})\s*-\s*({_NUMBER})\s*\(\s*({_NUMBER})\s*\)")
 _BY_COUNT = re.compile(rf"({_NUMBER})\s*-\s*({_NUMBER})\s*\[\s*(\d+)\s*\]")
+_COMMA = re.compile(r",(?!\s*\w+\s*=)")  # one that parts values: not within apg:eta=0,norm=15
 _BUNDLE = re.compile(r"\s*(?:(?P<axis>\w+)\s*=\s*)?(?P<values>[\w.-]+\s*:\s*\w+\s*=.*)", re.DOTALL)
 MAX_SCALES = 64
 MAX_CONDITIONS = 1024
@@ -102,7 +104,8 @@ def parse_sweep(text: str) -> Axis:
     name, equals, values = (part.strip() for part in text.partition("="))
     if not equals or not values:
         raise ValueError(f"--sweep {text!r} must look like {EXAMPLE}")
-    parts = [part.strip() for part in values.split("|" if "|" in values else ",")]
+    listed = values.split("|") if "|" in values else _COMMA.split(values) if name in FIELDS else values.split(",")
+    parts = [part.strip() for part in listed]
     if name == "prompt":
         made = [_wording(part) for part in parts]
         return _axis(text, WORDING, made)

@@ -9,6 +9,7 @@ from torch import Tensor
 from ldm_core.pipeline import LOOP, LatentDiffusion
 
 from .jobs import Job
+from .starts import draw
 
 
 def batches(jobs: Sequence[Job], size: int) -> Iterator[list[Job]]:
@@ -23,6 +24,10 @@ def batches(jobs: Sequence[Job], size: int) -> Iterator[list[Job]]:
 def sample(model: LatentDiffusion, batch: Sequence[Job], **changes: object) -> Tensor:
     """The images (B, 3, H, W) of jobs that denoise together; `changes` to their settings, by flat names."""
     settings = [job.condition.settings.replaced(**changes) for job in batch]
-    images = model.sample([job.text for job in batch], [job.seed for job in batch], settings=settings)
+    texts, seeds = [job.text for job in batch], [job.seed for job in batch]
+    starts = [job.start for job in batch if job.start is not None]
+    if starts:
+        return draw(model, starts, texts, seeds, settings)
+    images = model.sample(texts, seeds, settings=settings)
     assert isinstance(images, Tensor), "of one size"
     return images

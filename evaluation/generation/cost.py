@@ -74,8 +74,9 @@ class CostLog:
         """A batch of generated images, its seconds and rows shared out by the network rows that each scale needs."""
         counts = Counter(job.condition for job in batch)
         weights = {condition: count * model.rows_alone(condition.settings) for condition, count in counts.items()}
+        whole = sum(weights.values())
         for condition, count in counts.items():
-            share = weights[condition] / sum(weights.values())
+            share = weights[condition] / whole if whole else count / len(batch)  # no row at strength 0
             spent = (count, share * seconds, share * network_seconds, share * rows)
             self._add("images", condition.folder, *spent, condition)
 

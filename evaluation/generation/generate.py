@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ldm_core.images import load_png_and_text, save_png, to_uint8
+from ldm_core.images import load_png_and_text, pixels_sha256, save_png, to_uint8
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.recipe import DECIDED, Recipe
 
@@ -24,10 +24,15 @@ from .batches import batches, sample
 from .cost import CostLog
 from .jobs import Job
 
+SEAL = "pixels_sha256"  # the text in a picture's file that says which pixels the run drew
 
-def missing(jobs: Sequence[Job], out: Path) -> list[Job]:
+
+def missing(jobs: Sequence[Job], out: Path, sealed: bool = True) -> list[Job]:
     """The jobs without a sound image of their own in a run's folder; damaged and foreign ones are named, and will be made
-    again. ValueError where a folder stands in an image's place."""
+    again. ValueError where a folder stands in an image's place.
+
+    sealed  whether the run's pictures say by their recipe and SEAL what they are; those of earlier versions need not
+    """
     absent = []
     for job in jobs:
         path = out / job.file
@@ -35,24 +40,25 @@ def missing(jobs: Sequence[Job], out: Path) -> list[Job]:
             raise ValueError(f"{path} is a folder where a picture should be; move it away")
         if not path.exists():
             absent.append(job)
-        elif why := _unlike(job, path):
+        elif why := _unlike(job, path, sealed):
             print(f"{why}, made again: {path}")
             absent.append(job)
     return absent
 
 
-def check_images(jobs: Sequence[Job], out: Path) -> None:
-    """ValueError names an image that this command will score and cannot make again, if it is damaged or not the job's."""
+def check_images(jobs: Sequence[Job], out: Path, sealed: bool = True) -> None:
+    """ValueError names an image that this command will score and cannot make again, if it is damaged or not the job's;
+    `sealed` as in `missing`."""
     for job in jobs:
-        if (out / job.file).is_dir() or (why := _unlike(job, out / job.file)):
+        if (out / job.file).is_dir() or (why := _unlike(job, out / job.file, sealed)):
             what = "a folder" if (out / job.file).is_dir() else why
             raise ValueError(f"{out / job.file} is {what}; remove it, or run the command again that made it")
 
 
-def _unlike(job: Job, path: Path) -> str:
-    """Why a file is not a job's image, as far as that is seen: by its pixels' number, and by the recipe that it carries.
+def _unlike(job: Job, path: Path, sealed: bool) -> str:
+    """Why a file is not a job's image: by its pixels' number, its seal and the recipe that it carries.
 
-    A picture without a recipe, as earlier versions wrote them, is taken for the job's where its size is.
+    A picture without them, as earlier versions wrote them, is taken for the job's where its size is, if not `sealed`.
     """
     try:
         pixels, text = load_png_and_text(path)
@@ -62,13 +68,17 @@ def _unlike(job: Job, path: Path) -> str:
     settings = job.condition.settings
     if (height, width) != (settings["height"], settings["width"]):
         return f"of {width} x {height} pixels and not of this run"
+    if SEAL in text and text[SEAL] != pixels_sha256(pixels):
+        return "changed since this run drew it"
     try:
         recipe = Recipe.from_json(text["recipe"])
     except (KeyError, ValueError):
-        return ""
+        return "without the recipe that this run's pictures carry" if sealed else ""
     same = (recipe.prompt, recipe.seed) == (job.text, job.seed)
     same &= all(recipe.settings[name] == settings[name] for name in DECIDED)
-    return "" if same else "of another prompt, seed or setting"
+    if not same:
+        return "of another prompt, seed or setting"
+    return "without the seal of this run's pictures" if sealed and SEAL not in text else ""
 
 
 def generate(
@@ -106,13 +116,21 @@ def generate(
             for job in batch:
                 if job.condition not in recipes:
                     recipes[job.condition] = model.recipe(job.text, job.seed, job.condition.settings)
-            texts = [replace(recipes[job.condition], prompt=job.text, seed=job.seed).to_png_text() for job in batch]
+            texts = [_recipe(recipes[job.condition], job).to_png_text() for job in batch]
             pending = [
-                writers.submit(save_png, out / job.file, *content) for job, *content in zip(batch, pixels, texts)
+                writers.submit(save_png, out / job.file, own, text | {SEAL: pixels_sha256(own)})
+                for job, own, text in zip(batch, pixels, texts)
             ]
             log.images(model, batch, time.perf_counter() - began, drawn - began, model.network_rows - rows)
             bar.update(len(batch))
         _finish(pending)
+
+
+def _recipe(of_condition: Recipe, job: Job) -> Recipe:
+    """A job's own, of any of its condition."""
+    own = of_condition.settings
+    task = None if job.start is None else job.start.task(own["height"], own["width"])
+    return replace(of_condition, prompt=job.text, seed=job.seed, task=task)
 
 
 def _finish(written: Sequence[Future]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from ldm_core.sampling import image_seed
 
 from ..condition import shown
 from ..image_set import ImageSet
+from ..prompts import Prompt
 from .axes import Condition
-from .prompts import Prompt
+from .starts import StartFiles
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Job:
     prompt: Prompt
     seed: int
     condition: Condition
+    start: StartFiles | None = None  # what it begins from, if not from noise
 
     @property
     def text(self) -> str:
@@ -45,14 +47,18 @@ class Job:
 
 
 def list_jobs(
-    prompts: Sequence[Prompt], conditions: Sequence[Condition], images_per_prompt: int, run_seed: int
+    prompts: Sequence[Prompt],
+    conditions: Sequence[Condition],
+    images_per_prompt: int,
+    run_seed: int,
+    starts: Mapping[int, StartFiles] | None = None,
 ) -> list[Job]:
-    """All images of a run, a prompt's conditions side by side.
+    """All images of a run, a prompt's conditions side by side; starts by a prompt's place.
 
     A prompt's k-th image has one seed under every condition.
     """
-    pairs = with_seeds(prompts, images_per_prompt, run_seed)
-    return [Job(prompt, seed, condition) for prompt, seed in pairs for condition in conditions]
+    pairs, begun = with_seeds(prompts, images_per_prompt, run_seed), starts or {}
+    return [Job(prompt, seed, condition, begun.get(prompt.id)) for prompt, seed in pairs for condition in conditions]
 
 
 def with_seeds(prompts: Sequence[Prompt], images_per_prompt: int = 1, run_seed: int = 0) -> list[tuple[Prompt, int]]:
@@ -70,6 +76,13 @@ def with_seeds(prompts: Sequence[Prompt], images_per_prompt: int = 1, run_seed: 
     return found
 
 
+def _start_names(start: StartFiles | None) -> dict[str, str]:
+    """Columns of images.csv."""
+    if start is None:
+        return {}
+    return {"start": start.image.name} | ({} if start.mask is None else {"mask": start.mask.name})
+
+
 def image_set(out: Path, jobs: Sequence[Job], axes: Sequence[str]) -> ImageSet:
     """The jobs' images as what scoring takes; a column for the guidance scale whether or not it varies."""
     rows = (
@@ -81,6 +94,7 @@ def image_set(out: Path, jobs: Sequence[Job], axes: Sequence[str]) -> ImageSet:
             "guidance_scale": job.condition.guidance_scale,
             **dict(job.condition.values),
             "file": job.file,
+            **_start_names(job.start),
             "challenge": job.prompt.challenge,
             "reference": job.prompt.reference,
         }

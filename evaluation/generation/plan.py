@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.settings import FIELDS
@@ -31,6 +31,7 @@ class Plan:
         self.protocol = protocol.protocol_of(config, config.settings, self.model)
         self.base = self.model.spec.name
         self.network_rows: dict[Condition, int] = {}
+        self._made_by: dict[str, dict[str, Any]] = {}  # protocols by a condition's folder
         self.asked = [self._resolved(condition) for condition in asked]
         self.conditions, self.axes = list(self.asked), tuple(axis.name for axis in config.axes)
         self.model = self._take(asked[0].model or config.model)
@@ -55,13 +56,15 @@ class Plan:
         values = tuple(
             (axis, as_value(settings[axis]) if axis in FIELDS else value) for axis, value in condition.values
         )
-        folder = f"images/{protocol.fingerprint(made_by)}"
+        folder = _folder(made_by)
+        self._made_by[folder] = made_by
         made = dataclasses.replace(condition, values=values, settings=settings, folder=folder)
         self.network_rows[made] = model.rows_alone(settings)
         return made
 
     def extend(self, before: RunFacts) -> None:
         """Take in the conditions that the folder already holds: what is there stays in the tables."""
+        self._go_on_as(before)
         axes = dict.fromkeys([*before.axes, *self.axes])
         self.axes = tuple(sorted(axes, key=lambda name: name != "guidance_scale"))  # that one first
         known = {condition.key: condition for condition in [*before.conditions, *self.asked]}
@@ -73,6 +76,17 @@ class Plan:
             condition: rows[condition.key] if condition.key in rows else self._rows_of(condition)
             for condition in self.conditions
         }
+
+    def _go_on_as(self, before: RunFacts) -> None:
+        """Under the protocol that an earlier run knew, in the folders that it gave the same model's images."""
+        self.protocol = protocol.as_known_to(before, self.protocol)
+        held = {(condition.model, condition.folder) for condition in before.conditions}
+        rows = [self.network_rows[condition] for condition in self.asked]
+        for place, condition in enumerate(self.asked):
+            former = _folder(protocol.as_known_to(before, self._made_by[condition.folder]))
+            if (condition.model, former) in held:
+                self.asked[place] = dataclasses.replace(condition, folder=former)
+        self.network_rows = dict(zip(self.asked, rows))
 
     def _rows_of(self, condition: Condition) -> int:
         """Of a condition that the folder held: by the model at hand, whose schedule of steps any of the family shares."""
@@ -97,3 +111,8 @@ class Plan:
             groups.setdefault(job.condition.model, []).append(job)
         for name, group in groups.items():
             yield self._take(name or self.config.model), group
+
+
+def _folder(made_by: dict[str, Any]) -> str:
+    """Of the images that a protocol makes, within a run's."""
+    return f"images/{protocol.fingerprint(made_by)}"

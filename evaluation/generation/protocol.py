@@ -16,9 +16,11 @@ from ldm_core.settings import SamplingSettings
 from ..config import RunConfig
 from ..run_facts import RunFacts
 from .axes import MODEL, Condition
+from .starts import protocol_of_starts
 
 CPU_ROWS = 16  # rows of a network call
-OF_MODEL = ("weights", "steps", "scheduler", "height", "width")  # what another model brings along
+OF_MODEL = ("weights", "configs", "steps", "scheduler", "height", "width")  # what another model brings along
+LATER = ("configs",)  # keys that earlier runs do not have: those go on without, under the fingerprints that they had
 
 
 def protocol_of(config: RunConfig, settings: SamplingSettings, model: LatentDiffusion) -> dict[str, Any]:
@@ -28,8 +30,10 @@ def protocol_of(config: RunConfig, settings: SamplingSettings, model: LatentDiff
     values = {name: value for name, value in made.stored().items() if name != "guidance_scale"}
     return values | {
         "weights": model.weights,
+        "configs": model.configs,
         "dtype": model.precision,
         "run_seed": config.seed,
+        **protocol_of_starts(config),
         **({"compiled": True} if config.compile else {}),  # came later: earlier runs keep their fingerprints
         **({} if model.engine == "torch" else {"engine": model.engine}),  # and so did this
     }
@@ -38,6 +42,11 @@ def protocol_of(config: RunConfig, settings: SamplingSettings, model: LatentDiff
 def fingerprint(protocol: Mapping[str, Any]) -> str:
     """The name of a protocol's image folder."""
     return hashlib.sha256(json.dumps(protocol, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def as_known_to(before: RunFacts, protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """A protocol without the keys that an earlier run does not have because they came later."""
+    return {name: value for name, value in protocol.items() if name not in LATER or name in before.protocol}
 
 
 def check_folder(out: Path, protocol: Mapping[str, Any], conditions: Sequence[Condition]) -> RunFacts | None:
@@ -52,6 +61,7 @@ def check_folder(out: Path, protocol: Mapping[str, Any], conditions: Sequence[Co
             raise ValueError(
                 f"--out {out} holds a run with {former}, which is no setting any more; choose another folder"
             )
+        protocol = as_known_to(before, protocol)
         free = swept(conditions) | swept(before.conditions)
         changed = [
             f"{key}: {_said(before.protocol.get(key))} there, {_said(protocol.get(key))} now"

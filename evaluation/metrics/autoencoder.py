@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ldm_core.data import scenes
 from ldm_core.data.photos import open_photo, photo_files
 from ldm_core.images import from_pil, from_uint8, rounded
 from ldm_core.pipeline import LatentDiffusion
@@ -19,6 +18,7 @@ from ldm_core.pipeline import LatentDiffusion
 from .. import statistics
 from ..detectors.detector import Detector
 from ..paths import without_home
+from ..worlds import DRAWN, DRAWN_WORLD
 from .frechet import FrechetReference, Moments
 from .metric import AutoencoderScore, Metric, Row
 from .reconstruction import crop, lpips, psnr, ssim
@@ -135,8 +135,9 @@ def _labelled_images(
     """Each with what it is called; None where a photograph cannot be read, or is smaller than the model can take."""
     if photographs is None:
         side = max(model.height, model.width)
-        for seed in scenes.HELD_OUT_SEEDS[:count]:
-            drawn = from_uint8(scenes.draw(scenes.random_scene(seed), side)[None])
+        world = DRAWN[model.spec.world if model.spec.world in DRAWN else DRAWN_WORLD]
+        for seed in world.HELD_OUT_SEEDS[:count]:
+            drawn = from_uint8(world.draw(world.random_scene(seed), side)[None])
             yield f"drawing {seed}", drawn[:, :, : model.height, : model.width]
         return
     for path in photo_files(photographs):

@@ -246,7 +246,7 @@ class ImageScore(Metric):
 
         if not self.has_ceiling:
             return []
-        value, note = evidence.detectors[self.detector].ceiling()
+        value, note = evidence.detectors[self.detector].ceiling(self.name)
         return [row(self, value, name=f"{self.name}_ceiling", note=note)]
 
 

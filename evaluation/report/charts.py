@@ -103,8 +103,9 @@ def _curve_labels(
     parts, lowest = [], -math.inf
     for across, down, row in sorted(ends, key=lambda end: end[1]):
         lowest = max(down, lowest + LETTERS)
-        words = html.escape(", ".join(shown(row[name]) for name in others))
-        parts.append(f'<text x="{across + 6:.1f}" y="{lowest + 4:.1f}" class="quiet">{words}</text>')
+        words = ", ".join(shown(row[name]) for name in others)
+        at = min(across + 6, WIDTH - 2 - 5.5 * len(words))
+        parts.append(f'<text x="{at:.1f}" y="{lowest + 4:.1f}" class="quiet">{html.escape(words)}</text>')
     return parts
 
 
@@ -112,6 +113,37 @@ def _in_order(values: pd.Series) -> list:
     """The distinct values of an axis: numbers rising, words as they came."""
     distinct = list(dict.fromkeys(values))
     return sorted(distinct) if pd.api.types.is_numeric_dtype(values) else distinct
+
+
+def difference_chart(rows: pd.DataFrame, metric: str, higher_is_better: bool, name: str, plain: str) -> str:
+    """Rows with a name, difference, low, high -> an <svg>: a line down the page each, its interval across, 0 is `plain`;
+    hollow where 0 is in the interval."""
+    rows = rows.dropna(subset=["difference"])
+    known = [0.0, *rows["difference"], *rows["low"].dropna(), *rows["high"].dropna()]
+    margin = 0.08 * (max(known) - min(known)) or 1.0
+    low, high, left = min(known) - margin, max(known) + margin, LEFT + 60
+    height = TOP + BOTTOM + 18 * len(rows)
+
+    def x(value: float) -> float:
+        return left + (WIDTH - left - RIGHT) * (value - low) / (high - low)
+
+    arrow = f"minus {plain}; {'right' if higher_is_better else 'left'} is better"
+    parts = [
+        f'<text x="8" y="16" class="title">{html.escape(metric)} <tspan class="quiet">{html.escape(arrow)}</tspan></text>'
+    ]
+    for value in _ticks(low, high):
+        parts.append(f'<text x="{x(value):.1f}" y="{height - 18}" text-anchor="middle">{value:.4g}</text>')
+    parts.append(f'<line x1="{x(0):.1f}" x2="{x(0):.1f}" y1="{TOP}" y2="{height - BOTTOM}" class="ceiling"/>')
+    for number, (_, row) in enumerate(rows.iterrows()):
+        y = TOP + 18 * number + 9
+        parts.append(f'<text x="{left - 8}" y="{y + 4}" text-anchor="end">{html.escape(shown(row[name]))}</text>')
+        tied = pd.isna(row["low"]) or row["low"] <= 0 <= row["high"]
+        if pd.notna(row["low"]):
+            parts.append(f'<line x1="{x(row["low"]):.1f}" x2="{x(row["high"]):.1f}" y1="{y}" y2="{y}" class="bar"/>')
+        kind = ' class="hollow"' if tied else ""
+        parts.append(f'<circle cx="{x(row["difference"]):.1f}" cy="{y}" r="4"{kind}/>')
+    label = f'role="img" aria-label="{html.escape(metric)}: differences from {html.escape(plain)}"'
+    return f'<svg viewBox="0 0 {WIDTH} {height}" {label}>{"".join(parts)}</svg>'
 
 
 def front_chart(front: ParetoFront) -> str:

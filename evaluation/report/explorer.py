@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
@@ -139,7 +140,7 @@ def _records(out: Path, images: pd.DataFrame, dimensions: Sequence[Dimension]) -
             record["seed"] = int(row["seed"])
         if index < EMBEDDED:
             record["small"] = thumbnail(out / row["file"])
-        record["scores"] = [None if pd.isna(row[name]) else float(row[name]) for name in scores]
+        record["scores"] = [float(row[name]) if np.isfinite(row[name]) else None for name in scores]
         records.append(record)
     return records
 

@@ -17,14 +17,20 @@ Point = tuple[float, float]
 
 
 class Canvas:
-    """A square picture being painted: `pixels` is float32 (size, size, 3) in [0, 255]."""
+    """A square picture being painted: `pixels` is float32 (size, size, 3) in [0, 255].
 
-    def __init__(self, size: int):
+    With `owners` > 0 it also keeps whose each pixel is: `owned` is float32 (owners, size, size), the share of a pixel
+    that an owner's paint covers and nobody painted over.
+    """
+
+    def __init__(self, size: int, owners: int = 0):
         if isinstance(size, bool) or not isinstance(size, int) or not 16 <= size <= 4096:
             raise ValueError(f"size must be an integer from 16 to 4096 pixels, got {size!r}")
         self.size = size
         self.pixels = np.zeros((size, size, 3), dtype=np.float32)
         self.centres = (np.arange(size, dtype=np.float32) + 0.5) / size
+        self.owned = np.zeros((owners, size, size), dtype=np.float32)
+        self.owner: int | None = None  # whose paint it is: None is the background's, which owns nothing
 
     def to_uint8(self) -> np.ndarray:
         """The picture as uint8 (size, size, 3), rounded once."""
@@ -74,12 +80,12 @@ class Canvas:
         self._paint(rows, columns, (1 - radius) * (min(rx, ry) * self.size) + 0.5, colour, alpha)
 
     def glow(self, x: float, y: float, radius: float, colour: Colour, alpha: float) -> None:
-        """Light that fades from alpha at (x, y) to nothing at the radius."""
+        """Light that fades from alpha at (x, y) to nothing at the radius. It belongs to what it falls on."""
         rows, columns = self._box([(x - radius, y - radius), (x + radius, y + radius)])
         across = (self.centres[columns] - x) / radius
         down = (self.centres[rows] - y) / radius
         fade = np.clip(1 - (down[:, None] ** 2 + across[None, :] ** 2), 0, 1)
-        self._paint(rows, columns, fade * fade, colour, alpha)
+        self._blend(rows, columns, _weight(fade * fade, alpha), colour)
 
     def below(self, heights: np.ndarray, colour: Colour, lower: Colour | None = None) -> None:
         """Paint everything under a skyline: heights (size,) are y per column; shades to `lower` at the bottom."""
@@ -92,6 +98,7 @@ class Canvas:
         ground = paint + shade * (np.array(lower or colour, np.float32) - paint)
         coverage = np.clip((y - heights[None, :]) * self.size + 0.5, 0, 1)[:, :, None]
         self.pixels[rows, columns] += coverage * (ground - self.pixels[rows, columns])
+        self.owned[:, rows, columns] *= 1 - coverage[:, :, 0]
 
     def _box(self, points: Sequence[Point]) -> tuple[slice, slice]:
         """The rows and columns that a shape with these outermost points can touch."""
@@ -101,9 +108,20 @@ class Canvas:
         return slice(max(first_row, 0), max(last_row, 0)), slice(max(first_column, 0), max(last_column, 0))
 
     def _paint(self, rows: slice, columns: slice, coverage: np.ndarray, colour: Colour, alpha: float) -> None:
-        weight = (np.clip(coverage, 0, 1) * np.float32(alpha))[:, :, None].astype(np.float32)
+        weight = _weight(coverage, alpha)
+        self._blend(rows, columns, weight, colour)
+        if len(self.owned):
+            self.owned[:, rows, columns] *= 1 - weight[:, :, 0]
+            if self.owner is not None:
+                self.owned[self.owner, rows, columns] += weight[:, :, 0]
+
+    def _blend(self, rows: slice, columns: slice, weight: np.ndarray, colour: Colour) -> None:
         part = self.pixels[rows, columns]
         part += weight * (np.array(colour, np.float32) - part)
+
+
+def _weight(coverage: np.ndarray, alpha: float) -> np.ndarray:
+    return (np.clip(coverage, 0, 1) * np.float32(alpha))[:, :, None].astype(np.float32)
 
 
 def _signed_area(points: Sequence[Point]) -> float:

@@ -142,7 +142,7 @@ def _pick(rng: random.Random, choices: tuple) -> str:
     return choices[int(rng.random() * len(choices))]
 
 
-_KIND_WORDS = {
+KIND_WORDS = {  # single words that name a kind
     "house": "house",
     "houses": "house",
     "cottage": "house",
@@ -215,8 +215,8 @@ def _things(tokens: list[str]) -> tuple[Thing, ...]:
                 found[-1] = Thing(found[-1].kind, found[-1].colour, _PLACE_WORDS[token])
             else:
                 waiting = _PLACE_WORDS[token]
-        elif token in _KIND_WORDS:
-            kind = _KIND_WORDS[token]
+        elif token in KIND_WORDS:
+            kind = KIND_WORDS[token]
             found.append(Thing(kind, _colour_before(tokens, index, kind), waiting))
             waiting = None
     if waiting is not None and found and found[-1].place is None:
@@ -231,7 +231,7 @@ def _colour_before(tokens: list[str], index: int, kind: str) -> str | None:
     for token in reversed(tokens[max(0, index - 4) : index]):
         if token in COLOURS:
             return token
-        if token in _BREAKS or token in _KIND_WORDS or token in ("a", "an", "the"):
+        if token in _BREAKS or token in KIND_WORDS or token in ("a", "an", "the"):
             return None
     return None
 

@@ -54,25 +54,36 @@ def draw(scene: Scene, size: int = 128) -> np.ndarray:
     The layout seed decides positions and sizes as fractions of the picture, so a scene is the same at every size. Each
     part varies by itself: a scene with one thing more, less or in another colour keeps all the rest as it was.
     """
+    return _painted(scene, size, 0).to_uint8()
+
+
+def masks(scene: Scene, size: int = 128) -> np.ndarray:
+    """Whose each pixel is: float32 (things, size, size) in [0, 1], the visible part of each of the scene's things."""
+    return _painted(scene, size, len(scene.things)).owned
+
+
+def _painted(scene: Scene, size: int, owners: int) -> Canvas:
+    """With no owners only the picture is kept."""
     _check_complete(scene)
-    canvas = Canvas(size)
+    canvas = Canvas(size, owners)
     horizon = 0.56 + 0.08 * _variation(scene, "horizon").random()
     canvas.gradient(SKY[scene.sky], 0.0, min(1.0, horizon + 0.06))
     if scene.sky == "night":
         _stars(canvas, _variation(scene, "stars"), horizon)
-    for thing in scene.things:
+    for canvas.owner, thing in enumerate(scene.things):
         if thing.kind in ("sun", "moon"):
             _sun_or_moon(canvas, _variation(scene, f"{thing.place}{thing.kind}"), thing, scene.sky)
+    canvas.owner = None
     if scene.clouds:
         _clouds(canvas, _variation(scene, "clouds"), scene)
     if scene.mountains:
         _mountains(canvas, _variation(scene, "mountains"), scene.sky, horizon)
     _ground(canvas, _variation(scene, "ground"), scene, horizon)
-    for thing in scene.things:
+    for canvas.owner, thing in enumerate(scene.things):
         if thing.kind not in ("sun", "moon"):
             rng = _variation(scene, f"{thing.place}{thing.kind}")
             _PAINTERS[thing.kind](canvas, rng, thing, scene.sky, COLUMN[thing.place] + 0.05 * (rng.random() - 0.5))
-    return canvas.to_uint8()
+    return canvas
 
 
 def _variation(scene: Scene, part: str) -> random.Random:

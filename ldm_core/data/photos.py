@@ -10,6 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -71,16 +72,54 @@ def open_photo(path: Path) -> Image.Image:
         raise ValueError(f"{path} cannot be read as a photograph: {words[:200]}") from None
 
 
+class Header(NamedTuple):
+    """What a photograph's file says of its pixels before they are read."""
+
+    kind: str  # of FORMATS
+    size: tuple[int, int]  # width and height, not yet turned
+    mode: str  # Pillow's
+    transparent: bool
+    orientation: int  # EXIF's, 1 to 8
+
+
+def photo_header(path: Path) -> Header:
+    """A photograph's header; nothing is decoded, so a small file that declares gigabytes costs nothing.
+
+    ValueError in one line as of `open_photo`; Pillow's DecompressionBombError beyond its own bound.
+    """
+    try:
+        return _header(path)
+    except Image.DecompressionBombError:
+        raise
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read as a photograph: {_why(path, error)}") from None
+    except Exception as error:  # noqa: BLE001  # as above
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path} cannot be read as a photograph: {words[:200]}") from None
+
+
+def _header(path: Path) -> Header:
+    try:
+        opened = Image.open(path, formats=FORMATS)
+    except (ValueError, OSError, SyntaxError):
+        pixels = pixels_of_png(path)
+        if pixels is None:
+            raise
+        opened = Image.open(io.BytesIO(pixels), formats=("PNG",))
+    with opened as picture:
+        transparent = picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info
+        return Header(picture.format or "", picture.size, picture.mode, transparent, _orientation(picture))
+
+
 def photo_size(path: Path) -> tuple[int, int]:
     """Width and height of what `open_photo` gives, from the file's header alone where that is sound; ValueError as there."""
     try:
-        with Image.open(path, formats=FORMATS) as picture:
-            turned = picture.format != "TIFF" and _orientation(picture) in range(5, 9)
-            if picture.format != "TIFF":  # a TIFF's turn is known only when it is read
-                return (picture.height, picture.width) if turned else picture.size
-    except Exception:  # noqa: BLE001  # as above; what is wrong is said below
-        pass
-    return open_photo(path).size
+        header = photo_header(path)
+    except (ValueError, Image.DecompressionBombError):
+        return open_photo(path).size
+    if header.kind == "TIFF":  # its turn is known only when it is read
+        return open_photo(path).size
+    return header.size[::-1] if header.orientation in range(5, 9) else header.size
 
 
 def _read(path: Path) -> Image.Image:

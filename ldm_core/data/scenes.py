@@ -4,12 +4,13 @@
     draw(scene, size=128)             uint8 (size, size, 3)
     caption(scene, seed)              one of many ways to say it
     parse(text)                       what a text asks for, or None
+    masks(scene, size=128)            float32 (things, size, size): the visible part of each thing
 
 A seed gives the same scene, caption and bytes on every machine.
 """
 
-from .captions import caption, known_words, parse
-from .drawing import draw
+from .captions import KIND_WORDS, caption, known_words, parse
+from .drawing import draw, masks
 from .world import (
     COLOURED_KINDS,
     COLOURS,
@@ -35,6 +36,7 @@ __all__ = [
     "GROUND_KINDS",
     "HELD_OUT_SEEDS",
     "KINDS",
+    "KIND_WORDS",
     "PLACES",
     "REFERENCE_SEEDS",
     "SKIES",
@@ -46,6 +48,7 @@ __all__ = [
     "caption",
     "draw",
     "known_words",
+    "masks",
     "parse",
     "random_scene",
 ]

@@ -1,4 +1,4 @@
-"""Cross-attention that keeps its maps: where in the picture each word was looked up."""
+"""Cross-attention that keeps its maps for a loss on them: where in the picture each word was looked up."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 from diffusers import UNet2DConditionModel
 from torch import Tensor
+
+from ..attention import CROSS, looked_up
 
 
 class KeptCrossAttention:
@@ -21,13 +23,10 @@ class KeptCrossAttention:
         self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **_: Any
     ) -> Tensor:
         words = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        query, key, value = (
-            split.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
-            for split in (attn.to_q(hidden_states), attn.to_k(words), attn.to_v(words))
-        )
-        looked_up = (query @ key.transpose(-1, -2) * attn.scale).softmax(dim=-1)
-        self.kept.append(looked_up.mean(1))
-        out = (looked_up.to(value.dtype) @ value).transpose(1, 2).flatten(2)
+        shares = looked_up(attn, hidden_states, words)
+        self.kept.append(shares.mean(1))
+        value = attn.to_v(words).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+        out = (shares.to(value.dtype) @ value).transpose(1, 2).flatten(2)
         return attn.to_out[1](attn.to_out[0](out))
 
 
@@ -35,7 +34,7 @@ def keep_maps(unet: UNet2DConditionModel) -> list[Tensor]:
     """Have every cross-attention append its map to the list returned; whoever reads it clears it after each call."""
     kept: list[Tensor] = []
     processors = {
-        name: KeptCrossAttention(kept) if name.endswith("attn2.processor") else processor
+        name: KeptCrossAttention(kept) if name.endswith(f"{CROSS}.processor") else processor
         for name, processor in unet.attn_processors.items()
     }
     unet.set_attn_processor(processors)

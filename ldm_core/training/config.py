@@ -99,7 +99,7 @@ class DenoiserConfig:
     beta_schedule: str = "squaredcos_cap_v2"  # the cosine schedule of Nichol & Dhariwal 2021
     ema_decay: float = 0.999
     optimizer: str = "adamw"  # adamw | muon
-    time_sampling: str = "uniform"  # uniform | logit_normal
+    time_sampling: str = "uniform"  # uniform | logit_normal | cubic
     min_snr_gamma: float = 0.0  # 0: all errors weigh alike
     pooled_caption: bool = True  # whether the caption also enters pooled: it acts everywhere then, not where a thing is
     mask_weight: float = 0.0  # on the attention that a word pays to where the thing it names is not (TokenCompose)
@@ -109,7 +109,28 @@ class DenoiserConfig:
     seed: int = 0
 
 
-Recipe = AutoencoderConfig | TextEncoderConfig | DenoiserConfig
+@dataclass(frozen=True)
+class ControlConfig:
+    """After the stages: a T2I-Adapter (Mou et al. 2023) that makes a finished, frozen model draw into silhouettes."""
+
+    data: str = "scenes"  # scenes | everyday: worlds whose drawing program says where each thing is
+    image_size: int = 128
+    res_blocks: int = 2  # at each resolution; their widths are the U-Net's
+    pool: int = 6_000  # latents and silhouettes kept in memory; each is seen with many captions
+    batch: int = 16
+    steps: int = 3_000
+    learning_rate: float = 2e-3  # peak; linear warm-up, then a cosine to zero
+    warmup_steps: int = 50
+    weight_decay: float = 0.01
+    optimizer: str = "muon"  # adamw | muon
+    caption_dropout: float = 0.10  # guidance's unconditional prediction is controlled too
+    attribute_dropout: float = 0.0  # share of captions in which one thing's colour, its noun or both are left out
+    time_sampling: str = "cubic"  # uniform | logit_normal | cubic: where things stand is decided early
+    ema_decay: float = 0.995
+    seed: int = 0
+
+
+Recipe = AutoencoderConfig | TextEncoderConfig | DenoiserConfig | ControlConfig
 
 # Photographs are judged by PSNR, so the squared error weighs most.
 PHOTOS = AutoencoderConfig(
@@ -187,3 +208,8 @@ DENOISERS = {
         batch=4, steps=4, warmup_steps=1,
     ),
 }  # fmt: skip
+CONTROLS = {
+    "scenes-cpu": ControlConfig(),
+    "everyday-cpu": ControlConfig(data="everyday", image_size=256, pool=20_000, steps=10_000),
+    "tiny": ControlConfig(res_blocks=1, pool=16, batch=2, steps=2, warmup_steps=1),
+}

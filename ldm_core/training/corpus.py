@@ -25,7 +25,8 @@ class Corpus:
 
     names says what a word names, a kind or a colour; masks(i) where each named thing is in picture i, float16 (h, w) of
     the share of each cell that it covers; colours are the words of colour,
-    nouns those for one thing of a kind. Empty where the corpus has none.
+    nouns those for one thing of a kind. silhouette(i) is uint8 (H, W), 255 where picture i shows a thing. Empty where the
+    corpus has none.
     """
 
     images: np.ndarray | everyday.Drawings
@@ -41,6 +42,7 @@ class Corpus:
     masks: Callable[[int], dict[str, np.ndarray]] = lambda i: {}
     colours: frozenset[str] = frozenset()
     nouns: frozenset[str] = frozenset()
+    silhouette: Callable[[int], np.ndarray] | None = None
 
 
 def load_corpus(name: str, count: int, size: int, folder: Path | None = None, shown: int = 0) -> Corpus:
@@ -71,6 +73,7 @@ def _scenes(count: int, size: int) -> Corpus:
         scenes.known_words(),
         scene_facts(),
         lambda text: facts_of_scene(scenes.parse(text) or scenes.Scene()),
+        silhouette=lambda i: silhouette(scenes.masks(pictured[i], size)),
     )
 
 
@@ -90,7 +93,13 @@ def _everyday(count: int, size: int, shown: int) -> Corpus:
         masks=functools.cache(lambda i: everyday.masks_of(pictured[i])),  # as dear as a drawing: once for each
         colours=frozenset(everyday.world.COLOURS),
         nouns=everyday.nouns(),
+        silhouette=lambda i: silhouette(everyday.world.masks(pictured[i], size)),
     )
+
+
+def silhouette(masks: np.ndarray) -> np.ndarray:
+    """Masks (things, H, W) in [0, 1] of what does not overlap -> uint8 (H, W): white on black, all things alike."""
+    return np.rint(255 * np.minimum(1, masks.sum(0))).astype(np.uint8)
 
 
 def training_scenes(count: int) -> list[scenes.Scene]:

@@ -53,13 +53,16 @@ def channel_divergence(latent: Tensor) -> Tensor:
 
 
 def timesteps(count: int, steps: int, sampling: str, generator: torch.Generator) -> Tensor:
-    """Times of training (count,), integers below `steps`: `uniform`, or `logit_normal`, more of the middle where most
-    is decided (Esser et al. 2024, section 3.1, m = 0, s = 1)."""
+    """Times of training (count,), integers below `steps`: `uniform`; `logit_normal`, more of the middle where most is
+    decided (Esser et al. 2024, section 3.1, m = 0, s = 1); or `cubic`, more of the noisy ones, where the layout is
+    (Mou et al. 2023, section 3.4: t = (1 - u^3) steps)."""
     if sampling == "uniform":
         return torch.randint(steps, (count,), generator=generator)
     if sampling == "logit_normal":
         return (torch.randn(count, generator=generator).sigmoid() * steps).long().clamp(max=steps - 1)
-    raise ValueError(f"time_sampling must be uniform or logit_normal, got {sampling!r}")
+    if sampling == "cubic":
+        return ((1 - torch.rand(count, generator=generator) ** 3) * steps).long().clamp(max=steps - 1)
+    raise ValueError(f"time_sampling must be uniform, logit_normal or cubic, got {sampling!r}")
 
 
 def min_snr_weight(alpha_bar: Tensor, gamma: float, prediction_type: str) -> Tensor:

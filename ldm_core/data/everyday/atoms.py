@@ -46,15 +46,20 @@ def atoms(scene: Scene) -> tuple[Atom, ...]:
     return tuple(found) + tuple(Atom("scenery", name) for name in SCENERY if getattr(scene, name))
 
 
-def judge(asked: Scene, seen: Scene) -> tuple[tuple[Atom, bool], ...]:
+Relations = frozenset[tuple[int, str, int]]  # (a thing, relation, a thing) by their indices in a scene
+
+
+def judge(asked: Scene, seen: Scene, also: Relations = frozenset()) -> tuple[tuple[Atom, bool], ...]:
     """Each atom of what was asked for, and whether it is so in what is seen.
 
     Things asked for are paired one to one with things seen of the same kind so that the most atoms hold; a thing that
-    finds no partner has none of its atoms. "Next to" holds whichever of the two the scene says it of.
+    finds no partner has none of its atoms. "Next to" holds whichever of the two the scene says it of. `also` are relations
+    of what is seen beside those of its things, of which each has one at the most.
     """
     pairings = _pairings(asked.things, seen.things)
     return max(
-        (_judged(asked, seen, pairing) for pairing in pairings), key=lambda found: sum(right for _, right in found)
+        (_judged(asked, seen, pairing, also) for pairing in pairings),
+        key=lambda found: sum(right for _, right in found),
     )
 
 
@@ -81,11 +86,13 @@ def _pairings(asked: tuple[Thing, ...], seen: tuple[Thing, ...]) -> Iterator[dic
         yield {index: partner for part in combination for index, partner in part.items()}
 
 
-def _judged(asked: Scene, seen: Scene, pairing: dict[int, int | None]) -> tuple[tuple[Atom, bool], ...]:
-    return tuple((atom, _holds(atom, seen, pairing)) for atom in atoms(asked))
+def _judged(
+    asked: Scene, seen: Scene, pairing: dict[int, int | None], also: Relations
+) -> tuple[tuple[Atom, bool], ...]:
+    return tuple((atom, _holds(atom, seen, pairing, also)) for atom in atoms(asked))
 
 
-def _holds(atom: Atom, seen: Scene, pairing: dict[int, int | None]) -> bool:
+def _holds(atom: Atom, seen: Scene, pairing: dict[int, int | None], also: Relations) -> bool:
     if atom.skill == "scenery":
         return bool(getattr(seen, str(atom.value)))
     if atom.thing is None:
@@ -94,15 +101,19 @@ def _holds(atom: Atom, seen: Scene, pairing: dict[int, int | None]) -> bool:
     if index is None:
         return False
     if atom.skill == "relation":
-        return _related(seen, index, str(atom.value), pairing.get(atom.other if atom.other is not None else -1))
+        partner = pairing.get(atom.other if atom.other is not None else -1)
+        return _related(seen, index, str(atom.value), partner, also)
     return getattr(seen.things[index], atom.skill) == atom.value
 
 
-def _related(seen: Scene, first: int, relation: str, second: int | None) -> bool:
+def _related(seen: Scene, first: int, relation: str, second: int | None, also: Relations) -> bool:
     if second is None:
         return False
     pairs = [(first, second), (second, first)] if relation in _SYMMETRIC else [(first, second)]
-    return any(seen.things[a].relation == relation and seen.things[a].other == b for a, b in pairs)
+    return any(
+        (seen.things[a].relation == relation and seen.things[a].other == b) or (a, relation, b) in also
+        for a, b in pairs
+    )
 
 
 def facts(scene: Scene | None) -> frozenset[str]:

@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..bounds import LONGEST_PROMPT, MOST_IMAGES, check_amount
-from ..text_tables import (
+from .bounds import LONGEST_PROMPT, MOST_IMAGES, check_amount
+from .text_tables import (
     check_texts,
     csv_rows,
     first_of,
@@ -36,7 +36,7 @@ from ..text_tables import (
 
 MAX_SEED = 2**32 - 1
 TEXT_COLUMNS, CATEGORY_COLUMNS = ("prompt", "caption"), ("category", "tag")
-SHIPPED = Path(__file__).parents[2] / "prompts"  # the sets of this repository: beside the packages, installed or not
+SHIPPED = Path(__file__).parents[1] / "prompts"  # the sets of this repository: beside the packages, installed or not
 
 
 @dataclass(frozen=True)

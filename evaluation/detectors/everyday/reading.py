@@ -1,0 +1,150 @@
+"""From the network's maps to what a picture shows: single things, counted together, in their relations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ldm_core.data.everyday import GROUNDS, KINDS, SKIES, SKY_KINDS, Scene, Thing
+from ldm_core.data.everyday.atoms import Relations
+
+from .network import SCENE, Things
+from .truth import ATTRIBUTES, GRID, NATURAL, NONE
+
+FOUND = 0.5  # how many middles of a kind must be expected in the nine cells around its likeliest one
+LEAST = 0.02  # the chance of a thing's middle from which a cell is looked at more closely
+MOST_FOUND = 40  # single things in a picture; a program draws twelve, a model that fails may draw a heap
+# What stands side by side or above another is so whoever is asked: these two relations are also read off the boxes.
+BESIDE = 0.06  # of the picture's width: the widest gap between neighbours
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One thing in a picture: its kind, its box (left, top, right, bottom, fractions of the picture), how sure its kind is, and
+    log-probabilities of the answers of each of ATTRIBUTES; `partner` is where the thing it is related to would have its middle."""
+
+    kind: str
+    box: tuple[float, float, float, float]
+    sure: float
+    scores: dict[str, Tensor]
+    partner: tuple[float, float]
+
+    @property
+    def colour(self) -> str:
+        return ATTRIBUTES["colour"][int(self.scores["colour"].argmax())]
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        return (self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a picture shows. `also` are relations beside those of the scene's things, of which each has one at the most."""
+
+    scene: Scene
+    also: Relations = frozenset()
+    sightings: tuple[tuple[Sighting, ...], ...] = ()  # of each thing of the scene
+
+
+def sightings(things: Things, places: Tensor) -> list[list[Sighting]]:
+    """The things in each picture, from the features of its places."""
+    chances = things(places).sigmoid()
+    picture, line, column = (chances > LEAST).nonzero().T
+    about = things.describe(places, picture, line * GRID + column)
+    kinds = chances.new_zeros(len(chances), len(KINDS), GRID, GRID)
+    kinds[picture, :, line, column] = about["kind"].softmax(1) * chances[picture, line, column, None]
+    expected = 9 * F.avg_pool2d(kinds, 3, 1, 1)
+    peaks = (kinds > 0) & (kinds == F.max_pool2d(kinds, 3, 1, 1)) & (expected > FOUND)
+    rows = {place: row for row, place in enumerate(zip(picture.tolist(), line.tolist(), column.tolist()))}
+    logs = {name: about[name].log_softmax(1) for name in ATTRIBUTES}
+    found: list[list[Sighting]] = [[] for _ in places]
+    for index, kind, y, x in peaks.nonzero().tolist():
+        row = rows[index, y, x]
+        sure, scores = float(expected[index, kind, y, x]), {name: values[row] for name, values in logs.items()}
+        found[index].append(_sighting(KINDS[kind], sure, scores, (x, y), about["box"][row], about["partner"][row]))
+    return [sorted(seen, key=lambda one: -one.sure)[:MOST_FOUND] for seen in found]
+
+
+def _sighting(
+    kind: str, sure: float, scores: dict[str, Tensor], cell: tuple[int, int], reach: Tensor, step: Tensor
+) -> Sighting:
+    x, y = ((at + 0.5) / GRID for at in cell)
+    left, up, right, down = reach.tolist()
+    box = (x - left, y - up, x + right, y + down)
+    step_x, step_y = step.tolist()
+    return Sighting(kind, box, sure, scores, ((box[0] + box[2]) / 2 + step_x, (box[1] + box[3]) / 2 + step_y))
+
+
+def readings(things: Things, places: Tensor, scene_scores: Tensor) -> list[Reading]:
+    """What each picture shows, from the features of its places and scores (B, sum of SCENE)."""
+    answers = [part.argmax(1).tolist() for part in scene_scores.split(list(SCENE.values()), dim=1)]
+    return [
+        read_things(seen, Scene(SKIES[sky], GROUNDS[ground], (), *map(bool, scenery)))
+        for seen, sky, ground, *scenery in zip(sightings(things, places), *answers)
+    ]
+
+
+def read_things(seen: Sequence[Sighting], background: Scene) -> Reading:
+    """Sightings of one kind and colour are one thing, as many as they are."""
+    alike: dict[tuple[str, str], list[Sighting]] = {}
+    for one in seen:
+        alike.setdefault((one.kind, one.colour), []).append(one)
+    groups = [tuple(group) for group in alike.values()]
+    things = [_thing(groups, index) for index in range(len(groups))]
+    scene = replace(background, things=tuple(things))
+    return Reading(scene, _beside_and_above(groups), tuple(groups))
+
+
+def _thing(groups: Sequence[tuple[Sighting, ...]], index: int) -> Thing:
+    """A group as a thing of the scene: what most of its members say together."""
+    group = groups[index]
+    said = {
+        name: ATTRIBUTES[name][int(torch.stack([one.scores[name] for one in group]).sum(0).argmax())]
+        for name in ("place", "size", "relation")
+    }
+    colour = None if group[0].colour == NATURAL else group[0].colour
+    other = None if said["relation"] == NONE else _partner(groups, index)
+    relation = None if other is None else said["relation"]
+    return Thing(group[0].kind, colour, len(group), said["place"], said["size"], relation, other)
+
+
+def _partner(groups: Sequence[tuple[Sighting, ...]], index: int) -> int | None:
+    """The thing with a member nearest to where a group's first one expects its partner; None where there is no other."""
+    x, y = groups[index][0].partner
+    away = {
+        other: min((one.middle[0] - x) ** 2 + (one.middle[1] - y) ** 2 for one in members)
+        for other, members in enumerate(groups)
+        if other != index
+    }
+    return min(away, key=lambda other: away[other]) if away else None
+
+
+def _beside_and_above(groups: Sequence[tuple[Sighting, ...]]) -> Relations:
+    """The relations that boxes tell by themselves."""
+    found = set()
+    for a, first in enumerate(groups):
+        for b, second in enumerate(groups):
+            if a != b and any(_above(one, other) for one in first for other in second):
+                found.add((a, "above", b))
+            if a != b and any(_beside(one, other) for one in first for other in second):
+                found.add((a, "next to", b))
+    return frozenset(found)
+
+
+def _above(one: Sighting, other: Sighting) -> bool:
+    """In the sky over what is not, its middle between the other's sides, or the other's between its own."""
+    if one.kind not in SKY_KINDS or one.box[3] > other.box[1] + 0.25 * (other.box[3] - other.box[1]):
+        return False
+    over = other.box[0] <= one.middle[0] <= other.box[2]
+    return over or one.box[0] <= other.middle[0] <= one.box[2]
+
+
+def _beside(one: Sighting, other: Sighting) -> bool:
+    """Feet at about one height, and hardly a gap between them, nor one before the other."""
+    gap = max(one.box[0], other.box[0]) - min(one.box[2], other.box[2])
+    return abs(one.box[3] - other.box[3]) < 0.06 and -0.03 < gap < BESIDE

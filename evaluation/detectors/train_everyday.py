@@ -1,0 +1,212 @@
+"""Train the detector of the everyday world on drawings, and measure it on drawings it has never seen.
+
+python -m evaluation.detectors.train_everyday                trains, saves, measures
+python -m evaluation.detectors.train_everyday --measure      measures what is saved
+
+The same command resumes. The drawings and the last state of the training are kept in the folder --out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from ldm_core.data import everyday as world
+from ldm_core.files import whole_file
+from ldm_core.training.muon import Muon
+
+from .. import command
+from .everyday.audit import COUNT, audit
+from .everyday.detector import EverydayDetector, load_everyday_detector
+from .everyday.network import INPUT_SIZE, SCENE, Things
+from .everyday.truth import ATTRIBUTES, GRID, MOST, UNSEEN, labels_of, scene_labels
+from .weights_file import save_weights
+
+CAPTIONS = 4  # of each drawing
+RATE, WARM_UP, DECAY = 4e-3, 50, 0.4  # the learning rate, its steps of rise, its share of linear fall at the end
+KEPT_EVERY = 50  # steps
+JITTER = 0.8  # cells
+TEXTS = 0.5  # the share of the steps that also learn from captions
+# What Adam moves, not Muon: embeddings, and the first and the last of the layers.
+OUTER = re.compile(r"embed|position|eye\.stem\.1|where\.2|about|quarter|scene\.")
+
+
+@dataclass
+class Lessons:
+    """Drawings, uint8 (N, 128, 128, 3) in a file, and what is true of them: arrays of N rows."""
+
+    images: np.ndarray
+    truth: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def lessons(count: int, folder: Path) -> Lessons:
+    """Drawings of the first training seeds, withheld combinations among them: made once, then read from the folder."""
+    images, truth = folder / f"drawings-{count}.npy", folder / f"truth-{count}.npz"
+    if not truth.exists():
+        scenes = [world.random_scene(seed, unseen=True) for seed in world.TRAINING_SEEDS[:count]]
+        folder.mkdir(parents=True, exist_ok=True)
+        shape = (count, INPUT_SIZE, INPUT_SIZE, 3)
+        drawn = np.lib.format.open_memmap(images, mode="w+", dtype=np.uint8, shape=shape)
+        for index, scene in enumerate(tqdm(scenes, desc="drawing", unit="scene", mininterval=2)):
+            drawn[index] = world.draw(scene, INPUT_SIZE)
+        drawn.flush()
+        with whole_file(truth) as partial, partial.open("wb") as file:
+            np.savez(file, **truth_of(scenes))  # type: ignore[arg-type]  # numpy's hint takes every keyword for its own
+    return Lessons(np.load(images, mmap_mode="r"), dict(np.load(truth)))
+
+
+def truth_of(scenes: list[world.Scene]) -> dict[str, np.ndarray]:
+    """The labels of every scene, and tokens of some of its captions."""
+    text = EverydayDetector().text
+    rows = []
+    for index, scene in enumerate(tqdm(scenes, desc="labels", unit="scene", mininterval=2)):
+        looks = world.look_names(scene)
+        said = [text.tokens(world.caption(scene, CAPTIONS * index + k, looks=looks)) for k in range(CAPTIONS)]
+        rows.append({**labels_of(scene), "scene": np.array(scene_labels(scene)), "said": np.array(said, np.int16)})
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def augment(images: Tensor, rng: np.random.Generator) -> Tensor:
+    """Blur some, add a little noise and colour cast: generated pictures are softer than drawings, and must read the same."""
+    soft = F.interpolate(F.interpolate(images, scale_factor=0.5, mode="area"), images.shape[-2:], mode="bilinear")
+    mix = torch.from_numpy(rng.uniform(0, 0.8, (len(images), 1, 1, 1)).astype(np.float32))
+    cast = torch.from_numpy(rng.normal(0, 0.02, (len(images), 3, 1, 1)).astype(np.float32))
+    noise = torch.from_numpy(0.02 * rng.standard_normal(images.shape, np.float32))
+    return (images.lerp(soft, mix) + cast + noise).clamp(0, 1)
+
+
+def loss_of(
+    detector: EverydayDetector, images: Tensor, truth: dict[str, Tensor], said: Tensor | None, jitter: Tensor
+) -> dict[str, Tensor]:
+    """The parts of the loss: things, the scene's attributes, and, where texts are given, images against them (Radford et
+    al. 2021)."""
+    with torch.autocast("cpu", torch.bfloat16):
+        places, whole = detector.eye((images * 2 - 1).contiguous(memory_format=torch.channels_last))
+        logits = detector.things(places).float()
+        words = None if said is None else F.normalize(detector.text(said).float(), dim=1)
+    whole = whole.float()
+    found = thing_losses(detector.things, places.float(), logits, truth, jitter)
+    scores = detector.scene(whole).split(list(SCENE.values()), dim=1)
+    found |= {name: F.cross_entropy(score, truth["scene"][:, k]) for k, (name, score) in enumerate(zip(SCENE, scores))}
+    if words is not None:
+        pictures = F.normalize(detector.project(whole), dim=1)
+        cosines, target = detector.log_scale.exp().clamp(max=50) * pictures @ words.T, torch.arange(len(images))
+        found["contrast"] = 0.5 * (F.cross_entropy(cosines, target) + F.cross_entropy(cosines.T, target))
+    return found
+
+
+def thing_losses(
+    things: Things, places: Tensor, logits: Tensor, truth: dict[str, Tensor], jitter: Tensor
+) -> dict[str, Tensor]:
+    """Cross-entropy of which cells hold a thing, of its kind and attributes; L1 of its box and of where its partner is.
+
+    What a thing is is also asked a little beside its middle (jitter, of cells), since it may be found there.
+    """
+    there = truth["kind"] != UNSEEN
+    picture = torch.arange(len(logits))[:, None].expand_as(there)[there]
+    target = torch.zeros(len(logits), GRID * GRID)
+    target[picture, truth["cell"][there]] = 1
+    found = {"where": F.binary_cross_entropy_with_logits(logits.flatten(1), target, reduction="sum") / there.sum()}
+    box = truth["box"][there]
+    middle = (box[:, :2] + box[:, 2:]) / 2 + jitter[there] / GRID
+    column, line = (middle * GRID).long().clamp(0, GRID - 1).T
+    about = things.describe(places, picture, line * GRID + column)
+    for name in ("kind", *ATTRIBUTES):
+        found[name] = F.cross_entropy(about[name], truth[name][there], ignore_index=UNSEEN)
+    centre = torch.stack([column, line], dim=1).add(0.5) / GRID
+    found["box"] = 10 * F.l1_loss(about["box"], torch.cat([centre - box[:, :2], box[:, 2:] - centre], dim=1))
+    related = truth["relation"][there] > 0
+    steps = (about["partner"] - truth["partner"][there])[related]
+    found["partner"] = 5 * steps.abs().sum() / max(len(steps), 1) / 2
+    return found
+
+
+def rate_at(step: int, steps: int) -> float:
+    """The learning rate of a step: up, level, and down to nothing at the end."""
+    return RATE * min(1.0, (step + 1) / WARM_UP, max((steps - step) / (DECAY * steps), 0.0))
+
+
+def train(steps: int, batch: int, pool: int, folder: Path) -> EverydayDetector:
+    """Muon, everything seeded; the state of the training is kept in the folder."""
+    torch.manual_seed(0)
+    drawn = lessons(pool, folder)
+    detector = EverydayDetector().train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # it takes that too
+    outer = [weights for name, weights in detector.named_parameters() if OUTER.search(name)]
+    optimizer = Muon(detector.parameters(), lr=RATE, weight_decay=0.02, plain=outer)
+    kept, start = folder / "state.pt", 0
+    if kept.exists():
+        state = torch.load(kept, weights_only=True)
+        detector.load_state_dict(state["detector"])
+        optimizer.load_state_dict(state["optimizer"])
+        start = state["step"]
+    for step in (bar := tqdm(range(start, steps), unit="step", mininterval=10, initial=start, total=steps)):
+        losses = learn(detector, optimizer, drawn, np.random.default_rng((1, step)), batch, rate_at(step, steps))
+        bar.set_postfix_str(" ".join(f"{name} {value:.3f}" for name, value in losses.items()), refresh=False)
+        if (step + 1) % KEPT_EVERY == 0 or step + 1 == steps:
+            with whole_file(kept) as partial:
+                state = {"detector": detector.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
+                torch.save(state, partial)
+    return detector
+
+
+def learn(
+    detector: EverydayDetector,
+    optimizer: torch.optim.Optimizer,
+    drawn: Lessons,
+    rng: np.random.Generator,
+    batch: int,
+    rate: float,
+) -> dict[str, float]:
+    """One step on a batch of the lessons; returns the parts of its loss."""
+    chosen = np.sort(rng.integers(len(drawn), size=batch))
+    images = torch.from_numpy(drawn.images[chosen]).permute(0, 3, 1, 2).float() / 255
+    truth = {name: torch.from_numpy(values[chosen]) for name, values in drawn.truth.items()}
+    jitter = torch.from_numpy(rng.uniform(-JITTER, JITTER, (batch, MOST, 2)).astype(np.float32))
+    said = truth["said"][:, int(rng.integers(CAPTIONS))].long()
+    said = said[:, : int((said != 0).sum(1).max())]  # the rest is padding
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    losses = loss_of(detector, augment(images, rng), truth, said if rng.random() < TEXTS else None, jitter)
+    optimizer.zero_grad(set_to_none=True)
+    sum(losses.values(), torch.zeros(())).backward()
+    torch.nn.utils.clip_grad_norm_(detector.parameters(), 5.0)
+    optimizer.step()
+    return {name: value.item() for name, value in losses.items()}
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = command.parser("evaluation.detectors.train_everyday", __doc__)
+    parser.add_argument("--measure", action="store_true", help="only measure the saved detector")
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--pool", type=int, default=30_000, help="drawings to learn from")
+    parser.add_argument("--held-out", type=int, default=COUNT, help="drawings to measure on")
+    parser.add_argument("--out", type=Path, default=Path("runs") / "everyday-detector", help="default: %(default)s")
+    return command.carry_out(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The exit code."""
+    if arguments.measure:
+        print(audit(load_everyday_detector(), arguments.held_out).round(4).to_string(index=False))
+        return 0
+    detector = train(arguments.steps, arguments.batch, arguments.pool, arguments.out).eval()
+    found = audit(detector, arguments.held_out)
+    save_weights(detector, {"audit": found.to_dict("records")})
+    print(found.round(4).to_string(index=False))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

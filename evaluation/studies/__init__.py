@@ -1,0 +1,1 @@
+"""Studies of claims: one a file, each run by `python -m evaluation.study NAME`."""

@@ -1,0 +1,167 @@
+"""A control for a finished model: a T2I-Adapter that makes it draw its things into the silhouettes of an image.
+
+    python -m ldm_core.training.train_control scenes-cpu --model scenes --out runs/scenes-control
+
+The same command resumes; Ctrl-C saves first. OUT/model is a diffusers T2IAdapter folder of the averaged weights so far:
+`ldm_core.load("scenes", control="OUT/model")` and diffusers' StableDiffusionAdapterPipeline both take it. The model itself
+stays as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import DDIMScheduler, T2IAdapter
+from torch import Tensor
+from tqdm import tqdm
+
+from ..conditioning import Conditioning
+from ..files import whole_file
+from ..loading import choose_device, load
+from ..pipeline import LatentDiffusion
+from ..tasks.control_folder import feature_places
+from . import losses
+from .command import add_run_options, run_command
+from .config import CONTROLS, ControlConfig
+from .corpus import Corpus, load_corpus
+from .lesson import attention_for_training, batch_of
+from .train_denoiser import cached_latents
+from .trainer import Trainer, averaged
+
+# Of each adapter of diffusers' the sides of its features, for a latent of 64, and the first one's halvings of the latent.
+ADAPTERS = {"full_adapter": ((64, 32, 16, 8, 4), 1), "full_adapter_xl": ((32, 32, 16, 16), 2)}
+
+
+def build(config: ControlConfig, model: LatentDiffusion) -> T2IAdapter:
+    """The untrained adapter of a recipe, of the model's own widths and resolutions.
+
+    diffusers knows two that fit: one whose features halve at every place of the U-Net, and SDXL's, which begins at the
+    second resolution and halves once, for a U-Net whose first block has no cross-attention (feature_places).
+    """
+    places = feature_places(model.denoiser.network, 64)
+    for kind, (sides, downscale) in ADAPTERS.items():
+        for used in (places, places[:-1]):  # the middle block's may be halved once too often
+            if [side for _, side in used] == list(sides[: len(used)]):
+                return T2IAdapter(
+                    in_channels=1,
+                    channels=[width for width, _ in used],
+                    num_res_blocks=config.res_blocks,
+                    downscale_factor=downscale * model.factor,
+                    adapter_type=kind,
+                )
+    said = ", ".join(f"{width} x {side}" for width, side in places)
+    raise ValueError(f"no adapter of diffusers' has features for this U-Net (channels x side: {said})")
+
+
+class ControlLesson:
+    """What one step teaches: the frozen denoiser's squared error, given the adapter's features of the silhouettes."""
+
+    def __init__(
+        self,
+        adapter: T2IAdapter,
+        model: LatentDiffusion,
+        corpus: Corpus,
+        latents: np.ndarray,
+        silhouettes: np.ndarray,
+        config: ControlConfig,
+        device: str,
+    ):
+        self.adapter, self.model, self.corpus = adapter, model, corpus
+        self.latents, self.silhouettes = latents, silhouettes
+        self.config, self.device = config, device
+        self.unet = model.denoiser.network.requires_grad_(False)
+        scheduler = DDIMScheduler.from_config(model.scheduler_config)
+        self.prediction_type = scheduler.config.prediction_type
+        self.alpha_bars = scheduler.alphas_cumprod.to(device)
+
+    def loss(self, step: int) -> Tensor:
+        """Of a batch that depends on the step alone."""
+        latent, captions, pictures = batch_of(self.latents, self.corpus, self.config, step)
+        clean, generator = latent.to(self.device), torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
+        noise = torch.randn(clean.shape, generator=generator).to(self.device)
+        t = losses.timesteps(len(clean), len(self.alpha_bars), self.config.time_sampling, generator).to(self.device)
+        noisy, target = losses.diffusion_target(clean, noise, self.alpha_bars[t], self.prediction_type)
+        shown = torch.from_numpy(self.silhouettes[pictures])[:, None].to(self.device).float() / 255
+        told = Conditioning.stack([self.model.conditioner.encode(caption) for caption in captions])
+        with torch.autocast(self.device, torch.bfloat16), attention_for_training(self.device):
+            features = self.adapter(shown)
+            prediction = self.unet(
+                noisy,
+                t,
+                encoder_hidden_states=told.tokens.to(self.device),
+                down_intrablock_additional_residuals=list(features),
+            ).sample
+        return (prediction.float() - target).square().mean()
+
+
+def train(
+    config: ControlConfig,
+    name: str,
+    folder: Path,
+    device: str,
+    minutes: float | None = None,
+    latents_file: Path | None = None,
+) -> bool:
+    """Train to the end (True) or to Ctrl-C (False); folder/model holds the averaged weights.
+
+    `name` is the model's, as ldm_core.load takes it. `latents_file` is where the pictures' latents are kept, for runs that
+    share them; by default in the folder.
+    """
+    torch.manual_seed(config.seed)
+    model = load(name, device=device, dtype="float32")
+    corpus = load_corpus(config.data, config.pool, config.image_size)
+    if corpus.silhouette is None:
+        raise ValueError(f"data must be a drawn world, whose program says where each thing is, got {config.data!r}")
+    adapter = build(config, model)
+    trainer = Trainer(adapter, config, folder, config.warmup_steps, device, minutes)
+    latents = cached_latents(model.autoencoder.vae, corpus.images, latents_file or folder / "latents.npy", device)
+    silhouettes = cached_silhouettes(corpus.silhouette, len(corpus.images), folder / "silhouettes.npy")
+    lesson = ControlLesson(adapter, model, corpus, latents, silhouettes, config, device)
+
+    def sample(path: Path) -> None:
+        save_adapter(folder / "model", adapter)
+
+    finished = trainer.run(lesson.loss, sample)
+    if finished:
+        with averaged(trainer):
+            save_adapter(folder / "model", adapter)
+    return finished
+
+
+def cached_silhouettes(silhouette: Callable[[int], np.ndarray], count: int, path: Path) -> np.ndarray:
+    """Of all training pictures, uint8 (N, H, W); kept at `path` for a resumed run."""
+    if not path.exists():
+        drawn = [silhouette(i) for i in tqdm(range(count), "silhouettes", unit="scene", mininterval=2)]
+        with whole_file(path) as partial, partial.open("wb") as file:
+            np.save(file, np.stack(drawn))
+    return np.load(path, mmap_mode="r")
+
+
+def save_adapter(folder: Path, adapter: T2IAdapter) -> None:
+    """As diffusers reads it, in fp16."""
+    half = T2IAdapter.from_config(adapter.config).half()
+    half.load_state_dict(adapter.state_dict())
+    half.save_pretrained(folder)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m ldm_core.training.train_control",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_run_options(parser, CONTROLS)
+    parser.add_argument("--model", required=True, metavar="NAME|FOLDER", help="the finished model that is to obey")
+    arguments = parser.parse_args(argv)
+    config, device = CONTROLS[arguments.recipe], arguments.device
+    return run_command(
+        parser, lambda: train(config, arguments.model, arguments.out, choose_device(device), arguments.minutes)
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

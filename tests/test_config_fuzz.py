@@ -1,0 +1,212 @@
+"""Checkpoints whose configs are damaged at random: one line, or the picture that diffusers draws; no hang, no memory."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+import random
+import resource
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+
+import ldm_core
+from tests.test_families import FAMILIES, family
+
+SECONDS = 60  # of a load, on a busy machine
+MEMORY = 400_000  # KiB more than before, over all loads
+SAMPLED = 24  # of each family, in the suite
+GONE = object()
+DEEP: list = []
+for _ in range(400):
+    DEEP = [DEEP]
+VALUES: dict[str, Any] = {
+    "gone": GONE,
+    "null": None,
+    "text": "x",
+    "huge": 10**12,
+    "large": 50_000,
+    "negative": -1,
+    "zero": 0,
+    "real": 1.5,
+    "infinite": math.inf,
+    "true": True,
+    "list": [],
+    "object": {},
+    "nested": {"a": [{"b": None}]},
+    "texts": ["x"],
+    "deep": DEEP,
+}
+# Keys that are taken more kindly than by diffusers: noise is of the image's seed, text encoders know their lengths, and an
+# autoencoder's latents are normalised as it says in every family.
+KINDER = {"stochastic_sampling", "model_max_length", "shift_factor", "latents_mean", "latents_std"}
+
+
+class Mutant(NamedTuple):
+    """A place in a JSON file of a checkpoint, and the name of what is put there; no place is the whole file."""
+
+    file: str
+    place: tuple[str | int, ...]
+    value: str
+
+
+def mutants(folder: Path) -> list[Mutant]:
+    """Every place of every JSON file with every value, in one order."""
+    found = []
+    for path in sorted(folder.rglob("*.json")):
+        places = [(), *places_of(json.loads(path.read_text()))]
+        whole = [value for value in VALUES if value not in ("gone", "deep")]
+        found += [
+            Mutant(path.relative_to(folder).as_posix(), place, value)
+            for place in places
+            for value in (VALUES if place else whole)
+        ]
+    return found
+
+
+def places_of(value: Any, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Keys and indices, five deep; within vocabularies none."""
+    inner: list[tuple[str | int, Any]] = []
+    if isinstance(value, dict) and len(value) <= 100:
+        inner = list(value.items())
+    elif isinstance(value, list) and len(value) <= 10:
+        inner = list(enumerate(value))
+    for key, each in inner:
+        yield (*above, key)
+        if len(above) < 4:
+            yield from places_of(each, (*above, key))
+
+
+def mutated(document: Any, mutant: Mutant) -> Any:
+    """A JSON file's content with the mutant's value in its place."""
+    value = VALUES[mutant.value]
+    if not mutant.place:
+        return value
+    document = copy.deepcopy(document)
+    at = document
+    for key in mutant.place[:-1]:
+        at = at[key]
+    if value is GONE:
+        del at[mutant.place[-1]]
+    else:
+        at[mutant.place[-1]] = value
+    return document
+
+
+def drawn(model) -> torch.Tensor:
+    return model.sample(["a red house", "clouds"], [3, 4], 3.0, steps=2)
+
+
+def drawn_by_diffusers(folder: Path, kind: type) -> torch.Tensor | None:
+    """None where it cannot."""
+    try:
+        pipeline = kind.from_pretrained(folder)
+        pipeline.set_progress_bar_config(disable=True)
+        seeds = [torch.Generator().manual_seed(seed) for seed in (3, 4)]
+        return pipeline(
+            ["a red house", "clouds"],
+            generator=seeds,
+            num_inference_steps=2,
+            guidance_scale=3.0,
+            output_type="pt",
+        ).images
+    except Exception:  # noqa: BLE001  # it raises what it likes
+        return None
+
+
+def verdict(folder: Path, kind: type, whole: torch.Tensor) -> str:
+    """What is wrong with how a damaged checkpoint was taken; "" where nothing is."""
+    try:
+        model = ldm_core.load(str(folder), device="cpu", dtype="float32")
+    except ValueError as error:
+        return "several lines" if "\n" in str(error) else ""
+    except Exception as error:  # noqa: BLE001  # which is the fault that is looked for
+        return f"{type(error).__name__}: {error}"
+    if max(model.height, model.width) > 128:
+        return ""
+    try:
+        picture = drawn(model)
+    except FloatingPointError:  # numbers beyond all bounds are said in their own words
+        return ""
+    if picture.shape == whole.shape and torch.equal(picture, whole):
+        return ""
+    theirs = drawn_by_diffusers(folder, kind)
+    if theirs is None:
+        return "a picture, where diffusers draws none"
+    return "" if theirs.shape == picture.shape and (theirs - picture).abs().max() < 1e-3 else "another picture"
+
+
+def surveyed(request, tmp_path: Path, name: str, chosen) -> list[str]:
+    """The mutants of a family that are not taken as they should be, each with its fault."""
+    source, kind = family(request, name)
+    shutil.copytree(source, tmp_path / "m", copy_function=os.symlink)
+    whole = drawn(ldm_core.load(str(source), device="cpu", dtype="float32"))
+    faults = []
+    for mutant in chosen(mutants(source)):
+        original, path = source / mutant.file, tmp_path / "m" / mutant.file
+        path.unlink()
+        path.write_text(json.dumps(mutated(json.loads(original.read_text()), mutant)))
+        signal.alarm(SECONDS)
+        fault = verdict(tmp_path / "m", kind, whole) if not {*mutant.place} & KINDER else ""
+        signal.alarm(0)
+        if fault:
+            faults.append(f"{mutant}: {fault}")
+        path.unlink()
+        path.symlink_to(original)
+    return faults
+
+
+@pytest.fixture(autouse=True)
+def bounded():
+    """Over all loads of a test hardly more memory than before; a load that hangs is a failure."""
+
+    def hangs(*_: object) -> None:
+        pytest.fail("a load hangs")
+
+    before, former = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, signal.signal(signal.SIGALRM, hangs)
+    yield
+    signal.signal(signal.SIGALRM, former)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY
+
+
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_configs_damaged_at_random_are_one_line_or_the_picture_of_diffusers(request, tmp_path, name):
+    assert not surveyed(request, tmp_path, name, lambda all_: random.Random(15).sample(all_, SAMPLED))
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_every_config_damaged_everywhere_is_one_line_or_the_picture_of_diffusers(request, tmp_path, name):
+    assert not surveyed(request, tmp_path, name, lambda all_: all_)
+
+
+@pytest.mark.parametrize(
+    ("part", "values"),
+    [
+        ("unet", {"layers_per_block": 10**9}),
+        ("unet", {"layers_per_block": 90, "transformer_layers_per_block": 90}),
+        ("unet", {"block_out_channels": [32] * 5000}),
+        ("vae", {"layers_per_block": 5000}),
+        ("text_encoder", {"num_hidden_layers": 10**7}),
+        ("text_encoder", {"max_position_embeddings": 10**10}),
+        ("text_encoder", {"text_config": {"num_hidden_layers": 10**7}}),
+    ],
+)
+def test_a_config_that_asks_for_more_than_its_weights_hold_is_refused_before_anything_is_built(
+    tiny_folder, tmp_path, part, values
+):
+    shutil.copytree(tiny_folder, tmp_path / "m")
+    path = tmp_path / "m" / part / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    signal.alarm(SECONDS)
+    with pytest.raises(ValueError, match=r"config\.json: .*(at the most|more layers than its)") as caught:
+        ldm_core.load(str(tmp_path / "m"), device="cpu")
+    signal.alarm(0)
+    assert "\n" not in str(caught.value)

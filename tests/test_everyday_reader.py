@@ -1,0 +1,198 @@
+"""The reader of the everyday world: labels in closed form, how sightings become a scene, scores by skill and by atoms."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from evaluation import catalogue, score
+from evaluation.detectors import train_everyday
+from evaluation.detectors.everyday.network import ABOUT, PLACE, Things
+from evaluation.detectors.everyday.reading import Reading, Sighting, read_things, sightings
+from evaluation.detectors.everyday.scores import scores_of
+from evaluation.detectors.everyday.truth import (
+    ATTRIBUTES,
+    GRID,
+    UNSEEN,
+    labels_of,
+    shown_scenery,
+    shown_sizes,
+)
+from ldm_core.data.everyday import HELD_OUT_SEEDS, KINDS, Scene, Thing, boxes, draw, random_scene
+from ldm_core.data.everyday.atoms import judge
+from ldm_core.images import from_uint8, to_pil
+
+CAT = Thing("cat", "black", 1, "center", "medium")
+TABLE = Thing("table", "brown", 1, "center", "medium")
+
+
+def answers(**chosen):
+    """Log-probabilities that are sure of the answers given, and of the first where none is."""
+    found = {}
+    for name, words in ATTRIBUTES.items():
+        found[name] = torch.full((len(words),), -20.0)
+        found[name][words.index(chosen.get(name, words[0]))] = 0.0
+    return found
+
+
+def seen(kind, box, partner=(0.5, 0.5), **chosen):
+    return Sighting(kind, box, 1.0, answers(**chosen), partner)
+
+
+def test_labels_hold_each_single_thing_where_the_drawing_has_it():
+    scene = Scene(
+        "day", "field", (Thing("sheep", "white", 3, "center", "medium"), Thing("sun", None, 1, "left", "medium"))
+    )
+    labels, where = labels_of(scene), boxes(scene)
+    there = labels["kind"] != UNSEEN
+    assert sorted(labels["kind"][there].tolist()) == sorted([KINDS.index("sun"), *[KINDS.index("sheep")] * 3])
+    np.testing.assert_allclose(
+        sorted(map(tuple, labels["box"][there].tolist())), sorted(where[0] + where[1]), atol=1e-6
+    )
+    for box, cell in zip(labels["box"][there], labels["cell"][there]):
+        left, top = cell % GRID / GRID, cell // GRID / GRID
+        assert left <= (box[0] + box[2]) / 2 <= left + 1 / GRID and top <= (box[1] + box[3]) / 2 <= top + 1 / GRID
+
+
+def test_a_partner_lies_where_the_other_thing_has_its_middle():
+    scene = Scene("day", "room", (TABLE, dataclasses.replace(CAT, relation="on", other=0)))
+    labels, where = labels_of(scene), boxes(scene)
+    row = labels["kind"].tolist().index(KINDS.index("cat"))
+    middles = [np.add(box[0][:2], box[0][2:]) / 2 for box in where]
+    np.testing.assert_allclose(labels["partner"][row], middles[0] - middles[1], atol=1e-6)
+    assert ATTRIBUTES["relation"][labels["relation"][row]] == "on"
+
+
+def test_a_size_counts_where_it_shows_and_only_there():
+    alone = {size: Scene("day", "field", (dataclasses.replace(CAT, size=size),)) for size in ("small", "medium", "big")}
+    assert {size: shown_sizes(scene) for size, scene in alone.items()} == {
+        "small": ["small"],
+        "medium": ["medium"],
+        "big": ["big"],
+    }
+    on_a_table = Scene("day", "room", (TABLE, dataclasses.replace(CAT, relation="on", other=0)))
+    assert shown_sizes(on_a_table)[1] is None  # it has the table's scale, whatever it is called
+
+
+def test_scenery_counts_where_it_is_seen():
+    scene = Scene("night", "field", (), mountains=True, stars=True)
+    assert shown_scenery(scene) == {"mountains": True, "clouds": False, "stars": True}
+    indoors = Scene("day", "room", (TABLE,), stars=True)
+    assert shown_scenery(indoors)["stars"] is None
+
+
+def test_things_alike_are_counted_and_a_rider_sits_on_the_nearest_steed():
+    reading = read_things(
+        [
+            seen("sheep", (0.0, 0.6, 0.2, 0.8), colour="white", place="left"),
+            seen("sheep", (0.2, 0.6, 0.4, 0.8), colour="white", place="left"),
+            seen("sheep", (0.4, 0.6, 0.5, 0.8), colour="brown", place="left"),
+            seen("horse", (0.6, 0.5, 0.9, 0.9), colour="brown", place="right"),
+            seen("man", (0.7, 0.3, 0.8, 0.7), (0.76, 0.68), colour="red", place="right", relation="riding"),
+        ],
+        Scene("day", "field"),
+    )
+    asked = Scene(
+        "day",
+        "field",
+        (
+            Thing("man", "red", 1, "right", relation="riding", other=1),
+            Thing("horse", "brown"),
+            Thing("sheep", "white", 2, "left"),
+            Thing("sheep", "brown", 1),
+        ),
+    )
+    assert all(holds for _, holds in judge(asked, reading.scene, reading.also))
+
+
+def test_what_is_beside_or_above_is_read_off_the_boxes():
+    things = [
+        seen("dog", (0.1, 0.7, 0.3, 0.9)),
+        seen("car", (0.33, 0.6, 0.7, 0.9)),
+        seen("bird", (0.4, 0.1, 0.5, 0.2)),
+        seen("house", (0.8, 0.3, 1.0, 0.9)),
+    ]
+    kinds = [one.kind for one in things]
+    also = {(kinds[a], name, kinds[b]) for a, name, b in read_things(things, Scene("day", "street")).also}
+    assert also == {("dog", "next to", "car"), ("car", "next to", "dog"), ("bird", "above", "car")}
+
+
+def test_sightings_are_peaks_of_the_expected_number():
+    things, places = Things().eval(), torch.zeros(1, PLACE, GRID // 2, GRID // 2)
+    with torch.inference_mode():
+        for part in (things.where[0], things.hidden, things.about):
+            torch.nn.init.zeros_(part.weight)
+            torch.nn.init.zeros_(part.bias)
+        torch.nn.init.zeros_(things.quarter.weight)
+        things.about.bias[KINDS.index("cow")] = 20
+        things.about.bias[sum(ABOUT.values()) - 2 - 4 : sum(ABOUT.values()) - 2] = 0.1
+        torch.nn.init.constant_(things.where[0].weight, 1.0)
+        torch.nn.init.constant_(things.where[2].weight, 0.0)
+        things.where[2].weight[0] = 1.0  # the first of the four cells of a place
+        torch.nn.init.constant_(things.where[2].bias, -6.0)
+        places[0, :, 5, 7] = 1.0
+        (found,) = sightings(things, places)
+    assert [one.kind for one in found] == ["cow"]
+    (x, y), box = found[0].middle, found[0].box
+    assert (x, y) == (pytest.approx(14.5 / GRID), pytest.approx(10.5 / GRID))
+    assert box == pytest.approx((x - 0.1, y - 0.1, x + 0.1, y + 0.1))
+
+
+def test_scores_are_shares_of_atoms_by_skill_and_what_stands_for_an_unknown_word_is_no_extra():
+    shown = Reading(Scene("day", "field", (Thing("horse", "brown", 1, "left", "medium"), CAT)))
+    found = scores_of("two black cats and a zebra in a field at night", shown)
+    assert found["scene_atoms"] == 5  # cat, black, two, field, night
+    assert found["scene_accuracy"] == pytest.approx(3 / 5) and found["scene_prompt_accuracy"] == 0
+    assert found["scene_accuracy_colour"] == 1 and found["scene_accuracy_count"] == found["scene_accuracy_sky"] == 0
+    assert math.isnan(found["scene_accuracy_size"])
+    assert found["scene_extra"] == 0 and scores_of("a black cat", shown)["scene_extra"] == 1
+    assert all(math.isnan(value) for value in scores_of("quarterly revenue", shown).values())
+
+
+def test_metrics_called_after_scenes_take_the_detector_of_the_world_of_the_pictures():
+    names = ["fd_scenes", "coverage_scenes", "clip_scenes", "scene_accuracy", "scene_extra", "rfd_scenes"]
+    for world in ("scenes", "everyday"):
+        assert {metric.detector for metric in catalogue.find(names, world)} == {world}
+        assert [metric.name for metric in catalogue.find(names, world)] == names
+    assert [metric.detector for metric in catalogue.find(["fid", "fashion_accuracy"], "everyday")] == [
+        "inception",
+        "fashion",
+    ]
+    assert catalogue.drawn_world(["inception", "everyday"]) == "everyday" and catalogue.drawn_world(["clip"]) == ""
+
+
+def test_training_goes_on_where_it_was_and_learns(tmp_path):
+    first = train_everyday.train(2, 4, 8, tmp_path)
+    assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 2
+    weights = {name: value.clone() for name, value in first.state_dict().items()}
+    again = train_everyday.train(3, 4, 8, tmp_path)
+    moved = [name for name, value in again.state_dict().items() if not torch.equal(value, weights[name])]
+    assert "things.about.weight" in moved and torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 3
+
+
+def test_a_folder_of_drawings_is_scored_by_skill_and_by_how_much_is_asked(tmp_path):
+    names = ["a", "b", "c", "d"]
+    for name, seed in zip(names, HELD_OUT_SEEDS):
+        to_pil(from_uint8(draw(random_scene(seed), 128)[None])[0]).save(tmp_path / f"{name}.png")
+        (tmp_path / f"{name}.txt").write_text("a red house at night" if name in "ab" else "two blue cars, a cat")
+    out = tmp_path / "out"
+    given = (
+        f"--images {tmp_path} --world everyday --metrics scene_accuracy,scene_prompt_accuracy,scene_extra --device cpu"
+    )
+    assert score.main([*given.split(), "--out", str(out)]) == 0
+    table = pd.read_csv(out / "summary.csv").fillna({"category": ""})
+    assert set(table["detector"]) == {"everyday_detector"}
+    parts = table[table["metric"] == "scene_accuracy"].set_index("category")
+    assert {"", "skill: kind", "skill: colour", "skill: sky", "skill: count", "atoms: 3", "atoms: 5"} <= set(
+        parts.index
+    )
+    whole = pd.read_csv(out / "images.csv")["scene_accuracy"]
+    assert parts.loc["", "value"] == pytest.approx(whole.mean()) and parts.loc["", "n"] == 4
+    assert "the judge is right on 0." in parts.loc["", "note"] and parts.loc["atoms: 3", "n"] == 2
+    assert {"scene_accuracy_ceiling", "scene_extra_ceiling"} <= set(table["metric"])
+    assert "skill: colour" in (out / "report.md").read_text()
