@@ -13,11 +13,11 @@ import numpy as np
 from tqdm import tqdm
 
 from ldm_core.data.photos import middle_square, open_photo, photo_files
-from ldm_core.files import whole_file
+from ldm_core.files import cache_folder, whole_file
 from ldm_core.images import from_pil
 
 from ..data_sets import DATA_SET_FILE
-from ..downloads import NO_DOWNLOADS, Downloads, cache_folder
+from ..downloads import NO_DOWNLOADS, Downloads
 from .detector import Detector
 from .references import Reference, made_by, read_reference, save_reference
 from .statistics_checks import check_statistics
