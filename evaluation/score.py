@@ -117,6 +117,7 @@ def work(arguments: argparse.Namespace, argv: list[str] | None = None) -> int:
 def say(found: Evaluation) -> None:
     """What the terminal shows: what was scored, the values side by side, what could not be computed, the differences."""
     from .report import tables
+    from .report.page import measured_as
 
     print(f"{found.facts.image_count} images, {found.facts.prompt_count} prompts")
     for note in found.facts.notes:
@@ -124,8 +125,7 @@ def say(found: Evaluation) -> None:
     print(f"\n{found}")
     for note, rows in found.summary[found.summary["value"].isna()].groupby("note", sort=False):
         print(f"{', '.join(dict.fromkeys(rows['metric']))}: {note}")
-    for name, reference in found.facts.references.items():
-        print(f"reference of {name}: {reference['words']}")
+    print(*measured_as(found.facts), sep="\n")
     if len(found.differences):
         shown = found.differences.drop(columns=["axis", "value_a", "value_b"])
         print(f"\n{tables.rounded(shown).to_string(index=False)}")

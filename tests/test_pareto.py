@@ -62,7 +62,7 @@ def test_the_chart_labels_every_scale_and_hollows_what_is_dominated():
 def test_the_latex_table_escapes_names_and_points_to_what_is_better():
     table = tables.side_by_side(a_summary({1.0: (10, 60), 2.0: (11, 70)}))
     made = paper.latex(table, {"fd_scenes": False, "clip_scenes": True}, "100 % of p_1.txt")
-    assert r"fd\_scenes $\downarrow$ & 10 $\pm$ 0.1 & 11 $\pm$ 0.1 \\" in made
+    assert r"fd\_scenes $\downarrow$ & 10.00 $\pm$ 0.10 & 11.00 $\pm$ 0.10 \\" in made
     assert (
         r"clip\_scenes $\uparrow$" in made
         and r"\caption{100 \% of p\_1.txt}" in made

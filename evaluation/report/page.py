@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..generation.cost import outside_networks
+from ..paths import portable
 from ..run_facts import RunFacts
 from ..set_facts import SetFacts
 from . import charts, paper, tables
@@ -34,17 +35,27 @@ class Results:
         return find_front(self.summary)
 
 
+# How the tables are read; the charts and the bold print are of report.html alone.
+READING = "↑: more is better, ↓: less; n: images that each value is of. A value has the digits that its standard error leaves it."
+CHARTS = (
+    "Bold is the best value of its metric, which need not be better beyond chance: the differences below say that. Bars in the "
+    "charts are 95 % intervals."
+)
+SIGN = "A difference is the second condition minus the first."
+
+
 def markdown(results: Results) -> str:
     """The report for a terminal or a pull request."""
     facts, by_category = results.facts, tables.categories(results.summary)
-    parts = [f"# {facts.title}\n", facts.lead + "\n"]
-    parts += [tables.markdown(tables.side_by_side(results.summary).reset_index())]
+    parts = [f"# {facts.title}\n", facts.lead + "\n", *([f"`{facts.command}`\n"] if facts.command else [])]
+    parts += [tables.markdown(tables.with_counts(results.summary).reset_index()), READING + "\n"]
     parts += ["".join(f"- {note}\n" for note in remarks(results))]
     if len(by_category):
         parts += ["## By category\n", tables.markdown(by_category)]
     if len(results.differences):
         parts += [
             "## Differences between conditions\n",
+            SIGN + "\n",
             tables.markdown(tables.readable_differences(results.differences)),
         ]
     parts += ["## Cost\n", tables.markdown(tables.costs(results.cost)), _outside(results.cost) + "\n"]
@@ -62,10 +73,12 @@ def page(out: Path, results: Results) -> str:
     pictures = explorer(out, results.images, results.axes, facts.same_settings(results.axes))
     body = (
         f'<h1>{html.escape(facts.title)}</h1><p class="lead">{html.escape(facts.lead)}</p>'
-        f"<h2>Conditions side by side</h2>{tables.summary_html(results.summary)}<ul class='quiet'>{notes}</ul>"
+        f"<p class='quiet'><code>{html.escape(facts.command)}</code></p>"
+        f"<h2>Conditions side by side</h2>{tables.summary_html(results.summary)}"
+        f"<p class='quiet'>{READING} {CHARTS}</p><ul class='quiet'>{notes}</ul>"
         f'<div class="charts">{"".join(_charts(results))}</div>'
         f"{_category_section(results.summary)}<h2>Pictures</h2>{pictures}"
-        f"<h2>Differences between conditions</h2>{tables.differences_html(results.differences)}"
+        f"<h2>Differences between conditions</h2><p class='quiet'>{SIGN}</p>{tables.differences_html(results.differences)}"
         f"<h2>Cost</h2>{tables.as_html(tables.costs(results.cost))}<p class='quiet'>{html.escape(_outside(results.cost))}</p>"
         f"<h2>For a paper</h2><details><summary>methods, in a paragraph</summary><pre>{html.escape(paper.methods(facts))}</pre></details>"
         f"<details><summary>the table as LaTeX</summary><pre>{html.escape(_latex(results))}</pre></details>"
@@ -90,7 +103,18 @@ def remarks(results: Results) -> list[str]:
     if results.front:
         notes.append(results.front.words())
     noted = summary[summary["note"] != ""].drop_duplicates(["metric", "note"])
-    return notes + [f"{', '.join(rows['metric'])}: {note}" for note, rows in noted.groupby("note", sort=False)]
+    notes += [f"{', '.join(rows['metric'])}: {note}" for note, rows in noted.groupby("note", sort=False)]
+    return notes + measured_as(facts)
+
+
+def measured_as(facts: RunFacts | SetFacts) -> list[str]:
+    """In words, what a number cannot be compared without: the constants of each metric, and every reference."""
+    alike: dict[str, list[str]] = {}
+    for metric, constants in facts.constants.items():
+        if constants:
+            alike.setdefault(", ".join(f"{name} {value}" for name, value in constants.items()), []).append(metric)
+    found = [f"{', '.join(metrics)}: {words}" for words, metrics in alike.items()]
+    return found + [f"reference of {name}: {portable(known['words'])}" for name, known in facts.references.items()]
 
 
 def _outside(cost: pd.DataFrame) -> str:
@@ -100,7 +124,8 @@ def _outside(cost: pd.DataFrame) -> str:
 def _latex(results: Results) -> str:
     summary, facts = results.summary, results.facts
     better = dict(zip(summary["metric"], summary["higher_is_better"]))
-    return paper.latex(tables.side_by_side(summary), better, f"{facts.title}: {facts.prompt_count} prompts.")
+    counted = tables.with_counts(summary).set_axis(tables.side_by_side(summary).index)
+    return paper.latex(counted, better, f"{facts.title}: {facts.prompt_count} prompts.")
 
 
 def _category_section(summary: pd.DataFrame) -> str:

@@ -20,6 +20,8 @@ SAME = ("model", "prompts", "guidance_schedule")  # of a run, where they are not
 ACROSS = 6  # conditions side by side; more go down the page
 IN_THE_OPEN = 12  # differences shown whatever their verdict
 TIED = "tied"
+ARROWS = {True: "↑", False: "↓"}  # which way is better
+MOST_PLACES = 6  # behind the point; smaller errors have an exponent
 
 
 def summary_table(rows: Sequence[Row], same: Mapping[str, Any], images: ImageSet) -> pd.DataFrame:
@@ -53,10 +55,7 @@ def at_conditions(summary: pd.DataFrame) -> pd.DataFrame:
 def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
     """Metrics down, conditions across, as text with standard errors; what depends on no condition in `all`."""
     rows = whole(summary)
-    text = [
-        digits(value, 4) + (f" ± {digits(se, 2)}" if pd.notna(se) else "")
-        for value, se in zip(rows["value"], rows["se"])
-    ]
+    text = [with_error(value, se) for value, se in zip(rows["value"], rows["se"])]
     across = rows["condition"].replace("", "all")
     order = [name for name in across.drop_duplicates() if name != "all"] + ["all"] * ("all" in set(across))
     table = pd.DataFrame({"metric": rows["metric"], "across": across, "text": text})
@@ -68,10 +67,21 @@ def side_by_side(summary: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def with_counts(summary: pd.DataFrame) -> pd.DataFrame:
+    """side_by_side with what a reader who copies a row must have: which way is better, and of how many images each is."""
+    table, rows = side_by_side(summary), whole(summary)
+    higher = dict(zip(rows["metric"], rows["higher_is_better"]))
+    counts = rows.groupby("metric")["n"].agg(["min", "max"]).astype(int)
+    of = [str(least) if least == most else f"{least} to {most}" for least, most in counts.loc[table.index].to_numpy()]
+    named = [f"{metric} {ARROWS[bool(higher[metric])]}" for metric in table.index]
+    table = table.set_axis(pd.Index(named, name="metric"))
+    table.insert(0, "n", of)
+    return table
+
+
 def as_text(summary: pd.DataFrame) -> str:
-    """side_by_side for a terminal."""
-    table = side_by_side(summary)
-    return table.to_string() if len(table) else "no metric could be computed"
+    """with_counts for a terminal."""
+    return with_counts(summary).to_string() if len(whole(summary)) else "no metric could be computed"
 
 
 def categories(summary: pd.DataFrame) -> pd.DataFrame:
@@ -99,6 +109,15 @@ def digits(value: float, count: int) -> str:
     return f"{value:.0f}" if round(abs(value)) >= 10**count else f"{value:.{count}g}"
 
 
+def with_error(value: float, se: float | None, alone: int = 4) -> str:
+    """A value to the last digit that its standard error leaves it, of which two count: 0.33 ± 0.21. `alone` is how many
+    digits count where no error is known."""
+    if se is None or not math.isfinite(se) or se <= 0:
+        return digits(value, alone)
+    places = max(0, 1 - math.floor(math.log10(se)))
+    return f"{value:.{places}f} ± {se:.{places}f}" if places <= MOST_PLACES else f"{value:.3g} ± {se:.2g}"
+
+
 def rounded(table: pd.DataFrame) -> pd.DataFrame:
     """A table to look at: four digits that count, nothing where there is no value."""
     return (
@@ -108,14 +127,15 @@ def rounded(table: pd.DataFrame) -> pd.DataFrame:
 
 def markdown(table: pd.DataFrame) -> str:
     """A table in Markdown."""
-    lines = ["| " + " | ".join(map(str, row)) + " |" for row in [table.columns, *table.itertuples(index=False)]]
+    rows = [table.columns, *table.itertuples(index=False)]
+    lines = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + " --- |" * len(table.columns), *lines[1:]]) + "\n"
 
 
 def summary_html(summary: pd.DataFrame) -> str:
     """side_by_side as HTML, each metric's best condition marked; conditions down where they are many."""
-    table, best = side_by_side(summary), _best_conditions(summary)
-    marked = {(metric, condition) for metric, condition in best.items()}
+    table, best = with_counts(summary), _best_conditions(summary)
+    marked = {(name, best[name.rsplit(" ", 1)[0]]) for name in table.index if name.rsplit(" ", 1)[0] in best}
     if len(table.columns) > ACROSS:
         table, marked = table.T, {(condition, metric) for metric, condition in marked}
     head = "".join(f"<th>{html.escape(name)}</th>" for name in ["", *table.columns])
@@ -157,7 +177,7 @@ def readable_differences(differences: pd.DataFrame) -> pd.DataFrame:
     for side in ("a", "b"):
         table["from" if side == "a" else "to"] = differences[f"condition_{side}"]
     errors = zip(differences["difference"], differences["se"])
-    table["difference"] = [digits(value, 3) + (f" ± {digits(se, 2)}" if pd.notna(se) else "") for value, se in errors]
+    table["difference"] = [with_error(value, se, 3) for value, se in errors]
     if "pairing" in differences:
         table["pairing"] = differences["pairing"]
     confidence = differences.get("confidence", pd.Series(float("nan"), differences.index))  # older folders do not say
