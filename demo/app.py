@@ -117,7 +117,7 @@ def serve(session: Session, hosting: Hosting, port: int) -> None:
     host = f"[{hosting.host}]" if ":" in hosting.host else hosting.host
     try:
         page.launch(server_name=host, server_port=port, prevent_thread_lock=True, **launch_options())
-        page.openings.draw_all()
+        page.openings.draw()
         threading.Event().wait()
     finally:
         page.close(verbose=False)

@@ -39,7 +39,7 @@ def shares(name: str, t: float) -> tuple[float, float]:
 
 @functools.cache
 def _kept(name: str) -> Tensor:
-    return DDPMScheduler(1000, **SCHEDULES[name][1]).alphas_cumprod  # type: ignore[arg-type]  # a table of its arguments
+    return DDPMScheduler(1000, **SCHEDULES[name][1]).alphas_cumprod
 
 
 def noised(latent: Tensor, noise: Tensor) -> Iterator[tuple[str, float, Tensor]]:

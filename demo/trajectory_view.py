@@ -41,8 +41,11 @@ class Moment:
 
 def moments_of(model: LatentDiffusion, seed: int, states: Sequence[State]) -> list[Moment]:
     """The steps of one picture, of a seed that was denoised at the states' size."""
-    shape = tuple(states[0].latent.shape[1:])
-    before = [initial_noise(image_generators([seed]), shape), *(state.latent for state in states[:-1])]
+    channels, height, width = states[0].latent.shape[1:]
+    before = [
+        initial_noise(image_generators([seed]), (channels, height, width)),
+        *(state.latent for state in states[:-1]),
+    ]
     made = []
     for state, noisy in zip(states, before):
         arrow = torch.zeros_like(state.clean) if state.arrow is None else state.arrow

@@ -105,7 +105,7 @@ def test_a_second_visitor_is_told_to_wait(session):
 def test_the_page_builds_with_named_endpoints_and_no_way_around_the_queue(session):
     page = app.build(session)
     names = {function.api_name for function in page.fns.values() if function.api_visibility == "public"}
-    assert names == {"generate", "sweep", "reconstruct"} and page.api_open is False
+    assert names == {"generate", "sweep", "reconstruct", "watch", "noising", "between", "factors"} and page.api_open is False
 
 
 def test_the_page_opens_with_a_picture_of_the_embedded_model_and_waits_for_others(session):

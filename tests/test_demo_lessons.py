@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import pairwise
 
 import pytest
 import torch
 from PIL import Image
+from test_demo_server import NASTY, call
 from visits import Visit
 
-from demo import app, lesson_endpoints, lessons
+from demo import lesson_endpoints, lessons
 from demo.cost_view import PIXELS, SPACES, byte_words, cost_html
 from demo.film import film
 from demo.noising_view import SCHEDULES, noised, shares
+from demo.openings import WORDS, Opening
 from demo.session import Limits, Session
 from demo.trajectory_view import as_seen, chosen, moments_of
 
@@ -52,7 +55,7 @@ def test_a_latent_of_a_solver_that_keeps_large_ones_is_brought_to_unit_spread_an
 def test_a_schedule_goes_from_the_picture_to_noise(name):
     parts = [shares(name, t / 20) for t in range(21)]
     assert parts[0] == (1, 0) and parts[-1][0] < 0.1 and parts[-1][1] > 0.99
-    assert all(before[0] > after[0] for before, after in zip(parts, parts[1:]))
+    assert all(before[0] > after[0] for before, after in pairwise(parts))
     if name != "straight line":
         assert all(math.hypot(*part) == pytest.approx(1) for part in parts)
 
@@ -84,8 +87,8 @@ def test_a_film_is_one_picture_with_its_frames_side_by_side():
 
 def test_each_part_draws_and_refuses_in_words(session, tiny, tmp_path):
     view, words = list(lesson_endpoints.watch(session)("a house", 3, 4.0))[-1]
-    assert view.count('class="film') == 4 and re.match(r"\d+ steps, ", words)
-    assert list(lesson_endpoints.noising(session)("a house", 3))[-1][0].count('class="film') == len(SCHEDULES)
+    assert view.count('<figure class="film') == 4 and re.match(r"\d+ steps, ", words)
+    assert list(lesson_endpoints.noising(session)("a house", 3))[-1][0].count('<figure class="film') == len(SCHEDULES)
     assert "of the second" in list(lesson_endpoints.between(session)("a house", "a boat", 3, 4))[-1][0]
     wrong = lesson_endpoints.problems(session, ("prompt", "seed"), "x" * 401, 1.5)
     assert "400 are the most" in wrong["prompt"] and "whole number" in wrong["seed"]
@@ -97,22 +100,12 @@ def test_each_part_draws_and_refuses_in_words(session, tiny, tmp_path):
 
 
 def test_a_photo_is_shrunk_by_the_three_autoencoders(session, tmp_path):
-    Image.new("RGB", (64, 48), "teal").save(tmp_path / "photo.png")
+    Image.new("RGB", (48, 32), "teal").save(tmp_path / "photo.png")
     view, _ = list(lessons.by_factor(session, str(tmp_path / "photo.png")))[-1]
     assert (
         re.findall(r"<b>(f = \d+: \d+ x \d+)", view)[::1] == ["f = 4: 86 x 64", "f = 8: 43 x 32", "f = 16: 21 x 16"]
         or view
     )
-
-
-@pytest.fixture(scope="module")
-def opened(browser, demo_server):
-    """A visit to the tab, when its parts have been drawn."""
-    page = app.build(demo_server.session)
-    page.close()
-    visit = Visit(browser, demo_server.address, viewport={"width": 1280, "height": 900})
-    yield visit
-    visit.page.close()
 
 
 def test_the_slider_moves_every_film_without_a_word_to_the_server(browser, demo_server):
@@ -141,3 +134,37 @@ def test_the_slider_moves_every_film_without_a_word_to_the_server(browser, demo_
     assert len([url for url in visit.requests if "gradio_api" in url]) - before <= 1 and asked
     assert not [text for text in visit.errors if "favicon" not in text], visit.errors
     visit.page.close()
+
+
+def test_a_tab_opens_with_a_finished_result_and_a_failed_one_is_left_out(browser, demo_server):
+    openings = demo_server.openings
+    assert set(openings.known) == {"sweep", "comparison", "watch", "noising", "between", "factors"}
+    assert openings.of("sweep") == (), "nothing has begun"
+    openings.known["broken"] = Opening("broken", (), lambda: iter([1 / 0]))
+    openings.draw("sweep", "broken").join()
+    assert openings.of("broken") == () and openings.of("sweep")[1] == WORDS and not demo_server.session.lane.locked()
+    visit = Visit(browser, demo_server.address, viewport={"width": 1280, "height": 900})
+    visit.tab("Guidance sweep")
+    visit.wait_for_words("Drawn as the page began", "#sweep-status")
+    assert visit.page.locator(".sweep td img").count() == 4
+    visit.page.get_by_label("Guidance scales").fill("1,x")
+    visit.page.get_by_role("button", name="Sweep").click()
+    visit.page.wait_for_function("!document.querySelector('.sweep td img')")
+    visit.page.close()
+    openings.begun = False
+    openings.drawn.clear(), openings.known.pop("broken")
+
+
+def test_bad_requests_to_the_lessons_are_refused_in_words_before_the_queue(demo_server):
+    for bad in (each for each in NASTY if each != 0):
+        asked = {
+            "watch": ["a house", bad, 1.0],
+            "noising": ["a house", bad],
+            "between": ["a house", "a boat", 1, bad],
+            "factors": [bad],
+        }
+        for name, data in asked.items():
+            status, text = call(demo_server.address, name, data)
+            assert status < 500 and (status != 200 or "event: error" in text), (name, bad, status, text[:300])
+            assert "error\ndata: null" not in text and "Traceback" not in text and "root:x:0" not in text
+    assert not demo_server.session.lane.locked()
