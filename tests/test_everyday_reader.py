@@ -41,7 +41,7 @@ def answers(**chosen):
 
 
 def seen(kind, box, partner=(0.5, 0.5), **chosen):
-    return Sighting(kind, box, 1.0, answers(**chosen), partner)
+    return Sighting(kind, box, answers(**chosen), partner)
 
 
 def test_labels_hold_each_single_thing_where_the_drawing_has_it():

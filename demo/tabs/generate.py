@@ -106,7 +106,7 @@ def dropped(session: Session, path: str) -> list[object]:
     found = controls.defaults_of(session, str(values[NAMES.index("model")]))
     for name in ("size", "scheduler"):
         place = NAMES.index(name)
-        values[place] = gr.Dropdown(choices=found[name].choices, value=str(values[place]))  # type: ignore[attr-defined]
+        values[place] = gr.Dropdown(choices=found[name].choices, value=str(values[place]))  # type: ignore[attr-defined]  # only inputs with choices are here
     return [*values, words, found["header"], found["words"]]
 
 
