@@ -25,6 +25,7 @@ from .cells import Cell, GuidedCells, Network, rows_needed
 from .checks import shown
 from .conditioning import Blend, Conditioner, Conditioning
 from .denoisers import Denoiser
+from .family import FAMILIES, Family
 from .guidance_checks import resolve_rule, weaker_model
 from .placement import Placement
 from .recipe import Recipe, recipe_for
@@ -44,7 +45,9 @@ LOOP = ("steps", "scheduler", "height", "width", "strength", "rows_per_call")
 SIDES = ("height", "width")
 NO_CONTROL = "needs a model with a control network: ldm_core.load(..., control=FOLDER)"
 OLDER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+GRAPHS = ("*.onnx", "*.xml", "*.bin")  # of an export
 DECIDING = (
+    "export.json",
     "config.json",
     "model_index.json",
     *(f"{part}/*.json" for part in ("scheduler", "unet", "transformer", "vae", "text_encoder*")),
@@ -69,14 +72,18 @@ class LatentDiffusion:
         lora: str | None = None,
         placement: Placement | None = None,
         config_folder: Path | None = None,
+        family: Family | None = None,
     ):
         self.spec, self.conditioner, self.denoiser, self.autoencoder = spec, conditioner, denoiser, autoencoder
         self.scheduler_config = scheduler_config
         self.files = files  # files and folders of the weights
+        self.family = family or FAMILIES["StableDiffusionPipeline"]
         self.config_folder = config_folder  # where a single file's configs are from
         self.vae, self.lora = vae, lora  # where the autoencoder was swapped, and what was merged into the networks
         self.placement = placement or Placement(denoiser.device)
         self.device, self.dtype = self.placement.device, denoiser.dtype
+        self.engine = "torch"  # what its networks run by; ldm_core.engine changes it
+        self.precision = str(self.dtype).removeprefix("torch.")  # as recipes have it
         self.height, self.width = spec.height, spec.width
         self.weaker: dict[str, LatentDiffusion] = {}  # models that autoguidance has asked for, by name
         self.control: Control | None = None  # see with_control
@@ -614,7 +621,8 @@ def weights_hash(files: Iterable[Path]) -> str:
     for path in files:
         found = sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
         safe = {each.parent for each in found}
-        older = (each for kind in OLDER_WEIGHTS for each in path.rglob(kind) if each.parent not in safe)
+        kinds = GRAPHS if (path / "export.json").is_file() else OLDER_WEIGHTS
+        older = (each for kind in kinds for each in path.rglob(kind) if each.parent not in safe)
         for each in (*found, *sorted(older)):
             with each.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
