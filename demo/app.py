@@ -36,11 +36,12 @@ from demo.page import Page
 from demo.places import Allowance, Places
 from demo.scratch import AGE
 from demo.session import Session, limits_of
-from demo.tabs import generate, guidance, how_it_works, reconstruct
+from demo.tabs import from_picture, generate, guidance, how_it_works, reconstruct
 from demo.theme import theme
 
 TABS: dict[str, Callable[[Session, gr.Markdown], list[Opening] | None]] = {
     "Draw": generate.build,
+    "From a picture": from_picture.build,
     "Guidance sweep": guidance.build,
     "Autoencoders": reconstruct.build,
     "How it works": how_it_works.build,
