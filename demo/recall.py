@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +26,20 @@ def dropped(session: Session, names: Sequence[str], path: str) -> list[object]:
     return filled_in(session, names, values, str(words))
 
 
-def linked(session: Session, names: Sequence[str], request: gr.Request) -> list[object]:
-    """The inputs as the link says by which the page was opened."""
-    query = {name: value for name, value in request.query_params.items() if name in names}
-    if not query:
-        return [gr.skip()] * (len(names) + 3)
-    values, wrong = read_link(session, names, query)
-    if wrong:
-        return [
-            *[gr.skip()] * len(names),
-            f"The link's settings are not taken. {html.escape(wrong)}",
-            gr.skip(),
-            gr.skip(),
-        ]
-    return filled_in(session, names, values, "These are the link's settings. Press Draw to make its picture.")
+def linked(session: Session, names: Sequence[str]) -> Callable[[gr.Request], list[object]]:
+    """What fills the inputs as the link says by which the page was opened."""
+    untouched: list[object] = [gr.skip()] * len(names)
+
+    def fill(request: gr.Request) -> list[object]:
+        query = {name: value for name, value in request.query_params.items() if name in names}
+        if not query:
+            return [*untouched, gr.skip(), gr.skip(), gr.skip()]
+        values, wrong = read_link(session, names, query)
+        if wrong:
+            return [*untouched, f"The link's settings are not taken. {html.escape(wrong)}", gr.skip(), gr.skip()]
+        return filled_in(session, names, values, "These are the link's settings. Press Draw to make its picture.")
+
+    return fill
 
 
 def filled_in(session: Session, names: Sequence[str], values: list[Any], words: str) -> list[object]:

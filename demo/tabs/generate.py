@@ -76,9 +76,7 @@ def build(session: Session, head: gr.Markdown) -> None:
     gr.on([go.click, prompt.submit], None, settings.inputs, None, js=links.browser("asked", NAMES), **controls.QUIET)
     link.click(None, settings.inputs, status, js=links.browser("copy", NAMES), **controls.QUIET)
     filled = [*settings.inputs, status, head, words]
-    gr.on(
-        None, functools.partial(recall.linked, session, NAMES), None, filled, **controls.QUIET
-    )  # as the page is opened
+    gr.on(None, recall.linked(session, NAMES), None, filled, **controls.QUIET)  # as the page is opened
     stop.click(turns.stopping(session), None, status, **controls.QUIET)
     settings.model.input(
         functools.partial(choose_model, session),
