@@ -13,7 +13,7 @@ SQUARES = SIDE**2
 HTML = (
     f'<div class="painting"><div class="mask" data-mask="" data-side="{SIDE}" role="img" '
     'aria-label="the picture, with the squares that are drawn anew"></div>'
-    '<div class="bar"><span>Drawn anew:</span>'
+    '<div class="bar"><span>Paint squares that shall be drawn anew, or take:</span>'
     + "".join(
         f'<button type="button" data-fill="{name}">{words}</button>'
         for name, words in (

@@ -162,7 +162,8 @@ def draw(
     model, began = session.model, time.perf_counter()
     image, done = fitted_upload(path, model.width, model.height)
     mask = None if enlarge else mask_grid.mask_of(painted, model.height, model.width)
-    start, asked = start_of(model, image, mask, enlarge), {} if enlarge or mask is not None else {"strength": strength}
+    start = start_of(model, image, mask, enlarge)
+    asked: dict[str, Any] = {} if enlarge or mask is not None else {"strength": strength}
     latent = start.clean
     for state in model.denoise(prompt, seed, start=start, **asked):
         latent = state.latent
