@@ -8,7 +8,7 @@ from typing import Any
 
 from .session import Session, size_text, sizes
 
-KEPT = '<div class="kept" id="kept" aria-label="pictures drawn here before"></div>'
+KEPT = '<div class="kept" id="kept" role="group" aria-label="pictures drawn here before"></div>'
 NUMBERS = ("seed", "steps", "guidance_scale")
 SWITCH = {"true": True, "false": False}
 

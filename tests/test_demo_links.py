@@ -40,7 +40,7 @@ def test_a_link_brings_the_settings_back_and_the_browser_keeps_what_was_drawn(vi
     page = visit.page
     page.locator(".prompt textarea:visible").fill("a green boat & a tree")
     page.get_by_label("Seed").first.fill("4242")
-    page.get_by_role("button", name="Copy link").click()
+    page.get_by_role("button", name="Link", exact=True).click()
     visit.wait_for_words("now carries all settings")
     asked = parse_qs(urlsplit(page.url).query, keep_blank_values=True)
     assert set(asked) == set(generate.NAMES) and asked["prompt"] == ["a green boat & a tree"]

@@ -34,7 +34,7 @@ def build(session: Session, head: gr.Markdown) -> None:
             prompt = controls.prompt_box(session)
             with gr.Row(elem_classes="buttons"):
                 go, stop = gr.Button("Draw", variant="primary", min_width=96), gr.Button("Stop", min_width=72)
-                link = gr.Button("Copy link", min_width=72)
+                link = gr.Button("Link", min_width=72)
         with gr.Column(elem_classes="shown"):
             first = opening(session)
             picture = gr.Image(
