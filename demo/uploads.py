@@ -23,7 +23,7 @@ LONGEST = 32  # times as long as wide
 def picture_input(**looks: Any) -> gr.Image:
     """An input for a picture's file, which comes as it is: gradio would open it first, and fail in words of its own."""
     box = gr.Image(type="filepath", image_mode=None, sources=["upload", "clipboard"], buttons=[], **looks)
-    box.preprocess = _path_of  # type: ignore[method-assign]
+    box.preprocess = _path_of  # type: ignore[method-assign]  # gradio offers no other way
     return box
 
 

@@ -149,7 +149,8 @@ class GuidedCells:
         """Rows per call where none are asked for: in the fewest calls that fill the device, all of them even. A compiled
         network is asked for one shape in all steps."""
         needed = 2 * len(self.cells) if denoiser.compiled else rows
-        return math.ceil(needed / math.ceil(needed / ROWS_PER_CALL.get(denoiser.device.type, 16)))
+        even = math.ceil(needed / math.ceil(needed / ROWS_PER_CALL.get(denoiser.device.type, 16)))
+        return next((count for count in denoiser.row_counts if count >= even), even)
 
     def _need(self, cell: Cell, t: float) -> _Need:
         weight, embedded = cell.guidance.weight(t), self.denoiser.embeds_guidance

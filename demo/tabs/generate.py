@@ -106,7 +106,7 @@ def dropped(session: Session, path: str) -> list[object]:
     found = controls.defaults_of(session, str(values[NAMES.index("model")]))
     for name in ("size", "scheduler"):
         place = NAMES.index(name)
-        values[place] = gr.Dropdown(choices=found[name].choices, value=str(values[place]))  # type: ignore[attr-defined]
+        values[place] = gr.Dropdown(choices=found[name].choices, value=str(values[place]))  # type: ignore[attr-defined]  # only inputs with choices are here
     return [*values, words, found["header"], found["words"]]
 
 
@@ -144,10 +144,12 @@ def restored_words(session: Session, recipe: Recipe) -> str:
     offered = over_time.name_of(own) is not None and not own.guidance.rescale and own.rows_per_call is None
     offered = offered and own.guidance.rule in RULES_OFFERED
     same = recipe.weights == now.weights and recipe.configs in ("", now.configs)
-    if not same or recipe.vae or recipe.lora or recipe.control or not offered:
+    if not same or recipe.vae or recipe.lora or recipe.control or recipe.task or not offered:
         return "Restored, as far as this page goes: it was made with another model or with settings that are not offered here."
-    if (recipe.dtype, recipe.device, recipe.versions) != (now.dtype, now.device, now.versions):
-        return "Restored. It was made with other versions or on another device: the picture will be very close, not the same."
+    if any(getattr(recipe, name) != getattr(now, name) for name in ("dtype", "device", "engine", "versions")):
+        return (
+            "Restored. It was made by other versions, engine or device: the picture will be very close, not the same."
+        )
     return "Restored. Press Draw to make the same picture again."
 
 
