@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 SIDES = (64, 128, 256, 512, 1024)
 SAID_SIDE = 512  # of which the text gives figures
 SAID_MEMORY = {"pixels": 24e9, "latents": 4e9}
-SAID_SCORES = {64: 16 * 2**20, 128: 256 * 2**20, 256: 4 * 2**30, 512: 64 * 2**30, 1024: 2**40}  # bytes, the text's table
+SAID_SCORES = {
+    64: 16 * 2**20,
+    128: 256 * 2**20,
+    256: 4 * 2**30,
+    512: 64 * 2**30,
+    1024: 2**40,
+}  # bytes, the text's table
 SAID_SPEED, SAID_SAVING = 8, 48
 FACTOR, CHANNELS = 8, {"pixels": 3, "latents": 4}
 GIGABYTE = 1e9
@@ -35,12 +41,12 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
 
     sides = [int(side) for side in str(options.sides).split(",")]
     if any(side % 64 for side in sides):
-        raise ValueError(f"--sides must be multiples of 64, for three halvings of a latent of f = 8, got {options.sides}")
+        raise ValueError(
+            f"--sides must be multiples of 64, for three halvings of a latent of f = 8, got {options.sides}"
+        )
     computed = pd.DataFrame([needed(space, side) for side in sides for space in CHANNELS])
     scores = score_table(sides)
-    timed = pd.DataFrame(
-        [timing(space, side) for side in sides if side <= options.timed for space in CHANNELS]
-    )
+    timed = pd.DataFrame([timing(space, side) for side in sides if side <= options.timed for space in CHANNELS])
     saved = savings(computed, timed)
     verdict, words = concluded(computed, scores, saved)
     tables = {"savings": saved, "computed": computed, "scores": scores, "timed": timed}
@@ -48,15 +54,23 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
 
 
 NOTES = (
-    "Bytes are of tensors alive at once in one row of float16, as eager PyTorch allocates; parameters, gradients and the "
-    "optimiser's state are a column of their own: 16 bytes a parameter, in mixed precision with Adam's two moments and a float32 "
-    "copy.",
-    "Plain attention keeps the matrix of all scores, eight heads; fused attention (Dao et al. 2022) keeps none of it. Operations "
-    "are the same, a multiplication and an addition counted as two.",
-    "This U-Net attends at its input's own resolution, and at a half and a quarter of it. Pixel models do not: Ho et al. 2020 "
-    "attend at 16 x 16 alone. So plain attention's column is what this U-Net would need, not what was ever run.",
-    "Seconds are of a U-Net of a tenth of the width with fused attention, one row, float32, the second of two runs; the autoencoder's "
-    "own time, once an image, is not in them.",
+    (
+        "Bytes are of tensors alive at once in one row of float16, as eager PyTorch allocates; parameters, gradients and the "
+        "optimiser's state are a column of their own: 16 bytes a parameter, in mixed precision with Adam's two moments and a float32 "
+        "copy."
+    ),
+    (
+        "Plain attention keeps the matrix of all scores, eight heads; fused attention (Dao et al. 2022) keeps none of it. Operations "
+        "are the same, a multiplication and an addition counted as two."
+    ),
+    (
+        "This U-Net attends at its input's own resolution, and at a half and a quarter of it. Pixel models do not: Ho et al. 2020 "
+        "attend at 16 x 16 alone. So plain attention's column is what this U-Net would need, not what was ever run."
+    ),
+    (
+        "Seconds are of a U-Net of a tenth of the width with fused attention, one row, float32, the second of two runs; the autoencoder's "
+        "own time, once an image, is not in them."
+    ),
 )
 
 
@@ -188,9 +202,12 @@ def concluded(computed: pd.DataFrame, scores: pd.DataFrame, saved: pd.DataFrame)
     ratio = saved.set_index("pixels").loc[side]
     own = computed[computed["pixels"] == side].set_index("space")
     training = {space: own["training GB, fused"][space] + own["weights and optimiser GB"][space] for space in CHANNELS}
-    forward = {space: own["forward GB, fused"][space] + own["weights and optimiser GB"][space] / 8 for space in CHANNELS}
+    forward = {
+        space: own["forward GB, fused"][space] + own["weights and optimiser GB"][space] / 8 for space in CHANNELS
+    }
     amounts = any(
-        all(abs(kind[space] * GIGABYTE / SAID_MEMORY[space] - 1) <= NEAR for space in CHANNELS) for kind in (training, forward)
+        all(abs(kind[space] * GIGABYTE / SAID_MEMORY[space] - 1) <= NEAR for space in CHANNELS)
+        for kind in (training, forward)
     )
     said_ratio = SAID_MEMORY["pixels"] / SAID_MEMORY["latents"]
     times = saved["step s"].dropna() if "step s" in saved else saved["pixels"].iloc[:0]
@@ -204,13 +221,17 @@ def concluded(computed: pd.DataFrame, scores: pd.DataFrame, saved: pd.DataFrame)
     }
     words = [
         f"Values: {ratio['values']:.0f} times fewer at {side} px.",
-        f"Memory of a training step there, fused attention, weights and optimiser included: {training['pixels']:.1f} GB on pixels, "
-        f"{training['latents']:.1f} on latents, {ratio['training GB, fused, with weights']:.1f} times less; of a forward pass "
-        f"{forward['pixels']:.1f} and {forward['latents']:.1f} (24 and 4 said, 6 times). With plain attention a forward pass on "
-        f"pixels would need {own['forward GB, plain']['pixels']:.4g} GB, on latents {own['forward GB, plain']['latents']:.2f}.",
-        f"The text's table of attention's memory is N^2 at {scores['bytes a score, one head'].iloc[0]:.0f} byte a score of one head, "
-        f"which no float has: in float16 with eight heads it is 16 times that. Doubling the side multiplies the table by "
-        f"{growth.iloc[0]:.0f}, where the text beside it says 4.",
+        (
+            f"Memory of a training step there, fused attention, weights and optimiser included: {training['pixels']:.1f} GB on pixels, "
+            f"{training['latents']:.1f} on latents, {ratio['training GB, fused, with weights']:.1f} times less; of a forward pass "
+            f"{forward['pixels']:.1f} and {forward['latents']:.1f} (24 and 4 said, 6 times). With plain attention a forward pass on "
+            f"pixels would need {own['forward GB, plain']['pixels']:.4g} GB, on latents {own['forward GB, plain']['latents']:.2f}."
+        ),
+        (
+            f"The text's table of attention's memory is N^2 at {scores['bytes a score, one head'].iloc[0]:.0f} byte a score of one head, "
+            f"which no float has: in float16 with eight heads it is 16 times that. Doubling the side multiplies the table by "
+            f"{growth.iloc[0]:.0f}, where the text beside it says 4."
+        ),
         f"Operations: {ratio['GFLOP']:.0f} times fewer at {side} px, for attention at full resolution grows with N^2.",
     ]
     if len(times):

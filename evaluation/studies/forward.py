@@ -24,7 +24,11 @@ STEPS = 1000
 # By diffusers' names, with their papers' ends.
 BETAS: dict[str, dict[str, object]] = {
     "linear": {"beta_schedule": "linear", "beta_start": 1e-4, "beta_end": 0.02},  # Ho et al. 2020
-    "scaled linear": {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012},  # Stable Diffusion 1, 2, XL
+    "scaled linear": {
+        "beta_schedule": "scaled_linear",
+        "beta_start": 0.00085,
+        "beta_end": 0.012,
+    },  # Stable Diffusion 1, 2, XL
     "cosine": {"beta_schedule": "squaredcos_cap_v2"},  # Nichol & Dhariwal 2021
     "sigmoid": {"beta_schedule": "sigmoid", "beta_start": 1e-4, "beta_end": 0.02},  # Xu et al. 2022, GeoDiff
 }
@@ -54,16 +58,16 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
     )
     verdict, words = concluded(ends, chain, decoded, clean[0].numel())
     figures = _figures(over_time, decoded) | {"strip": _strip(model, clean[:1], known)}
-    return Outcome(
-        verdict, words, {"ends": ends, "snr": over_time, "decoded": decoded, "chain": chain}, figures, NOTES
-    )
+    return Outcome(verdict, words, {"ends": ends, "snr": over_time, "decoded": decoded, "chain": chain}, figures, NOTES)
 
 
 NOTES = (
     "t runs from 0 (clean) to 1 (the last of 1000 levels; for flow, noise itself). snr is a^2 / s^2, of latents of unit variance.",
-    "told: how often one who knows z_0 and is shown z_T or pure noise, with even chances, says rightly which, by projecting on "
-    "z_0: Phi(a |z_0| / (2 s)). 0.5 is guessing. It is given for the model's own latents, with their measured length, and for "
-    "those of Stable Diffusion at 512 pixels at unit variance.",
+    (
+        "told: how often one who knows z_0 and is shown z_T or pure noise, with even chances, says rightly which, by projecting on "
+        "z_0: Phi(a |z_0| / (2 s)). 0.5 is guessing. It is given for the model's own latents, with their measured length, and for "
+        "those of Stable Diffusion at 512 pixels at unit variance."
+    ),
     "decoded is the PSNR of the decoded z_t against the picture, a mean over drawings with its interval of 95 %.",
 )
 
@@ -144,7 +148,9 @@ def decoded_rows(
         place = round(t * STEPS)
         shown = model.decode(noised(clean, float(signal[place]), float(spread[place])))
         found = mean(psnr(images, shown).numpy())
-        rows.append({"schedule": name, "t": t, "value": found.value, "low": found.low, "high": found.high, "n": found.n})
+        rows.append(
+            {"schedule": name, "t": t, "value": found.value, "low": found.low, "high": found.high, "n": found.n}
+        )
     return rows
 
 
@@ -153,9 +159,7 @@ def concluded(ends: pd.DataFrame, chain: pd.DataFrame, decoded: pd.DataFrame, va
     exact = bool((chain["largest difference"] < 1e-9).all())
     column = "told, Stable Diffusion at 512"
     buried = ends[column] <= GUESSING
-    of_each = "; ".join(
-        f"{row['schedule']} {row['told']:.3f} ({row[column]:.3f})" for _, row in ends.iterrows()
-    )
+    of_each = "; ".join(f"{row['schedule']} {row['told']:.3f} ({row[column]:.3f})" for _, row in ends.iterrows())
     half = ", ".join(f"{row['schedule']} {row['t of snr 1']:.2f}" for _, row in ends.iterrows())
     middle = decoded[decoded["t"] == SHOWN[2]].set_index("schedule")["value"]
     words = (

@@ -182,7 +182,8 @@ def concluded(compared: pd.DataFrame, memory: pd.DataFrame) -> tuple[str, str]:
     near = memory["said"].sub(memory["at the most, fused"]).abs() <= 0.15 * memory["said"]
     count = len(compared) - len(wrong)
     off = [
-        f"{row['model']}'s {row['part']}: {row['said, M']:g} said, {row['counted, M']:.1f} counted" for _, row in wrong.iterrows()
+        f"{row['model']}'s {row['part']}: {row['said, M']:g} said, {row['counted, M']:.1f} counted"
+        for _, row in wrong.iterrows()
     ]
     needs = ", ".join(
         f"{row['model']} {row['at the most, fused']:.1f} to {row['at the most, plain']:.1f} GB ({row['said']:g} said)"
@@ -206,12 +207,16 @@ def notes() -> tuple[str, ...]:
 
     whole = known.built(lambda: known.text_encoder(known.CLIP_H | {"num_hidden_layers": 24}, 1024))
     return (
-        f"OpenCLIP ViT-H's text tower has 24 layers and a projection, {parameters(whole) / MILLION:.0f} M; Stable Diffusion 2 "
-        "loads 23 layers and no projection.",
+        (
+            f"OpenCLIP ViT-H's text tower has 24 layers and a projection, {parameters(whole) / MILLION:.0f} M; Stable Diffusion 2 "
+            "loads 23 layers and no projection."
+        ),
         "A transformer of 3.5 keeps a table of positions in its file, which is not learned.",
         "Text 002 names a U-Net of 1.2 B: no published Stable Diffusion has one of that size.",
-        "Memory is what eager PyTorch allocates for tensors, without a kernel's workspaces and the CUDA context; a guided step "
-        "has two rows; the decoder is in float16 too, though XL's overflows there.",
+        (
+            "Memory is what eager PyTorch allocates for tensors, without a kernel's workspaces and the CUDA context; a guided step "
+            "has two rows; the decoder is in float16 too, though XL's overflows there."
+        ),
     )
 
 

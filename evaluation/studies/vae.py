@@ -43,10 +43,14 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
 
 
 NOTES = (
-    "PSNR of 8-bit pictures by photograph, then the mean, with 95 % intervals over photographs; an autoencoder's latent is counted "
-    "at 8 bits a value, uncoded; codecs have whole files of at most as many bytes.",
-    "The autoencoders are this repository's, trained for squared error on other photographs. The published ones of Stable "
-    "Diffusion, which keep 48 times fewer values and were trained for looks, were not at hand: --models sd-vae-ft-mse measures them.",
+    (
+        "PSNR of 8-bit pictures by photograph, then the mean, with 95 % intervals over photographs; an autoencoder's latent is counted "
+        "at 8 bits a value, uncoded; codecs have whole files of at most as many bytes."
+    ),
+    (
+        "The autoencoders are this repository's, trained for squared error on other photographs. The published ones of Stable "
+        "Diffusion, which keep 48 times fewer values and were trained for looks, were not at hand: --models sd-vae-ft-mse measures them."
+    ),
 )
 
 
