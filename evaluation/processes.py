@@ -10,9 +10,9 @@ whoever is free, so a slow process holds nobody up. A job array's members, who n
 from __future__ import annotations
 
 import datetime
-import itertools
 import math
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -22,7 +22,6 @@ import torch.distributed as dist
 
 T = TypeVar("T")
 PATIENCE = datetime.timedelta(days=7)  # at a meeting: what one takes beforehand alone, a reference for instance, may be long
-DRAWS = itertools.count()  # numbers the draws alike in all processes, which come to them in one order
 TOO_FEW = (
     "accelerate was told of several processes and started one, as it does where there is no GPU; "
     "use torchrun --nproc_per_node N -m evaluation.run"
@@ -108,8 +107,8 @@ class Processes:
         if self.count == 1:
             yield from range(count)
             return
-        # A counter beside the meeting point; torchrun gives the processes that it starts again a new one.
-        store, key = dist.distributed_c10d._get_default_store(), f"draw {next(DRAWS)}"
+        # A counter at the meeting point, which outlives the processes that torchrun starts again: each draw has a new one.
+        store, key = dist.distributed_c10d._get_default_store(), f"draw {self.broadcast(uuid.uuid4().hex)}"
         while (place := store.add(key, 1) - 1) < count:
             yield place
 
