@@ -3,6 +3,7 @@ folder of the user's cache that those go to which can be made again."""
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
