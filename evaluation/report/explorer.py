@@ -7,9 +7,7 @@ as far as the budget goes; the others are taken from the run folder, where the r
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -22,9 +20,10 @@ import pandas as pd
 from PIL import Image
 
 from ..condition import SHORT, shown
+from .strips import webp_url
 
 EMBEDDED = 1000  # pictures in the page itself, about 5 KB each; more are read from the folder as they are looked at
-LISTED = 20_000  # images that the page knows of; images.csv has all
+LISTED = 100_000  # images that the page knows of, about 150 bytes each; images.csv has all
 THUMBNAIL = 192  # pixels of the longer side
 OF_A_GROUP = 12  # prompts of the best, of the worst and of those by chance
 RANKED_BY = ("clip_score", "scene_accuracy", "fashion_accuracy", "clip_scenes")  # which prompts came out best
@@ -140,7 +139,7 @@ def _records(out: Path, images: pd.DataFrame, dimensions: Sequence[Dimension]) -
             record["seed"] = int(row["seed"])
         if index < EMBEDDED:
             record["small"] = thumbnail(out / row["file"])
-        record["scores"] = [float(row[name]) if np.isfinite(row[name]) else None for name in scores]
+        record["scores"] = [float(f"{row[name]:.6g}") if np.isfinite(row[name]) else None for name in scores]
         records.append(record)
     return records
 
@@ -148,11 +147,7 @@ def _records(out: Path, images: pd.DataFrame, dimensions: Sequence[Dimension]) -
 def thumbnail(path: Path) -> str:
     """A picture made small, as a data URL."""
     with Image.open(path) as picture:
-        small = picture.convert("RGB")
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    small.save(buffer, format="WEBP", quality=85)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+        return webp_url(picture, THUMBNAIL)
 
 
 def _plain_table(data: dict[str, Any]) -> str:
