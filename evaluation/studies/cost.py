@@ -269,7 +269,7 @@ STUDY = Study(
     name="cost",
     claim="On latents the same U-Net sees 48 times fewer values, needs about 4 GB in place of 24 at 512 px and trains 8 times as "
     "fast; attention's memory on pixels goes from 16 MB at 64 px to 1 TB at 1024 px, and doubling the side quadruples it",
-    source="text 001 (Memory Scaling, Memory Reduction, Training Speedup) and 003",
+    source="“The Latent Diffusion Idea”, Memory Scaling, Memory Reduction, Training Speedup; “Why Not Diffuse in Pixel Space?”",
     kind=BOTH,
     minutes=8,
     run=run,
