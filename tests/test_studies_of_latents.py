@@ -133,7 +133,8 @@ def test_a_cross_fade_is_a_straight_even_way(monkeypatch):
     assert longer["path"] == pytest.approx(2)
 
 
-def test_the_interpolation_study_goes_every_way_between_the_same_ends(small, tmp_path):
+def test_the_interpolation_study_goes_every_way_between_the_same_ends(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(interpolation, "REAL", 8)
     command = ["--out", str(tmp_path), "interpolation", "--model", "small", "--pairs", "2", "--frames", "3"]
     assert study.main(command) == 0
     pairs = pd.read_csv(tmp_path / "interpolation" / "pairs.csv")

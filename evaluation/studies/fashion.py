@@ -54,15 +54,23 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
 
 
 NOTES = (
-    "loss is the mean squared error of the predicted noise on test images' latents with their captions, at times evenly spread; "
-    "the shipped model predicts v, from which the noise follows. Where little noise is left the error of the noise is largest, for "
-    "it is divided by less.",
-    "PSNR of the text compares samples with reconstructions of the test set; samples have no picture that they belong to, so it is "
-    "taken for that of the autoencoder's reconstructions.",
-    "A kind is covered where the classifier sees it in at least half of its even share of the samples; prompts go through the ten "
-    "kinds in turn.",
-    "The shipped model comes of the recipe fashion-cpu (v-prediction, 10,000 steps of 64). The text's own recipe, `fashion` (noise "
-    "predicted, 12,000 steps of 128, learning rate 1e-4), was not run here: hours on two cores.",
+    (
+        "loss is the mean squared error of the predicted noise on test images' latents with their captions, at times evenly spread; "
+        "the shipped model predicts v, from which the noise follows. Where little noise is left the error of the noise is largest, for "
+        "it is divided by less."
+    ),
+    (
+        "PSNR of the text compares samples with reconstructions of the test set; samples have no picture that they belong to, so it is "
+        "taken for that of the autoencoder's reconstructions."
+    ),
+    (
+        "A kind is covered where the classifier sees it in at least half of its even share of the samples; prompts go through the ten "
+        "kinds in turn."
+    ),
+    (
+        "The shipped model comes of the recipe fashion-cpu (v-prediction, 10,000 steps of 64). The text's own recipe, `fashion` (noise "
+        "predicted, 12,000 steps of 128, learning rate 1e-4), was not run here: hours on two cores."
+    ),
 )
 
 
