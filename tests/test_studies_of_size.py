@@ -134,10 +134,12 @@ def test_latents_have_48_times_fewer_values_and_less_of_everything(narrow):
             for space, s in (("pixels", 2.0), ("latents", 0.2))
         ]
     )
-    saved = cost.savings(rows, timed)
-    assert saved["values"].item() == 48 and saved["GFLOP"].item() > 48 and saved["step s"].item() == pytest.approx(10)
-    verdict, words = cost.concluded(rows, cost.score_table([64, 128]), saved)
-    assert verdict == IN_PART and "48 times fewer" in words and "by 16" in words
+    saved, quicker = cost.savings(rows), cost.speedups(timed)
+    assert saved["values"].item() == 48 and saved["GFLOP"].item() > 48
+    assert quicker.loc[64, "step s"] == pytest.approx(10)
+    verdict, words = cost.concluded(rows, cost.score_table([64, 128]), saved, quicker)
+    assert verdict == IN_PART and "48 times fewer" in words and "by 16" in words and "10.0 times as long" in words
+    assert "as long" not in cost.concluded(rows, cost.score_table([64, 128]), saved, cost.speedups(pd.DataFrame()))[1]
     assert rows["largest scores GB"].tolist() == [2 * 64**4 * 2 / 2 / 1e9, 2 * 8 * 77 / 1e9], (
         "one head here; words outdo 64"
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Between = Callable[[Tensor, Tensor, float], Tensor]
 
-REAL = 400  # drawings that a frame's nearest real one is looked for among
+REAL = 200  # drawings that a frame's nearest real one is looked for among
 FADE = "cross-fade"
 LERP, SLERP = "clean latents, straight", "clean latents, circle"
 NOISE_LERP, NOISE_SLERP = "noises, straight", "noises, circle"
@@ -270,7 +270,7 @@ STUDY = Study(
     run=run,
     options=(
         Option("model", "scenes", "registry name or folder of a model of the drawn world"),
-        Option("pairs", 10, "pairs of held-out drawings"),
-        Option("frames", 7, "of each way, ends included"),
+        Option("pairs", 8, "pairs of held-out drawings"),
+        Option("frames", 5, "of each way, ends included"),
     ),
 )
