@@ -39,15 +39,23 @@ def test_a_training_step_keeps_what_its_backward_pass_reads():
     assert forward.peak_bytes == 2 * matrix < kept.peak_bytes <= 4 * matrix
 
 
-@pytest.mark.parametrize("positions", [4, 8])
-def test_plain_attention_keeps_all_scores_and_fused_attention_none(positions):
-    shape = {"block_out_channels": (32, 32), "layers_per_block": 1, "cross_attention_dim": 8, "attention_head_dim": 2}
+def tiny_unet(**more) -> UNet2DConditionModel:
+    """Two resolutions, one block each; the upper attends three times, the middle once, with two heads."""
+    return UNet2DConditionModel(
+        block_out_channels=(32, 32),
+        layers_per_block=1,
+        cross_attention_dim=8,
+        attention_head_dim=2,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        **more,
+    )
+
+
+def test_plain_attention_keeps_all_scores_and_fused_attention_none():
+    positions = 16
     with torch.device("meta"):
-        unet = UNet2DConditionModel(
-            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-            **shape,
-        )
+        unet = tiny_unet()
         words = torch.empty(1, 3, 8)
         call = lambda: unet(torch.empty(1, 4, positions, positions, device="meta"), 1, words).sample  # noqa: E731
     meter.set_attention(unet, fused=False)
@@ -109,8 +117,13 @@ def test_the_texts_table_of_attention_is_one_byte_a_score_and_grows_sixteenfold(
 
 @pytest.fixture
 def narrow(monkeypatch):
-    """The study at a tenth of the width, in float16 on the meta device still."""
-    monkeypatch.setattr(cost, "network", lambda space: cost._of_shape(space, small=True, device="meta").half())
+    """The study of a U-Net of two resolutions, in float16 on the meta device still."""
+
+    def small(space):
+        with torch.device("meta"):
+            return tiny_unet(in_channels=cost.CHANNELS[space], out_channels=cost.CHANNELS[space]).half()
+
+    monkeypatch.setattr(cost, "network", small)
 
 
 def test_latents_have_48_times_fewer_values_and_less_of_everything(narrow):
@@ -121,10 +134,12 @@ def test_latents_have_48_times_fewer_values_and_less_of_everything(narrow):
             for space, s in (("pixels", 2.0), ("latents", 0.2))
         ]
     )
-    saved = cost.savings(rows, timed)
-    assert saved["values"].item() == 48 and saved["GFLOP"].item() > 48 and saved["step s"].item() == pytest.approx(10)
-    verdict, words = cost.concluded(rows, cost.score_table([64, 128]), saved)
-    assert verdict == IN_PART and "48 times fewer" in words and "by 16" in words
+    saved, quicker = cost.savings(rows), cost.speedups(timed)
+    assert saved["values"].item() == 48 and saved["GFLOP"].item() > 48
+    assert quicker.loc[64, "step s"] == pytest.approx(10)
+    verdict, words = cost.concluded(rows, cost.score_table([64, 128]), saved, quicker)
+    assert verdict == IN_PART and "48 times fewer" in words and "by 16" in words and "10.0 times as long" in words
+    assert "as long" not in cost.concluded(rows, cost.score_table([64, 128]), saved, cost.speedups(pd.DataFrame()))[1]
     assert rows["largest scores GB"].tolist() == [2 * 64**4 * 2 / 2 / 1e9, 2 * 8 * 77 / 1e9], (
         "one head here; words outdo 64"
     )

@@ -6,6 +6,7 @@ import argparse
 import json
 import subprocess
 import sys
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -122,6 +123,16 @@ def test_every_study_is_found_by_the_name_of_its_file_and_says_what_it_is_about(
     for name, study in all_studies().items():
         module = study.run.__module__.rpartition(".")[2]
         assert name == module.replace("_", "-") and study.claim and study.source and study.minutes > 0
+
+
+def test_the_readme_gives_the_verdict_of_every_study_as_it_was_recorded():
+    lines = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").splitlines()
+    table = {line.split("|")[1].strip().strip("`"): line for line in lines if line.startswith("| `")}
+    recorded = [name for name in all_studies() if results.recorded(name)]
+    assert recorded
+    for name in recorded:
+        facts = results.recorded(name)
+        assert f"| {facts['verdict']} |" in table[name], name
 
 
 def test_the_list_waits_for_no_network_library():

@@ -27,7 +27,7 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
     from ldm_core.registry import control_names
     from ldm_core.training.held_out import WORLDS
 
-    model = ldm_core.load(options.model, dtype="float32")
+    model = ldm_core.load(options.model, dtype="float32", engine="torch")
     if model.spec.world not in WORLDS:
         raise ValueError(f"--model {options.model} draws no world with masks; those of {', '.join(WORLDS)} do")
     known = f"{model.spec.name}-control"
@@ -149,7 +149,8 @@ STUDY = Study(
     name="conditioning",
     claim="By cross-attention each place looks up the words that matter to it: words attend to the places of what they name, and "
     "layouts, edges and masks steer in the same way",
-    source="texts 000 (How Text Prompts Guide Generation) and 003 (Text Conditioning via Cross-Attention)",
+    source="“What Is Latent Diffusion and How Does It Work?”, How Text Prompts Guide Generation; "
+    "“Why Not Diffuse in Pixel Space?”, Text Conditioning via Cross-Attention",
     kind=MEASURED,
     minutes=3,
     run=run,

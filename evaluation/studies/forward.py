@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
 
     import ldm_core
 
-    model = ldm_core.load(options.model, dtype="float32")
+    model = ldm_core.load(options.model, dtype="float32", engine="torch")
     images = _drawings(model, options.count)
     clean = model.encode(images)
     known = schedules()
@@ -218,7 +218,8 @@ def _strip(model: LatentDiffusion, clean: Tensor, known: dict[str, tuple[np.ndar
 STUDY = Study(
     name="forward",
     claim="The forward process z_t = sqrt(abar) z_0 + sqrt(1 - abar) eps takes a latent smoothly to pure noise",
-    source="texts 000 (forward phase), 002 (Diffuse) and 003 (Diffusion in Latent Space)",
+    source="“What Is Latent Diffusion and How Does It Work?”, “Latent Diffusion Models”, Diffuse, and "
+    "“Why Not Diffuse in Pixel Space?”, Diffusion in Latent Space",
     kind=BOTH,
     minutes=2,
     run=run,

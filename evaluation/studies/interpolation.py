@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Between = Callable[[Tensor, Tensor, float], Tensor]
 
-REAL = 400  # drawings that a frame's nearest real one is looked for among
+REAL = 200  # drawings that a frame's nearest real one is looked for among
 FADE = "cross-fade"
 LERP, SLERP = "clean latents, straight", "clean latents, circle"
 NOISE_LERP, NOISE_SLERP = "noises, straight", "noises, circle"
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
 
     if options.pairs < 2 or options.frames < 3:
         raise ValueError("--pairs must be 2 or more and --frames 3 or more")
-    model = ldm_core.load(options.model, dtype="float32")
+    model = ldm_core.load(options.model, dtype="float32", engine="torch")
     if model.spec.world != "scenes":
         raise ValueError(f"--model {options.model} does not draw the world whose reader is used here, scenes")
     real = _features(_drawn_by_program(range(REAL), model.height, reference=True))
@@ -264,13 +264,13 @@ def _strip(shown: dict[str, Tensor]) -> str:
 STUDY = Study(
     name="interpolation",
     claim="Between two latent codes, z = (1 - a) z_A + a z_B, decoded images show a smooth, semantically meaningful transition",
-    source="text 001 (Interpolation in Latent Space)",
+    source="“The Latent Diffusion Idea”, Interpolation in Latent Space",
     kind=MEASURED,
     minutes=3,
     run=run,
     options=(
         Option("model", "scenes", "registry name or folder of a model of the drawn world"),
-        Option("pairs", 10, "pairs of held-out drawings"),
-        Option("frames", 7, "of each way, ends included"),
+        Option("pairs", 8, "pairs of held-out drawings"),
+        Option("frames", 5, "of each way, ends included"),
     ),
 )

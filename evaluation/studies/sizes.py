@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
+PIXELS, WHAT = "“Why Not Diffuse in Pixel Space?”", "“What Is Latent Diffusion and How Does It Work?”"  # the texts
 ROUNDED = 0.02  # of a number: what rounding may take from it
 MILLION, GIGABYTE = 1e6, 1e9
 BYTES = {"float32": 4, "bfloat16 or float16": 2, "int8": 1}
@@ -33,19 +34,19 @@ class Said:
 
 
 SAID = (
-    Said("sd1.5", "U-Net", 860, "003"),
-    Said("sd1.5", "text encoder", 123, "003"),
-    Said("sd1.5", "autoencoder", 84, "003"),
-    Said("sd2.1", "U-Net", 865, "003"),
-    Said("sd2.1", "text encoder", 354, "003"),
-    Said("sd2.1", "autoencoder", 84, "003"),
-    Said("sdxl", "U-Net", 2600, "003"),
-    Said("sdxl", "text encoder", 817, "003"),
-    Said("sdxl", "autoencoder", 84, "003"),
-    Said("sd3.5-large", "transformer", 8100, "000"),
-    Said("sd3.5-medium", "transformer", 2500, "000"),
+    Said("sd1.5", "U-Net", 860, PIXELS),
+    Said("sd1.5", "text encoder", 123, PIXELS),
+    Said("sd1.5", "autoencoder", 84, PIXELS),
+    Said("sd2.1", "U-Net", 865, PIXELS),
+    Said("sd2.1", "text encoder", 354, PIXELS),
+    Said("sd2.1", "autoencoder", 84, PIXELS),
+    Said("sdxl", "U-Net", 2600, PIXELS),
+    Said("sdxl", "text encoder", 817, PIXELS),
+    Said("sdxl", "autoencoder", 84, PIXELS),
+    Said("sd3.5-large", "transformer", 8100, WHAT),
+    Said("sd3.5-medium", "transformer", 2500, WHAT),
 )
-MEMORY = {"sd1.5": 4.0, "sd2.1": 5.0, "sdxl": 7.0}  # GB in float16, text 003
+MEMORY = {"sd1.5": 4.0, "sd2.1": 5.0, "sdxl": 7.0}  # GB in float16, by PIXELS
 SIDES = {"sd1.5": 512, "sd2.1": 768, "sdxl": 1024}
 
 
@@ -212,7 +213,7 @@ def notes() -> tuple[str, ...]:
             "loads 23 layers and no projection."
         ),
         "A transformer of 3.5 keeps a table of positions in its file, which is not learned.",
-        "Text 002 names a U-Net of 1.2 B: no published Stable Diffusion has one of that size.",
+        "“Latent Diffusion Models” names a U-Net of 1.2 B: no published Stable Diffusion has one of that size.",
         (
             "Memory is what eager PyTorch allocates for tensors, without a kernel's workspaces and the CUDA context; a guided step "
             "has two rows; the decoder is in float16 too, though XL's overflows there."
@@ -237,7 +238,7 @@ STUDY = Study(
     name="sizes",
     claim="Stable Diffusion 1.5, 2.1 and XL have 860 + 123 + 84, 865 + 354 + 84 and 2600 + 817 + 84 M parameters and need about "
     "4, 5 and 7 GB in float16; 3.5 has 8.1 and 2.5 B",
-    source="texts 003 (table of models) and 000",
+    source="“Why Not Diffuse in Pixel Space?”, its table of models; “What Is Latent Diffusion and How Does It Work?”",
     kind=COMPUTED,
     minutes=1,
     run=run,
