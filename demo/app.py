@@ -7,12 +7,11 @@ Sends nothing anywhere: no analytics, no outside requests, no prompt is logged.
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -30,27 +29,36 @@ if __package__ in (None, ""):  # python demo/app.py: the repository is not on th
 
 from demo import controls, turns
 from demo.guard import KEPT, Doors
-from demo.hosting import Hosting, check_free, port_of, space
+from demo.hosting import Hosting, check_free, port_of
+from demo.openings import Opening, Openings
+from demo.options import options
 from demo.page import Page
 from demo.places import Allowance, Places
 from demo.scratch import AGE
-from demo.session import Limits, Session, limits_of
-from demo.tabs import generate, guidance, reconstruct
+from demo.session import Session, limits_of
+from demo.tabs import from_picture, generate, guidance, how_it_works, reconstruct
 from demo.theme import theme
 
-TABS = {"Draw": generate.build, "Guidance sweep": guidance.build, "Autoencoders": reconstruct.build}
+TABS: dict[str, Callable[[Session, gr.Markdown], list[Opening] | None]] = {
+    "Draw": generate.build,
+    "From a picture": from_picture.build,
+    "Guidance sweep": guidance.build,
+    "Autoencoders": reconstruct.build,
+    "How it works": how_it_works.build,
+}
 STYLE, SCRIPT = (Path(__file__).with_name(name) for name in ("style.css", "page.js"))
 
 
 def build(session: Session, hosting: Hosting | None = None) -> Page:
     """The page, a tab each, behind its guard."""
-    spec = session.model.spec
+    spec, openings = session.model.spec, Openings(session.lane)
     with Page(title="Latent diffusion", analytics_enabled=False, delete_cache=(60, AGE - 60)) as page:
         head = gr.Markdown(controls.header(spec, session.model), elem_id="header")
         with gr.Tabs():
             for name, tab in TABS.items():
-                with gr.Tab(name):
-                    tab(session, head)
+                with gr.Tab(name) as opened:
+                    openings.offer(opened, tab(session, head) or [])
+    page.openings = openings
     limits = session.limits
     page.guarded_by(
         Doors(
@@ -65,56 +73,15 @@ def build(session: Session, hosting: Hosting | None = None) -> Page:
     return page
 
 
-def options() -> argparse.ArgumentParser:
-    """The command's options, each with its variable."""
-    environment = os.environ.get
-    parser = argparse.ArgumentParser(
-        prog="python -m demo.app",
-        description="Open the demo page.",
-        epilog="Each option may also be set as LDM_MODEL, LDM_HOST, LDM_PORT, LDM_LIMITS, LDM_ALLOW_HOST, LDM_TRUST_PROXY.",
-    )
-    parser.add_argument("--model", default=environment("LDM_MODEL", "scenes"), help="registry name, folder or hub id")
-    parser.add_argument(
-        "--host",
-        default=environment("LDM_HOST") or environment("GRADIO_SERVER_NAME") or "127.0.0.1",
-        help="0.0.0.0 to serve a network (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--port",
-        default=environment("LDM_PORT") or environment("GRADIO_SERVER_PORT") or "7860",
-        help="(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--limits",
-        default=environment("LDM_LIMITS", ""),
-        metavar="NAME=VALUE,...",
-        help=f"what a visitor may ask for: {', '.join(vars(Limits()))}",
-    )
-    names, proxies = space()
-    parser.add_argument(
-        "--allow-host",
-        default=environment("LDM_ALLOW_HOST") or names,
-        metavar="NAME,...",
-        help="further names that the page is served under, * for any; its own address and localhost are",
-    )
-    parser.add_argument(
-        "--trust-proxy",
-        default=environment("LDM_TRUST_PROXY") or proxies,
-        metavar="ADDRESS,...",
-        help="proxies whose X-Forwarded-For says who a visitor is, * for any (default: none)",
-    )
-    return parser
-
-
 def main(argv: list[str] | None = None) -> None:
-    parser = options()
+    parser = options("demo.app", "Open the demo page.", "7860")
     arguments = parser.parse_args(argv)
     with ending_in_order():
         try:
             limits, port = limits_of(arguments.limits), port_of(arguments.port)
             hosting = Hosting.of(arguments.host, arguments.allow_host, arguments.trust_proxy)
             check_free(arguments.host, port)
-            session = Session.load(arguments.model, limits)
+            session = Session.load(arguments.model, limits, arguments.engine)
         except ValueError as error:
             parser.exit(2, f"{parser.prog}: error: {error}\n")
         try:
@@ -151,6 +118,7 @@ def serve(session: Session, hosting: Hosting, port: int) -> None:
     host = f"[{hosting.host}]" if ":" in hosting.host else hosting.host
     try:
         page.launch(server_name=host, server_port=port, prevent_thread_lock=True, **launch_options())
+        page.openings.draw()
         threading.Event().wait()
     finally:
         page.close(verbose=False)

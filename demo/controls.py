@@ -99,7 +99,7 @@ class Settings:
 def as_given(box: Box) -> Box:
     """An input whose value comes as a visitor or a script gave it: gradio would turn 1.5 into 2 and true into text, and answer
     what is out of bounds without a reason. `problems` look at it instead."""
-    box.preprocess = _same  # type: ignore[method-assign]
+    box.preprocess = _same  # type: ignore[method-assign]  # gradio offers no other way
     return box
 
 
@@ -201,8 +201,8 @@ def advanced(session: Session, prompt: gr.Textbox, seed: gr.Number, scale: gr.Sl
     )
     for box in (model, size, steps, negative, scheduler, schedule, rule):
         as_given(box)
-    size.api_info = _any_of({name: [size_text(each) for each in sizes(own)] for name, own in session.specs.items()})  # type: ignore[method-assign]
-    scheduler.api_info = _any_of({name: session.schedulers(name) for name in session.specs})  # type: ignore[method-assign]
+    size.api_info = _any_of({name: [size_text(each) for each in sizes(own)] for name, own in session.specs.items()})  # type: ignore[method-assign]  # gradio offers no other way
+    scheduler.api_info = _any_of({name: session.schedulers(name) for name in session.specs})  # type: ignore[method-assign]  # gradio offers no other way
     return Settings(prompt, negative, seed, steps, scale, scheduler, schedule, size, model, rule, nearest)
 
 

@@ -69,8 +69,8 @@ class Session:
     gradio's queue does not: it would free a place as soon as a visitor has gone, while the step still runs.
     """
 
-    def __init__(self, model: LatentDiffusion, limits: Limits | None = None):
-        self.model, self.limits = model, limits or Limits()
+    def __init__(self, model: LatentDiffusion, limits: Limits | None = None, engine: str | None = None):
+        self.model, self.limits, self.engine = model, limits or Limits(), engine
         self.lane = Lane()
         self.stops = Stops()
         self.scratch = Scratch()
@@ -81,9 +81,9 @@ class Session:
         self.seconds_per_row: dict[str, float] = {}  # of a model's network, as last measured
 
     @classmethod
-    def load(cls, name: str, limits: Limits | None = None) -> Session:
-        """With the model of a registry name, folder or hub id."""
-        return cls(ldm_core.load(name), limits)
+    def load(cls, name: str, limits: Limits | None = None, engine: str | None = None) -> Session:
+        """With the model of a registry name, folder or hub id, by an engine or the quicker one."""
+        return cls(ldm_core.load(name, engine=engine), limits, engine)
 
     @property
     def specs(self) -> dict[str, ModelSpec]:
@@ -95,7 +95,7 @@ class Session:
     def model_of(self, name: str) -> LatentDiffusion:
         """A model on offer, loaded once. To be called in the lane."""
         if name not in self.models:
-            self.models[name] = ldm_core.load(name)
+            self.models[name] = ldm_core.load(name, engine=self.engine)
         return self.models[name]
 
     def autoencoder(self, name: str) -> Autoencoder:

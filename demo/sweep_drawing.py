@@ -9,7 +9,8 @@ from collections.abc import Generator, Sequence
 import gradio as gr
 
 from evaluation.generation.axes import Condition
-from ldm_core.pipeline import LOOP, LatentDiffusion
+from ldm_core.pictures import LOOP
+from ldm_core.pipeline import LatentDiffusion
 from ldm_core.sampling import State
 
 from .controls import EXAMPLES

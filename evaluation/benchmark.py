@@ -1,6 +1,7 @@
 """Speed of the core against diffusers' own pipelines, in one process.
 
     python -m evaluation.benchmark --suite core       the embedded model
+    python -m evaluation.benchmark --suite engines    torch and OpenVINO on a CPU, both beside diffusers
     python -m evaluation.benchmark --suite gpu        Stable Diffusion 1.5 and XL at real size, random weights
     python -m evaluation.benchmark --suite less-work  what fewer network calls cost in quality
 
@@ -43,7 +44,7 @@ def core_suite(name: str, device: str | None, repeats: int) -> list[tuple[str, s
     """All rows of the table."""
     rows = [("cold start: import, load, first image", f"{cold_start(name, device):.1f} s")]
     for dtype in ("float32", "bfloat16"):
-        rows += precision_rows(ldm_core.load(name, device, dtype), dtype, repeats)
+        rows += precision_rows(ldm_core.load(name, device, dtype, engine="torch"), dtype, repeats)
     return [*rows, ("peak memory of this process", f"{peak_memory_gb():.2f} GB")]
 
 
@@ -108,7 +109,7 @@ def graphics_card() -> str:
 
 def main(argv: list[str] | None = None) -> int:
     parser = command.parser("evaluation.benchmark", __doc__)
-    parser.add_argument("--suite", choices=["core", "gpu", "less-work"], default="core")
+    parser.add_argument("--suite", choices=["core", "engines", "gpu", "less-work"], default="core")
     parser.add_argument("--model", default="scenes", help="registry name or folder (default: %(default)s)")
     parser.add_argument("--device", default=None)
     parser.add_argument("--repeats", type=int, default=5)
@@ -129,6 +130,10 @@ def work(arguments: argparse.Namespace) -> int:
         from .benchmarks.less_work import less_work_suite
 
         rows = less_work_suite(arguments.device, arguments.count, Path("runs/less-work"))
+    elif arguments.suite == "engines":
+        from .benchmarks.engines import engines_suite
+
+        rows = engines_suite(arguments.model, arguments.repeats)
     else:
         rows = core_suite(arguments.model, arguments.device, arguments.repeats)
     print(f"{processor()}, {torch.get_num_threads()} threads, {graphics_card()}torch {torch.__version__}\n")

@@ -143,7 +143,7 @@ def work(arguments: argparse.Namespace) -> int:
     """The exit code."""
     if arguments.reader:
         return reader(arguments.model)
-    model = ldm_core.load(arguments.model)
+    model = ldm_core.load(arguments.model, engine="torch")
     world = model.spec.world
     if world not in METRICS:
         raise ValueError(f"model {arguments.model!r} is of no world of this repository; use evaluation.run")

@@ -35,6 +35,7 @@ class RunConfig:
     config: str | None = None  # of a single file: a diffusers folder of its family
     offload: bool = False
     compile: bool = False
+    engine: str | None = None  # torch or openvino; None: the better one here
     limit: int | None = None
     shuffle: bool = False  # the limit's prompts are drawn at random by the run's seed
     task: Task | None = None  # of a recipe's picture

@@ -24,9 +24,9 @@ from pathlib import Path
 from filelock import FileLock
 from tqdm import tqdm
 
-from ldm_core.files import write_whole
+from ldm_core.files import cache_folder, write_whole
 
-from .downloads import NO_DOWNLOADS, Downloads, Remote, cache_folder, megabytes
+from .downloads import NO_DOWNLOADS, Downloads, Remote, megabytes
 from .transfer import download, require_room
 
 URL = "http://images.cocodataset.org"

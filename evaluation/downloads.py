@@ -20,12 +20,6 @@ from pathlib import Path
 MODES = ("ask", "yes", "no")
 
 
-def cache_folder(*parts: str) -> Path:
-    """A folder of ours in the user's cache; it need not be there yet."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base, "ldm-eval", *parts)
-
-
 def megabytes(size: int) -> str:
     """Bytes in words: "95.6 MB", "6645 MB"."""
     return f"{size / 1e6:.1f} MB" if size < 1e8 else f"{size / 1e6:.0f} MB"

@@ -23,7 +23,7 @@ from .metrics.metric import Metric
 from .run_facts import FILE, RunFacts
 from .run_folder import read_table
 
-OF_COMMAND = ("run_seed", "compiled")  # of the protocol, beside the settings
+OF_COMMAND = ("run_seed", "compiled", "engine")  # of the protocol, beside the settings
 
 
 @dataclass(frozen=True)

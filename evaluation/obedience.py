@@ -154,7 +154,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def work(arguments: argparse.Namespace) -> int:
     """The exit code."""
-    model = ldm_core.load(arguments.model, dtype="float32", control=arguments.control)
+    model = ldm_core.load(arguments.model, dtype="float32", control=arguments.control, engine="torch")
     world = model.spec.world
     if world not in WORLDS:
         raise ValueError(f"model {arguments.model!r} draws no world with masks; those of {', '.join(WORLDS)} do")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ldm_core.recipe import LARGEST, Recipe, read_png
+from ldm_core.registry import ENGINES
 from ldm_core.settings import FIELDS, SamplingSettings, default, from_text
 
 from . import command
@@ -85,6 +86,8 @@ def _add_model(group: Group) -> None:
     group.add_argument("--offload", action="store_true", help=note)
     note = "let torch compile the denoiser: minutes first, faster afterwards"
     group.add_argument("--compile", action="store_true", help=note)
+    note = f"of {', '.join(ENGINES)}: by what the networks run (default: the quicker one on this machine, if it agrees with torch)"
+    group.add_argument("--engine", choices=ENGINES, default=None, help=note)
     _add(group, "device", str, "D", "cuda, mps or cpu; default: the best there is")
     _add(group, "dtype", str, "T", "fp32, bf16 or fp16, of the denoiser; default: what is fast here")
 
@@ -198,7 +201,7 @@ def settings_of(arguments: argparse.Namespace) -> SamplingSettings:
 def _recipe_values(arguments: argparse.Namespace) -> dict[str, Any]:
     """What a recipe decides of a RunConfig; a flag that says the same thing again is refused, not passed over."""
     recipe = read_recipe(arguments.recipe)
-    own = {name: getattr(recipe, name) for name in ("model", "vae", "lora", "dtype")}
+    own = {name: getattr(recipe, name) for name in ("model", "vae", "lora", "dtype", "engine")}
     for name in [*SETTINGS, *own, "guidance_scales", "sweep"]:
         if getattr(arguments, name) not in (None, []):
             raise ValueError(f"--{name.replace('_', '-')} cannot be given with --recipe, which decides it")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import functools
 import hashlib
 import time
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ import torch
 import ldm_core
 from ldm_core.files import write_whole
 from ldm_core.pipeline import LatentDiffusion
+from ldm_core.registry import find
 
 from . import catalogue
 from .bounds import check_amount
@@ -48,6 +50,11 @@ from .run_folder import alone, beside, check_places
 from .trackers import track
 
 
+def default_folder(model: str, config: RunConfig) -> Path:
+    """Where a run goes that was given no --out."""
+    return Path("runs") / f"{model}-{config.prompts.stem}"
+
+
 class Run:
     """A run that has been checked and can start: the model is loaded, the folder agrees, the metrics can be computed."""
 
@@ -65,7 +72,7 @@ class Run:
         self.downloads = downloads or Downloads(config.download)
         self.plan = Plan(config, self._load)
         self.model = self.plan.model
-        self.out = config.out or Path("runs") / f"{self.model.spec.name}-{config.prompts.stem}"
+        self.out = config.out or default_folder(self.model.spec.name, config)
         self.before = protocol.check_folder(self.out, self.plan.protocol, self.plan.conditions)
         if self.before is not None:
             self.plan.extend(self.before)
@@ -108,7 +115,8 @@ class Run:
         name, why = choose_model(name, device)
         if self.processes.first:
             print(f"model: {name} ({why})", flush=True)
-        return ldm_core.load(
+        load = functools.partial(
+            ldm_core.load,
             name,
             device,
             config.dtype,
@@ -118,6 +126,16 @@ class Run:
             offload=config.offload,
             compiled=config.compile,
         )
+        engine = config.engine or self._engine_of_folder(name)
+        model = load(engine=engine)
+        chosen = self.processes.broadcast(model.engine)  # machines may differ in which is quicker; a run has one
+        return model if model.engine == chosen else load(engine=chosen)
+
+    def _engine_of_folder(self, name: str) -> str | None:
+        """A run goes on by the engine that it began with, whichever would be chosen today."""
+        out = self.config.out or default_folder(find(name).name, self.config)
+        facts = RunFacts.read(out) if (out / "run.json").exists() else None
+        return facts.protocol.get("engine", "torch") if facts is not None else None
 
     def _instruments(self) -> Instruments:
         config = self.config
@@ -159,6 +177,7 @@ class Run:
         """Say what there is to do: `absent` is to be made."""
         asked = len(self.plan.asked)
         of_all = {name: setting_in_words(name, self.plan.asked) for name in ("steps", "scheduler", "width", "height")}
+        by = "" if self.model.engine == "torch" else f" by {self.model.engine}"
         of = "scales" if self.plan.axes == ("guidance_scale",) else "conditions"
         print(
             f"{len(self.prompts)} prompts x {self.config.images_per_prompt} seeds x {asked} "
@@ -168,7 +187,7 @@ class Run:
         )
         print(
             f"{of_all['steps']} steps of {of_all['scheduler']}, {of_all['width']} x {of_all['height']} pixels, "
-            f"{self.protocol['dtype']} on {self.model.device}, {torch.get_num_threads()} threads; into {self.out}"
+            f"{self.protocol['dtype']} on {self.model.device}{by}, {torch.get_num_threads()} threads; into {self.out}"
         )
         if self.config.init_images is not None:
             print(

@@ -29,6 +29,7 @@ def load(
     control: str | None = None,
     offload: bool = False,
     compiled: bool = False,
+    engine: str | None = None,
 ) -> LatentDiffusion:
     """A model by registry name, diffusers folder, .safetensors file or hub id; see ldm_core.loading.load."""
     from .loading import load as load_model  # torch and diffusers take seconds to import: only who loads pays
@@ -43,4 +44,5 @@ def load(
         control=control,
         offload=offload,
         compiled=compiled,
+        engine=engine,
     )

@@ -30,6 +30,8 @@ class Autoencoder:
         self.vae, self.tile = vae.float().eval(), tile
         if self.device.type == "cpu":  # the decoder's wide layers then take about two thirds of the time
             self.vae.to(memory_format=torch.channels_last)
+        self._decode: Callable = self.vae.decode
+        self._encode: Callable = self.vae.encode
         self.latent_channels: int = vae.config.latent_channels
         self.scaling, self.shift = scale_and_shift(vae.config, self.latent_channels)
         blocks = getattr(vae.config, "block_out_channels", None) or vae.config.encoder_block_out_channels
@@ -49,7 +51,7 @@ class Autoencoder:
             raise ValueError(f"images must have sides that are multiples of {self.factor}, got {sides}")
 
         def encode_one(image: Tensor) -> Tensor:
-            encoded = self.vae.encode(to_model(image))
+            encoded = self._encode(to_model(image))
             if not hasattr(encoded, "latent_dist"):  # the tiny and the deep ones give a latent, no distribution
                 return encoded.latents if hasattr(encoded, "latents") else encoded.latent
             return encoded.latent_dist.sample(generator) if sample else encoded.latent_dist.mode()
@@ -67,7 +69,7 @@ class Autoencoder:
         raw = self._unscaled(latents)
         tile = self.tile // self.factor
         with torch.autocast(self.device.type, enabled=False):
-            parts = [tiled(lambda z: self.vae.decode(z).sample, z[None], tile, self.factor).cpu() for z in raw]
+            parts = [tiled(lambda z: self._decode(z).sample, z[None], tile, self.factor).cpu() for z in raw]
         decoded = torch.cat(parts)
         if not torch.isfinite(decoded).all():
             raise FloatingPointError("the decoded images are not finite: the latents or the weights are damaged")
@@ -80,10 +82,14 @@ class Autoencoder:
         raw = self._unscaled(latents)
         # Images that take no more memory than a tile; none where even one is worked in tiles.
         together = self.tile**2 // (latents[0, 0].numel() * self.factor**2)
-        if not together:
+        if not together or self._decode != self.vae.decode:
             return self.decode(latents)
         parts = raw.bfloat16().split(together)
         return from_model(torch.cat([self._rough.decode(part).sample.float().cpu() for part in parts]))
+
+    def run_by(self, decode: Callable | None, encode: Callable | None = None) -> None:
+        """Let another engine's counterparts run in the network's place; None is torch again."""
+        self._decode, self._encode = decode or self.vae.decode, encode or self.vae.encode
 
     def _unscaled(self, latents: Tensor) -> Tensor:
         """As the decoder takes them, on its device."""

@@ -90,6 +90,7 @@ class GuidedCells:
         self.step = 0
         self.averages: list[Tensor | None] = [None] * len(cells)  # what a rule keeps of a cell from step to step
         self.noise_changes: dict[int, Tensor] = {}  # u - guided, of the cells that this step renoises
+        self.arrow: Tensor | None = None  # c - u (B, C, h, w) of the last step: guidance goes w times as far
 
     def predict(self, latents: Tensor, timestep: Tensor, t: float) -> Tensor:
         """The guided predictions (B, C, h, w) for the cells' latents (B, C, h, w) at time t."""
@@ -116,6 +117,7 @@ class GuidedCells:
         )
         self._remember(needs)
         self.step += 1
+        self.arrow = cond - uncond
         return self._combined(cond, uncond, needs, latents, timestep)
 
     def renoise(self, latents: Tensor, timestep: Tensor) -> Tensor:
@@ -149,7 +151,8 @@ class GuidedCells:
         """Rows per call where none are asked for: in the fewest calls that fill the device, all of them even. A compiled
         network is asked for one shape in all steps."""
         needed = 2 * len(self.cells) if denoiser.compiled else rows
-        return math.ceil(needed / math.ceil(needed / ROWS_PER_CALL.get(denoiser.device.type, 16)))
+        even = math.ceil(needed / math.ceil(needed / ROWS_PER_CALL.get(denoiser.device.type, 16)))
+        return next((count for count in denoiser.row_counts if count >= even), even)
 
     def _need(self, cell: Cell, t: float) -> _Need:
         weight, embedded = cell.guidance.weight(t), self.denoiser.embeds_guidance

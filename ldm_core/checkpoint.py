@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,18 +35,22 @@ class Checkpoint:
     configs: Path | None = None  # the folder that the configs are from
 
 
-def read_checkpoint(folder: Path, dtype: torch.dtype) -> Checkpoint:
-    """A diffusers folder; the denoiser in `dtype`, all else in float32. ValueError in one line where that cannot be."""
+def read_checkpoint(folder: Path, dtype: torch.dtype, read: Callable | None = None) -> Checkpoint:
+    """A diffusers folder; the denoiser in `dtype`, all else in float32. ValueError in one line where that cannot be.
+
+    read(class, folder, dtype) gives a network; `network` unless it is given.
+    """
+    read = read or network
     index = read_json(folder / "model_index.json")
     family = family_of(index, str(folder))
     place = folder / family.denoiser_part
-    denoiser = network(family.denoiser_class, place, dtype)
+    denoiser = read(family.denoiser_class, place, dtype)
     check_denoiser(family, denoiser, str(place))
     parts: dict[str, Any] = {family.denoiser_part: denoiser}
     for part in family.text:
         if part.encoder in family.optional and not is_there(index, part.encoder, folder):
             continue
-        parts[part.encoder] = network(part.encoder_class, folder / part.encoder, torch.float32)
+        parts[part.encoder] = read(part.encoder_class, folder / part.encoder, torch.float32)
         parts[part.tokenizer] = load_tokenizer(folder / part.tokenizer, part.tokenizer_class)
     scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
     return Checkpoint(family, index, parts, family.scheduler_config(scheduler), folder)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,6 +75,7 @@ class TextEncoder:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, network: PreTrainedModel, length: int | None = None):
         self.tokenizer, self.network = tokenizer, network.eval()
+        self._run: Callable = self.network
         # A tokenizer that does not say how much it may give says 10**30; the network knows its own positions.
         positions = getattr(network.config, "max_position_embeddings", None) or tokenizer.model_max_length
         self.length = length or min(tokenizer.model_max_length, positions)  # tokens
@@ -90,7 +91,11 @@ class TextEncoder:
         device = next(self.network.parameters()).device
         if masked and getattr(self.network.config, "use_attention_mask", False):
             options["attention_mask"] = tokens.attention_mask.to(device)
-        return self.network(tokens.input_ids.to(device), **options)
+        return self._run(tokens.input_ids.to(device), **options)
+
+    def run_by(self, run: Callable | None) -> None:
+        """Let another engine's counterpart run in the network's place; None is torch again."""
+        self._run = run or self.network
 
     def is_truncated(self, prompt: str) -> bool:
         """Whether a prompt is longer than the encoder reads."""

@@ -1,11 +1,19 @@
-"""Files written whole or not at all: beside their place first, then put there, so that no kill leaves half a file."""
+"""Files written whole or not at all: beside their place first, then put there, so that no kill leaves half a file. And the
+folder of the user's cache that those go to which can be made again."""
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def cache_folder(*parts: str) -> Path:
+    """A folder of ours in the user's cache; it need not be there yet."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base, "ldm-eval", *parts)
 
 
 @contextmanager

@@ -60,7 +60,12 @@ def weaker_model(model: LatentDiffusion, name: str) -> LatentDiffusion:
     if name not in model.weaker:
         from .loading import load  # which imports the pipeline itself
 
-        made = load(str(Path(name).expanduser()) if name.startswith("~") else name, str(model.device), model.dtype)
+        made = load(
+            str(Path(name).expanduser()) if name.startswith("~") else name,
+            str(model.device),
+            model.dtype,
+            engine=model.engine,
+        )
         for what, one, other in (
             ("latent channels", made.latent_channels, model.latent_channels),
             ("pixels a latent value", made.factor, model.factor),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import diffusers
@@ -19,6 +19,8 @@ from .checkpoint import AUTOENCODERS, Checkpoint, first_line, network, read_chec
 from .checks import shown
 from .conditioning import Conditioner, Conditioning, load_words
 from .denoisers import Denoiser
+from .engine import check_engine, use_engine
+from .exported import Export, empty_network
 from .lora import merge_lora, parse_lora
 from .pipeline import LatentDiffusion
 from .placement import Placement
@@ -57,6 +59,7 @@ def load(
     control: str | None = None,
     offload: bool = False,
     compiled: bool = False,
+    engine: str | None = None,
 ) -> LatentDiffusion:
     """A model by registry name, diffusers folder, single .safetensors file or hub id.
 
@@ -66,14 +69,20 @@ def load(
     several with commas between, merged into the networks. config is a diffusers folder of a single file's family.
     control is a ControlNet or T2I-Adapter, by registry name, folder or hub id (tasks/control.py).
     offload keeps each network on the device only while it works. compiled lets torch compile the denoiser, which pays
-    in long runs.
+    in long runs. engine is torch or, on CPUs, openvino, whose pictures differ by rounding; None is what LDM_ENGINE says,
+    else openvino where a trial finds it quicker and agreeing, which is made once for these weights on this machine.
 
     ValueError says in one line what was wrong and what would do.
     """
     quiet()
     placement = Placement(choose_device(device), offload)
-    dtype = choose_dtype(dtype, placement.device.type)
     spec = registry.find(name)
+    export = Export.find(Path(spec.source))
+    if export is not None:
+        export.check(engine, placement.device.type, dtype, lora)
+        dtype, engine = export.dtype, "openvino"
+    dtype = choose_dtype(dtype, placement.device.type)
+    engine = check_engine(engine, placement.device.type, dtype, compiled)
     loras = parse_lora(lora)
     if vae:
         _check_latents(spec, vae)
@@ -83,7 +92,8 @@ def load(
         own_vae = autoencoder_folder(vae)
         files = (*files, own_vae)
     home = str(placement.home)
-    autoencoder = load_autoencoder(own_vae, home) if isinstance(own_vae, Path) else Autoencoder(own_vae.to(home))
+    read = empty_network if export is not None and own_vae == export.folder / "vae" else network
+    autoencoder = load_autoencoder(own_vae, home, read) if isinstance(own_vae, Path) else Autoencoder(own_vae.to(home))
     for path, weight in loras:
         merge_lora(checkpoint, autoencoder.vae, path, weight)
     check_scheduler(checkpoint.scheduler_config)
@@ -107,22 +117,35 @@ def load(
         lora,
         placement,
         checkpoint.configs,
+        checkpoint.family,
     )
-    _rehearse(model)
+    _set_going(model, export, engine, compiled)
     if control:
         model = model.with_control(control)
-    if compiled:
-        denoiser.compile()
     return model
 
 
-def _rehearse(model: LatentDiffusion) -> None:
-    """Each network works once on next to nothing: configs hold values that only then turn out to be none."""
+def _set_going(model: LatentDiffusion, export: Export | None, engine: str | None, compiled: bool) -> None:
+    """Its networks run once, by what they are to run by."""
+    if export is not None:
+        model.spec = dataclasses.replace(model.spec, **export.defaults)
+        export.run(model)
+    _rehearse(model, native=export is not None)
+    if compiled:
+        model.denoiser.compile()
+    if export is None:
+        use_engine(model, engine)
+
+
+def _rehearse(model: LatentDiffusion, native: bool) -> None:
+    """Each network works once on next to nothing: configs hold values that only then turn out to be none. Or at the size
+    that it is for, where graphs may have no other."""
     denoiser, side = model.denoiser, 8 * model.denoiser.patch_size
+    sides = (model.height // model.factor, model.width // model.factor) if native else (side, side)
     try:
         with model.placement.using(*model.conditioner.networks):
             conditioning = Conditioning.stack([model.conditioner.encode(model.conditioner.nothing)])
-        latent = torch.zeros(1, denoiser.in_channels, side, side, device=model.device)
+        latent = torch.zeros(1, denoiser.in_channels, *sides, device=model.device)
         with model.placement.using(denoiser.network):
             denoiser(latent, torch.tensor(1), conditioning, 1)
         model.decode(torch.zeros_like(latent[:, : denoiser.latent_channels]))
@@ -172,7 +195,8 @@ def _read(
     folder = local_folder(spec)
     if not (folder / "model_index.json").exists():
         raise ValueError(f"model {name!r} is no diffusers checkpoint: {folder} has no model_index.json")
-    return read_checkpoint(folder, dtype), folder / "vae", (folder,)
+    read = empty_network if Export.find(folder) is not None else network
+    return read_checkpoint(folder, dtype, read), folder / "vae", (folder,)
 
 
 def _configs(path: Path, config: str | None) -> Path:
@@ -272,14 +296,14 @@ def autoencoder_folder(name: str) -> Path:
     return folder / "vae" if (folder / "vae").is_dir() else folder
 
 
-def load_autoencoder(folder: Path, device: str = "cpu") -> Autoencoder:
+def load_autoencoder(folder: Path, device: str = "cpu", read: Callable = network) -> Autoencoder:
     """The autoencoder of a folder, in float32."""
     if not (folder / "config.json").exists():
         raise ValueError(f"vae {str(folder)!r} is no autoencoder folder: it has no config.json")
     class_name = read_json(folder / "config.json").get("_class_name")
     if not isinstance(class_name, str) or class_name not in AUTOENCODERS:
         raise ValueError(f"vae {str(folder)!r} is a {shown(class_name)}; this version takes {', '.join(AUTOENCODERS)}")
-    return Autoencoder(network(AUTOENCODERS[class_name], folder, torch.float32).to(device))
+    return Autoencoder(read(AUTOENCODERS[class_name], folder, torch.float32).to(device))
 
 
 def _check_latents(spec: registry.ModelSpec, vae: str) -> None:

@@ -79,6 +79,7 @@ class Recipe:
     control_image: str | None = None  # SHA-256 of what it was steered by: tasks.start.image_sha256
     dtype: str = "float32"
     device: str = "cpu"
+    engine: str = "torch"  # by what the networks ran; in files only where it is another
     weights: str = ""  # SHA-256
     configs: str = ""  # SHA-256; "" in recipes of the first house, which did not know it
     versions: dict[str, str] = field(default_factory=dict)
@@ -87,7 +88,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """ValueError in one line for anything that no picture has."""
-        for name in ("model", "prompt", "dtype", "device", "weights", "configs", "drawn_prompt"):
+        for name in ("model", "prompt", "dtype", "device", "engine", "weights", "configs", "drawn_prompt"):
             check_text(name, getattr(self, name))
         for name in ("vae", "lora", *SINCE_0_3):
             if getattr(self, name) is not None:
@@ -112,6 +113,8 @@ class Recipe:
         for name in ("configs", "drawn_prompt", *SINCE_0_3):
             if not values[name]:
                 del values[name]
+        if self.engine == "torch":  # which came later: what was written before keeps its bytes
+            del values["engine"]
         del values["task"]
         if self.task is not None:
             values["task"] = self.task.to_json()
@@ -178,10 +181,11 @@ def recipe_for(
         lora=model.lora,
         **({} if control_image is None else model.steering(control_image)),
         device=model.device.type,
-        dtype=str(model.dtype).removeprefix("torch."),
+        engine=model.engine,
+        dtype=model.precision,
         weights=model.weights,
         configs=model.configs,
-        versions=versions(),
+        versions=versions(model.engine),
         drawn_prompt=drawn.text if drawn.replaced else "",
         task=None if start is None else start.tasks[0],
     )
@@ -202,9 +206,10 @@ def read_png(path: Path) -> Recipe:
     return Recipe.from_json(str(text["recipe"]))
 
 
-def versions() -> dict[str, str]:
+def versions(engine: str = "torch") -> dict[str, str]:
     """Of Python and of the packages that a picture's numbers pass through."""
-    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    packages = dict.fromkeys((*PACKAGES, engine))
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}
 
 
 def _object(text: str) -> dict:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 WEIGHTS = Path(__file__).parent / "weights"
+ENGINES = ("torch", "openvino")  # by what networks run; see engine.py
 HUB_ID = r"\w[\w.-]*/\w[\w.-]*"
 WORLDS = ("scenes", "everyday", "fashion")  # that models of this repository are trained to draw
 

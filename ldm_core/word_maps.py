@@ -90,7 +90,7 @@ def word_maps(
     found = words_of_prompt(model.conditioner, prompt)
     states = model.denoise(prompt, seed, settings=settings, **overrides)
     steps, times = [], []
-    with watched(model.denoiser.network) as maps:
+    with model.denoiser.by_torch(), watched(model.denoiser.network) as maps:
         for state in states:
             if maps.kept:  # some guidance rules stand still at first
                 steps.append(of_words(maps.at_size(*state.latent.shape[2:]), found))
@@ -106,6 +106,10 @@ def check_watchable(denoiser: Denoiser) -> None:
     if not isinstance(denoiser, UnetDenoiser):
         kind = type(denoiser.network).__name__
         raise ValueError(f"word maps need a U-Net's cross-attention; a {kind} attends to words and picture as one")
+    if denoiser.is_empty:
+        raise ValueError(
+            "word maps need a network of torch, and the model is an export: load the one that it was made of"
+        )
     if denoiser.compiled:
         raise ValueError("word maps need a network that is not compiled: load the model without `compiled`")
 

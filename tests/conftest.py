@@ -37,6 +37,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a processor each, for the workers and
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
+os.environ.setdefault("LDM_ENGINE", "torch")  # which draws the golden values; a trial for each tiny model takes seconds
+
+
 def make_checkpoint(folder: Path, prediction_type: str = "epsilon", seed: int = 0) -> Path:
     """A Stable Diffusion folder: 32-pixel images, f=2 latents, a vocabulary of the drawn world's words."""
     torch.manual_seed(seed)
@@ -271,7 +274,7 @@ def demo_server():
     _, address, _ = page.launch(
         server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, quiet=True, **app.launch_options()
     )
-    yield SimpleNamespace(address=address.rstrip("/"), session=session)
+    yield SimpleNamespace(address=address.rstrip("/"), session=session, openings=page.openings)
     page.close()
 
 

@@ -67,7 +67,16 @@ def good(demo_server, tmp_path_factory):
 
 def test_the_endpoints_have_names_and_types_that_a_person_can_read(client):
     described = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(described) == {"/generate", "/sweep", "/reconstruct"}
+    assert set(described) == {
+        "/generate",
+        "/sweep",
+        "/reconstruct",
+        "/watch",
+        "/noising",
+        "/between",
+        "/factors",
+        "/from_picture",
+    }
     names = [each["parameter_name"] for each in described["/generate"]["parameters"]]
     assert names == [
         "prompt",
@@ -143,11 +152,13 @@ def test_what_is_wrong_is_answered_in_words_to_scripts_too(client, demo_server, 
     ],
 )
 def test_a_script_is_told_the_reason_by_the_client_itself(client, tmp_path, endpoint, given, words):
-    if given.get("photo") == "GIF":
-        Image.new("RGB", (64, 64)).save(tmp_path / "x.gif")
-        given = {"photo": gradio_client.handle_file(str(tmp_path / "x.gif"))}
+    own = {"prompt": "a house"}
+    if endpoint == "/reconstruct":
+        path = tmp_path / ("x.gif" if given.get("photo") == "GIF" else "x.png")
+        Image.new("RGB", (64, 64)).save(path)
+        own, given = given, {"photo": gradio_client.handle_file(str(path))}
     with pytest.raises(Exception, match=words):
-        client.predict(**({"prompt": "a house"} if endpoint != "/reconstruct" else {}) | given, api_name=endpoint)
+        client.predict(**own | given, api_name=endpoint)
 
 
 def test_outputs_have_names_and_another_model_needs_no_more_than_its_name(client):

@@ -75,6 +75,7 @@ def test_the_guides_hold_examples_of_both_kinds():
 @pytest.mark.parametrize("name", [name for name in NAMES if blocks(name, "python")])
 def test_the_python_of_a_page_runs_from_top_to_bottom(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     names: dict[str, object] = {}
     for text, why in blocks(name, "python"):
         code = compile(text, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if why else 0)

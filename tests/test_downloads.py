@@ -20,8 +20,9 @@ from evaluation import downloads as module
 from evaluation import transfer
 from evaluation.detectors import inception
 from evaluation.detectors.hub import Published, hub_folder
-from evaluation.downloads import Downloads, Remote, cache_folder, megabytes
+from evaluation.downloads import Downloads, Remote, megabytes
 from evaluation.transfer import download
+from ldm_core.files import cache_folder
 from tests.conftest import free_port
 from tests.loopback import loopback
 

@@ -12,6 +12,7 @@ import torch
 
 from evaluation import catalogue, score
 from evaluation.detectors import train_everyday
+from evaluation.detectors.everyday import detector
 from evaluation.detectors.everyday.network import ABOUT, PLACE, Things
 from evaluation.detectors.everyday.reading import Reading, Sighting, read_things, sightings
 from evaluation.detectors.everyday.scores import scores_of
@@ -41,7 +42,7 @@ def answers(**chosen):
 
 
 def seen(kind, box, partner=(0.5, 0.5), **chosen):
-    return Sighting(kind, box, 1.0, answers(**chosen), partner)
+    return Sighting(kind, box, answers(**chosen), partner)
 
 
 def test_labels_hold_each_single_thing_where_the_drawing_has_it():
@@ -175,7 +176,9 @@ def test_training_goes_on_where_it_was_and_learns(tmp_path):
     assert "things.about.weight" in moved and torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 3
 
 
-def test_a_folder_of_drawings_is_scored_by_skill_and_by_how_much_is_asked(tmp_path):
+def test_a_folder_of_drawings_is_scored_by_skill_and_by_how_much_is_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr(detector, "CEILING_COUNT", 4)
+    monkeypatch.setattr(detector.load_everyday_detector(), "of_real", {})
     names = ["a", "b", "c", "d"]
     for name, seed in zip(names, HELD_OUT_SEEDS):
         to_pil(from_uint8(draw(random_scene(seed), 128)[None])[0]).save(tmp_path / f"{name}.png")
@@ -188,11 +191,11 @@ def test_a_folder_of_drawings_is_scored_by_skill_and_by_how_much_is_asked(tmp_pa
     table = pd.read_csv(out / "summary.csv").fillna({"category": ""})
     assert set(table["detector"]) == {"everyday_detector"}
     parts = table[table["metric"] == "scene_accuracy"].set_index("category")
-    assert {"", "skill: kind", "skill: colour", "skill: sky", "skill: count", "atoms: 3", "atoms: 5"} <= set(
+    assert {"", "skill: kind", "skill: colour", "skill: sky", "skill: count", "atoms: 4", "atoms: 5"} <= set(
         parts.index
     )
     whole = pd.read_csv(out / "images.csv")["scene_accuracy"]
     assert parts.loc["", "value"] == pytest.approx(whole.mean()) and parts.loc["", "n"] == 4
-    assert "the judge is right on 0." in parts.loc["", "note"] and parts.loc["atoms: 3", "n"] == 2
+    assert "the judge is right on 0." in parts.loc["", "note"] and parts.loc["atoms: 4", "n"] == 2
     assert {"scene_accuracy_ceiling", "scene_extra_ceiling"} <= set(table["metric"])
     assert "skill: colour" in (out / "report.md").read_text()

@@ -115,7 +115,7 @@ def unreadable(out: Path, said: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="capabilities are Linux's")
-def test_every_file_and_folder_that_may_not_be_read_is_named_and_a_picture_is_made_again(whole, place, start):  # noqa: F811
+def test_every_file_and_folder_that_may_not_be_read_is_named_and_a_picture_is_made_again(whole, place, start):  # noqa: F811  # the fixture, which pytest finds by its name
     shutil.copytree(whole / "run", place)
     assert ended(start(place, "said.json", work=unreadable)) == 0
     answers = json.loads((place.parent / "said.json").read_text())
@@ -149,14 +149,14 @@ def ended(process) -> int:
 
 
 @pytest.fixture
-def place(whole, tmp_path):  # noqa: F811
+def place(whole, tmp_path):  # noqa: F811  # the fixture, which pytest finds by its name
     """A folder with the prompts and the reference, for a run."""
     shutil.copy(whole / "fashion.txt", tmp_path / "fashion.txt")
     shutil.copytree(whole / "real", tmp_path / "real")
     return tmp_path / "run"
 
 
-def test_killed_twenty_times_at_random_moments_it_ends_with_the_same_bytes(whole, place, start):  # noqa: F811
+def test_killed_twenty_times_at_random_moments_it_ends_with_the_same_bytes(whole, place, start):  # noqa: F811  # the fixture, which pytest finds by its name
     chance, kills = random.Random(15), 0
     while kills < 20:
         code = ended(start(place, kill=(chance.randint(1, 12), chance.uniform(0, 0.003))))
@@ -170,7 +170,7 @@ def test_killed_twenty_times_at_random_moments_it_ends_with_the_same_bytes(whole
 
 
 @pytest.mark.parametrize("room", [64, 1_500, 3_000, 12_000])
-def test_on_a_full_disk_one_line_names_the_file_and_with_room_the_bytes_are_the_same(whole, place, start, room):  # noqa: F811
+def test_on_a_full_disk_one_line_names_the_file_and_with_room_the_bytes_are_the_same(whole, place, start, room):  # noqa: F811  # the fixture, which pytest finds by its name
     assert ended(start(place, limit=room)) == 2
     error = (place.parent / "said.txt").read_text().strip().splitlines()[-1]
     assert error.startswith("python -m evaluation.run: error: ") and str(place) in error, error
@@ -178,7 +178,7 @@ def test_on_a_full_disk_one_line_names_the_file_and_with_room_the_bytes_are_the_
     assert ended(start(place)) == 0 and contents(place) == contents(whole / "run")
 
 
-def test_of_two_runs_at_once_one_draws_and_the_other_is_told(whole, place, start):  # noqa: F811
+def test_of_two_runs_at_once_one_draws_and_the_other_is_told(whole, place, start):  # noqa: F811  # the fixture, which pytest finds by its name
     go = place.parent / "go"
     first = start(place, "first.txt", hold=go)
     wait_for(go.with_suffix(".held"))

@@ -135,7 +135,8 @@ def test_even_one_step_works(tiny, name):
 
 def test_calls_are_even_and_as_few_as_fill_the_device(tiny):
     sizes = []
-    hook = tiny.denoiser.network.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    network = tiny.denoiser.network
+    hook = network.register_forward_pre_hook(lambda _, __, given: sizes.append(len(given["sample"])), with_kwargs=True)
     try:
         tiny.sample("a house", list(range(10)), 2.0, steps=1)
         tiny.sample("a house", list(range(3)), 2.0, steps=1)

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 import ldm_core
+from ldm_core.identity import configs_hash, weights_hash
 from ldm_core.images import save_png, to_uint8
-from ldm_core.pipeline import configs_hash, weights_hash
 from ldm_core.recipe import Recipe, read_png, recipe_for
 from ldm_core.settings import SamplingSettings
 

@@ -19,6 +19,8 @@ from ldm_core.registry import AUTOENCODERS
 
 from .. import controls, turns
 from ..comparison_view import Compared, comparison_html
+from ..data_url import data_url
+from ..openings import Opening
 from ..session import Session
 from ..uploads import check_upload, picture_input, read_upload
 
@@ -38,8 +40,8 @@ CLEAR = (
 )
 
 
-def build(session: Session, head: gr.Markdown) -> None:
-    """The tab's inputs, view and events."""
+def build(session: Session, head: gr.Markdown) -> list[Opening]:
+    """The tab's inputs, view and events; gives what it opens with."""
     gr.Markdown(WHAT_IT_IS, elem_classes="what")
     with gr.Row(elem_classes="stage wide"):
         with gr.Column(elem_classes="ask"):
@@ -47,10 +49,10 @@ def build(session: Session, head: gr.Markdown) -> None:
             photo = picture_input(value=samples[0], label="Photo", height=260, elem_id="photo")
             with gr.Row(elem_classes="buttons"):
                 go, stop = gr.Button("Compare", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
-            gr.Markdown("Samples of our own: a click takes one")
+            gr.HTML(f"<p>Samples of our own: a click takes one</p><style>{thumbnails(samples)}</style>", padding=False)
             with gr.Row(elem_classes="samples"):
-                for path in samples:
-                    taking = gr.Button(Path(path).stem, icon=path, size="sm", min_width=80)
+                for index, path in enumerate(samples):
+                    taking = gr.Button(Path(path).stem, size="sm", min_width=80, elem_id=f"sample-{index}")
                     taking.click(functools.partial(str, path), None, photo, **controls.QUIET)
             choice = gr.CheckboxGroup(
                 choices(session),
@@ -77,6 +79,18 @@ def build(session: Session, head: gr.Markdown) -> None:
     stop.click(turns.stopping(session), None, status, **controls.QUIET)
     photo.change(None, [photo, status], [view, status, numbers, keep], js=CLEAR, **controls.QUIET)
     photo.upload(functools.partial(taken, session), photo, [photo, status], **controls.QUIET)
+    begin = functools.partial(compare, session, samples[0], default_choice(session), False)
+    return [Opening("comparison", [view, status], begin)]
+
+
+def thumbnails(paths: list[str]) -> str:
+    """A style for each sample's button: its picture, within the page itself."""
+    rules = []
+    for index, path in enumerate(paths):
+        with Image.open(path) as picture:
+            small = picture.convert("RGB").resize((72, 72), Image.Resampling.LANCZOS)
+        rules.append(f"#sample-{index} {{ background-image: url({data_url(small, 'webp', quality=85)}); }}")
+    return " ".join(rules)
 
 
 def taken(session: Session, path: object) -> tuple[object, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 from huggingface_hub import constants, errors, snapshot_download
 
-from ldm_core.pipeline import weights_hash
+from ldm_core.identity import weights_hash
 
 from ..downloads import NO_DOWNLOADS, Downloads
 from ..transfer import require_room

@@ -13,15 +13,14 @@ import numpy as np
 from tqdm import tqdm
 
 from ldm_core.data.photos import middle_square, open_photo, photo_files
-from ldm_core.files import whole_file
+from ldm_core.files import cache_folder, whole_file
 from ldm_core.images import from_pil
 
 from ..data_sets import DATA_SET_FILE
-from ..downloads import NO_DOWNLOADS, Downloads, cache_folder
-from .detector import Detector
+from ..downloads import NO_DOWNLOADS, Downloads
+from .detector import Detector, WorldDetector
 from .references import Reference, made_by, read_reference, save_reference
 from .statistics_checks import check_statistics
-from .weights_file import OwnDetector
 
 CROPS = ("none", "square")
 
@@ -167,7 +166,7 @@ def shipped(detector: Detector) -> Reference:
     return Reference.of(f"embedded, {len(features)} images", features)
 
 
-def write_world_reference(detector: OwnDetector, features: np.ndarray) -> None:
+def write_world_reference(detector: WorldDetector, features: np.ndarray) -> None:
     """Put features (N, d) beside a detector's weights, stamped with its hash; whole or not at all."""
     with whole_file(detector.weights.parent / "reference.npz") as partial, partial.open("wb") as stream:
         np.savez(stream, features=features, detector=detector.sha256)

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
-from ldm_core.pipeline import LOOP, LatentDiffusion
+from ldm_core.pictures import LOOP
+from ldm_core.pipeline import LatentDiffusion
 
 from .jobs import Job
 from .starts import draw

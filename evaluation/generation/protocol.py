@@ -31,10 +31,11 @@ def protocol_of(config: RunConfig, settings: SamplingSettings, model: LatentDiff
     return values | {
         "weights": model.weights,
         "configs": model.configs,
-        "dtype": str(model.dtype).removeprefix("torch."),
+        "dtype": model.precision,
         "run_seed": config.seed,
         **protocol_of_starts(config),
         **({"compiled": True} if config.compile else {}),  # came later: earlier runs keep their fingerprints
+        **({} if model.engine == "torch" else {"engine": model.engine}),  # and so did this
     }
 
 

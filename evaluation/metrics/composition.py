@@ -56,7 +56,7 @@ def _things(run: Path, world: str) -> Iterator[dict]:
     images, detector, found = pd.read_csv(run / "images.csv"), WORLDS[world](), FOUND[world]
     for start in range(0, len(images), BATCH):
         part = images.iloc[start : start + BATCH]
-        seen = detector.read(from_uint8(np.stack([load_png(run / file) for file in part["file"]])))  # type: ignore[attr-defined]
+        seen = detector.read(from_uint8(np.stack([load_png(run / file) for file in part["file"]])))  # type: ignore[attr-defined]  # the detectors of the drawn worlds read
         for picture, (_, image) in zip(seen, part.iterrows()):
             place = {name: image[name] for name in ("guidance_scale", "prompt_id")}
             yield from (place | one for one in found(picture, image["prompt"]))

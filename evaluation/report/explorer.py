@@ -7,9 +7,7 @@ as far as the budget goes; the others are taken from the run folder, where the r
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -22,6 +20,7 @@ import pandas as pd
 from PIL import Image
 
 from ..condition import SHORT, shown
+from .strips import webp_url
 
 EMBEDDED = 1000  # pictures in the page itself, about 5 KB each; more are read from the folder as they are looked at
 LISTED = 100_000  # images that the page knows of, about 150 bytes each; images.csv has all
@@ -148,11 +147,7 @@ def _records(out: Path, images: pd.DataFrame, dimensions: Sequence[Dimension]) -
 def thumbnail(path: Path) -> str:
     """A picture made small, as a data URL."""
     with Image.open(path) as picture:
-        small = picture.convert("RGB")
-    small.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    small.save(buffer, format="WEBP", quality=85)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+        return webp_url(picture, THUMBNAIL)
 
 
 def _plain_table(data: dict[str, Any]) -> str:

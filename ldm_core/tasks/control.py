@@ -21,6 +21,8 @@ from .start import check_images, image_sha256
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as PIL turns pictures grey
 
+NO_CONTROL = "needs a model with a control network: ldm_core.load(..., control=FOLDER)"
+
 
 @dataclass(frozen=True)
 class ControlRows:

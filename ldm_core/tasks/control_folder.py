@@ -40,6 +40,8 @@ def load_control(folder: Path, name: str, model: LatentDiffusion) -> Control:
     denoiser = model.denoiser
     if not isinstance(denoiser, UnetDenoiser):
         raise ValueError(f"control {name!r} needs a model with a U-Net; {model.spec.name!r} has none")
+    if denoiser.is_empty:
+        raise ValueError(f"control {name!r} needs a network of torch, and {model.spec.name!r} is an export")
     if not (folder / "config.json").exists():
         raise ValueError(f"control {name!r} is no ControlNet or T2I-Adapter folder: it has no config.json")
     config = read_json(folder / "config.json")

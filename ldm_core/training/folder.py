@@ -61,7 +61,7 @@ def save_text_encoder(folder: Path, encoder: CLIPTextModel, tokenizer: CLIPToken
 
 def save_sheet(folder: Path, prompts: tuple[str, ...], path: Path, device: str) -> None:
     """A column per prompt; guidance scales 1 and 4 below each other."""
-    model = load(str(folder), device=device)
+    model = load(str(folder), device=device, engine="torch")
     cells = model.sweep(list(prompts), seeds=list(range(len(prompts))), guidance_scales=[1, 4], steps=20)
     rows = (cells * 255).round().byte().permute(0, 3, 1, 4, 2).flatten(2, 3)  # (scales, H, prompts * W, 3)
     Image.fromarray(rows.flatten(0, 1).numpy()).save(path)

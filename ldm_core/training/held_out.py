@@ -54,7 +54,7 @@ def psnr(folder: Path, data: str, size: int, count: int = 128, device: str = "cp
 @torch.inference_mode()
 def v_error(folder: Path, data: str, size: int, device: str, count: int = 256) -> float:
     """The mean squared error of v over held-out latents with their captions: times evenly spread, noise by seed."""
-    model = load(str(folder), device=device, dtype="float32")
+    model = load(str(folder), device=device, dtype="float32", engine="torch")
     scheduler = DDIMScheduler.from_config(model.scheduler_config)
     errors = []
     for index, (image, caption) in enumerate(pictures(data, count, size)):

@@ -15,7 +15,9 @@ from ldm_core.data.everyday.atoms import Relations
 from .network import SCENE, Things
 from .truth import ATTRIBUTES, GRID, NATURAL, NONE
 
-FOUND = 0.5  # how many middles of a kind must be expected in the nine cells around its likeliest one
+FOUND = 0.4  # how many middles must be expected around a thing, beyond those of the surer ones found there
+LIKELY = 0.15  # how many of its kind
+AROUND = 5  # cells along a side of what is around: copies of a kind stand three apart or more
 LEAST = 0.02  # the chance of a thing's middle from which a cell is looked at more closely
 MOST_FOUND = 40  # single things in a picture; a program draws twelve, a model that fails may draw a heap
 # What stands side by side or above another is so whoever is asked: these two relations are also read off the boxes.
@@ -24,12 +26,11 @@ BESIDE = 0.06  # of the picture's width: the widest gap between neighbours
 
 @dataclass(frozen=True)
 class Sighting:
-    """One thing in a picture: its kind, its box (left, top, right, bottom, fractions of the picture), how sure its kind is, and
-    log-probabilities of the answers of each of ATTRIBUTES; `partner` is where the thing it is related to would have its middle."""
+    """One thing in a picture: its kind, its box (left, top, right, bottom, fractions of the picture), and log-probabilities of
+    the answers of each of ATTRIBUTES; `partner` is where the thing it is related to would have its middle."""
 
     kind: str
     box: tuple[float, float, float, float]
-    sure: float
     scores: dict[str, Tensor]
     partner: tuple[float, float]
 
@@ -58,26 +59,30 @@ def sightings(things: Things, places: Tensor) -> list[list[Sighting]]:
     about = things.describe(places, picture, line * GRID + column)
     kinds = chances.new_zeros(len(chances), len(KINDS), GRID, GRID)
     kinds[picture, :, line, column] = about["kind"].softmax(1) * chances[picture, line, column, None]
-    expected = 9 * F.avg_pool2d(kinds, 3, 1, 1)
-    peaks = (kinds > 0) & (kinds == F.max_pool2d(kinds, 3, 1, 1)) & (expected > FOUND)
+    expected = AROUND**2 * F.avg_pool2d(kinds, AROUND, 1, AROUND // 2)
+    peaks = (kinds > 0) & (kinds == F.max_pool2d(kinds, AROUND, 1, AROUND // 2)) & (expected > LIKELY)
+    around = AROUND**2 * F.avg_pool2d(chances[:, None], AROUND, 1, AROUND // 2)[:, 0]
     rows = {place: row for row, place in enumerate(zip(picture.tolist(), line.tolist(), column.tolist()))}
     logs = {name: about[name].log_softmax(1) for name in ATTRIBUTES}
     found: list[list[Sighting]] = [[] for _ in places]
-    for index, kind, y, x in peaks.nonzero().tolist():
+    taken: list[list[tuple[int, int]]] = [[] for _ in places]
+    for index, kind, y, x in sorted(peaks.nonzero().tolist(), key=lambda peak: -float(expected[tuple(peak)])):
+        near = sum(max(abs(a - x), abs(b - y)) <= AROUND // 2 for a, b in taken[index])
+        if around[index, y, x] - near <= FOUND or len(taken[index]) == MOST_FOUND:
+            continue
+        taken[index].append((x, y))
         row = rows[index, y, x]
-        sure, scores = float(expected[index, kind, y, x]), {name: values[row] for name, values in logs.items()}
-        found[index].append(_sighting(KINDS[kind], sure, scores, (x, y), about["box"][row], about["partner"][row]))
-    return [sorted(seen, key=lambda one: -one.sure)[:MOST_FOUND] for seen in found]
+        scores = {name: values[row] for name, values in logs.items()}
+        found[index].append(_sighting(KINDS[kind], scores, (x, y), about["box"][row], about["partner"][row]))
+    return found
 
 
-def _sighting(
-    kind: str, sure: float, scores: dict[str, Tensor], cell: tuple[int, int], reach: Tensor, step: Tensor
-) -> Sighting:
+def _sighting(kind: str, scores: dict[str, Tensor], cell: tuple[int, int], reach: Tensor, step: Tensor) -> Sighting:
     x, y = ((at + 0.5) / GRID for at in cell)
     left, up, right, down = reach.tolist()
     box = (x - left, y - up, x + right, y + down)
     step_x, step_y = step.tolist()
-    return Sighting(kind, box, sure, scores, ((box[0] + box[2]) / 2 + step_x, (box[1] + box[3]) / 2 + step_y))
+    return Sighting(kind, box, scores, ((box[0] + box[2]) / 2 + step_x, (box[1] + box[3]) / 2 + step_y))
 
 
 def readings(things: Things, places: Tensor, scene_scores: Tensor) -> list[Reading]:

@@ -1,0 +1,187 @@
+"""Networks by OpenVINO: the same pictures but for rounding, the same contract, chosen and stamped."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+import torch
+
+from evaluation import run
+from ldm_core import engine, load
+from ldm_core.recipe import Recipe, read_png
+from ldm_core.settings import SamplingSettings
+
+openvino_network = pytest.importorskip("ldm_core.openvino_network")
+CLOSE = 1 / 255
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory):
+    """What is compiled here goes into no user's cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder / "ldm-eval" / "openvino"
+
+
+@pytest.fixture(scope="module")
+def loaded(tiny_folder, own_cache):
+    """The tiny checkpoint under OpenVINO, and the file with what was found out about it."""
+    model = load(str(tiny_folder), device="cpu", dtype="float32", engine="openvino")
+    (file,) = own_cache.glob("*.json")
+    return model, file
+
+
+@pytest.fixture
+def quick(loaded):
+    """The model."""
+    return loaded[0]
+
+
+@pytest.fixture
+def trial_file(loaded):
+    """The file."""
+    return loaded[1]
+
+
+def settings(**values) -> SamplingSettings:
+    return SamplingSettings.of(steps=3, **values)
+
+
+def test_pictures_of_both_engines_differ_by_rounding_and_calls_are_counted(quick, tiny):
+    before = quick.network_calls, quick.network_rows
+    arguments = {"prompts": ["a red house", "a boat"], "seeds": [1, 2], "settings": settings(guidance_scale=3.0)}
+    torch.testing.assert_close(quick.sample(**arguments), tiny.sample(**arguments), atol=CLOSE, rtol=0)
+    assert quick.engine == "openvino" and tiny.engine == "torch"
+    assert (quick.network_calls - before[0], quick.network_rows - before[1]) == (3, 12)
+
+
+def test_a_run_repeats_to_the_byte_and_no_image_depends_on_its_neighbours(quick):
+    fixed = settings(guidance_scale=3.0, rows_per_call=4)
+    alone = quick.sample("a red house", 1, settings=fixed)
+    assert torch.equal(alone, quick.sample("a red house", 1, settings=fixed))
+    among = quick.sample(["a boat", "a red house", "a tree"], [5, 1, 6], settings=fixed)
+    assert torch.equal(alone[0], among[1])
+
+
+def test_what_was_compiled_is_read_again_and_gives_the_same_bytes(quick, tiny_folder, own_cache):
+    fixed = settings(rows_per_call=4)
+    picture, kept = quick.sample("a boat", 3, settings=fixed), set(own_cache.glob("*.blob"))
+    again = load(str(tiny_folder), device="cpu", dtype="float32", engine="openvino")
+    assert torch.equal(again.sample("a boat", 3, settings=fixed), picture)
+    assert kept and set(own_cache.glob("*.blob")) == kept
+    for file in kept:
+        file.write_bytes(file.read_bytes()[:-1])
+    damaged = load(str(tiny_folder), device="cpu", dtype="float32", engine="openvino")
+    assert torch.equal(damaged.sample("a boat", 3, settings=fixed), picture)
+
+
+def test_the_cache_keeps_what_was_used_last(monkeypatch, tmp_path):
+    monkeypatch.setattr(openvino_network, "KEPT_BYTES", 250)
+    for index, used in enumerate((30, 10, 20)):
+        path = tmp_path / f"{index}.blob"
+        path.write_bytes(bytes(100))
+        os.utime(path, (used, used))
+    openvino_network._keep(tmp_path / "3.blob", bytes(100 - openvino_network.CHECKSUM))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.blob", "3.blob"]
+
+
+def test_other_weights_are_other_graphs(tiny, tiny_v_folder):
+    sources = [openvino_network.TorchSource(tiny.denoiser.network) for _ in range(2)]
+    other = load(str(tiny_v_folder), device="cpu", dtype="float32").denoiser.network
+    assert sources[0].identity == sources[1].identity != openvino_network.TorchSource(other).identity
+    weight = next(tiny.denoiser.network.parameters())
+    changed = openvino_network.TorchSource(tiny.denoiser.network)
+    with torch.no_grad():  # as a merged LoRA does
+        weight += 1
+        assert changed.identity != sources[0].identity
+        weight -= 1
+
+
+@pytest.mark.parametrize("family", ["xl", "sd3"])
+def test_families_with_pooled_text_run_by_openvino_too(family, request):
+    folder = str(request.getfixturevalue(f"tiny_{family}_folder"))
+    arguments = {"prompts": "a red house", "seeds": 1, "settings": settings(guidance_scale=2.0)}
+    theirs = load(folder, device="cpu", dtype="float32").sample(**arguments)
+    model = load(folder, device="cpu", dtype="float32", engine="openvino")
+    assert model.engine == "openvino"
+    torch.testing.assert_close(model.sample(**arguments), theirs, atol=CLOSE, rtol=0)
+
+
+def test_a_recipe_says_its_engine_and_one_of_torch_keeps_its_bytes(quick, tiny):
+    made = quick.recipe("a boat", 3)
+    assert made.engine == "openvino" and "openvino" in made.versions
+    assert Recipe.from_json(made.to_json()) == made
+    plain = json.loads(tiny.recipe("a boat", 3).to_json())
+    assert "engine" not in plain and Recipe.from_json(json.dumps(plain)).engine == "torch"
+
+
+def test_a_run_goes_on_by_the_engine_that_it_began_with(tiny_folder, tmp_path, capsys):
+    (tmp_path / "p.txt").write_text("a boat\na red house\n")
+    words = ["--model", str(tiny_folder), "--prompts", str(tmp_path / "p.txt"), "--out", str(tmp_path / "run")]
+    words += [
+        "--steps",
+        "2",
+        "--device",
+        "cpu",
+        "--dtype",
+        "fp32",
+        "--metrics",
+        "scene_accuracy",
+        "--guidance-scales",
+        "2",
+    ]
+    assert run.main([*words, "--limit", "1", "--engine", "openvino"]) == 0
+    assert "float32 on cpu by openvino" in capsys.readouterr().out
+    (picture,) = (tmp_path / "run" / "images").glob("*/*.png")
+    assert read_png(picture).engine == "openvino"
+    assert run.main([*words, "--dry-run"]) == 0  # though LDM_ENGINE says torch here
+    assert "float32 on cpu by openvino" in capsys.readouterr().out
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["protocol"]["engine"] == "openvino"
+    with pytest.raises(SystemExit):
+        run.main([*words, "--engine", "torch"])
+    assert "engine: openvino there, nothing now" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"engine": "tensorrt"}, "engine must be one of torch, openvino, got 'tensorrt'"),
+        ({"engine": "openvino", "compiled": True}, "compiles by itself"),
+        ({"engine": "openvino", "dtype": "float16"}, "calculates in float32, bfloat16, and the dtype is float16"),
+    ],
+)
+def test_what_no_engine_can_do_is_said_before_anything_is_read(options, words, tiny_folder):
+    with pytest.raises(ValueError, match=words):
+        load(str(tiny_folder), device="cpu", **options)
+
+
+@pytest.mark.parametrize(
+    ("trial", "chosen"),
+    [
+        (engine.Trial(1.0, 0.5, 1e-6), "openvino"),
+        (engine.Trial(1.0, 0.99, 1e-6), "torch"),
+        (engine.Trial(1.0, 0.5, 0.1), "torch"),
+    ],
+)
+def test_openvino_is_chosen_where_it_was_found_quicker_and_agreeing(
+    trial, chosen, tiny_folder, trial_file, monkeypatch
+):
+    before = trial_file.read_text()
+    monkeypatch.delenv("LDM_ENGINE", raising=False)
+    try:
+        trial_file.write_text(json.dumps(vars(trial)))
+        assert load(str(tiny_folder), device="cpu", dtype="float32").engine == chosen
+        if trial.apart > 0.01:
+            with pytest.raises(ValueError, match=r"does not agree with torch .* 10\.0% apart"):
+                load(str(tiny_folder), device="cpu", dtype="float32", engine="openvino")
+    finally:
+        trial_file.write_text(before)
+
+
+def test_a_trial_measures_both_engines_and_how_far_apart_they_are(trial_file):
+    found = engine.Trial(**json.loads(trial_file.read_text()))
+    assert found.torch_seconds > 0 and found.openvino_seconds > 0
+    assert 0 < found.apart < 1e-4 and not found.failed
