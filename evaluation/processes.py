@@ -21,7 +21,9 @@ import torch
 import torch.distributed as dist
 
 T = TypeVar("T")
-PATIENCE = datetime.timedelta(days=7)  # at a meeting: what one takes beforehand alone, a reference for instance, may be long
+PATIENCE = datetime.timedelta(
+    days=7
+)  # at a meeting: what one takes beforehand alone, a reference for instance, may be long
 TOO_FEW = (
     "accelerate was told of several processes and started one, as it does where there is no GPU; "
     "use torchrun --nproc_per_node N -m evaluation.run"
