@@ -21,7 +21,9 @@ import torch
 import torch.distributed as dist
 
 T = TypeVar("T")
-PATIENCE = datetime.timedelta(days=7)  # at a meeting: what one takes beforehand alone, a reference for instance, may be long
+PATIENCE = datetime.timedelta(
+    days=7
+)  # at a meeting: what one takes beforehand alone, a reference for instance, may be long
 TOO_FEW = (
     "accelerate was told of several processes and started one, as it does where there is no GPU; "
     "use torchrun --nproc_per_node N -m evaluation.run"
@@ -47,7 +49,9 @@ class Processes:
             return cls()
         numbers = [int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")]
         if numbers[1] > 1 and not dist.is_initialized():
-            dist.init_process_group("gloo", timeout=PATIENCE)
+            dist.init_process_group(
+                "gloo", store=_meeting_point(), rank=numbers[0], world_size=numbers[1], timeout=PATIENCE
+            )
         return cls(*numbers)
 
     @property
@@ -120,3 +124,13 @@ class Processes:
         """Leave the others, at the end."""
         if self.count > 1 and dist.is_initialized():
             dist.destroy_process_group()
+
+
+def _meeting_point() -> dist.Store:
+    """Where processes leave words for each other. The launcher's outlives processes that it starts again, with the addresses
+    of those that are gone: each attempt has a corner of its own. Of several launchers each counts its own attempts; they
+    have a new meeting point each time (--rdzv_backend c10d)."""
+    store, _, _ = next(dist.rendezvous("env://", timeout=PATIENCE))
+    one = os.environ.get("GROUP_WORLD_SIZE", "1") == "1"
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if one else "0"
+    return dist.PrefixStore(f"attempt {attempt}", store)

@@ -142,11 +142,13 @@ class Run:
         if self.shard is not None:  # the command that scores has them all
             return Instruments([], self.images, processes=self.processes)
         photographs = config.reference if config.reference is not None and config.reference.is_dir() else None
-        metrics = catalogue.find(config.metrics or self._default_metrics(), self.model.spec.world)
+        names = config.metrics or self._default_metrics()
+        metrics, earlier = (catalogue.find(some, self.model.spec.world) for some in (names, self._earlier(names)))
         return Instruments(
             metrics,
             self.images,
             asked_for=config.metrics is not None,
+            earlier=earlier,
             reference=config.reference,
             kept=self.out / "references",
             resize=config.resize,
@@ -156,8 +158,13 @@ class Run:
             measure_references=not config.dry_run,
             world=self.model.spec.world,
             downloads=NO_DOWNLOADS if config.dry_run else self.downloads,
-            own=self._start_detectors(metrics),
+            own=self._start_detectors([*metrics, *earlier]),
         )
+
+    def _earlier(self, names: Sequence[str]) -> list[str]:
+        """Metrics of the tables that the folder holds, beside those named: a shorter list takes nothing away."""
+        held = self.before.metrics if self.before is not None else []
+        return [name for name in held if name in catalogue.METRICS and name not in names]
 
     def _default_metrics(self) -> tuple[str, ...]:
         world, config = self.model.spec.world, self.config

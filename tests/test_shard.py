@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 import threading
 
+import pandas as pd
 import pytest
 
 from evaluation.run import main
@@ -65,6 +67,14 @@ def test_a_shard_of_more_scales_extends_what_the_folder_is_known_to_hold(whole, 
     assert main(command(place, "--shard", "0/2")) == 0 and (place / "run.json").read_bytes() == before
     assert main([*command(place, "--shard", "0/2"), "--guidance-scales", "3"]) == 0 and scales() == {1.0, 2.0, 3.0}
     assert json.loads((place / "run.json").read_text())["metrics"] == json.loads(before)["metrics"]
+
+
+def test_a_shorter_list_of_metrics_takes_nothing_from_the_tables(whole, tmp_path):  # noqa: F811
+    shutil.copytree(whole, tmp_path / "w")
+    run = tmp_path / "w" / "run"
+    assert main([*command(run), "--metrics", "fashion_accuracy"]) == 0
+    one, other = (set(pd.read_csv(folder / "summary.csv")["metric"]) for folder in (whole / "run", run))
+    assert one == other >= {"fd_fashion", "fashion_accuracy", "vae_psnr_generated"}
 
 
 def test_members_work_side_by_side_and_neither_beside_themselves_nor_beside_the_command_that_scores(tmp_path):
