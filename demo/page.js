@@ -1,10 +1,14 @@
 () => {
   // Statuses are live regions, which a screen reader speaks when they change; gradio has no way to say so, and mounts a
   // tab's parts when it is first opened.
-  const live = () => document.querySelectorAll(".status:not([role])").forEach((status) => {
-    status.setAttribute("role", "status");
-    status.setAttribute("aria-live", "polite");
-  });
+  const live = () => {
+    document.querySelectorAll(".status:not([role])").forEach((status) => {
+      status.setAttribute("role", "status");
+      status.setAttribute("aria-live", "polite");
+    });
+    // A picture that is still empty has a label and no role that may have one.
+    document.querySelectorAll(".empty[aria-label]:not([role])").forEach((empty) => empty.setAttribute("role", "img"));
+  };
   live();
   new MutationObserver(live).observe(document.body, { childList: true, subtree: true });
 
