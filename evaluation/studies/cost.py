@@ -223,8 +223,8 @@ def concluded(
     growth = scores["said over the row above"].dropna()
     checks = {
         "values": ratio["values"] == SAID_SAVING,
-        "memory, times less": abs(ratio["training GB, fused, with weights"] / said_ratio - 1) <= NEAR,
-        "memory, amounts": amounts,
+        "times less memory": abs(ratio["training GB, fused, with weights"] / said_ratio - 1) <= NEAR,
+        "amounts of memory": amounts,
         "growth of attention's memory": bool((growth == 4).all()),
     }
     if len(quicker):
@@ -234,8 +234,9 @@ def concluded(
         (
             f"Memory of a training step there, fused attention, weights and optimiser included: {training['pixels']:.1f} GB on pixels, "
             f"{training['latents']:.1f} on latents, {ratio['training GB, fused, with weights']:.1f} times less; of a forward pass "
-            f"{forward['pixels']:.1f} and {forward['latents']:.1f} (24 and 4 said, 6 times). With plain attention a forward pass on "
-            f"pixels would need {own['forward GB, plain']['pixels']:.4g} GB, on latents {own['forward GB, plain']['latents']:.2f}."
+            f"{forward['pixels']:.1f} and {forward['latents']:.1f} (24 and 4 said, 6 times). "
+            f"With plain attention the activations "
+            f"of a forward pass on pixels would take {own['forward GB, plain']['pixels']:.4g} GB, on latents {own['forward GB, plain']['latents']:.2f}."
         ),
         (
             f"The text's table of attention's memory is N^2 at {scores['bytes a score, one head'].iloc[0]:.0f} byte a score of one head, "
@@ -252,7 +253,7 @@ def concluded(
         )
     held = sum(checks.values())
     failed = [name for name, right in checks.items() if not right]
-    words.append(f"Of {len(checks)} figures {held} hold" + (f"; not: {', '.join(failed)}." if failed else "."))
+    words.append(f"Of {len(checks)} figures {held} hold" + (f"; not: {'; '.join(failed)}." if failed else "."))
     return HOLDS if not failed else IN_PART if held else FAILS, " ".join(words)
 
 
