@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -30,27 +30,35 @@ if __package__ in (None, ""):  # python demo/app.py: the repository is not on th
 from demo import controls, turns
 from demo.guard import KEPT, Doors
 from demo.hosting import Hosting, check_free, port_of
+from demo.openings import Opening, Openings
 from demo.options import options
 from demo.page import Page
 from demo.places import Allowance, Places
 from demo.scratch import AGE
 from demo.session import Session, limits_of
-from demo.tabs import generate, guidance, reconstruct
+from demo.tabs import from_picture, generate, guidance, how_it_works, reconstruct
 from demo.theme import theme
 
-TABS = {"Draw": generate.build, "Guidance sweep": guidance.build, "Autoencoders": reconstruct.build}
+TABS: dict[str, Callable[[Session, gr.Markdown], list[Opening] | None]] = {
+    "Draw": generate.build,
+    "From a picture": from_picture.build,
+    "Guidance sweep": guidance.build,
+    "Autoencoders": reconstruct.build,
+    "How it works": how_it_works.build,
+}
 STYLE, SCRIPT = (Path(__file__).with_name(name) for name in ("style.css", "page.js"))
 
 
 def build(session: Session, hosting: Hosting | None = None) -> Page:
     """The page, a tab each, behind its guard."""
-    spec = session.model.spec
+    spec, openings = session.model.spec, Openings(session.lane)
     with Page(title="Latent diffusion", analytics_enabled=False, delete_cache=(60, AGE - 60)) as page:
         head = gr.Markdown(controls.header(spec, session.model), elem_id="header")
         with gr.Tabs():
             for name, tab in TABS.items():
-                with gr.Tab(name):
-                    tab(session, head)
+                with gr.Tab(name) as opened:
+                    openings.offer(opened, tab(session, head) or [])
+    page.openings = openings
     limits = session.limits
     page.guarded_by(
         Doors(
@@ -110,6 +118,7 @@ def serve(session: Session, hosting: Hosting, port: int) -> None:
     host = f"[{hosting.host}]" if ":" in hosting.host else hosting.host
     try:
         page.launch(server_name=host, server_port=port, prevent_thread_lock=True, **launch_options())
+        page.openings.draw()
         threading.Event().wait()
     finally:
         page.close(verbose=False)

@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from .alias import Alias
 from .answers import FULL, disk_is_full, names_a_path
 from .guard import Doors, Guard
+from .openings import Openings
 from .sharing import Sharing
 from .uploads import NO_PICTURE
 
@@ -20,9 +21,10 @@ log = logging.getLogger("demo")
 
 
 class Page(gr.Blocks):
-    """`doors` are set once, before the page is launched."""
+    """`doors` and `openings` are set once, before the page is launched."""
 
     doors: Doors = Doors()
+    openings: Openings
 
     @property
     def app(self) -> Any:

@@ -7,12 +7,12 @@ from typing import Any
 
 import gradio as gr
 from gradio.data_classes import ImageData
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from evaluation.metrics.reconstruction import crop
 from ldm_core.data.photos import TURNS, open_photo, photo_header
-from ldm_core.images import from_pil
+from ldm_core.images import from_pil, to_pil
 
 FORMATS = {"JPEG": "JPEG", "PNG": "PNG", "WEBP": "WebP", "BMP": "BMP", "TIFF": "TIFF"}
 NO_PICTURE = f"This file is no picture that can be read; {', '.join(FORMATS.values())} will do."
@@ -87,6 +87,15 @@ def read_upload(path: str, longest: int, multiple: int) -> tuple[Tensor, list[st
     if ready.shape != image.shape:
         done.append(f"cropped to multiples of {multiple}")
     return ready, done
+
+
+def fitted_upload(path: str, width: int, height: int) -> tuple[Tensor, list[str]]:
+    """An image (3, H, W) in [0, 1] of that size: the middle of a picture, in its own proportions; and what was done to it."""
+    image, done = read_upload(path, 8 * max(width, height), 1)
+    if image.shape[1:] == (height, width):
+        return image, done
+    picture = ImageOps.fit(to_pil(image), (width, height), Image.Resampling.LANCZOS)
+    return from_pil(picture), [*done, f"brought to {width} x {height}, its middle"]
 
 
 def middle(picture: Image.Image) -> Image.Image:

@@ -85,7 +85,9 @@ METRICS: dict[str, Metric] = {
         ),
         ImageScore(name="clipped", higher_is_better=False, detector="pixels", captions=False, bounds=(0, 1)),
         AutoencoderScore(name="vae_psnr", higher_is_better=True),
-        AutoencoderScore(name="vae_ssim", higher_is_better=True, numbers=(("window", 11), ("sigma", 1.5))),
+        AutoencoderScore(
+            name="vae_ssim", higher_is_better=True, numbers=(("window", 11), ("sigma", 1.5), ("border", "reflected"))
+        ),
         AutoencoderScore(name="vae_lpips", higher_is_better=False, numbers=(("network", "alex"),)),
         AutoencoderScore(name="rfid", higher_is_better=False, detector="inception"),
         AutoencoderScore(name="rfd_dinov2", higher_is_better=False, detector="dinov2"),

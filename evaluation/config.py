@@ -16,6 +16,7 @@ from .catalogue import RESIZE_MODES, check
 from .data_sets import DATA_SETS
 from .detectors.reference_files import SUFFIXES
 from .generation.axes import Axis, Condition, conditions, scale_axis
+from .shard import Shard
 
 SCALES = (1.0, 2.0, 4.0, 8.0)  # where nothing else is asked for
 
@@ -54,6 +55,7 @@ class RunConfig:
     out: Path | None = None  # None: runs/<model>-<prompt file's stem>
     dry_run: bool = False
     report_only: bool = False
+    shard: Shard | None = None  # make this part of the images and no table
     log: str | None = None  # a tracker that gets every metric too: see trackers.py
     command: str = ""  # as it was typed, for run.json
 
@@ -70,6 +72,8 @@ class RunConfig:
             object.__setattr__(self, "guidance_scales", scales)
         if self.shuffle and self.limit is None:
             raise ValueError("--shuffle draws at random what --limit N leaves: give --limit too")
+        if self.shard is not None and self.report_only:
+            raise ValueError("--shard makes images and --report-only makes none: give one of them")
         if self.reference is not None and not self.reference.is_dir():
             if self.reference.suffix.lower() not in SUFFIXES:
                 raise ValueError(

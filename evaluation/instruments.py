@@ -31,6 +31,7 @@ class Instruments:
         images: ImageSet,
         *,
         asked_for: bool = True,
+        earlier: Sequence[Metric] = (),
         reference: Path | None = None,
         kept: Path | None = None,
         resize: str = "clean",
@@ -44,8 +45,10 @@ class Instruments:
     ):
         """`kept` is a folder for the references made of `reference`; without `measure_references` one that would have to be
         made of images first is passed over. `world` is what the model draws: its pictures are the reference where there is
-        no other. `own` are detectors that no name stands for."""
-        self.metrics, self.images, self.asked_for = list(metrics), images, asked_for
+        no other. `own` are detectors that no name stands for. `earlier` are metrics of tables that are there already: they
+        stay, with a reason where they cannot be computed any more."""
+        self.metrics, self.images = [*metrics, *earlier], images
+        self.asked_for = {metric.name for metric in metrics} if asked_for else set()
         self.source, self.kept, self.measure_references = reference, kept, measure_references
         self.resize, self.device, self.autoencoder = resize, device, autoencoder
         self.processes, self.world, self.downloads = processes or Processes(), world, downloads
@@ -96,7 +99,7 @@ class Instruments:
             if metric.needs_reference:
                 self._prepare_reference(metric)
         except ValueError as error:
-            if self.asked_for:
+            if metric.name in self.asked_for:
                 raise ValueError(f"--metrics {metric.name} cannot be computed: {error}") from None
             self.obstacles[metric.name] = without_home(str(error))
 

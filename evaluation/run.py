@@ -5,7 +5,7 @@
     python -m evaluation.run --prompts coco-val2017 --reference coco-val2017 --download yes
     python -m evaluation.run --prompts prompts/scenes.txt --sweep steps=4,8,12 --sweep scheduler=ddim,euler
 
-The same command resumes a stopped run; more values, prompts or metrics extend it.
+The same command resumes a stopped run; more values, prompts or metrics extend it. Many processes: docs/fleets.md.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from .downloads import MODES, Downloads
 from .generation.axes import EXAMPLE, parse_scales, parse_sweep
 from .prompts import Prompt, draw_prompts, empty_prompts, load_prompts, prompt_file
 from .run_facts import command_line
+from .shard import Shard
 from .trackers import TRACKERS, check_installed
 
 PNG_MARK = b"\x89PNG\r\n\x1a\n"
@@ -54,6 +55,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--unconditional", type=int, metavar="N", default=None, help=note)
     made.add_argument("--dry-run", action="store_true", help="say what would be made, write nothing")
     made.add_argument("--report-only", action="store_true", help="make no image: tables and report of what is there")
+    note = "of a job array: make part I of N of the images and no table; the command without it scores all"
+    made.add_argument("--shard", metavar="I/N", default=None, help=note)
     _add_model(made.add_argument_group("model", "which networks, and how they are kept and run"))
     _add_settings(made.add_argument_group("settings", "how a picture is made"))
     _add_starts(made.add_argument_group("start", "what pictures begin from in place of noise alone"))
@@ -143,13 +146,13 @@ def _add_scoring(group: Group) -> None:
 def fetch_data_sets(arguments: argparse.Namespace, downloads: Downloads) -> None:
     """Put the files of data sets in the place of their names, fetched by the first process where that is agreed.
 
-    A rehearsal fetches no photographs: it says what they would be.
+    A rehearsal fetches no photographs: it says what they would be. A shard needs none.
     """
     for option, bring in (("prompts", captions_file), ("reference", photographs_folder)):
         name = str(getattr(arguments, option) or "")
         if name in DATA_SETS and not Path(name).exists():
-            if option == "reference" and arguments.dry_run:
-                arguments.reference = _photographs_here(name)
+            if option == "reference" and (arguments.dry_run or arguments.shard is not None):
+                arguments.reference = _photographs_here(name) if arguments.dry_run else None
                 continue
             from .processes import Processes
 
@@ -180,6 +183,8 @@ def config_of(arguments: argparse.Namespace, argv: list[str] | None = None) -> R
         values["metrics"] = tuple(dict.fromkeys(name.strip() for name in arguments.metrics.split(",")))
     if arguments.recipe is not None:
         values |= _recipe_values(arguments)
+    if arguments.shard is not None:
+        values["shard"] = Shard.parse(arguments.shard)
     if arguments.unconditional is not None:
         values["prompts"] = Path("unconditional")
     if arguments.log is not None:

@@ -15,6 +15,8 @@ from pandas.api.types import is_numeric_dtype
 
 from ldm_core.files import write_whole
 
+from .shard import Shard
+
 WRITTEN = [f"{name}.csv" for name in ("summary", "images", "differences", "cost")] + [
     "run.json",
     "report.md",
@@ -23,6 +25,8 @@ WRITTEN = [f"{name}.csv" for name in ("summary", "images", "differences", "cost"
 FOLDERS = ("images", "features", "references")
 KEPT = ("features/*.npz", "features/*.part", "references/*.npz", "images/*/cost-*.jsonl")
 LOCK, HOLDER = ".lock", ".running"
+LOCKS_OF_MEMBERS = ".shard-*.lock"
+SOON = 10  # seconds that a member waits where others look, one after another, whether the folder is free
 
 
 def check_places(out: Path, images: Iterable[str]) -> None:
@@ -66,7 +70,7 @@ def read_table(path: Path, columns: Iterable[str], numbers: Iterable[str] = ()) 
 
 @contextmanager
 def alone(out: Path) -> Iterator[None]:
-    """Nobody else works in a run's folder within the block; ValueError where somebody does.
+    """Nobody else works in a run's folder within the block, no member of a job array either; ValueError where somebody does.
 
     The system frees the lock when its process ends, however it ends: what a killed run left behind holds nobody up.
     """
@@ -80,6 +84,8 @@ def alone(out: Path) -> Iterator[None]:
             f"--out {out}: another run is at work in it (process {who}); wait for its end or choose another folder"
         ) from None
     try:
+        for of_member in sorted(out.glob(LOCKS_OF_MEMBERS)):
+            _remove_left(of_member)
         for left in out.rglob(".*.partial"):  # of a run that was killed
             left.unlink()
         write_whole(holder, f"{os.getpid()} on {socket.gethostname()}")
@@ -88,3 +94,46 @@ def alone(out: Path) -> Iterator[None]:
         holder.unlink(missing_ok=True)
         (out / LOCK).unlink(missing_ok=True)  # while it is held: who opens it now makes a new one
         lock.release()
+
+
+def _remove_left(lock: Path) -> None:
+    """Remove what a member of a job array that is gone has left; ValueError where it is at work."""
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        member = lock.name.removeprefix(".shard-").removesuffix(".lock").replace("-of-", "/")
+        raise ValueError(
+            f"--out {lock.parent}: --shard {member} is at work in it; the command without --shard comes when all are done"
+        ) from None
+    lock.unlink(missing_ok=True)
+    held.release()
+
+
+@contextmanager
+def beside(out: Path, shard: Shard) -> Iterator[None]:
+    """Within the block a member of a job array works in a run's folder, and other members may; ValueError where the same
+    member does already, or a command that is not of the array."""
+    out.mkdir(parents=True, exist_ok=True)
+    own, whole = FileLock(out / LOCKS_OF_MEMBERS.replace("*", shard.name)), FileLock(out / LOCK)
+    try:
+        own.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(f"--out {out}: --shard {shard} is at work in it already") from None
+    try:
+        _wait_for(whole)  # own lock first: either this sees the other command, or `alone` sees this
+        yield
+    finally:
+        Path(own.lock_file).unlink(missing_ok=True)
+        own.release()
+
+
+def _wait_for(whole: FileLock) -> None:
+    """ValueError where a command without --shard holds the folder."""
+    try:
+        whole.acquire(timeout=SOON)
+    except Timeout:
+        folder = Path(whole.lock_file).parent
+        raise ValueError(f"--out {folder}: a run without --shard is at work in it; wait for its end") from None
+    Path(whole.lock_file).unlink(missing_ok=True)
+    whole.release()

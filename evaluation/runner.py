@@ -46,7 +46,7 @@ from .prompts import Prompt
 from .report import page, tables
 from .report.page import Results
 from .run_facts import RunFacts, machine
-from .run_folder import alone, check_places
+from .run_folder import alone, beside, check_places
 from .trackers import track
 
 
@@ -67,18 +67,20 @@ class Run:
     ):
         self_check()
         check_amount(len(prompts), config.images_per_prompt, len(config.conditions))
-        self.config, self.prompts, self.processes = config, prompts, processes or Processes()
+        self.config, self.prompts, self.shard = config, prompts, config.shard
+        self.processes = dataclasses.replace(processes or Processes(), member=self.shard.name if self.shard else "")
         self.downloads = downloads or Downloads(config.download)
         self.plan = Plan(config, self._load)
         self.model = self.plan.model
         self.out = config.out or default_folder(self.model.spec.name, config)
-        before = protocol.check_folder(self.out, self.plan.protocol, self.plan.conditions)
-        if before is not None:
-            self.plan.extend(before)
+        self.before = protocol.check_folder(self.out, self.plan.protocol, self.plan.conditions)
+        if self.before is not None:
+            self.plan.extend(self.before)
         self.protocol = self.plan.protocol
         check_places(self.out, {condition.folder for condition in self.plan.asked})
         starts = starts_of(config, prompts)
         self.jobs = list_jobs(prompts, self.plan.asked, config.images_per_prompt, config.seed, starts)
+        self.own = self.jobs if self.shard is None else self.shard.part(self.jobs)  # that this command makes
         first = self.jobs[0]
         if config.task is not None and first.start is not None:
             check_recipe(config.task, first.start, first.condition.settings)
@@ -87,7 +89,7 @@ class Run:
         self.scored = [job for job in everything if job.file in asked or (self.out / job.file).exists()]
         if not self.scored:
             raise ValueError(f"--report-only: no image of this run is in {self.out} yet")
-        if self.processes.first:
+        if self.processes.first and self.shard is None:
             check_images([job for job in self.scored if job.file not in asked], self.out, self.sealed)
         self.images = image_set(self.out, self.scored, self.plan.axes)
         self.instruments = self._instruments()
@@ -137,12 +139,16 @@ class Run:
 
     def _instruments(self) -> Instruments:
         config = self.config
+        if self.shard is not None:  # the command that scores has them all
+            return Instruments([], self.images, processes=self.processes)
         photographs = config.reference if config.reference is not None and config.reference.is_dir() else None
-        metrics = catalogue.find(config.metrics or self._default_metrics(), self.model.spec.world)
+        names = config.metrics or self._default_metrics()
+        metrics, earlier = (catalogue.find(some, self.model.spec.world) for some in (names, self._earlier(names)))
         return Instruments(
             metrics,
             self.images,
             asked_for=config.metrics is not None,
+            earlier=earlier,
             reference=config.reference,
             kept=self.out / "references",
             resize=config.resize,
@@ -152,8 +158,13 @@ class Run:
             measure_references=not config.dry_run,
             world=self.model.spec.world,
             downloads=NO_DOWNLOADS if config.dry_run else self.downloads,
-            own=self._start_detectors(metrics),
+            own=self._start_detectors([*metrics, *earlier]),
         )
+
+    def _earlier(self, names: Sequence[str]) -> list[str]:
+        """Metrics of the tables that the folder holds, beside those named: a shorter list takes nothing away."""
+        held = self.before.metrics if self.before is not None else []
+        return [name for name in held if name in catalogue.METRICS and name not in names]
 
     def _default_metrics(self) -> tuple[str, ...]:
         world, config = self.model.spec.world, self.config
@@ -177,7 +188,9 @@ class Run:
         of = "scales" if self.plan.axes == ("guidance_scale",) else "conditions"
         print(
             f"{len(self.prompts)} prompts x {self.config.images_per_prompt} seeds x {asked} "
-            f"{of} = {len(self.jobs)} images, {len(self.jobs) - len(absent)} present, {len(absent)} to make"
+            f"{of} = {len(self.jobs)} images, "
+            + ("" if self.shard is None else f"of which {len(self.own)} are --shard {self.shard}: ")
+            + f"{len(self.own) - len(absent)} present, {len(absent)} to make"
         )
         print(
             f"{of_all['steps']} steps of {of_all['scheduler']}, {of_all['width']} x {of_all['height']} pixels, "
@@ -212,7 +225,7 @@ class Run:
         """Say what a run would do, how long it would take and what it would fill; write nothing."""
         if not self.processes.first:
             return
-        absent = missing(self.jobs, self.out, self.sealed)
+        absent = missing(self.own, self.out, self.sealed)
         self.describe(absent)
         own = [job for job in absent if job.condition.model in (None, self.plan.asked[0].model)]
         if own:
@@ -223,27 +236,41 @@ class Run:
             print(f"about {total} to make them, at {each:.2f} s an image, and {disk:.0f} MiB of disk")
 
     def carry_out(self) -> Results | None:
-        """Make what is missing, score all, write the tables and the reports; with others, each its share.
+        """Make what is missing, score all, write the tables and the reports; a shard's images alone are made and no more.
 
         The results, in the first process.
         """
+        place = alone(self.out) if self.shard is None else beside(self.out, self.shard)
         with contextlib.ExitStack() as held:
-            self.processes.first_then_all(lambda: held.enter_context(alone(self.out)) if self.processes.first else None)
-            return self._carry_out()
+            self.processes.first_then_all(lambda: held.enter_context(place) if self.processes.first else None)
+            facts = self.facts() if self.processes.first else None
+            self._draw(facts)
+            return self._score(facts) if self.shard is None else None
 
-    def _carry_out(self) -> Results | None:
-        first = self.processes.first
+    def _draw(self, facts: RunFacts | None) -> None:
+        """Make what is missing; `facts` are the first process's."""
         absent = self.processes.broadcast(
-            missing(self.jobs, self.out, self.sealed) if first and not self.config.report_only else []
+            missing(self.own, self.out, self.sealed) if facts is not None and not self.config.report_only else []
         )
-        facts = self.facts() if first else None
         if facts is not None:
             self.describe(absent)
-            self.out.mkdir(parents=True, exist_ok=True)
-            facts.write(self.out)
-        for model, jobs in self.plan.by_model(self.processes.share(absent)):
+            self._write_beforehand(facts)
+        for model, jobs in self.plan.by_model(absent):
             generate(model, jobs, self.out, self.config.batch_size, self.processes)
         self.processes.meet()
+        if self.shard is not None and self.processes.first:
+            print(f"--shard {self.shard} is done; the same command without it scores, once all are")
+
+    def _write_beforehand(self, facts: RunFacts) -> None:
+        """run.json, by which other commands know the folder; a shard adds to one that is there what it makes."""
+        if self.shard is not None and self.before is not None:
+            if all(condition in self.before.conditions for condition in self.plan.conditions):
+                return
+            told = ("conditions", "axes", "guidance_scales", "image_count")
+            facts = dataclasses.replace(self.before, **{name: getattr(facts, name) for name in told})
+        facts.write(self.out)
+
+    def _score(self, facts: RunFacts | None) -> Results | None:
         instruments = self.instruments
         evidence = gather_evidence(
             self.images,
@@ -262,7 +289,7 @@ class Run:
         return results
 
     def _log(self, part: str, count: int, seconds: float, network_seconds: float) -> None:
-        CostLog(self.out, self.processes.rank).detectors(f"images/{part}", count, seconds, network_seconds)
+        CostLog(self.out, self.processes.name).detectors(f"images/{part}", count, seconds, network_seconds)
 
     def _results(self, evidence: Evidence, facts: RunFacts) -> Results:
         """Every table, from what the detectors extracted."""

@@ -90,6 +90,7 @@ class GuidedCells:
         self.step = 0
         self.averages: list[Tensor | None] = [None] * len(cells)  # what a rule keeps of a cell from step to step
         self.noise_changes: dict[int, Tensor] = {}  # u - guided, of the cells that this step renoises
+        self.arrow: Tensor | None = None  # c - u (B, C, h, w) of the last step: guidance goes w times as far
 
     def predict(self, latents: Tensor, timestep: Tensor, t: float) -> Tensor:
         """The guided predictions (B, C, h, w) for the cells' latents (B, C, h, w) at time t."""
@@ -116,6 +117,7 @@ class GuidedCells:
         )
         self._remember(needs)
         self.step += 1
+        self.arrow = cond - uncond
         return self._combined(cond, uncond, needs, latents, timestep)
 
     def renoise(self, latents: Tensor, timestep: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -44,6 +45,7 @@ def states(model: LatentDiffusion, asked: Pictures) -> Iterator[State]:
     tokens = model.denoiser.image_tokens(noise)
     strength = 1.0 if loop.strength is None else loop.strength
     found = denoise(guided.predict, solver, noise, generators, loop["steps"], tokens, guided.renoise, start, strength)
+    found = (replace(state, arrow=guided.arrow) for state in found)
     networks = [model.denoiser.network, *(other.denoiser.network for other in weaker.values())]
     return _on_device(model, found, networks if control is None else [*networks, control.control.network])
 

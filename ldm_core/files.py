@@ -4,6 +4,7 @@ folder of the user's cache that those go to which can be made again."""
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     Where the block fails nothing is left and `path` is as it was. Errors name `path`, as `naming` says.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    # Processes of several machines, whose numbers may be alike, write to one folder.
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.partial")
     try:
         with naming(path):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -32,6 +32,7 @@ class State:
     t: float
     latent: Tensor
     clean: Tensor  # the clean latent as the network predicts it now: what a preview shows
+    arrow: Tensor | None = None  # the prediction with the prompt less the one without, 0 where one alone was asked for
 
 
 def image_seed(run_seed: int, prompt: str, k: int) -> int:

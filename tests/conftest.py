@@ -274,7 +274,7 @@ def demo_server():
     _, address, _ = page.launch(
         server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, quiet=True, **app.launch_options()
     )
-    yield SimpleNamespace(address=address.rstrip("/"), session=session)
+    yield SimpleNamespace(address=address.rstrip("/"), session=session, openings=page.openings)
     page.close()
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from demo import app
+from demo import app, recall
 from demo.session import Door, Limits, Session
 from demo.tabs import generate
 from demo.tabs import guidance as guidance_tab
@@ -105,7 +105,10 @@ def test_a_second_visitor_is_told_to_wait(session):
 def test_the_page_builds_with_named_endpoints_and_no_way_around_the_queue(session):
     page = app.build(session)
     names = {function.api_name for function in page.fns.values() if function.api_visibility == "public"}
-    assert names == {"generate", "sweep", "reconstruct"} and page.api_open is False
+    assert (
+        names == {"generate", "sweep", "reconstruct", "watch", "noising", "between", "factors", "from_picture"}
+        and page.api_open is False
+    )
 
 
 def test_the_page_opens_with_a_picture_of_the_embedded_model_and_waits_for_others(session):
@@ -135,7 +138,7 @@ def test_a_picture_dropped_back_restores_every_setting_and_is_made_again_byte_fo
     given = good(session, **asked, guidance_schedule=schedule, guidance_rule=rule)
     picture, _ = list(generate.handler(session)(**given))[-1]
     png_of(picture, tmp_path / "one.png")
-    *values, words = generate.restore(session, str(tmp_path / "one.png"))
+    *values, words = recall.restore(session, generate.NAMES, str(tmp_path / "one.png"))
     assert values == list(given.values()) and "the same picture again" in words
     again, _ = list(generate.handler(session)(*values))[-1]
     png_of(again, tmp_path / "two.png")
@@ -154,24 +157,24 @@ def test_a_picture_of_other_circumstances_says_so(session, tmp_path):
         ({"weights": "0" * 64}, "another model"),
         ({"dtype": "bfloat16"}, "very close, not the same"),
     ):
-        assert words in generate.restored_words(session, dataclasses.replace(recipe, **change))
+        assert words in recall.restored_words(session, dataclasses.replace(recipe, **change))
 
 
 def test_pictures_without_a_recipe_or_with_a_bad_one_are_answered_in_words(session, tmp_path):
     path = tmp_path / "x.png"
     Image.new("RGB", (64, 64)).save(path)
     with pytest.raises(Exception, match="carries no recipe"):
-        generate.restore(session, str(path))
+        recall.restore(session, generate.NAMES, str(path))
     picture, _ = list(generate.handler(session)(**good(session)))[-1]
     recipe = Recipe.from_json(picture.info["recipe"])
     recipe = dataclasses.replace(recipe, settings=recipe.settings.replaced(steps=1000))
     picture.info = {"recipe": recipe.to_json()}
     png_of(picture, path)
     with pytest.raises(Exception, match="Steps must be a whole number from 1 to 100"):
-        generate.restore(session, str(path))
+        recall.restore(session, generate.NAMES, str(path))
     path.write_bytes(b"no picture")
     with pytest.raises(Exception, match="no picture that can be read"):
-        generate.restore(session, str(path))
+        recall.restore(session, generate.NAMES, str(path))
 
 
 def test_choosing_a_model_sets_its_own_defaults(session):

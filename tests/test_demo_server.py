@@ -67,7 +67,16 @@ def good(demo_server, tmp_path_factory):
 
 def test_the_endpoints_have_names_and_types_that_a_person_can_read(client):
     described = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(described) == {"/generate", "/sweep", "/reconstruct"}
+    assert set(described) == {
+        "/generate",
+        "/sweep",
+        "/reconstruct",
+        "/watch",
+        "/noising",
+        "/between",
+        "/factors",
+        "/from_picture",
+    }
     names = [each["parameter_name"] for each in described["/generate"]["parameters"]]
     assert names == [
         "prompt",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from evaluation.processes import TOO_FEW, Processes
@@ -23,11 +25,35 @@ PROMPTS = "".join(
 TABLES = ("summary.csv", "images.csv", "differences.csv")
 
 
-def test_shares_are_whole_neighbouring_and_never_twice():
-    items = list(range(11))
-    for count in (1, 2, 3, 7, 20):
-        shares = [Processes(rank, count).share(items) for rank in range(count)]
-        assert list(itertools.chain(*shares)) == items and max(map(len, shares)) - min(map(len, shares)) <= 1
+SLOW_FIRST = """
+import json, sys, time
+from pathlib import Path
+from evaluation.processes import Processes
+processes, taken = Processes.join(), []
+for count in (12, 0, 3):
+    taken.append([])
+    for place in processes.draw(count):
+        taken[-1].append(place)
+        time.sleep(0.6 if processes.first else 0.02)
+    processes.meet()
+Path(sys.argv[1], f"{processes.rank}.json").write_text(json.dumps(taken))
+processes.part()
+"""
+
+
+def test_each_portion_is_drawn_once_and_a_slow_process_holds_nobody_up(tmp_path):
+    (tmp_path / "draw.py").write_text(SLOW_FIRST)
+    launcher = [sys.executable, *launched(2), str(tmp_path / "draw.py"), str(tmp_path)]
+    subprocess.run(launcher, env=environment(), check=True, timeout=120, stderr=subprocess.DEVNULL)
+    slow, fast = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
+    assert [sorted(a + b) for a, b in zip(slow, fast, strict=True)] == [list(range(12)), [], [0, 1, 2]]
+    assert len(slow[0]) <= 2, "a static half would be six, and take four seconds"
+    assert list(Processes().draw(3)) == [0, 1, 2]
+
+
+def test_no_process_is_left_without_work_by_large_portions():
+    assert [Processes(0, count).portion(36, 16) for count in (1, 2, 3, 8, 99)] == [16, 16, 12, 5, 1]
+    assert Processes(0, 2).portion(0, 16) == 1
 
 
 def test_a_launcher_that_starts_one_process_for_several_is_noticed(monkeypatch):
@@ -41,17 +67,21 @@ def test_a_launcher_that_starts_one_process_for_several_is_noticed(monkeypatch):
         Processes.join()
 
 
-def command(count, folder, model):
-    """The run's command line on `count` processes."""
+def launched(count, *options):
+    """What stands before a script or -m MODULE: torchrun on a port that is free."""
+    if count == 1:
+        return []
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    launcher = (
-        ["-m", "torch.distributed.run", "--nproc_per_node", str(count), "--master_port", str(port)] if count > 1 else []
-    )
+    return ["-m", "torch.distributed.run", "--nproc_per_node", str(count), "--master_port", str(port), *options]
+
+
+def command(count, folder, model, *options):
+    """The run's command line on `count` processes."""
     return [
         sys.executable,
-        *launcher,
+        *launched(count, *options),
         "-m",
         "evaluation.run",
         "--model",
@@ -149,6 +179,27 @@ def test_killed_on_three_and_resumed_on_two_gives_the_same(alone, tiny_folder):
     assert made >= 5 and not (folder / "summary.csv").exists(), "killed on the way"
     assert made < 36
     assert "0 present" not in run(2, folder, tiny_folder)
+    check_same(folder, alone)
+
+
+def test_a_worker_killed_under_torchrun_is_started_again_and_the_tables_are_the_same_bytes(alone, tiny_folder):
+    folder = alone.parent / "restarted"
+    started = subprocess.Popen(
+        command(2, folder, tiny_folder, "--max_restarts", "1", "--monitor_interval", "0.1"),
+        env=environment(),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list(folder.rglob("*.png")) and time.monotonic() < deadline and started.poll() is None:
+        time.sleep(0.02)
+    second = next(one for one in psutil.Process(started.pid).children() if one.environ()["RANK"] == "1")
+    second.kill()
+    said = started.communicate(timeout=120)[0]
+    assert started.returncode == 0 and said.count("model:") == 2, "the whole run began again, where it had been"
+    assert "36 images, 0 present" in said and len(re.findall(r"36 images, [1-9]\d* present", said)) == 1
     check_same(folder, alone)
 
 

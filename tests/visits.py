@@ -48,7 +48,12 @@ class Visit:
         return self.page.get_attribute(selector, "src")
 
     def tab(self, name):
-        self.page.get_by_role("tab", name=name).click()
+        """Opens a tab; on a narrow page some are in a menu."""
+        tab = self.page.get_by_role("tab", name=name, exact=True)
+        if not tab.is_visible():
+            self.page.locator(".overflow-menu > button").first.click()
+            tab = self.page.locator(".overflow-dropdown").get_by_text(name, exact=True)
+        tab.click()
 
     def wait_for_words(self, words, selector="#status"):
         self.page.wait_for_function(

@@ -6,20 +6,18 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
 from ldm_core.images import to_pil
-from ldm_core.recipe import Recipe, read_png
 from ldm_core.settings import SamplingSettings
 
-from .. import controls, over_time, turns
+from .. import controls, links, over_time, recall, turns
 from ..prompt_words import prompt_words
-from ..session import RULES_OFFERED, Session, size_of, size_text, sizes
-from ..uploads import check_upload, picture_input
+from ..session import Session, size_of, size_text, sizes
+from ..uploads import picture_input
 
 PREVIEW_EVERY = 3  # steps
 NAMES = [part.name for part in dataclasses.fields(controls.Settings)]
@@ -35,7 +33,8 @@ def build(session: Session, head: gr.Markdown) -> None:
         with gr.Column(elem_classes="ask"):
             prompt = controls.prompt_box(session)
             with gr.Row(elem_classes="buttons"):
-                go, stop = gr.Button("Draw", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
+                go, stop = gr.Button("Draw", variant="primary", min_width=96), gr.Button("Stop", min_width=72)
+                link = gr.Button("Link", min_width=72)
         with gr.Column(elem_classes="shown"):
             first = opening(session)
             picture = gr.Image(
@@ -49,6 +48,7 @@ def build(session: Session, head: gr.Markdown) -> None:
                 alt_text=alt_of(controls.EXAMPLES[session.model.spec.world][0]),
             )
             status = gr.Markdown(OPENED if first else "", label="Status", elem_id="status", elem_classes="status")
+            gr.HTML(links.KEPT, label="Drawn before")
         with gr.Column(elem_classes="more"):
             words = controls.vocabulary(session.model.spec)
             prompts = controls.prompts_to_try(session, prompt)
@@ -72,6 +72,11 @@ def build(session: Session, head: gr.Markdown) -> None:
         drawing([prompt.submit], api_visibility="private"),
     ):
         drawn.success(lambda text: gr.Image(alt_text=alt_of(text)), prompt, picture, **controls.QUIET)
+        drawn.success(None, None, None, js=links.browser("keep", NAMES), **controls.QUIET)
+    gr.on([go.click, prompt.submit], None, settings.inputs, None, js=links.browser("asked", NAMES), **controls.QUIET)
+    link.click(None, settings.inputs, status, js=links.browser("copy", NAMES), **controls.QUIET)
+    filled = [*settings.inputs, status, head, words]
+    gr.on(None, recall.linked(session, NAMES), None, filled, **controls.QUIET)  # as the page is opened
     stop.click(turns.stopping(session), None, status, **controls.QUIET)
     settings.model.input(
         functools.partial(choose_model, session),
@@ -79,9 +84,7 @@ def build(session: Session, head: gr.Markdown) -> None:
         [prompt, settings.steps, scale, settings.size, words, prompts, settings.scheduler, head],
         **controls.QUIET,
     )
-    earlier.upload(
-        functools.partial(dropped, session), earlier, [*settings.inputs, status, head, words], **controls.QUIET
-    )
+    earlier.upload(functools.partial(recall.dropped, session, NAMES), earlier, filled, **controls.QUIET)
 
 
 def alt_of(prompt: object) -> str:
@@ -95,62 +98,6 @@ def choose_model(session: Session, name: str) -> list[object]:
         raise gr.Error(f"The model must be one of {', '.join(session.specs)}.", title="Not chosen")
     found = controls.defaults_of(session, name)
     return [found[key] for key in CHOSEN]
-
-
-def dropped(session: Session, path: str) -> list[object]:
-    """The inputs with the settings that a picture carries, choices of its model among them; or in words why not."""
-    try:
-        *values, words = restore(session, path)
-    except gr.Error as error:
-        return [*[gr.skip()] * len(NAMES), f"Not restored. {error.message}", gr.skip(), gr.skip()]
-    found = controls.defaults_of(session, str(values[NAMES.index("model")]))
-    for name in ("size", "scheduler"):
-        place = NAMES.index(name)
-        values[place] = gr.Dropdown(choices=found[name].choices, value=str(values[place]))  # type: ignore[attr-defined]  # only inputs with choices are here
-    return [*values, words, found["header"], found["words"]]
-
-
-def restore(session: Session, path: str) -> list[object]:
-    """The settings that a picture carries, for the inputs, and in words whether it can be made again here."""
-    if problem := check_upload(path, session.limits.megapixels):
-        raise gr.Error(problem, title="Not restored")
-    try:
-        recipe = read_png(Path(path))
-    except (ValueError, OSError):
-        words = "This picture carries no recipe. A PNG that was downloaded from this page does; a screenshot or a JPEG does not."
-        raise gr.Error(words, title="Not restored") from None
-    own = recipe.settings
-    values = own.flat() | {
-        "prompt": recipe.prompt,
-        "seed": recipe.seed,
-        "guidance_schedule": over_time.name_of(own) or own.guidance.schedule,
-        "size": size_text((own["width"], own["height"])),
-        "model": recipe.model,
-        "guidance_rule": own.guidance.rule if own.guidance.rule in RULES_OFFERED else "cfg",
-    }
-    given = [values[name] for name in NAMES]
-    if wrong := session.problems(*given):
-        raise gr.Error(" ".join(wrong.values()), title="Not restored")
-    return [*given, restored_words(session, recipe)]
-
-
-def restored_words(session: Session, recipe: Recipe) -> str:
-    """Whether drawing now gives the very same picture, as far as can be known beforehand."""
-    loaded = session.models.get(recipe.model)
-    if loaded is None:
-        return "Restored. Press Draw to make it again."
-    now = loaded.recipe(recipe.prompt, recipe.seed)
-    own = recipe.settings
-    offered = over_time.name_of(own) is not None and not own.guidance.rescale and own.rows_per_call is None
-    offered = offered and own.guidance.rule in RULES_OFFERED
-    same = recipe.weights == now.weights and recipe.configs in ("", now.configs)
-    if not same or recipe.vae or recipe.lora or recipe.control or recipe.task or not offered:
-        return "Restored, as far as this page goes: it was made with another model or with settings that are not offered here."
-    if any(getattr(recipe, name) != getattr(now, name) for name in ("dtype", "device", "engine", "versions")):
-        return (
-            "Restored. It was made by other versions, engine or device: the picture will be very close, not the same."
-        )
-    return "Restored. Press Draw to make the same picture again."
 
 
 def opening(session: Session) -> Image.Image | None:

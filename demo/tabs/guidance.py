@@ -11,6 +11,7 @@ import gradio as gr
 from evaluation.generation.axes import Condition
 
 from .. import controls, over_time, turns
+from ..openings import Opening
 from ..session import Session, size_text
 from ..sweep_axes import AXES, SCALE, SCHEDULE, axis_of, conditions_of, example_of, held_scale, read_scales, read_seeds
 from ..sweep_drawing import draw
@@ -28,8 +29,8 @@ CLEAR = """() => ['<div class="sweep empty"></div>', '', {__type__: 'update', vi
     {__type__: 'update', visible: false, value: null}]"""
 
 
-def build(session: Session, head: gr.Markdown) -> None:
-    """The tab's inputs, grid and events."""
+def build(session: Session, head: gr.Markdown) -> list[Opening]:
+    """The tab's inputs, grid and events; gives what it opens with."""
     gr.Markdown(WHAT_IT_IS, elem_classes="what")
     with gr.Row(elem_classes="stage wide"):
         with gr.Column(elem_classes="ask"):
@@ -55,6 +56,14 @@ def build(session: Session, head: gr.Markdown) -> None:
         )
         sweeping.success(lambda file: gr.DownloadButton(visible=bool(file)), keep, keep, **controls.QUIET)
     stop.click(turns.stopping(session), None, status, **controls.QUIET)
+    return [Opening("sweep", shown[:3], lambda: opening(session))] if session.model.spec.embedded else []
+
+
+def opening(session: Session) -> Iterator[tuple]:
+    """A sweep of the settings that the tab opens with."""
+    spec = session.model.spec
+    made = conditions_of(session, AXES[SCALE].example, "constant", spec.steps, spec.reference, SCALE, "")
+    return draw(session, controls.EXAMPLES[spec.world][0], made, [controls.FIRST_SEED], spec.reference)
 
 
 def _inputs(session: Session, head: gr.Markdown) -> tuple[list[Any], gr.Button, gr.Button]:

@@ -20,6 +20,7 @@ from ldm_core.registry import AUTOENCODERS
 from .. import controls, turns
 from ..comparison_view import Compared, comparison_html
 from ..data_url import data_url
+from ..openings import Opening
 from ..session import Session
 from ..uploads import check_upload, picture_input, read_upload
 
@@ -39,8 +40,8 @@ CLEAR = (
 )
 
 
-def build(session: Session, head: gr.Markdown) -> None:
-    """The tab's inputs, view and events."""
+def build(session: Session, head: gr.Markdown) -> list[Opening]:
+    """The tab's inputs, view and events; gives what it opens with."""
     gr.Markdown(WHAT_IT_IS, elem_classes="what")
     with gr.Row(elem_classes="stage wide"):
         with gr.Column(elem_classes="ask"):
@@ -78,6 +79,8 @@ def build(session: Session, head: gr.Markdown) -> None:
     stop.click(turns.stopping(session), None, status, **controls.QUIET)
     photo.change(None, [photo, status], [view, status, numbers, keep], js=CLEAR, **controls.QUIET)
     photo.upload(functools.partial(taken, session), photo, [photo, status], **controls.QUIET)
+    begin = functools.partial(compare, session, samples[0], default_choice(session), False)
+    return [Opening("comparison", [view, status], begin)]
 
 
 def thumbnails(paths: list[str]) -> str:

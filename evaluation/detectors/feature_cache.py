@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from ..processes import Processes
 from .detector import Detector
 
 BATCH = 32  # images
-KEPT_EVERY = 50 * BATCH  # what a kill can cost
+PORTION = 8 * BATCH  # taken at a time, and what a kill can cost
 FLAT = 2  # grey levels between the lightest and the darkest pixel
 Extracted = tuple[np.ndarray, dict[str, float]]  # of one image: its features and its scores
 SpentLog = Callable[[str, int, float, float], None]  # (part of the set, images, seconds, those within the network)
@@ -64,7 +65,7 @@ def extract(
     """Features (len(images), d), and a row an image with the detector's scores.
 
     What was extracted before is kept in the folder `cache`, so a longer set costs only what is new. Of several processes
-    each takes its share, and the first gathers; only its result is whole.
+    each takes portion after portion, and the first gathers; only its result is whole.
     """
     processes = processes or Processes()
     features = np.zeros((len(images), detector.dimension), np.float32)
@@ -86,11 +87,11 @@ def _extract_part(
     kept, given = read_cache(cache, who), set(getattr(detector, "scores", ()))
     # What was extracted before the detector gave a score is extracted again.
     known = set(processes.broadcast(sorted(key for key, (_, scores) in kept.items() if given <= set(scores))))
-    share = processes.share(sorted({key: row for row, key in enumerate(keys) if key not in known}.values()))
-    for start in range(0, len(share), KEPT_EVERY):
-        began, rows = time.perf_counter(), share[start : start + KEPT_EVERY]
+    absent = sorted({key: row for row, key in enumerate(keys) if key not in known}.values())
+    for place in processes.draw(math.ceil(len(absent) / PORTION)):
+        began, rows = time.perf_counter(), absent[place * PORTION : (place + 1) * PORTION]
         extracted, network_seconds = _run(images, keys, rows, detector)
-        _write_cache(cache.with_suffix(f".{processes.rank}-{start}.part"), who, extracted)
+        _write_cache(cache.with_suffix(f".{processes.rank}-{place}.part"), who, extracted)
         if log is not None:
             log(part, len(rows), time.perf_counter() - began, network_seconds)
     processes.meet()

@@ -27,7 +27,7 @@ from .axes import Condition
 from .batches import sample
 from .jobs import Job
 
-LOGS = "cost-*.jsonl"  # a process each
+LOGS = "cost-*.jsonl"  # a process each, of each member of a job array
 TRIAL_PIXELS = 1 << 22  # of the batch that an estimate draws
 LOGGED = [
     "folder",
@@ -65,8 +65,8 @@ class Spent:
 class CostLog:
     """Appends to a process's logs beside the images in a run's folder, so that the sessions of a run add up."""
 
-    def __init__(self, out: Path, rank: int = 0):
-        self.out, self.name = out, LOGS.replace("*", str(rank))
+    def __init__(self, out: Path, process: str = "0"):
+        self.out, self.name = out, LOGS.replace("*", process)
 
     def images(
         self, model: LatentDiffusion, batch: Sequence[Job], seconds: float, network_seconds: float, rows: int

@@ -5,6 +5,7 @@ Files are written whole or not at all, by threads while the next batch denoises,
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Sequence
@@ -87,13 +88,15 @@ def generate(
     """Make the jobs' images in a run's folder, each with its recipe inside.
 
     Jobs that differ in nothing but prompt, seed and guidance share batches, and there every network row that they have in
-    common. Of several processes each is given its own jobs; the first shows its progress.
+    common. Several processes are given the same jobs and take batch after batch; the first shows the progress of all.
     """
     processes = processes or Processes()
     for job in jobs:
         (out / job.file).parent.mkdir(parents=True, exist_ok=True)
     terminal = sys.stderr.isatty()
-    words = "images" if processes.count == 1 else f"images, 1 of {processes.count} processes"
+    todo = list(batches(jobs, processes.portion(len(jobs), batch_size)))
+    taken = list(itertools.accumulate(map(len, todo)))  # images up to each batch
+    words = "images" if processes.count == 1 else f"images, {processes.count} processes"
     bar = tqdm(
         total=len(jobs),
         desc=words,
@@ -104,10 +107,11 @@ def generate(
         mininterval=0.5 if terminal else 15,
         disable=not processes.first,
     )
-    log, recipes = CostLog(out, processes.rank), dict[Condition, Recipe]()
+    log, recipes = CostLog(out, processes.name), dict[Condition, Recipe]()
     pending: list[Future] = []
     with bar, ThreadPoolExecutor(4) as writers:
-        for batch in batches(jobs, batch_size):
+        for place in processes.draw(len(todo)):
+            batch = todo[place]
             began, rows = time.perf_counter(), model.network_rows
             images = sample(model, batch)
             drawn = time.perf_counter()
@@ -122,8 +126,9 @@ def generate(
                 for job, own, text in zip(batch, pixels, texts)
             ]
             log.images(model, batch, time.perf_counter() - began, drawn - began, model.network_rows - rows)
-            bar.update(len(batch))
+            bar.update(taken[place] - bar.n)
         _finish(pending)
+        bar.update(len(jobs) - bar.n)
 
 
 def _recipe(of_condition: Recipe, job: Job) -> Recipe:

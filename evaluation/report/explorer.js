@@ -5,9 +5,11 @@
   const root = document.getElementById("explorer");
   const [choices, view, dialog] = [".choices", ".view", "dialog"].map((name) => root.querySelector(name));
   const PROMPT = 0;
+  const PAGE = 24; // rows, and columns, laid out at a time: a run may be of 40,000 pictures
   const state = {
     rows: data.rows, columns: data.columns, group: 0,
     fixed: data.dimensions.map(() => 0), // the value of each dimension that is neither rows nor columns
+    from: { rows: 0, columns: 0 }, // the first row and column laid out, of all
     open: null, // [row, column] of the picture shown large
   };
   const byPlace = new Map(data.images.map((image) => [image.at.join(), image]));
@@ -47,6 +49,7 @@
       const groups = data.groups.map((group, index) => [index, `${group.name} (${group.prompts.length})`]);
       parts.push(select("prompts", groups, state.group, (index) => {
         state.group = index;
+        state.from = { rows: 0, columns: 0 };
         state.fixed[PROMPT] = data.groups[index].prompts[0];
         draw();
       }));
@@ -59,13 +62,28 @@
         draw();
       }));
     });
+    parts.push(...["rows", "columns"].flatMap(pages));
     choices.replaceChildren(...parts);
   }
+
+  // A choice of which rows or columns are laid out, where they are many.
+  function pages(side) {
+    const count = valuesOf(state[side]).length;
+    if (count <= PAGE || (side === "columns" && state.rows === state.columns)) return [];
+    const starts = Array.from({ length: Math.ceil(count / PAGE) }, (_, page) => page * PAGE);
+    const options = starts.map((from) => [from, `${from + 1} to ${Math.min(from + PAGE, count)} of ${count}`]);
+    return [select(`${side} shown`, options, state.from[side], (from) => {
+      state.from[side] = from;
+      draw();
+    })];
+  }
+  const laidOut = (side) => valuesOf(state[side]).slice(state.from[side], state.from[side] + PAGE);
 
   function choose(side, index) {
     const other = side === "rows" ? "columns" : "rows";
     if (state[other] === index) state[other] = state[side]; // they change places
     state[side] = index;
+    state.from = { rows: 0, columns: 0 };
     state.fixed[PROMPT] = data.groups[state.group].prompts[0];
     draw();
   }
@@ -81,10 +99,10 @@
   function draw() {
     drawChoices();
     const alone = state.rows === state.columns;
-    const across = alone ? [null] : valuesOf(state.columns);
+    const across = alone ? [null] : laidOut("columns");
     const head = element("tr", {}, element("th"), ...across.map((place) =>
       element("th", { textContent: place === null ? "" : named(state.columns, place) })));
-    const body = valuesOf(state.rows).map((row) => element("tr", {},
+    const body = laidOut("rows").map((row) => element("tr", {},
       element("th", { textContent: named(state.rows, row) }),
       ...across.map((column) => cell(row, column === null ? row : column))));
     view.replaceChildren(element("div", { className: "scroll" },

@@ -23,7 +23,7 @@ from ..condition import SHORT, shown
 from .strips import webp_url
 
 EMBEDDED = 1000  # pictures in the page itself, about 5 KB each; more are read from the folder as they are looked at
-LISTED = 20_000  # images that the page knows of; images.csv has all
+LISTED = 100_000  # images that the page knows of, about 150 bytes each; images.csv has all
 THUMBNAIL = 192  # pixels of the longer side
 OF_A_GROUP = 12  # prompts of the best, of the worst and of those by chance
 RANKED_BY = ("clip_score", "scene_accuracy", "fashion_accuracy", "clip_scenes")  # which prompts came out best
@@ -139,7 +139,7 @@ def _records(out: Path, images: pd.DataFrame, dimensions: Sequence[Dimension]) -
             record["seed"] = int(row["seed"])
         if index < EMBEDDED:
             record["small"] = thumbnail(out / row["file"])
-        record["scores"] = [float(row[name]) if np.isfinite(row[name]) else None for name in scores]
+        record["scores"] = [float(f"{row[name]:.6g}") if np.isfinite(row[name]) else None for name in scores]
         records.append(record)
     return records
 
