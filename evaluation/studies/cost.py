@@ -236,7 +236,8 @@ def concluded(
             f"{training['latents']:.1f} on latents, {ratio['training GB, fused, with weights']:.1f} times less; of a forward pass "
             f"{forward['pixels']:.1f} and {forward['latents']:.1f} (24 and 4 said, 6 times). "
             f"With plain attention the activations "
-            f"of a forward pass on pixels would take {own['forward GB, plain']['pixels']:.4g} GB, on latents {own['forward GB, plain']['latents']:.2f}."
+            f"of a forward pass on pixels would take {own['forward GB, plain']['pixels']:.4g} GB, "
+            f"on latents {own['forward GB, plain']['latents']:.2f}."
         ),
         (
             f"The text's table of attention's memory is N^2 at {scores['bytes a score, one head'].iloc[0]:.0f} byte a score of one head, "
