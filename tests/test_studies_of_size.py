@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 
-from evaluation.studies import cost, meter, published, sizes
+from evaluation.benchmarks import meter, published
+from evaluation.studies import cost, sizes
 from evaluation.studies.study import FAILS, HOLDS, IN_PART
 
 WIDTH, LONG = 8, 4  # of a matrix, and of its columns

@@ -83,7 +83,7 @@ def needed(space: str, side: int) -> dict[str, object]:
     """A row of what is computed: of a forward pass and of a training step, with plain and with fused attention."""
     import torch
 
-    from .meter import FusedAttention, need_of, parameters, set_attention
+    from ..benchmarks.meter import FusedAttention, need_of, parameters, set_attention
 
     unet = network(space)
     channels, own = values_of(space, side)
@@ -267,9 +267,9 @@ def _figures(computed: pd.DataFrame) -> dict[str, str]:
         return computed.assign(value=values, low=math.nan, high=math.nan)
 
     named = {
-        "operations": ("GFLOP", "log10 GFLOP of a forward pass"),
-        "training_memory": ("training GB, fused", "log10 GB of a training step, fused"),
-        "plain_memory": ("training GB, plain", "log10 GB of a training step, plain"),
+        "operations": ("GFLOP", "log10 GFLOP"),
+        "training_memory": ("training GB, fused", "log10 GB, fused"),
+        "plain_memory": ("training GB, plain", "log10 GB, plain"),
     }
     return {
         name: chart(logarithms(column), title, False, axis="pixels", others=["space"])

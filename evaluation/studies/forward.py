@@ -196,7 +196,7 @@ def _figures(over_time: pd.DataFrame, decoded: pd.DataFrame) -> dict[str, str]:
     curves = finite.assign(value=finite["log10 snr"], low=math.nan, high=math.nan)
     return {
         "snr": chart(curves, "log10 snr", True, axis="t", others=["schedule"]),
-        "decoded": chart(decoded, "PSNR of the decoded z_t, dB", True, axis="t", others=["schedule"]),
+        "decoded": chart(decoded, "decoded, dB", True, axis="t", others=["schedule"]),
     }
 
 
