@@ -69,7 +69,8 @@ NOTES = (
     f"unreal: distance of the middle frame's features from the nearest of {REAL} real drawings, over the mean of the ends' own.",
     (
         "Clean latents are those of two held-out drawings, noises those of two pictures that the model draws of the drawings' captions, "
-        "whose conditionings are blended on the way. Intervals of 95 % are over pairs; differences are paired, and not adjusted for there being four ways."
+        "whose conditionings are blended on the way. Intervals of 95 % are over pairs; differences are paired, "
+        "and not adjusted for there being four ways."
     ),
 )
 
