@@ -47,12 +47,12 @@ class Processes:
             if "ACCELERATE_MIXED_PRECISION" in os.environ and "MASTER_PORT" in os.environ:
                 raise ValueError(TOO_FEW)
             return cls()
-        numbers = [int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")]
-        if numbers[1] > 1 and not dist.is_initialized():
+        rank, count, local = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+        if count > 1 and not dist.is_initialized():
             dist.init_process_group(
-                "gloo", store=_meeting_point(), rank=numbers[0], world_size=numbers[1], timeout=PATIENCE
+                "gloo", store=_meeting_point(), rank=rank, world_size=count, timeout=PATIENCE
             )
-        return cls(*numbers)
+        return cls(rank, count, local)
 
     @property
     def first(self) -> bool:

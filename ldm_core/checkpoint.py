@@ -21,6 +21,7 @@ AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTi
 MOST_PARTS, MOST = 2_000, 10**6  # layers, and any number of a config, where the weights do not say what they allow
 MOST_LISTED = 1_000  # values of a list
 LEAST_BOUND = 10_000  # for numbers that are of no tensor: sizes of images, distances, frequencies
+FEW_PARTS = 64  # layers that cost next to nothing to build
 LARGEST_CONFIG = 64_000_000  # bytes of a JSON file; a tokenizer's vocabulary may be one
 
 
@@ -98,7 +99,7 @@ def check_numbers(folder: Path, weights: Path | None = None) -> None:
     path = folder / "config.json"
     sides = tensor_sides(folder.glob("*.safetensors") if weights is None else [weights]) or {}
     most = max([LEAST_BOUND, *(side for shape in sides.values() for side in shape)]) if sides else MOST
-    parts = len(sides) or MOST_PARTS
+    parts = max(len(sides), FEW_PARTS) if sides else MOST_PARTS  # weights of something else are told of as such
     square = sides.get("pos_embed.pos_embed", [most])  # of positions, made before the weights are read
     repeated: dict[str, int] = {}  # layers within layers
     for name, value in plain_values(path):

@@ -59,7 +59,7 @@ def good(demo_server, tmp_path_factory):
     with path.open("rb") as file:
         uploaded = httpx.post(f"{demo_server.address}/gradio_api/upload", files={"files": file}).json()[0]
     return {
-        "generate": ["a red house", "", 7, 1, 1.0, "ddim", "constant", "128 x 128", "scenes", "cfg"],
+        "generate": ["a red house", "", 7, 1, 1.0, "ddim", "constant", "128 x 128", "scenes", "cfg", True],
         "sweep": ["a red house", "1,2", "7", "constant", 1, "scenes", "steps", "1,2"],
         "reconstruct": [{"path": uploaded, "meta": {"_type": "gradio.FileData"}}, ["scenes"], False],
     }

@@ -47,6 +47,7 @@ def test_a_picture_of_another_model_is_restored_with_that_models_choices_and_dra
         "128 x 128",
         "fashion",
         "cfg",
+        True,
     ]  # the size: left as the page has it
     text = event(demo_server.address, "generate", data)
     assert "event: complete" in text, text
