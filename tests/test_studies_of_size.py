@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 
-from evaluation.studies import cost, meter, published, sizes
+from evaluation.benchmarks import meter, published
+from evaluation.studies import cost, sizes
 from evaluation.studies.study import FAILS, HOLDS, IN_PART
 
 WIDTH, LONG = 8, 4  # of a matrix, and of its columns
@@ -140,9 +141,9 @@ def test_latents_have_48_times_fewer_values_and_less_of_everything(narrow):
     verdict, words = cost.concluded(rows, cost.score_table([64, 128]), saved, quicker)
     assert verdict == IN_PART and "48 times fewer" in words and "by 16" in words and "10.0 times as long" in words
     assert "as long" not in cost.concluded(rows, cost.score_table([64, 128]), saved, cost.speedups(pd.DataFrame()))[1]
-    assert rows["largest scores GB"].tolist() == [2 * 64**4 * 2 / 2 / 1e9, 2 * 8 * 77 / 1e9], (
-        "one head here; words outdo 64"
-    )
+    heads, size = 2, 2
+    scores = [heads * size * 64**4 / 1e9, heads * size * 8**2 * 77 / 1e9]  # 64 positions of a latent look at 77 words
+    assert rows["largest scores GB"].tolist() == scores
 
 
 def test_the_same_shape_runs_and_is_timed():

@@ -83,7 +83,7 @@ def needed(space: str, side: int) -> dict[str, object]:
     """A row of what is computed: of a forward pass and of a training step, with plain and with fused attention."""
     import torch
 
-    from .meter import FusedAttention, need_of, parameters, set_attention
+    from ..benchmarks.meter import FusedAttention, need_of, parameters, set_attention
 
     unet = network(space)
     channels, own = values_of(space, side)
@@ -223,8 +223,8 @@ def concluded(
     growth = scores["said over the row above"].dropna()
     checks = {
         "values": ratio["values"] == SAID_SAVING,
-        "memory, times less": abs(ratio["training GB, fused, with weights"] / said_ratio - 1) <= NEAR,
-        "memory, amounts": amounts,
+        "times less memory": abs(ratio["training GB, fused, with weights"] / said_ratio - 1) <= NEAR,
+        "amounts of memory": amounts,
         "growth of attention's memory": bool((growth == 4).all()),
     }
     if len(quicker):
@@ -234,8 +234,10 @@ def concluded(
         (
             f"Memory of a training step there, fused attention, weights and optimiser included: {training['pixels']:.1f} GB on pixels, "
             f"{training['latents']:.1f} on latents, {ratio['training GB, fused, with weights']:.1f} times less; of a forward pass "
-            f"{forward['pixels']:.1f} and {forward['latents']:.1f} (24 and 4 said, 6 times). With plain attention a forward pass on "
-            f"pixels would need {own['forward GB, plain']['pixels']:.4g} GB, on latents {own['forward GB, plain']['latents']:.2f}."
+            f"{forward['pixels']:.1f} and {forward['latents']:.1f} (24 and 4 said, 6 times). "
+            f"With plain attention the activations "
+            f"of a forward pass on pixels would take {own['forward GB, plain']['pixels']:.4g} GB, "
+            f"on latents {own['forward GB, plain']['latents']:.2f}."
         ),
         (
             f"The text's table of attention's memory is N^2 at {scores['bytes a score, one head'].iloc[0]:.0f} byte a score of one head, "
@@ -252,7 +254,7 @@ def concluded(
         )
     held = sum(checks.values())
     failed = [name for name, right in checks.items() if not right]
-    words.append(f"Of {len(checks)} figures {held} hold" + (f"; not: {', '.join(failed)}." if failed else "."))
+    words.append(f"Of {len(checks)} figures {held} hold" + (f"; not: {'; '.join(failed)}." if failed else "."))
     return HOLDS if not failed else IN_PART if held else FAILS, " ".join(words)
 
 
@@ -265,9 +267,9 @@ def _figures(computed: pd.DataFrame) -> dict[str, str]:
         return computed.assign(value=values, low=math.nan, high=math.nan)
 
     named = {
-        "operations": ("GFLOP", "log10 GFLOP of a forward pass"),
-        "training_memory": ("training GB, fused", "log10 GB of a training step, fused"),
-        "plain_memory": ("training GB, plain", "log10 GB of a training step, plain"),
+        "operations": ("GFLOP", "log10 GFLOP"),
+        "training_memory": ("training GB, fused", "log10 GB, fused"),
+        "plain_memory": ("training GB, plain", "log10 GB, plain"),
     }
     return {
         name: chart(logarithms(column), title, False, axis="pixels", others=["space"])

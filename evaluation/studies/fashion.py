@@ -197,7 +197,7 @@ def _figures(over_time: pd.DataFrame, seen: pd.DataFrame, drawn: Tensor) -> dict
     }
     count = min(map(len, rows.values()))
     gallery = {kind: pictures[:count] for kind, pictures in rows.items()}
-    figures = {"loss": chart(over_time, "loss: squared error of the noise", False, axis="t")}
+    figures = {"loss": chart(over_time, "loss", False, axis="t")}
     if count:
         figures["gallery"] = strips(f"samples at w = {SCALE:g}", gallery, [""] * count, side=40)
     return figures

@@ -132,7 +132,8 @@ def noised(clean: Tensor, signal: float, spread: float) -> Tensor:
     """z_t of latents (B, C, h, w); each row's noise is that of its place, the same at every t."""
     from ldm_core.sampling import image_generators, initial_noise
 
-    noise = initial_noise(image_generators(list(range(len(clean)))), tuple(clean.shape[1:]))
+    channels, height, width = clean.shape[1:]
+    noise = initial_noise(image_generators(list(range(len(clean)))), (channels, height, width))
     return signal * clean + spread * noise
 
 
@@ -195,7 +196,7 @@ def _figures(over_time: pd.DataFrame, decoded: pd.DataFrame) -> dict[str, str]:
     curves = finite.assign(value=finite["log10 snr"], low=math.nan, high=math.nan)
     return {
         "snr": chart(curves, "log10 snr", True, axis="t", others=["schedule"]),
-        "decoded": chart(decoded, "PSNR of the decoded z_t, dB", True, axis="t", others=["schedule"]),
+        "decoded": chart(decoded, "decoded, dB", True, axis="t", others=["schedule"]),
     }
 
 

@@ -44,7 +44,8 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
     if model.spec.world != "scenes":
         raise ValueError(f"--model {options.model} does not draw the world whose reader is used here, scenes")
     real = _features(_drawn_by_program(range(REAL), model.height, reference=True))
-    rows, shown = [], {}
+    rows: list[dict[str, object]] = []
+    shown: dict[str, Tensor] = {}
     for pair in range(options.pairs):
         for way, frames in ways(model, pair, options.frames).items():
             rows.append({"pair": pair, "way": way, **measured(frames, real)})
@@ -68,7 +69,8 @@ NOTES = (
     f"unreal: distance of the middle frame's features from the nearest of {REAL} real drawings, over the mean of the ends' own.",
     (
         "Clean latents are those of two held-out drawings, noises those of two pictures that the model draws of the drawings' captions, "
-        "whose conditionings are blended on the way. Intervals of 95 % are over pairs; differences are paired."
+        "whose conditionings are blended on the way. Intervals of 95 % are over pairs; differences are paired, "
+        "and not adjusted for there being four ways."
     ),
 )
 
@@ -114,7 +116,7 @@ def through_noise(
     first, second = initial_noise(image_generators(seeds), shape)
     tasks = tuple(Task(NAME, options=(("share", share),)) for share in shares)
     start = Start(tasks, noise=torch.stack([between(first, second, share) for share in shares]))
-    given = [prompts[int(share)] if share in (0, 1) else Blend(*prompts, share) for share in shares]
+    given = [prompts[int(share)] if share in (0, 1) else Blend(prompts[0], prompts[1], share) for share in shares]
     return torch.stack(list(model.sample(given, [seeds[0]] * len(shares), start=start)))  # type: ignore[arg-type]  # a Blend in a prompt's place
 
 

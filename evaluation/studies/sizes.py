@@ -52,7 +52,7 @@ SIDES = {"sd1.5": 512, "sd2.1": 768, "sdxl": 1024}
 
 def parts(model: str) -> dict[str, list[nn.Module]]:
     """The networks of a model by the part that the texts speak of, on the meta device."""
-    from . import published as known
+    from ..benchmarks import published as known
 
     text: dict[str, list[Callable[[], nn.Module]]] = {
         "sd1.5": [lambda: known.text_encoder(known.CLIP_L)],
@@ -73,7 +73,7 @@ def parts(model: str) -> dict[str, list[nn.Module]]:
 
 
 def _denoiser(model: str) -> nn.Module:
-    from . import published as known
+    from ..benchmarks import published as known
 
     return known.transformer(model) if model.startswith("sd3") else known.unet(model)
 
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
     """Count, and set beside what is said."""
     import pandas as pd
 
-    from .meter import parameters
+    from ..benchmarks.meter import parameters
 
     models = list(dict.fromkeys(one.model for one in SAID))
     built = {model: parts(model) for model in models}
@@ -142,7 +142,7 @@ def memory_of(model: str, networks: dict[str, list[nn.Module]]) -> dict[str, flo
     """GB in float16 at the native size, one picture, guided: weights, and the most that either network keeps besides."""
     import torch
 
-    from .meter import FusedAttention, need_of, parameters, set_attention
+    from ..benchmarks.meter import FusedAttention, need_of, parameters, set_attention
 
     side = SIDES[model] // 8
     unet, vae = networks["U-Net"][0], networks["autoencoder"][0]
@@ -203,8 +203,8 @@ def concluded(compared: pd.DataFrame, memory: pd.DataFrame) -> tuple[str, str]:
 
 def notes() -> tuple[str, ...]:
     """What explains the differences."""
-    from . import published as known
-    from .meter import parameters
+    from ..benchmarks import published as known
+    from ..benchmarks.meter import parameters
 
     whole = known.built(lambda: known.text_encoder(known.CLIP_H | {"num_hidden_layers": 24}, 1024))
     return (

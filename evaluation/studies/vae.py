@@ -153,7 +153,7 @@ def _figures(summary: pd.DataFrame) -> dict[str, str]:
 
     rows = summary.rename(columns={"values saved": "saved", "kept by": "by"})
     rows = rows.assign(saved=rows["saved"].round().astype(int))
-    return {"psnr": chart(rows, "PSNR, dB, at equal bytes", True, BAR, axis="saved", others=["by"])}
+    return {"psnr": chart(rows, "PSNR, dB", True, BAR, axis="saved", others=["by"])}
 
 
 STUDY = Study(

@@ -1,6 +1,6 @@
 """The networks of Stable Diffusion 1.5 to 3.5 in their published shapes, on the meta device: sizes without weights.
 
-Of 1.5 and XL the U-Nets are benchmarks/random_weights.py's; the rest is as the folders' config.json files have it.
+Of 1.5 and XL the U-Nets are random_weights.py's; the rest is as the folders' config.json files have it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from diffusers import AutoencoderKL, SD3Transformer2DModel, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, T5Config, T5EncoderModel
 
-from ..benchmarks.random_weights import build_unet, shape_of
+from .random_weights import build_unet, shape_of
 
 CLIP_L = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
 CLIP_H = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 23, "num_attention_heads": 16}
