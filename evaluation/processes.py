@@ -49,9 +49,7 @@ class Processes:
             return cls()
         rank, count, local = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
         if count > 1 and not dist.is_initialized():
-            dist.init_process_group(
-                "gloo", store=_meeting_point(), rank=rank, world_size=count, timeout=PATIENCE
-            )
+            dist.init_process_group("gloo", store=_meeting_point(), rank=rank, world_size=count, timeout=PATIENCE)
         return cls(rank, count, local)
 
     @property
