@@ -139,8 +139,8 @@ PHOTOS = AutoencoderConfig(
 )  # fmt: skip
 # 48 times fewer values than pixels: 256 x 256 x 3 to 16 x 16 x 16. Judged by PSNR too.
 EVERYDAY = AutoencoderConfig(
-    data="everyday", image_size=256, channels=(64,) * 5, latent_channels=16, tiny_blocks=(0, 0, 2, 6, 8),
-    encoder_blocks=(0, 0, 1, 4, 6), posterior_std=0.05, crop_size=128, whole_steps=0,
+    data="everyday", image_size=256, channels=(24, 48, 96, 192, 192), latent_channels=16, posterior_std=0.05,
+    crop_size=128, whole_steps=0,
     learning_rate=2e-3, warmup_steps=150, optimizer="muon", mse_weight=20.0, channel_weight=0.01,
     equivariance_weight=0.25, ema_decay=0.999,
 )  # fmt: skip

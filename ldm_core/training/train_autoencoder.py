@@ -65,6 +65,8 @@ def _deep_compression(config: AutoencoderConfig) -> AutoencoderDC:
         encoder_qkv_multiscales=none,
         decoder_qkv_multiscales=none,
     )
+    # Stable Diffusion's pipeline reads its factor from here; it opens the folder, and gives latents for this class to decode.
+    vae.register_to_config(block_out_channels=config.channels)
     for name, parameter in vae.named_parameters():
         if name.endswith("norm.weight"):  # branches start small, so that the shortcuts carry the image
             parameter.data.mul_(0.2)

@@ -107,11 +107,12 @@ def train(
     them; by default in the folder.
     """
     torch.manual_seed(config.seed)
-    vae: Any = load_autoencoder(autoencoder).vae
+    coder = load_autoencoder(autoencoder)
+    vae: Any = coder.vae
     corpus = load_corpus(config.data, config.pool, config.image_size, data_folder, config.shown)
     tokenizer = tokenizer_for(corpus.words, config.text_tokens, folder, init)
     scheduler = noise_schedule(config)
-    size = config.image_size // 2 ** (len(vae.config.block_out_channels) - 1)
+    size = config.image_size // coder.factor
     module = build(config, vae.config.latent_channels, tokenizer, size)
     if init is not None:
         start_from(module, init)
