@@ -17,7 +17,7 @@ from tests.test_damage import command, contents, whole  # noqa: F401  # the fixt
 
 
 @pytest.fixture
-def place(whole, tmp_path):  # noqa: F811
+def place(whole, tmp_path):  # noqa: F811  # the fixture, which pytest finds by its name
     """An empty run folder beside the prompts and the reference of a finished one."""
     for name in ("fashion.txt", "real"):
         (tmp_path / name).symlink_to(whole / name)
@@ -38,7 +38,7 @@ def test_arrays_that_count_from_0_and_from_1_are_both_complete():
             Shard.parse(text)
 
 
-def test_shards_in_any_order_and_twice_then_one_plain_command_give_the_same_bytes(whole, place, capsys):  # noqa: F811
+def test_shards_in_any_order_and_twice_then_one_plain_command_give_the_same_bytes(whole, place, capsys):  # noqa: F811  # the fixture, which pytest finds by its name
     for index in (3, 1, 1, 2, 3):
         assert main(command(place, "--shard", f"{index}/4")) == 0
     made = {path.name: path.stat().st_mtime_ns for path in place.glob("images/*/*.png")}
@@ -53,12 +53,12 @@ def test_shards_in_any_order_and_twice_then_one_plain_command_give_the_same_byte
     assert sum(line["images"] for line in logged if line["stage"] == "images") == 12
 
 
-def test_what_a_member_that_failed_left_out_is_made_by_the_plain_command(whole, place):  # noqa: F811
+def test_what_a_member_that_failed_left_out_is_made_by_the_plain_command(whole, place):  # noqa: F811  # the fixture, which pytest finds by its name
     assert main(command(place, "--shard", "0/2")) == 0
     assert main(command(place)) == 0 and contents(place) == contents(whole / "run")
 
 
-def test_a_shard_of_more_scales_extends_what_the_folder_is_known_to_hold(whole, place, tmp_path):  # noqa: F811
+def test_a_shard_of_more_scales_extends_what_the_folder_is_known_to_hold(whole, place, tmp_path):  # noqa: F811  # the fixture, which pytest finds by its name
     def scales():
         return {one["settings"]["guidance_scale"] for one in json.loads((place / "run.json").read_text())["conditions"]}
 
@@ -69,7 +69,7 @@ def test_a_shard_of_more_scales_extends_what_the_folder_is_known_to_hold(whole, 
     assert json.loads((place / "run.json").read_text())["metrics"] == json.loads(before)["metrics"]
 
 
-def test_a_shorter_list_of_metrics_takes_nothing_from_the_tables(whole, tmp_path):  # noqa: F811
+def test_a_shorter_list_of_metrics_takes_nothing_from_the_tables(whole, tmp_path):  # noqa: F811  # the fixture, which pytest finds by its name
     shutil.copytree(whole, tmp_path / "w")
     run = tmp_path / "w" / "run"
     assert main([*command(run), "--metrics", "fashion_accuracy"]) == 0

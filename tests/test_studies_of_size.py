@@ -58,7 +58,7 @@ def test_plain_attention_keeps_all_scores_and_fused_attention_none():
     with torch.device("meta"):
         unet = tiny_unet()
         words = torch.empty(1, 3, 8)
-        call = lambda: unet(torch.empty(1, 4, positions, positions, device="meta"), 1, words).sample  # noqa: E731
+        call = lambda: unet(torch.empty(1, 4, positions, positions, device="meta"), 1, words).sample  # noqa: E731  # it reads better so
     meter.set_attention(unet, fused=False)
     plain = meter.need_of(call, training=False)
     heads, n = 2, positions**2

@@ -148,8 +148,8 @@ def memory_of(model: str, networks: dict[str, list[nn.Module]]) -> dict[str, flo
     unet, vae = networks["U-Net"][0], networks["autoencoder"][0]
     meta = {"device": "meta", "dtype": torch.float16}
     words = torch.empty(2, 77, unet.config.cross_attention_dim, **meta)  # type: ignore[union-attr,call-overload]  # a config
-    added = {"text_embeds": torch.empty(2, 1280, **meta), "time_ids": torch.empty(2, 6, **meta)}  # type: ignore[call-overload]
-    latents = torch.empty(2, 4, side, side, **meta)  # type: ignore[call-overload]
+    added = {"text_embeds": torch.empty(2, 1280, **meta), "time_ids": torch.empty(2, 6, **meta)}  # type: ignore[call-overload]  # the same
+    latents = torch.empty(2, 4, side, side, **meta)  # type: ignore[call-overload]  # the same
 
     def step() -> torch.Tensor:
         timestep = torch.empty((), device="meta")
