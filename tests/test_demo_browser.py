@@ -54,11 +54,13 @@ def test_stop_stops_and_the_next_may_draw(visit, demo_server):
 
 def test_a_sweep_streams_its_cells_together(visit):
     visit.tab("Guidance sweep")
-    visit.page.wait_for_selector(".sweep td img")  # the tab opens with a finished one
-    opening = visit.source(".sweep td img")
+    # The tab may have opened with a finished one.
+    opening = visit.page.evaluate("document.querySelector('.sweep td img')?.src ?? ''")
     visit.page.get_by_label("Guidance scales").fill("1,3,6")
     visit.page.get_by_role("button", name="Sweep").click()
-    visit.page.wait_for_function("before => document.querySelector('.sweep td img')?.src !== before", arg=opening)
+    visit.page.wait_for_function(
+        "before => (document.querySelector('.sweep td img')?.src ?? '') !== before", arg=opening
+    )
     first = visit.source(".sweep td img")
     visit.wait_for_words("^3 pictures", "#sweep-status")
     assert visit.page.locator(".sweep td img").count() == 3

@@ -165,7 +165,7 @@ def test_enter_draws_and_shift_enter_breaks_the_line(visit):
     assert "Made from the prompt: a red house" in visit.page.get_attribute("#picture img", "alt")
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("size", [WIDE, PHONE])
 def test_axe_finds_nothing_serious_on_any_tab(browser, demo_server, size, dark):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")

@@ -182,6 +182,7 @@ def test_killed_on_three_and_resumed_on_two_gives_the_same(alone, tiny_folder):
     check_same(folder, alone)
 
 
+@pytest.mark.slow
 def test_a_worker_killed_under_torchrun_is_started_again_and_the_tables_are_the_same_bytes(alone, tiny_folder):
     folder = alone.parent / "restarted"
     started = subprocess.Popen(
