@@ -32,7 +32,7 @@ def test_the_picture_forms_in_previews_and_the_file_carries_its_recipe(visit, tm
     while time.monotonic() < deadline and not re.search(r"Seed \d+", visit.page.inner_text("#status")):
         seen.add(visit.source())
         visit.page.wait_for_timeout(15)
-    assert len(seen - {first, None}) >= 3, "previews"
+    assert len(seen - {first, None}) >= 2, "previews before the picture"
     path = tmp_path / "x.png"
     path.write_bytes(visit.bytes_of())
     assert read_png(path).prompt == "a blue house on the left by the lake at night"
