@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-
-def without_home(text: str) -> str:
-    """A text with the user's home folder written ~, so that a table that is passed on does not tell whose machine it was."""
-    home = str(Path.home())
-    return re.sub(rf"{re.escape(home)}(?=[/\\]|\b)", "~", text) if len(home) > 1 else text
+from ldm_core.files import without_home
 
 
 def portable(path: Path | str) -> str:

@@ -175,13 +175,10 @@ class GuidedCells:
         """Predictions (B, C, h, w) with and without the prompt -> guided, each row as its cell asks."""
         guided = guidance.combine(cond, uncond, torch.tensor([need.weight for need in needs], device=cond.device))
         for index, need in enumerate(needs):
-            if (
-                need.guider is not None and need.guider.rule.combine is not None
-            ):  # each by itself, whatever its neighbours
-                one = slice(index, index + 1)
-                guided[one] = self._by_rule(
-                    index, need.guider, need.weight, cond[one], uncond[one], latents[one], timestep
-                )
+            if need.guider is None or need.guider.rule.combine is None:
+                continue
+            one = slice(index, index + 1)  # each by itself, whatever its neighbours
+            guided[one] = self._by_rule(index, need.guider, need.weight, cond[one], uncond[one], latents[one], timestep)
         amounts = [need.rescale for need in needs]
         if any(amounts):
             chosen = torch.tensor([amount > 0 for amount in amounts], device=cond.device).view(-1, 1, 1, 1)

@@ -1,9 +1,10 @@
 """Files written whole or not at all: beside their place first, then put there, so that no kill leaves half a file. And the
-folder of the user's cache that those go to which can be made again."""
+folder of the user's cache that those go to which can be made again, and how texts in files name the home folder."""
 
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,12 @@ def cache_folder(*parts: str) -> Path:
     """A folder of ours in the user's cache; it need not be there yet."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base, "ldm-eval", *parts)
+
+
+def without_home(text: str) -> str:
+    """A text with the user's home folder written ~, so that a table that is passed on does not tell whose machine it was."""
+    home = str(Path.home())
+    return re.sub(rf"{re.escape(home)}(?=[/\\]|\b)", "~", text) if len(home) > 1 else text
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .files import without_home
 from .predictions import renoises, renoising_names
 from .schedulers import EDM, FLOW, kind_of, make_scheduler
 from .settings import SamplingSettings
@@ -45,7 +46,7 @@ def _with_weaker(model: LatentDiffusion, settings: SamplingSettings) -> Sampling
     guider = settings.guidance.guider
     if settings["negative_prompt"]:
         raise ValueError("guidance_rule autoguidance has no unconditional prediction: leave negative_prompt out")
-    name = _portable(guider["model"])
+    name = without_home(guider["model"])
     found = weaker_model(model, name).weights[:HASH]
     if guider["weights"] not in ("", found):
         raise ValueError(
@@ -78,9 +79,3 @@ def weaker_model(model: LatentDiffusion, name: str) -> LatentDiffusion:
                 )
         model.weaker[name] = made
     return model.weaker[name]
-
-
-def _portable(name: str) -> str:
-    """A path in the home folder with ~ for it, so that recipes and run folders do not tell whose machine it was."""
-    home = Path.home()
-    return f"~/{Path(name).relative_to(home).as_posix()}" if Path(name).is_relative_to(home) else name

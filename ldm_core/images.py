@@ -68,7 +68,7 @@ def save_png(path: Path, pixels: np.ndarray, text: dict[str, str] | None = None)
 
 
 def pixels_sha256(pixels: np.ndarray) -> str:
-    """Of uint8 (H, W, 3): what a picture shows, however its file is packed."""
+    """Of an array's sides and values, as uint8 (H, W, 3): what a picture shows, however its file is packed."""
     return hashlib.sha256(f"{pixels.shape}".encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 

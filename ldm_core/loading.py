@@ -168,9 +168,7 @@ def _pace(spec: registry.ModelSpec, checkpoint: Checkpoint) -> tuple[int, float]
     """Steps and w of a stranger: of one that was distilled to few, known by its config or by its name and schedule, those of
     its authors' examples."""
     config, scheduler = checkpoint.parts[checkpoint.family.denoiser_part].config, checkpoint.scheduler_config
-    if getattr(
-        config, "time_cond_proj_dim", None
-    ):  # the weight is an input (Meng et al. 2023): latent consistency models
+    if getattr(config, "time_cond_proj_dim", None):  # takes the weight (Meng et al. 2023): a latent consistency model
         return 4, 8.5
     if scheduler.get("_class_name") in ("LCMScheduler", "TCDScheduler"):
         return 4, 1.0

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -200,11 +201,8 @@ def shows(shown: Scene, asked: Thing) -> bool:
 
 def extra(shown: Scene, asked: Scene) -> int:
     """How many things are seen of a kind that nobody asked for, or more often than asked for."""
-    left = [thing.kind for thing in shown.things]
-    for thing in asked.things:
-        if thing.kind in left:
-            left.remove(thing.kind)
-    return len(left)
+    kinds, wanted = (Counter(thing.kind for thing in scene.things) for scene in (shown, asked))
+    return (kinds - wanted).total()
 
 
 @functools.cache

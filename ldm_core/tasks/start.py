@@ -7,7 +7,6 @@ al. 2022, eq. 8).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,7 +15,7 @@ from diffusers import SchedulerMixin
 from torch import Tensor
 
 from ..checks import shown
-from ..images import rounded, to_uint8
+from ..images import pixels_sha256, rounded, to_uint8
 from ..recipe import Task
 from ..settings import SamplingSettings
 
@@ -83,7 +82,7 @@ def image_sha256(pixels: Tensor) -> str:
     of its floats where 8 bits do not hold them."""
     whole = rounded(pixels)
     values = to_uint8(pixels[None])[0] if torch.equal(whole, pixels) else pixels.numpy()
-    return hashlib.sha256(f"{tuple(pixels.shape)}\0".encode() + values.tobytes()).hexdigest()
+    return pixels_sha256(values)
 
 
 def steps_run(steps: int, strength: float) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -65,11 +66,8 @@ def judge(asked: Scene, seen: Scene, also: Relations = frozenset()) -> tuple[tup
 
 def extra_things(asked: Scene, seen: Scene) -> int:
     """How many things are seen that nobody asked for: those left over when things are paired by kind."""
-    left = [thing.kind for thing in seen.things]
-    for thing in asked.things:
-        if thing.kind in left:
-            left.remove(thing.kind)
-    return len(left)
+    kinds, wanted = (Counter(thing.kind for thing in scene.things) for scene in (seen, asked))
+    return (kinds - wanted).total()
 
 
 def _pairings(asked: tuple[Thing, ...], seen: tuple[Thing, ...]) -> Iterator[dict[int, int | None]]:
