@@ -43,6 +43,8 @@ class AutoencoderConfig:
     channel_weight: float = 0.0  # on each latent channel being N(0, 1) over a batch, as the denoiser's noise is
     equivariance_weight: float = 0.0  # on decoding latents at half the size to images at half the size
     optimizer: str = "adamw"  # adamw | muon
+    # Whether the encoder stays as --init brings it: only the decoder learns, and denoisers of these latents stay right.
+    frozen_encoder: bool = False
     start_from: str = ""  # an embedded autoencoder of smaller f whose layers this one begins with, where they fit
     seed: int = 0
 
@@ -103,6 +105,7 @@ class DenoiserConfig:
     min_snr_gamma: float = 0.0  # 0: all errors weigh alike
     pooled_caption: bool = True  # whether the caption also enters pooled: it acts everywhere then, not where a thing is
     mask_weight: float = 0.0  # on the attention that a word pays to where the thing it names is not (TokenCompose)
+    layout_weight: float = 0.0  # on the layout being readable from the features that enter the last level (layout.py)
     attribute_dropout: float = 0.0  # share of captions in which one thing's colour, its noun or both are left out
     shown: int = 0  # pictures of each withheld combination that are shown all the same
     composition_weight: float = 0.0  # on a colour and a kind acting other than independently (CoInD)
@@ -167,6 +170,11 @@ AUTOENCODERS = {
         crop_size=128, crop_batch=3, crop_steps=10_000, learning_rate=1e-3,
     ),
     "everyday-cpu": replace(EVERYDAY, pool=8_000, crop_batch=4, crop_steps=60_000),
+    # When a denoiser learns the latents already. What only shapes these has no use then.
+    "everyday-decoder": replace(
+        EVERYDAY, pool=8_000, crop_batch=4, crop_steps=60_000, frozen_encoder=True, channel_weight=0.0,
+        equivariance_weight=0.0,
+    ),
     "everyday-gpu": replace(EVERYDAY, pool=50_000, crop_batch=64, crop_steps=100_000),
     "tiny": AutoencoderConfig(
         channels=(8, 8, 8, 8), pool=64, crop_steps=4, crop_batch=4, whole_steps=2, whole_batch=2,

@@ -14,6 +14,7 @@ from transformers import CLIPTokenizer
 from . import attention, losses, wording
 from .config import ControlConfig, DenoiserConfig
 from .corpus import Corpus
+from .layout import layouts
 from .tokenizer import SUFFIX
 
 
@@ -54,6 +55,8 @@ class Lesson:
         loss = error.mean()
         if config.mask_weight:
             loss = loss + config.mask_weight * self.attention_outside(tokens, pictures)
+        if config.layout_weight:
+            loss = loss + config.layout_weight * self.layout_surprise(pictures)
         if config.composition_weight:
             rng = np.random.default_rng((config.seed, step, 1))
             loss = loss + config.composition_weight * self.composition_gap(prediction, noisy, t, captions, rng)
@@ -74,6 +77,12 @@ class Lesson:
         """The mean over the cross-attentions of the attention that words pay to where the things they name are not."""
         masks, counted = masks_of_tokens(tokens, [self.corpus.masks(i) for i in pictures], self.named)
         return torch.stack([losses.attention_outside(each, masks, counted) for each in self.maps]).mean()
+
+    def layout_surprise(self, pictures: list[int]) -> Tensor:
+        """How badly the denoiser's features foretell where the kinds and colours of the pictures are."""
+        head = self.module["layout"]
+        covered = layouts([self.corpus.masks(i) for i in pictures], head.names)
+        return losses.layout_surprise(head(), covered.to(self.device))
 
     def composition_gap(
         self, prediction: Tensor, noisy: Tensor, t: Tensor, captions: list[str], rng: np.random.Generator
