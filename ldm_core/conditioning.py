@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -187,7 +187,8 @@ def words_of(prompt: str) -> list[str]:
     return re.findall(r"[^\W\d_]+", prompt.lower())
 
 
-def load_words(tokenizer_folder: Path) -> frozenset[str] | None:
-    """The vocabulary beside an embedded model's tokenizer; None where there is none."""
-    path = tokenizer_folder / "words.txt"
-    return frozenset(words_of(path.read_text(encoding="utf-8"))) if path.exists() else None
+def load_words(folders: Iterable[Path]) -> frozenset[str] | None:
+    """The vocabulary beside an embedded model's tokenizer, in the first folder that has one; None where none has."""
+    paths = (folder / "tokenizer" / "words.txt" for folder in folders)
+    path = next((path for path in paths if path.exists()), None)
+    return frozenset(words_of(path.read_text(encoding="utf-8"))) if path else None

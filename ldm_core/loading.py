@@ -14,6 +14,7 @@ import transformers
 from huggingface_hub import errors, snapshot_download
 
 from . import registry
+from .adapted import BASE, base_folder, read_adapted
 from .autoencoder import Autoencoder
 from .checkpoint import AUTOENCODERS, Checkpoint, first_line, network, read_checkpoint, read_json
 from .checks import shown
@@ -104,7 +105,7 @@ def load(
         )
     if name not in registry.MODELS:
         spec = _described(spec, checkpoint, autoencoder.factor)
-    conditioner.words = load_words(files[0] / "tokenizer")
+    conditioner.words = load_words(files)
     files = (*files, *(path for path, _ in loras))
     model = LatentDiffusion(
         spec,
@@ -168,6 +169,8 @@ def _pace(spec: registry.ModelSpec, checkpoint: Checkpoint) -> tuple[int, float]
     """Steps and w of a stranger: of one that was distilled to few, known by its config or by its name and schedule, those of
     its authors' examples."""
     config, scheduler = checkpoint.parts[checkpoint.family.denoiser_part].config, checkpoint.scheduler_config
+    if base := checkpoint.index.get(BASE):  # of train_turbo: its base's weight
+        return 4, registry.find(base).guidance_scale
     if getattr(config, "time_cond_proj_dim", None):  # takes the weight (Meng et al. 2023): a latent consistency model
         return 4, 8.5
     if scheduler.get("_class_name") in ("LCMScheduler", "TCDScheduler"):
@@ -193,6 +196,9 @@ def _read(
     folder = local_folder(spec)
     if not (folder / "model_index.json").exists():
         raise ValueError(f"model {name!r} is no diffusers checkpoint: {folder} has no model_index.json")
+    base = base_folder(folder)
+    if base is not None:
+        return read_adapted(folder, base, dtype), base / "vae", (folder, base)
     read = empty_network if Export.find(folder) is not None else network
     return read_checkpoint(folder, dtype, read), folder / "vae", (folder,)
 

@@ -133,7 +133,32 @@ class ControlConfig:
     seed: int = 0
 
 
-Recipe = AutoencoderConfig | TextEncoderConfig | DenoiserConfig | ControlConfig
+@dataclass(frozen=True)
+class TurboConfig:
+    """After the stages: a finished model taught to draw in few steps, the guidance weight an input (train_turbo.py)."""
+
+    data: str = "scenes"
+    image_size: int = 128
+    drawing_steps: int = 4  # of the finished turbo model
+    teacher_steps: int = 12  # a multiple of these: each of them is taught as several of the teacher's
+    least_weight: float = 1.0  # w is drawn evenly between the two
+    most_weight: float = 6.0
+    guidance_width: int = 64  # of the embedding of w
+    rank: int = 32  # of the low-rank change of each layer
+    pool: int = 8_000  # latents kept in memory; each is seen with many captions
+    batch: int = 16
+    steps: int = 6_000
+    learning_rate: float = 1e-3  # peak; linear warm-up, then a cosine to zero
+    warmup_steps: int = 50
+    weight_decay: float = 0.0
+    optimizer: str = "adamw"  # adamw | muon
+    caption_dropout: float = 0.05  # so that no prompt at all is a prompt too
+    attribute_dropout: float = 0.0
+    ema_decay: float = 0.995
+    seed: int = 0
+
+
+Recipe = AutoencoderConfig | TextEncoderConfig | DenoiserConfig | ControlConfig | TurboConfig
 
 # Photographs are judged by PSNR, so the squared error weighs most.
 PHOTOS = AutoencoderConfig(
@@ -221,3 +246,13 @@ CONTROLS = {
     "everyday-cpu": ControlConfig(data="everyday", image_size=256, pool=20_000, steps=10_000),
     "tiny": ControlConfig(res_blocks=1, pool=16, batch=2, steps=2, warmup_steps=1),
 }
+TURBOS = {
+    "scenes-cpu": TurboConfig(),
+    "everyday-cpu": TurboConfig(data="everyday", image_size=256, pool=20_000, steps=10_000),
+    "everyday-gpu": TurboConfig(
+        data="everyday", image_size=256, pool=100_000, batch=256, steps=20_000, warmup_steps=500,
+    ),
+    "tiny": TurboConfig(
+        drawing_steps=2, teacher_steps=4, guidance_width=8, rank=2, pool=16, batch=2, steps=2, warmup_steps=1,
+    ),
+}  # fmt: skip

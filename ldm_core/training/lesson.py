@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTokenizer
 
 from . import attention, losses, wording
-from .config import ControlConfig, DenoiserConfig
+from .config import ControlConfig, DenoiserConfig, TurboConfig
 from .corpus import Corpus
 from .layout import layouts
 from .tokenizer import SUFFIX
@@ -117,7 +117,7 @@ def attention_for_training(device: str) -> AbstractContextManager:
 
 
 def batch_of(
-    latents: np.ndarray, corpus: Corpus, config: DenoiserConfig | ControlConfig, step: int
+    latents: np.ndarray, corpus: Corpus, config: DenoiserConfig | ControlConfig | TurboConfig, step: int
 ) -> tuple[Tensor, list[str], list[int]]:
     """Latents (B, C, h, w), a caption each, a share of them dropped, and which pictures; all depend on the step alone."""
     rng = np.random.default_rng((config.seed, step))
