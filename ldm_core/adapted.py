@@ -11,6 +11,7 @@ import dataclasses
 from pathlib import Path
 
 import torch
+from diffusers import ModelMixin
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -51,7 +52,7 @@ def read_adapted(folder: Path, base: Path, dtype: torch.dtype) -> Checkpoint:
     return made
 
 
-def _grown(folder: Path, base: torch.nn.Module) -> torch.nn.Module:
+def _grown(folder: Path, base: ModelMixin) -> ModelMixin:
     """The base's network with the config of the folder, whose layers that the base has not are the folder's own."""
     check_numbers(folder)
     try:

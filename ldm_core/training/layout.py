@@ -8,6 +8,7 @@ colour are told apart, so that a combination that was never shown is made of two
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ class LayoutHead(nn.Module):
             raise ValueError("layout_weight needs a U-Net of two levels or more, of whose last it is the entrance")
         self.names = tuple(names)
         self.read = nn.Conv2d(widths[1], len(names), 1)
-        nn.init.constant_(self.read.bias, -4.0)  # a name covers about a fiftieth of a picture
+        nn.init.constant_(cast(Tensor, self.read.bias), -4.0)  # a name covers about a fiftieth of a picture
         self.features: Tensor | None = None
         unet.up_blocks[-2].register_forward_hook(self._keep)
 

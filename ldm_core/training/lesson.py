@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import cast
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from transformers import CLIPTokenizer
 from . import attention, losses, wording
 from .config import ControlConfig, DenoiserConfig, TurboConfig
 from .corpus import Corpus
-from .layout import layouts
+from .layout import LayoutHead, layouts
 from .tokenizer import SUFFIX
 
 
@@ -80,7 +81,7 @@ class Lesson:
 
     def layout_surprise(self, pictures: list[int]) -> Tensor:
         """How badly the denoiser's features foretell where the kinds and colours of the pictures are."""
-        head = self.module["layout"]
+        head = cast(LayoutHead, self.module["layout"])
         covered = layouts([self.corpus.masks(i) for i in pictures], head.names)
         return losses.layout_surprise(head(), covered.to(self.device))
 

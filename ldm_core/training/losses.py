@@ -91,7 +91,7 @@ def layout_surprise(logits: Tensor, covered: Tensor) -> Tensor:
 
     A proper score: while the picture is still noise, it is least where the shares expected of the caption are told.
     """
-    shares = F.adaptive_avg_pool2d(covered, logits.shape[-2:])
+    shares = F.adaptive_avg_pool2d(covered, (logits.shape[-2], logits.shape[-1]))
     return F.binary_cross_entropy_with_logits(logits, shares, reduction="none").sum(dim=1).mean()
 
 
