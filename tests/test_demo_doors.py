@@ -1,5 +1,8 @@
 """The page as a command: hostile calls of every shape, what stands in its log afterwards, and what is left when it is told
-to stop."""
+to stop. With a thousand of them, on a machine that has nothing else to do:
+
+    LDM_HOSTILE_CALLS=1000 python -m pytest tests/test_demo_doors.py -n 0 -s
+"""
 
 from __future__ import annotations
 
@@ -196,16 +199,22 @@ def refused_in_words(command, request, client):
         assert place not in text, told
 
 
-def test_a_thousand_hostile_calls_of_any_shape_change_nothing_for_others(command):
-    """LDM_HOSTILE_CALLS=1000 makes as many; the suite itself a sample."""
+@pytest.fixture(scope="module")
+def survived(command):
+    """What hostile calls of any shape, each answered in words, did to the command, with an ordinary visitor beside them: how
+    many they were, bytes of memory after a quarter of them and at the end, seconds of the visitor's pictures alone and
+    beside them, or what went wrong with one of them."""
     count = int(os.environ.get("LDM_HOSTILE_CALLS", "120"))
     drawn(command, "sweep", hostile.GOOD["sweep"])  # what is loaded once is not held against the calls
-    alone = statistics.median(ordinary(command) for _ in range(5))
-    beside, done, made = [], threading.Event(), []
+    alone = [ordinary(command) for _ in range(5)]
+    beside, wrong, held, made, done = [], [], [], [], threading.Event()
 
     def visit():
         while not done.is_set():
-            beside.append(ordinary(command))
+            try:
+                beside.append(ordinary(command))
+            except (AssertionError, httpx.HTTPError, KeyError, ValueError) as error:
+                wrong.append(f"an ordinary request beside them: {error!r}")
             done.wait(0.2)
 
     @hypothesis.settings(
@@ -223,23 +232,54 @@ def test_a_thousand_hostile_calls_of_any_shape_change_nothing_for_others(command
         if len(made) == count // 4:
             held.append(memory(command))
 
-    held, visitor = [], threading.Thread(target=visit)
+    visitor = threading.Thread(target=visit)
     with httpx.Client(timeout=60) as client:
         visitor.start()
         try:
             all_of_them()
+        except Exception as error:  # noqa: BLE001  # whatever it was: the tests below tell it, and what it left
+            wrong.append(f"call {len(made)} of {count}: {error!r}"[:3000])
         finally:
             done.set()
             visitor.join()
-    grown, slower = memory(command) - held[0], statistics.median(beside) / alone
-    print(
-        f"{len(made)} calls: memory {held[0] / 1e6:.0f} MB and {grown / 1e6:.0f} more; ordinary {alone:.2f} s, x {slower:.2f}"
+    return SimpleNamespace(
+        count=count, made=len(made), wrong=wrong, held=[*held, memory(command)], alone=alone, beside=beside
     )
-    assert len(made) >= count and len(beside) >= 3
-    assert grown < 100e6 and statistics.median(beside) < 2 * alone + 0.3
+
+
+def test_a_thousand_hostile_calls_of_any_shape_get_a_sentence_each(survived):
+    """As many as LDM_HOSTILE_CALLS says; the suite itself a sample."""
+    assert not survived.wrong, "\n".join(survived.wrong)
+    assert survived.made >= survived.count
+
+
+def test_hostile_calls_leave_no_traceback_and_no_prompt_in_the_log(survived, command):
     log = command.log.read_text()
     assert "Traceback" not in log and "nobody's business" not in log and "\x1b" not in log and "second line" not in log
-    assert command.running.poll() is None
+    assert command.running.poll() is None, "the command is still there"
+
+
+def test_hostile_calls_leave_the_memory_level(survived):
+    after_a_quarter, at_the_end = survived.held[0], survived.held[-1]
+    told = (
+        f"{after_a_quarter / 1e6:.0f} MB after a quarter of {survived.made} calls, {at_the_end / 1e6:.0f} MB at the end"
+    )
+    print(told)
+    assert at_the_end - after_a_quarter < 100e6, told
+
+
+def test_an_ordinary_request_beside_hostile_calls_takes_less_than_twice_its_time(survived):
+    """Of medians; the machine must have nothing else to do."""
+    alone, beside = statistics.median(survived.alone), statistics.median(survived.beside or [0.0])
+    told = (
+        f"an ordinary picture took {alone:.2f} s alone ({min(survived.alone):.2f} to {max(survived.alone):.2f}) and {beside:.2f} s "
+        f"beside {survived.made} hostile calls, x {beside / alone:.2f} of {len(survived.beside)}; twice is allowed, and 0.3 s"
+    )
+    print(told)
+    assert len(survived.beside) >= 3, told
+    assert beside < 2 * alone + 0.3, (
+        f"{told}. If the machine was busy with something else, run this again when it is not"
+    )
 
 
 def test_told_to_stop_it_leaves_nothing_of_its_visitors(command, tmp_path):

@@ -123,6 +123,33 @@ def test_devices_and_precisions_are_checked(tiny_folder):
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"name": 5}, "name must be a name or a path, got 5"),
+        ({"name": "scenes\0"}, "name must be a name or a path"),
+        ({"vae": ["scenes"]}, "vae must be a name or a path"),
+        ({"lora": 0.5}, "lora must be a name or a path"),
+        ({"control": b"x"}, "control must be a name or a path"),
+        ({"device": []}, "device .* cannot be used here"),
+        ({"device": {"a": 1}}, "device .* cannot be used here"),
+        ({"dtype": ["fp32"]}, "dtype must be one of fp32"),
+        ({"dtype": torch.int8}, "dtype must be one of fp32.*got torch.int8"),
+        ({"engine": "moon"}, "engine must be one of"),
+    ],
+)
+def test_what_is_no_name_no_device_and_no_precision_is_one_line(tiny_folder, given, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        ldm_core.load(**{"name": str(tiny_folder), "device": "cpu"} | given)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_path_is_as_good_as_its_text(tiny, tiny_folder, tiny_v_folder):
+    model = ldm_core.load(tiny_folder, device=torch.device("cpu"), dtype=torch.float32, vae=tiny_v_folder)
+    assert model.spec.reference == tiny.spec.reference and model.vae == str(tiny_v_folder)
+    assert model.recipe("a house", 3).vae == str(tiny_v_folder)
+
+
 def test_bfloat16_stays_close_to_float32(tiny, tiny_folder):
     half = ldm_core.load(str(tiny_folder), device="cpu", dtype="bf16")
     a, b = (model.sample("a house", 3, 2.0, steps=5) for model in (tiny, half))
