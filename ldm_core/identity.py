@@ -7,6 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 OLDER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+LOADED = (
+    "model",
+    "diffusion_pytorch_model",
+)  # how the names of weights begin that the libraries load, before any older
 GRAPHS = ("*.onnx", "*.xml", "*.bin")  # of an export
 DECIDING = (
     "export.json",
@@ -24,7 +28,7 @@ def weights_hash(files: Iterable[Path], merged_by: Iterable[float] = ()) -> str:
     digest = hashlib.sha256()
     for path in files:
         found = sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
-        safe = {each.parent for each in found}
+        safe = {each.parent for each in found if each.name.startswith(LOADED)}
         kinds = GRAPHS if (path / "export.json").is_file() else OLDER_WEIGHTS
         older = (each for kind in kinds for each in path.rglob(kind) if each.parent not in safe)
         for each in (*found, *sorted(older)):

@@ -89,6 +89,8 @@ def test_a_run_leaves_every_table_and_a_report(folder, capsys):
     page = (out / "report.html").read_text()
     assert page.count("data:image/webp") == 2 * 12, "small in the grid, and large"
     assert "<svg" in page and 'src="http' not in page
+    for report in (page, (out / "report.md").read_text()):
+        assert "share their seconds by the network rows that each needs by itself" in report and ", )" not in report
     assert "zebras" in capsys.readouterr().out
 
 
