@@ -17,6 +17,7 @@ import httpx
 import numpy as np
 import torch
 
+from ldm_core import command
 from ldm_core.loading import quiet
 from ldm_core.registry import ENGINES
 
@@ -60,20 +61,19 @@ def rows(service: Service, requests: int) -> list[tuple[int, float, float, float
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m demo.serve_timing", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser("demo.serve_timing", __doc__)
     parser.add_argument("--model", default="scenes", help="registry name, folder or hub id (default: %(default)s)")
     parser.add_argument("--engine", choices=ENGINES, default=None, help="default: the quicker one here")
     parser.add_argument("--requests", type=int, default=5, help="of each client (default: %(default)s)")
-    arguments = parser.parse_args(argv)
+    return command.carry_out(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The exit code."""
     if arguments.requests < 1:
-        parser.exit(2, f"{parser.prog}: error: --requests must be 1 or more, got {arguments.requests}\n")
+        raise ValueError(f"--requests must be 1 or more, got {arguments.requests}")
     quiet()
-    try:
-        session = Session.load(arguments.model, replace(Limits(), waiting_per_address=max(CLIENTS)), arguments.engine)
-    except ValueError as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    session = Session.load(arguments.model, replace(Limits(), waiting_per_address=max(CLIENTS)), arguments.engine)
     service = Service(session)
     model = session.model
     print(

@@ -172,8 +172,11 @@ def gate(table: pd.DataFrame, allowed: dict[str, float]) -> tuple[list[str], lis
     worse, unclear = [], []
     for metric, margin in allowed.items():
         rows = table[table["metric"] == metric]
-        if not len(rows) or rows["difference"].isna().any():
-            raise ValueError(f"--fail-if-worse {metric}: the runs do not both have it")
+        if not len(rows):
+            raise ValueError(f"--fail-if-worse {metric}: none of the runs has a value of it")
+        if rows["difference"].isna().any():
+            notes = dict.fromkeys(rows[rows["difference"].isna()]["note"])
+            raise ValueError(f"--fail-if-worse {metric}: {'; '.join(notes)}")
         sign = -1 if METRICS[metric].higher_is_better else 1
         for row in rows.astype({"low": float, "high": float}).itertuples():
             loss, (least, most) = sign * row.difference, sorted((sign * row.low, sign * row.high))

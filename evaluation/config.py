@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ldm_core.checks import check_real, check_whole
-from ldm_core.recipe import Task
+from ldm_core.recipe import Recipe, Task
 from ldm_core.registry import MODELS, find
 from ldm_core.settings import STRENGTHS, SamplingSettings
 
@@ -39,6 +39,7 @@ class RunConfig:
     limit: int | None = None
     shuffle: bool = False  # the limit's prompts are drawn at random by the run's seed
     task: Task | None = None  # of a recipe's picture
+    remade: Recipe | None = None  # whose picture it is, in place of a prompt file
     unconditional: int | None = None  # so many images of the empty prompt, in place of a prompt file
     init_images: Path | None = None  # a folder of start images, or one for all prompts: see generation/starts.py
     masks: Path | None = None  # of what of them is drawn anew, likewise

@@ -209,6 +209,7 @@ def _recipe_values(arguments: argparse.Namespace) -> dict[str, Any]:
     _check_task(recipe, arguments)
     return own | {
         "task": recipe.task,
+        "remade": recipe,
         "prompts": arguments.recipe,
         "settings": settings,
         "guidance_scales": (recipe.settings["guidance_scale"],),

@@ -17,6 +17,7 @@ import torch
 import ldm_core
 from ldm_core.files import write_whole
 from ldm_core.pipeline import LatentDiffusion
+from ldm_core.recipe import Recipe
 from ldm_core.registry import find
 
 from . import catalogue
@@ -53,6 +54,20 @@ from .trackers import track
 def default_folder(model: str, config: RunConfig) -> Path:
     """Where a run goes that was given no --out."""
     return Path("runs") / f"{model}-{config.prompts.stem}"
+
+
+def remade_as(recipe: Recipe, model: LatentDiffusion) -> str:
+    """In words, whether a recipe's picture comes out as it was: by its weights and configs, and by what else has changed."""
+    now = model.recipe(recipe.prompt, recipe.seed)
+    if not recipe.is_of_model(now):
+        was, here = (f"{one.weights[:12]}, {one.configs[:12] or 'unknown'}" for one in (recipe, now))
+        return (
+            f"warning: the recipe is of other weights or configs of {recipe.model} ({was}) than those here ({here}): this will "
+            "be another picture"
+        )
+    if changes := recipe.changes_since(now):
+        return f"the recipe's picture was made otherwise ({'; '.join(changes)}): this will be very close, not the same bytes"
+    return "the recipe's weights, configs and versions are those here: this will be the same picture, to rounding"
 
 
 class Run:
@@ -196,6 +211,8 @@ class Run:
             f"{of_all['steps']} steps of {of_all['scheduler']}, {of_all['width']} x {of_all['height']} pixels, "
             f"{self.protocol['dtype']} on {self.model.device}{by}, {torch.get_num_threads()} threads; into {self.out}"
         )
+        if self.config.remade is not None:
+            print(remade_as(self.config.remade, self.model))
         if self.config.init_images is not None:
             print(
                 f"{self.config.task_name} from {self.config.init_images}, strength {setting_in_words('strength', self.plan.asked)}"

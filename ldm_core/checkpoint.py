@@ -34,6 +34,7 @@ class Checkpoint:
     parts: dict[str, Any]
     scheduler_config: dict  # as diffusers' pipeline of the family takes it
     configs: Path | None = None  # the folder that the configs are from
+    beside: tuple[Path, ...] = ()  # folders of networks that a single file does not hold
 
 
 def read_checkpoint(folder: Path, dtype: torch.dtype, read: Callable | None = None) -> Checkpoint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -46,18 +47,19 @@ FILES = [
     *VAE_FILES,
 ]
 CONFIG_FILES = ["model_index.json", "*/*.json", "tokenizer*/*"]
+Named = str | os.PathLike[str]  # a registry name, a hub id, or where something lies
 NOT_FILES = ["*.fp16*", "*non_ema*"]  # the same weights once more
 
 
 def load(
-    name: str,
-    device: str | None = None,
+    name: Named,
+    device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
-    vae: str | None = None,
+    vae: Named | None = None,
     *,
-    lora: str | None = None,
-    config: str | None = None,
-    control: str | None = None,
+    lora: Named | None = None,
+    config: Named | None = None,
+    control: Named | None = None,
     offload: bool = False,
     compiled: bool = False,
     engine: str | None = None,
@@ -76,6 +78,9 @@ def load(
     ValueError says in one line what was wrong and what would do.
     """
     quiet()
+    name = path_text("name", name) or ""
+    vae, lora = path_text("vae", vae), path_text("lora", lora)
+    config, control = path_text("config", config), path_text("control", control)
     placement = Placement(choose_device(device), offload)
     spec = registry.find(name)
     export = Export.find(Path(spec.source))
@@ -124,6 +129,16 @@ def load(
     if control:
         model = model.with_control(control)
     return model
+
+
+def path_text(option: str, value: object) -> str | None:
+    """A name, or a path of any kind, as text; None where there is none. ValueError for what is neither."""
+    if value is None:
+        return None
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str) or "\0" in text:
+        raise ValueError(f"{option} must be a name or a path, got {shown(value)}")
+    return text
 
 
 def _set_going(model: LatentDiffusion, export: Export | None, engine: str | None, compiled: bool) -> None:
@@ -190,7 +205,7 @@ def _read(
     """The checkpoint, its autoencoder or the folder of it, and the files of its weights."""
     if Path(spec.source).is_file():
         checkpoint, vae = read_single_file(Path(spec.source), _configs(Path(spec.source), config), dtype)
-        return checkpoint, vae, (Path(spec.source),)
+        return checkpoint, vae, (Path(spec.source), *checkpoint.beside)
     if config is not None:
         raise ValueError(f"--config {config} goes with a single .safetensors file; {name!r} brings its own")
     folder = local_folder(spec)
@@ -239,15 +254,15 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="diffusers|transformers|huggingface_hub")
 
 
-def choose_device(device: str | None) -> str:
+def choose_device(device: str | torch.device | None) -> str:
     """The device asked for, if it is there; else the best one."""
     if device is None:
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from None
-    return device
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ValueError(f"device {shown(device)} cannot be used here: {first_line(error)}") from None
+    return str(torch.device(device))
 
 
 def _cpu_has_bfloat16() -> bool:
@@ -257,14 +272,14 @@ def _cpu_has_bfloat16() -> bool:
 
 def choose_dtype(dtype: str | torch.dtype | None, device: str) -> torch.dtype:
     """The denoiser's precision: as asked for, else bfloat16 where it is known to be faster."""
-    if isinstance(dtype, torch.dtype):
+    if isinstance(dtype, torch.dtype) and dtype in DTYPES.values():
         return dtype
     if dtype is None:
         fast = device.startswith("cuda") or (device == "cpu" and _cpu_has_bfloat16())
         return torch.bfloat16 if fast else torch.float32
-    known = SHORT.get(dtype, dtype)
+    known = SHORT.get(dtype, dtype) if isinstance(dtype, str) else ""
     if known not in DTYPES:
-        raise ValueError(f"dtype must be one of {', '.join([*SHORT, *DTYPES])}, got {dtype!r}")
+        raise ValueError(f"dtype must be one of {', '.join([*SHORT, *DTYPES])}, got {shown(dtype)}")
     return DTYPES[known]
 
 

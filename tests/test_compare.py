@@ -149,13 +149,18 @@ def test_a_metric_that_cannot_be_compared_has_a_row_that_says_why(runs, tmp_path
     assert table.loc["fd_scenes", "note"].startswith("not compared: another reference")
     assert table.loc["vae_psnr", "note"] == "not compared: other has no value of it"
     assert table.loc["clip_scenes", "difference"].notna().all()
-    with pytest.raises(SystemExit):
-        compare.main([str(runs / "one"), str(other), "--fail-if-worse", "fd_scenes:1"])
+    for gate, why in (("fd_scenes:1", "another reference"), ("vae_psnr:1", "other has no value of it")):
+        with pytest.raises(ValueError, match=f"--fail-if-worse {gate[:-2]}: not compared: {why}"):
+            compare.gate(table.reset_index(), compare.margins([gate]))
 
 
 @pytest.mark.parametrize(
     ("gate", "message"),
-    [("beauty:1", "must look like"), ("clip_scenes", "must look like"), ("kd_scenes:1", "do not both")],
+    [
+        ("beauty:1", "must look like"),
+        ("clip_scenes", "must look like"),
+        ("kd_scenes:1", "none of the runs has a value of it"),
+    ],
 )
 def test_a_gate_that_makes_no_sense_is_one_line(runs, gate, message, capsys):
     with pytest.raises(SystemExit) as stopped:

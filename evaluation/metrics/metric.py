@@ -233,8 +233,10 @@ class ImageScore(Metric):
 
     def between(self, evidence: Evidence, first: str, other: Evidence, second: str) -> Difference | None:
         from .differences import of_means
+        from .scoring import finite_scores
 
-        return of_means(evidence.scores(self.name, first), other.scores(self.name, second), self.bounds)
+        sides = evidence.scores(self.name, first), other.scores(self.name, second)
+        return of_means(finite_scores(sides[0]), finite_scores(sides[1]), self.bounds)
 
     def sample(self, evidence: Evidence, condition: str) -> Sample | None:
         from .scoring import sample_of

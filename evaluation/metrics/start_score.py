@@ -11,7 +11,6 @@ from .metric import ImageScore, Row
 if TYPE_CHECKING:
     from ..comparisons import Difference
     from ..image_set import ImageSet
-    from ..statistics import Sample
     from .autoencoder import Reconstructions
     from .evidence import Evidence
 
@@ -51,18 +50,8 @@ class StartScore(ImageScore):
         return found
 
     def between(self, evidence: Evidence, first: str, other: Evidence, second: str) -> Difference | None:
-        import numpy as np
-
         from .differences import of_means
+        from .scoring import finite_scores
 
-        sides = evidence.scores(self.name, first), other.scores(self.name, second)
-        finite = [side[np.isfinite(side)] for side in sides]
+        finite = [finite_scores(evidence.scores(self.name, first)), finite_scores(other.scores(self.name, second))]
         return of_means(finite[0], finite[1], self.bounds) if all(map(len, finite)) else None
-
-    def sample(self, evidence: Evidence, condition: str) -> Sample | None:
-        import numpy as np
-
-        from .scoring import sample_of
-
-        scores = evidence.scores(self.name, condition)
-        return sample_of(scores[np.isfinite(scores)], self.bounds)

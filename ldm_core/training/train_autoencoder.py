@@ -18,6 +18,7 @@ from diffusers import AutoencoderDC, AutoencoderKL, AutoencoderTiny
 from PIL import Image
 from torch import Tensor, nn
 
+from .. import command
 from ..loading import autoencoder_folder, choose_device, load_autoencoder
 from . import losses
 from .command import add_run_options, run_command
@@ -240,21 +241,17 @@ def save_pairs(vae: Network, images: np.ndarray, path: Path, device: str) -> Non
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m ldm_core.training.train_autoencoder",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("ldm_core.training.train_autoencoder", __doc__)
     add_run_options(parser, AUTOENCODERS)
     parser.add_argument(
         "--init", type=Path, default=None, metavar="FOLDER", help="an autoencoder to start from: more steps for it"
     )
-    arguments = parser.parse_args(argv)
-    config, device = AUTOENCODERS[arguments.recipe], arguments.device
-    return run_command(
-        parser,
-        lambda: train(config, arguments.out, choose_device(device), arguments.data, arguments.init, arguments.minutes),
-    )
+
+    def work(arguments: argparse.Namespace) -> bool:
+        config, device = AUTOENCODERS[arguments.recipe], choose_device(arguments.device)
+        return train(config, arguments.out, device, arguments.data, arguments.init, arguments.minutes)
+
+    return run_command(parser, argv, work)
 
 
 if __name__ == "__main__":
