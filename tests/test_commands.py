@@ -22,6 +22,7 @@ COMMANDS = (
     "evaluation.word_maps",
     "evaluation.detectors.train_fashion",
     "evaluation.detectors.train_scenes",
+    "evaluation.detectors.train_silhouettes",
     "ldm_core.training.compare",
     "ldm_core.training.held_out",
     "ldm_core.training.train_autoencoder",

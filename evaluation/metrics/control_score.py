@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .metric import ImageScore
+from .metric import OF_A_RUN, ImageScore
 
 if TYPE_CHECKING:
+    from ..detectors.detector import Detector
+    from ..downloads import Downloads
     from ..image_set import ImageSet
     from .autoencoder import Reconstructions
 
@@ -23,3 +25,8 @@ class ControlScore(ImageScore):
         if "control_image" not in images.table:
             return "no picture was steered: --control and --control-images do that"
         return super().obstacle(images, autoencoder)
+
+    def instrument(
+        self, resize: str, device: str, downloads: Downloads, autoencoder: Reconstructions | None = None
+    ) -> Detector:
+        raise ValueError(OF_A_RUN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .metric import ImageScore
+from .metric import OF_A_RUN, ImageScore
 
 if TYPE_CHECKING:
     from ..detectors.detector import Detector
@@ -28,7 +28,8 @@ class InsideScore(ImageScore):
     def instrument(
         self, resize: str, device: str, downloads: Downloads, autoencoder: Reconstructions | None = None
     ) -> Detector:
-        """What is lacking where the run had none to give: the detector says it."""
+        """A run has one of its own unless the detector is lacking; ValueError says why there is none."""
         from ..detectors.detector import load_detector
 
-        return load_detector(self.of, resize, device, downloads)
+        load_detector(self.of, resize, device, downloads)
+        raise ValueError(OF_A_RUN)
