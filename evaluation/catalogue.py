@@ -137,7 +137,9 @@ OF_MASKS = {  # and beside these where a mask says what of it is drawn anew
     "fashion": ("start_psnr_outside",),
     "": ("start_psnr_outside", "clip_score_inside"),
 }
-OF_CONTROL = {**dict.fromkeys(DRAWN, ("control_iou",)), "fashion": (), "": ()}  # for pictures that an image steered
+OF_CONTROL = {
+    "scenes": ("control_iou",)
+}  # for pictures that an image steered, of worlds whose reader of silhouettes ships
 _IN_WORLD = {world: {metric.name: metric for metric in _of_world(world)} for world in DRAWN}
 
 
@@ -145,7 +147,7 @@ def defaults(world: str, *, started: bool = False, masked: bool = False, steered
     """What is measured where nothing is asked for, of a world's pictures: of those that began at images, under masks, or
     that control images steered, more."""
     more = ((started, OF_STARTS), (masked, OF_MASKS), (steered, OF_CONTROL))
-    return (*DEFAULTS[world], *(name for so, known in more if so for name in known[world]))
+    return (*DEFAULTS[world], *(name for so, known in more if so for name in known.get(world, ())))
 
 
 def find(names: Iterable[str], world: str = "") -> list[Metric]:

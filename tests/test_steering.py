@@ -154,8 +154,9 @@ def test_what_does_not_go_together_is_one_line_before_a_picture_is_drawn(folder,
 
 def test_obedience_is_measured_where_the_model_s_world_has_a_reader():
     assert "control_iou" in catalogue.defaults("scenes", steered=True)
-    assert "control_iou" in catalogue.defaults("everyday", steered=True)
-    assert "control_iou" not in catalogue.defaults("", steered=True) + catalogue.defaults("scenes")
+    for world in ("everyday", "fashion", ""):
+        assert "control_iou" not in catalogue.defaults(world, steered=True)
+    assert "control_iou" not in catalogue.defaults("scenes")
 
 
 def test_the_iou_of_a_run_is_that_of_each_picture_with_its_own_prompt_s_image(tmp_path):

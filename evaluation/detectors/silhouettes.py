@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,8 @@ from ..statistics import Estimate, mean
 from .weights_file import OwnDetector, load_weights
 
 SIDE = 64  # pixels that the reader sees along a side
-WIDTH = 16
-DILATIONS = (1, 2, 4, 8)
+CELLS = 32  # along a side, of each of which it says whether a thing is there
+WIDTHS = (24, 48, 96)  # channels at 32, 16 and 8 values along a side
 CEILING_COUNT = 300  # drawings
 CEILING_SIDE = 128  # pixels along a side
 
@@ -57,7 +57,7 @@ class Drawings:
 
 
 class SilhouetteReader(OwnDetector):
-    """Pictures (B, 3, SIDE, SIDE) -> logits (B, 1, SIDE, SIDE) of a pixel's being a thing's; it sees 31 pixels across."""
+    """Pictures (B, 3, SIDE, SIDE) -> logits (B, 1, CELLS, CELLS) of a cell's being a thing's: a small U-Net."""
 
     dimension, resize = 0, f"area-{SIDE}"
 
@@ -65,15 +65,25 @@ class SilhouetteReader(OwnDetector):
         super().__init__()
         self.world, self.name = world, f"{world}_silhouettes"
         self.weights = Path(__file__).parent / "weights" / self.name / "model.safetensors"
-        layers: list[nn.Module] = []
-        width = 3
-        for dilation in DILATIONS:
-            layers += [nn.Conv2d(width, WIDTH, 3, padding=dilation, dilation=dilation), nn.ReLU()]
-            width = WIDTH
-        self.layers = nn.Sequential(*layers, nn.Conv2d(width, 1, 1))
+        fine, middle, coarse = WIDTHS
+        self.down = nn.ModuleList(
+            [
+                _block(3, fine, kernel=5, stride=2),
+                nn.Sequential(_block(fine, middle, stride=2), _block(middle, middle)),
+                nn.Sequential(_block(middle, coarse, stride=2), _block(coarse, coarse)),
+            ]
+        )
+        self.up = nn.ModuleList([nn.Conv2d(coarse, middle, 1), nn.Conv2d(middle, fine, 1)])
+        self.joined = nn.ModuleList([_block(middle, middle), _block(fine, fine)])
+        self.out = nn.Conv2d(fine, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.layers(images)
+        fine = self.down[0](images)
+        middle = self.down[1](fine)
+        coarse = self.down[2](middle)
+        middle = self.joined[0](middle + F.interpolate(self.up[0](coarse), scale_factor=2, mode="bilinear"))
+        fine = self.joined[1](fine + F.interpolate(self.up[1](middle), scale_factor=2, mode="bilinear"))
+        return self.out(fine)
 
     def ceiling(self) -> Estimate:
         """The iou of what it reads in real drawings and where their things are: the most that any control can come to."""
@@ -82,16 +92,26 @@ class SilhouetteReader(OwnDetector):
         return mean(ious(self, real.images, real.silhouettes), bounds=(0.0, 1.0))
 
 
+def _block(channels_in: int, channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    convolution = nn.Conv2d(channels_in, channels, kernel, stride, kernel // 2)
+    return nn.Sequential(convolution, nn.GroupNorm(8, channels), nn.SiLU())
+
+
 def seen(images: Tensor) -> Tensor:
-    """Images (N, C, H, W) at the reader's size."""
+    """Images (N, 3, H, W) at the reader's size."""
     return F.adaptive_avg_pool2d(images, SIDE)
+
+
+def in_cells(silhouettes: Tensor) -> Tensor:
+    """Silhouettes (N, 1, H, W) in [0, 1] as the shares (N, 1, CELLS, CELLS) of its cells."""
+    return F.adaptive_avg_pool2d(silhouettes, CELLS)
 
 
 @torch.inference_mode()
 def ious(reader: nn.Module, images: Tensor, silhouettes: Tensor) -> list[float]:
     """Intersection over union of what the reader sees in each picture (B, 3, H, W) and what was asked for (B, 1, H, W), both in
     [0, 1]; NaN where nothing was asked for."""
-    read, asked = reader(seen(images)) > 0, seen(silhouettes) > 0.5
+    read, asked = reader(seen(images)) > 0, in_cells(silhouettes) > 0.5
     both, either = ((read & asked).sum((1, 2, 3)), (read | asked).sum((1, 2, 3)))
     return [
         float(shared / whole) if wanted else math.nan
@@ -105,10 +125,8 @@ def load_silhouette_reader(world: str) -> SilhouetteReader:
     reader = SilhouetteReader(world)
     if world not in WORLDS or not reader.weights.exists():
         makes = "python -m evaluation.detectors.train_silhouettes"
-        raise ValueError(f"no reader of silhouettes knows the world {world!r}; {makes} makes those of {_names(WORLDS)}")
+        raise ValueError(
+            f"no reader of silhouettes knows the world {world!r}; {makes} makes those of {', '.join(WORLDS)}"
+        )
     load_weights(reader)
     return reader
-
-
-def _names(known: Sequence[str] | dict) -> str:
-    return ", ".join(known)

@@ -17,11 +17,11 @@ from tqdm import tqdm
 
 from ldm_core.training.held_out import WORLDS
 
-from .silhouettes import CEILING_COUNT, CEILING_SIDE, Drawings, SilhouetteReader, seen
+from .silhouettes import CEILING_COUNT, CEILING_SIDE, Drawings, SilhouetteReader, in_cells, seen
 from .weights_file import load_weights, save_weights
 
 BATCH = 16  # pictures
-RATE = 1e-2  # of learning, at its highest
+RATE = 4e-3  # of learning, at its highest
 
 
 def learn(world: str, known: Drawings, steps: int) -> SilhouetteReader:
@@ -30,7 +30,7 @@ def learn(world: str, known: Drawings, steps: int) -> SilhouetteReader:
     reader = SilhouetteReader(world)
     optimizer = torch.optim.AdamW(reader.parameters(), lr=RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
-    images, asked = seen(known.images), seen(known.silhouettes)
+    images, asked = seen(known.images), in_cells(known.silhouettes)
     rng = torch.Generator().manual_seed(0)
     for step in tqdm(range(steps), "the reader learns", mininterval=2):
         chosen = torch.randint(len(images), (BATCH,), generator=rng)
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("world", choices=sorted(WORLDS))
     parser.add_argument("--drawings", type=int, default=600, metavar="N", help="to learn from (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=1_000, metavar="N", help="of 16 of them (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=1_200, metavar="N", help="of 16 of them (default: %(default)s)")
     arguments = parser.parse_args(argv)
     seeds = itertools.islice(WORLDS[arguments.world][0].TRAINING_SEEDS, arguments.drawings)
     reader = learn(arguments.world, Drawings.of(arguments.world, seeds, CEILING_SIDE), arguments.steps)
