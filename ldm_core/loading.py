@@ -37,6 +37,7 @@ VAE_FILES = ["vae/*.json", f"vae/{WEIGHTS}", "config.json", WEIGHTS]  # the last
 FILES = [
     "model_index.json",
     "scheduler/*.json",
+    "low_res_scheduler/*.json",
     "tokenizer*/*",
     "text_encoder*/*.json",
     "text_encoder*/model*.safetensors",
@@ -100,6 +101,7 @@ def load(
     home = str(placement.home)
     read = empty_network if export is not None and own_vae == export.folder / "vae" else network
     autoencoder = load_autoencoder(own_vae, home, read) if isinstance(own_vae, Path) else Autoencoder(own_vae.to(home))
+    autoencoder.scaling = checkpoint.family.scaling_factor or autoencoder.scaling
     for path, weight in loras:
         merge_lora(checkpoint, autoencoder.vae, path, weight)
     check_scheduler(checkpoint.scheduler_config)
@@ -183,6 +185,8 @@ def _described(spec: registry.ModelSpec, checkpoint: Checkpoint, factor: int) ->
 def _pace(spec: registry.ModelSpec, checkpoint: Checkpoint) -> tuple[int, float]:
     """Steps and w of a stranger: of one that was distilled to few, known by its config or by its name and schedule, those of
     its authors' examples."""
+    if checkpoint.family.pace is not None:
+        return checkpoint.family.pace
     config, scheduler = checkpoint.parts[checkpoint.family.denoiser_part].config, checkpoint.scheduler_config
     if base := checkpoint.index.get(BASE):  # of train_turbo: its base's weight
         return 4, registry.find(base).guidance_scale
@@ -240,7 +244,8 @@ def assemble(
     net = parts[family.denoiser_part].to(placement.home)
     encoders = family.text_encoders(parts, placement.home, dtype)
     try:
-        return family.conditioner(encoders, checkpoint.index, net), family.denoiser(net, factor)
+        conditioner = family.conditioner(encoders, checkpoint.index, net)
+        return conditioner, family.denoiser(net, factor, parts, checkpoint.index)
     except (TypeError, AttributeError) as error:  # a config's value of another kind than the libraries ask for
         raise ValueError(f"the checkpoint's configs do not fit together: {first_line(error)}") from None
 
