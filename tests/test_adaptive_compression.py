@@ -59,9 +59,12 @@ def test_channels_are_dropped_for_pictures_and_for_places():
 
 @pytest.fixture(scope="module")
 def squares():
-    card = drawn_card()
-    corners = np.random.default_rng(0).integers(0, min(card.shape[:2]) - 64, (8, 2))
-    return np.stack([card[y : y + 64, x : x + 64] for y, x in corners])
+    """Parts of the test card, ever more noise to the right: places differ in what they need."""
+    card, rng = drawn_card().astype(float), np.random.default_rng(0)
+    corners = rng.integers(0, min(card.shape[:2]) - 64, (8, 2))
+    noise = rng.normal(size=(8, 64, 64, 3)) * np.linspace(0, 60, 64)[None, None, :, None]
+    parts = np.stack([card[y : y + 64, x : x + 64] for y, x in corners]) + noise
+    return parts.clip(0, 255).round().astype(np.uint8)
 
 
 def test_components_are_uncorrelated_and_fall_and_all_of_them_are_the_latent(squares):
@@ -78,22 +81,33 @@ def test_components_are_uncorrelated_and_fall_and_all_of_them_are_the_latent(squ
     torch.testing.assert_close(whole, plain, atol=1e-3, rtol=0)
 
 
-def test_the_estimate_is_the_line_of_least_squares_through_what_dropping_costs(squares):
+def test_the_estimate_is_the_line_of_least_squares_through_what_dropping_costs():
+    energy = torch.tensor([0.0, 1.0, 2.0, 5.0])
+    errors = torch.stack([0.3 + 2 * energy, 1 - energy, torch.full((4,), 0.7)])
+    estimate = ordered.fitted(torch.stack([energy, energy, torch.zeros(4)]), errors)
+    torch.testing.assert_close(estimate.slopes, torch.tensor([2.0, 0.0, 0.0]))
+    torch.testing.assert_close(estimate.offsets, torch.tensor([0.3, -1.0, 0.7]))  # of what falls the mean
+    noisy = errors[0] + torch.tensor([0.1, -0.1, -0.1, 0.1])
+    slope, offset = np.polyfit(energy.numpy(), noisy.numpy(), 1)
+    found = ordered.fitted(energy[None], noisy[None])
+    assert [found.slopes.item(), found.offsets.item()] == pytest.approx([slope, offset], rel=1e-5)
+
+
+def test_it_is_fitted_to_what_every_level_costs_real_photographs(squares):
     module = ordered.ordered(squares)
-    estimate = ordered.estimate_of(module, squares[:3])
-    images = torch.from_numpy(squares[:3]).permute(0, 3, 1, 2).float() / 255
+    estimate, pictured = (
+        ordered.estimate_of(module, squares[:2]),
+        torch.from_numpy(squares[:2]).permute(0, 3, 1, 2) / 255,
+    )
     with torch.no_grad():
-        components = module.encode(images * 2 - 1)
-    level = 1
-    pairs = [
-        (ordered.tails(one)[level], ordered.measured_errors(module, image, one)[level])
-        for one, image in zip(components.split(1), images.split(1))
-    ]
-    x, y = (torch.cat([pair[side].flatten() for pair in pairs]).double().numpy() for side in (0, 1))
-    slope, offset = np.polyfit(x, y, 1)
-    assert float(estimate.slopes[level]) == pytest.approx(slope, rel=1e-3) and slope > 0
-    assert float(estimate.offsets[level]) == pytest.approx(offset, rel=1e-2, abs=1e-6)
-    assert float(estimate.slopes[-1]) == 0, "where nothing is dropped nothing can be told of it"
+        components = [module.encode(image[None] * 2 - 1) for image in pictured]
+    costs = [ordered.measured_errors(module, image[None], one) for image, one in zip(pictured, components)]
+    mean = torch.stack(costs).mean((0, 2, 3))
+    said = torch.stack([estimate.errors(one) for one in components]).mean((0, 2, 3))
+    torch.testing.assert_close(said, mean, rtol=1e-3, atol=1e-6)
+    assert mean[0] > mean[-1], "keeping all costs least"
+    everything = ordered.decoded(module, components[0], torch.full((8, 8), 12))
+    assert float(costs[0][-1].mean()) == pytest.approx(float((everything - pictured[:1]).square().mean()), rel=1e-4)
 
 
 def tables(against_alone: str, against_fixed: str, slower: float) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -141,7 +141,7 @@ def test_the_gap_is_there_where_latents_are_nearer(latents, tied, verdict):
 
 
 def test_compression_is_studied_at_a_small_size(tmp_path, monkeypatch):
-    monkeypatch.setattr(compression, "CODERS", {f: compression.CODERS[f] for f in (4, 32)})
+    monkeypatch.setattr(compression, "CODERS", {f: compression.CODERS[f] for f in (4, 16)})
     monkeypatch.setattr(compression, "SIDE", 32)
     monkeypatch.setattr(
         compression, "CODERS", {f: ((8,) * len(widths), 4) for f, (widths, _) in compression.CODERS.items()}
@@ -151,11 +151,11 @@ def test_compression_is_studied_at_a_small_size(tmp_path, monkeypatch):
     assert study.main(command) == 0
     out = tmp_path / "compression"
     drawn, differences, coders = (pd.read_csv(out / f"{name}.csv") for name in ("drawn", "differences", "autoencoders"))
-    assert drawn["f"].tolist() == [4, 32] and drawn["places"].tolist() == [64, 1] and (drawn["steps"] >= 1).all()
-    assert coders["values saved"].tolist() == [12, 768]
+    assert drawn["f"].tolist() == [4, 16] and drawn["places"].tolist() == [64, 4] and (drawn["steps"] >= 1).all()
+    assert coders["values saved"].tolist() == [12, 192]
     value = drawn.set_index("f")["value"]
     (row,) = differences.to_dict("records")
-    assert row["difference"] == pytest.approx(value.max() - value.min(), rel=1e-4)
+    assert row["difference"] == pytest.approx(value.max() - value.min(), abs=0.02)
     facts = json.loads((out / "study.json").read_text())
     assert f"is f = {value.idxmin()}" in facts["words"] and facts["verdict"] in (HOLDS, IN_PART, FAILS)
     logs = {path: path.read_bytes() for path in (out / "work").rglob("log.csv")}
@@ -171,7 +171,7 @@ def test_the_gap_is_studied_at_a_small_size(tmp_path, monkeypatch):
     drawn, told = pd.read_csv(out / "drawn.csv"), pd.read_csv(out / "differences.csv")
     assert drawn["values"].tolist() == [3 * 32 * 32, 4 * 4 * 4]
     value = drawn.set_index("space")["value"]
-    assert told["difference"].tolist() == pytest.approx([value[LATENTS] - value[PIXELS]], rel=1e-4)
+    assert told["difference"].tolist() == pytest.approx([value[LATENTS] - value[PIXELS]], abs=0.02)
     words = json.loads((out / "study.json").read_text())["words"]
     assert f"{value[PIXELS] / value[LATENTS]:.1f} times as far" in words
 

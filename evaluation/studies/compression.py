@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ldm_core.autoencoder import Autoencoder
 
     from ..statistics import Jackknifed
-    from .networks.unconditional import World
+    from .networks.unconditional import Space, World
 
 SIDE = 64  # pixels
 SAID = (4, 8, 16)
@@ -39,18 +39,20 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
     """Every autoencoder, then every denoiser at every budget."""
     import pandas as pd
 
-    from .networks.unconditional import drawn_world
+    from .networks.unconditional import drawn_world, latent_space
 
     budgets = budgets_of(options.minutes)
     world = drawn_world(SIDE, options.pool, options.count, options.reference)
-    coders, drawn, last = [], [], dict[object, Jackknifed]()
+    coders, drawn = [], []
+    last: dict[object, Jackknifed] = {}  # at the longest budget
     for f in CODERS:
         autoencoder, spent = trained_coder(
             f, world, options, work / f"coder-{f}-{options.coder_minutes:g}-{options.pool}"
         )
         coders.append(coder_row(f, autoencoder, world) | {"training seconds": spent})
+        space = latent_space(autoencoder, world.training)
         for minutes in budgets:
-            row, last[f] = draw_row(f, autoencoder, world, minutes, options, work)
+            row, last[f] = draw_row(f, space, world, minutes, options, work)
             drawn.append(row)
     table = pd.DataFrame(drawn)
     best = min(last, key=lambda f: last[f].value)
@@ -131,12 +133,11 @@ def coder_row(f: int, autoencoder: Autoencoder, world: World) -> dict[str, float
 
 
 def draw_row(
-    f: int, autoencoder: Autoencoder, world: World, minutes: float, options: argparse.Namespace, work: Path
+    f: int, space: Space, world: World, minutes: float, options: argparse.Namespace, work: Path
 ) -> tuple[dict[str, float | int | None], Jackknifed]:
     """What a denoiser of the latents draws after so many minutes."""
-    from .networks.unconditional import latent_space, train
+    from .networks.unconditional import train
 
-    space = latent_space(autoencoder, world.training)
     folder = work / f"denoiser-{f}-{options.coder_minutes:g}-{minutes:g}-{options.pool}"
     denoiser = train(space, minutes, f"latents at f = {f}, {options.coder_minutes:g} minutes old", folder)
     images, seconds = denoiser.draw(options.count)

@@ -40,9 +40,10 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
     model = "fashion" if options.data else "scenes"
     autoencoder = load_autoencoder(autoencoder_folder(model))
     spaces = {PIXELS: pixel_space(world.training), LATENTS: latent_space(autoencoder, world.training)}
-    rows, differences, shown = [], [], dict[str, Tensor]()
+    rows, differences = [], []
+    shown: dict[str, Tensor] = {}
     for minutes in budgets:
-        sides = dict[object, Jackknifed]()
+        sides: dict[object, Jackknifed] = {}
         for name, space in spaces.items():
             denoiser = train(space, minutes, f"{model}, {name}", work / f"{model}-{name}-{minutes:g}-{options.pool}")
             images, seconds = denoiser.draw(options.count)

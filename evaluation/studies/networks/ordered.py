@@ -157,7 +157,12 @@ def estimate_of(module: Ordered, images: np.ndarray) -> ErrorEstimate:
         components = module.encode(pictured)
         energies.append(tails(components).flatten(1))
         errors.append(measured_errors(module, (pictured + 1) / 2, components).flatten(1))
-    x, y = torch.cat(energies, 1).double(), torch.cat(errors, 1).double()
+    return fitted(torch.cat(energies, 1), torch.cat(errors, 1))
+
+
+def fitted(energies: Tensor, errors: Tensor) -> ErrorEstimate:
+    """The line of least squares at each level through energies and errors (K, n), none falling."""
+    x, y = energies.double(), errors.double()
     spread = x.var(1, unbiased=False)
     together = ((x - x.mean(1, keepdim=True)) * (y - y.mean(1, keepdim=True))).mean(1)
     slopes = torch.where(spread > 1e-12, together / spread.clamp(min=1e-12), 0).clamp(min=0)
