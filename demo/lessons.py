@@ -15,7 +15,7 @@ from ldm_core.sampling import State
 from ldm_core.tasks import interpolation
 
 from . import turns
-from .comparison_view import decibels, picture_source
+from .figures import decibels, picture_source
 from .film import film, scrubber
 from .noising_view import SCHEDULES, TIMES, noise_like, noised, noising_html
 from .session import Session

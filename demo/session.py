@@ -43,6 +43,7 @@ class Limits:
     )
     megapixels: int = 40  # of an uploaded photo, before it is decoded
     photo_side: int = 768  # pixels: a larger photo is made smaller
+    compared_megapixels: float = 12.0  # through autoencoders, of one comparison, on a CPU; a GPU takes 50 times that
     waiting_per_visitor: int = 3  # requests of one browser tab
     waiting_per_address: int = 12  # requests of one address, which many people may share
     upload_megabytes: int = 200  # that one address may have lying here; ten times that for all together
@@ -144,10 +145,15 @@ class Session:
             found["steps"] = words
         return found
 
+    @property
+    def strength(self) -> int:
+        """How many times the work of a CPU one request may be."""
+        return 1 if self.model.device.type == "cpu" else 50
+
     def too_much(self, size: Size, steps: int, pictures: int) -> str:
         """In words, where a request would keep the device longer than one visitor may; empty where not."""
         width, height = size
-        most = self.limits.work * (1 if self.model.device.type == "cpu" else 50)
+        most = self.limits.work * self.strength
         asked = 2 * pictures * int(steps) * width * height / 1e6
         if asked <= most:
             return ""
