@@ -23,6 +23,7 @@ from .drift import SIDE, TRIPS, Drift
 from .error_maps import delta_e
 from .session import Session
 from .uploads import read_upload
+from .zero_gpu import lent
 
 POSTERIORS = ("mean", "sample")
 DTYPES = ("float32", "bfloat16")
@@ -84,6 +85,7 @@ def own_autoencoders(session: Session) -> dict[str, str]:
     return {name: f"of the model {name}: {spec.description or spec.source}" for name, spec in session.specs.items()}
 
 
+@lent
 def compare(session: Session, photo: str, names: list[str], ways: Ways) -> Generator[tuple, None, None]:
     """The view, after each autoencoder one more in it; at the end the drift, and the numbers."""
     began, loaded, failed = time.perf_counter(), {}, {}

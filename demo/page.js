@@ -176,4 +176,21 @@
     dragged.at = [event.clientX, event.clientY];
   });
   ["pointerup", "pointercancel"].forEach((name) => document.addEventListener(name, () => { dragged = null; }));
+
+  // Results (results_view.py): a click on a heading sorts the table by its column, and once more the other way round.
+  document.addEventListener("click", (event) => {
+    const heading = event.target.closest(".sortable thead button")?.parentNode;
+    if (!heading) return;
+    const table = heading.closest("table"), body = table.tBodies[0], at = heading.cellIndex;
+    const rising = heading.getAttribute("aria-sort") !== "ascending";
+    const value = (row) => parseFloat(row.cells[at].dataset.value ?? "NaN");
+    const order = (one, other) => {
+      const [a, b] = [value(one), value(other)];
+      if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) - Number.isNaN(b);  // what has no value comes last
+      return rising ? a - b : b - a;
+    };
+    table.querySelectorAll("[aria-sort]").forEach((other) => other.removeAttribute("aria-sort"));
+    heading.setAttribute("aria-sort", rising ? "ascending" : "descending");
+    body.append(...[...body.rows].sort(order));
+  });
 }

@@ -22,6 +22,7 @@ from ldm_core.registry import MODELS, ModelSpec
 from .lane import Lane, Stops
 from .listeners import Listeners
 from .over_time import OVER_TIME
+from .runs import Runs
 from .scratch import Scratch
 
 Size = tuple[int, int]  # width and height in pixels
@@ -70,7 +71,14 @@ class Session:
     gradio's queue does not: it would free a place as soon as a visitor has gone, while the step still runs.
     """
 
-    def __init__(self, model: LatentDiffusion, limits: Limits | None = None, engine: str | None = None):
+    def __init__(
+        self,
+        model: LatentDiffusion,
+        limits: Limits | None = None,
+        engine: str | None = None,
+        runs: Runs | None = None,
+    ):
+        self.runs = runs  # that visitors may look at
         self.model, self.limits, self.engine = model, limits or Limits(), engine
         self.lane = Lane()
         self.stops = Stops()
@@ -82,9 +90,11 @@ class Session:
         self.seconds_per_row: dict[str, float] = {}  # of a model's network, as last measured
 
     @classmethod
-    def load(cls, name: str, limits: Limits | None = None, engine: str | None = None) -> Session:
+    def load(
+        cls, name: str, limits: Limits | None = None, engine: str | None = None, runs: Runs | None = None
+    ) -> Session:
         """With the model of a registry name, folder or hub id, by an engine or the quicker one."""
-        return cls(ldm_core.load(name, engine=engine), limits, engine)
+        return cls(ldm_core.load(name, engine=engine), limits, engine, runs)
 
     @property
     def specs(self) -> dict[str, ModelSpec]:
