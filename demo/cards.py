@@ -19,6 +19,7 @@ from .runs import without_paths
 from .session import Session
 
 FILE = "README.md"
+SAMPLES = ("samples.png", "samples.webp")
 LONGEST = 200_000  # characters of a card that are read
 SIDE = 768  # pixels of a picture in it
 WEB = ("http://", "https://")
@@ -45,7 +46,13 @@ def card_html(path: Path | None) -> str:
     except OSError:
         return '<div class="card"><p>This model\'s card cannot be read.</p></div>'
     rendered = _renderer(path.parent).render(without_paths(_without_front_matter(text)))
-    return f'<div class="card">{rendered}</div>'
+    return f'<div class="card">{_samples(path.parent)}{rendered}</div>'
+
+
+def _samples(folder: Path) -> str:
+    """What the model makes, where a picture of it lies beside the card."""
+    found = next(filter(Path.is_file, (folder / name for name in SAMPLES)), None)
+    return "" if found is None else _picture_html(folder, found.name, f"samples of {folder.name}")
 
 
 def _without_front_matter(text: str) -> str:
@@ -89,15 +96,18 @@ def _link(tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
 
 def _picture(folder: Path, token: Token) -> str:
     """A picture that lies beside the card, within the page; of any other its words."""
-    words = html.escape(token.content)
-    path = (folder / str(token.attrs.get("src", ""))).resolve()
+    return _picture_html(folder, str(token.attrs.get("src", "")), token.content)
+
+
+def _picture_html(folder: Path, name: str, words: str) -> str:
+    path, said = (folder / name).resolve(), html.escape(words)
     try:
         if path.is_relative_to(folder.resolve()) and path.is_file():
             with Image.open(path) as picture:
-                return f'<img src="{webp_url(picture, SIDE)}" alt="{words}">'
+                return f'<img src="{webp_url(picture, SIDE)}" alt="{said}">'
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         pass
-    return words
+    return said
 
 
 def _lower(tag: str) -> str:

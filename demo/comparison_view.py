@@ -141,7 +141,7 @@ def _detail(each: Compared, image: Tensor, opened: bool) -> str:
     )
     return (
         f"<details{' open' if opened else ''}><summary>{name} <small>{html.escape(each.words)}</small></summary>"
-        f'<div class="row">{maps}</div><div class="row">{pair}</div>{_latents(each.trip.latent[0], each.name)}</details>'
+        f'<div class="row maps">{maps}</div><div class="row maps">{pair}</div>{_latents(each.trip.latent[0], each.name)}</details>'
     )
 
 

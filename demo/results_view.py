@@ -53,7 +53,7 @@ def _table(summary: pd.DataFrame) -> str:
     names = ["condition", *(f"{metric} {tables.ARROWS[bool(higher[metric])]}" for metric in metrics)]
     head = "".join(f'<th scope="col"><button type="button">{text(name)}</button></th>' for name in names)
     body = "".join(
-        f'<tr><th scope="row" data-value="{at}">{text(condition) or "all"}</th>'
+        f'<tr><th scope="row" data-value="{at}">{text(condition) or "all together"}</th>'
         + "".join(_value(found.get((condition, metric))) for metric in metrics)
         + "</tr>"
         for at, condition in enumerate(conditions[:ROWS])
@@ -132,11 +132,12 @@ def cell_html(run: OpenRun, image: int, settings: Mapping[str, object], words: s
         f'<a class="open" href="?{html.escape(urlencode(_as_linked(settings)))}">Open in Draw</a>' if settings else ""
     )
     said = f"<p>{html.escape(words)}</p>" if words else ""
+    recipe = f"<details><summary>its recipe</summary><dl>{made}</dl></details>" if settings else ""
     prompt, seed = text(row["prompt"]), text(row["seed"])
     return (
         f'<div class="cell"><img src="{source}" alt="{prompt}, large"><div><h4>{prompt}</h4>'
         f"<p>{text(row['condition'])}{f'; seed {seed}' if seed else ''}</p>{_others(run, image)}"
-        f"<dl>{scores}</dl>{link}{said}<details><summary>its recipe</summary><dl>{made}</dl></details></div></div>"
+        f"<dl>{scores}</dl>{link}{said}{recipe}</div></div>"
     )
 
 

@@ -54,7 +54,7 @@ def test_every_model_that_is_here_has_its_card(tiny, tmp_path):
     for name in ("scenes", "fashion", "photo-f4", "photo-f8", "photo-f16"):
         assert known[name] == WEIGHTS / name / "README.md"
         found = about.shown(known, name)
-        assert found.count("<img") >= 1 or name in ("scenes", "fashion")
+        assert found.count("<img") == 1 and f'alt="samples of {name}"' in found
         assert "MIT" in found and "<table>" in found
     for nonsense in (None, "../scenes", ["scenes"], "best"):
         assert about.shown(known, nonsense) == "There is no such card here."

@@ -268,3 +268,37 @@ def test_what_stands_in_the_way_of_lpips_is_said_and_nothing_is_fetched(tmp_path
     trip = RoundTrip(torch.zeros(1, 4, 8, 8), image[None], 30.0, 0.9, 48.0, 0.1, 0.1)
     view = comparison_html(image, [Compared("a", "", trip, None, {}, 1.0, 0.1234)], {})
     assert "<th>LPIPS</th>" in view and "0.1234" in view and "not computed" not in view
+
+
+def test_two_of_them_stand_under_one_wipe_and_all_under_one_zoom(visit, tmp_path):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    Image.fromarray(scenes.draw(scenes.random_scene(9), 64)).save(tmp_path / "photo.png")
+    page = visit.page
+    visit.tab("Autoencoders")
+    page.click("#photo [aria-label='Remove Image']")
+    page.set_input_files("#photo input[type=file]", tmp_path / "photo.png")
+    page.wait_for_function("document.querySelector('#photo img')?.src.includes('photo')")
+    for name, wanted in (("photo-f4 (here)", False), ("photo-f8 (here)", False), ("scenes (of the model)", True)):
+        page.get_by_label(name).set_checked(wanted)
+    page.get_by_role("button", name="Compare").click()
+    visit.wait_for_words("The photo was", "#compare-status")
+    page.wait_for_selector("#comparison .drift")
+    sources = page.evaluate("[...document.querySelectorAll('.ae .all img')].map(i => i.src)")
+    assert len(set(sources)) == 3
+    shown = "['a', 'b'].map(s => document.querySelector(`.cut img[data-side=${s}]`).src)"
+    assert page.evaluate(shown) == [sources[0], sources[2]]
+    page.select_option(".cut select[data-side=a]", "1")
+    assert page.evaluate(shown) == sources[1:] and page.inner_text(".layer-a b") in ("photo-f16", "scenes")
+    page.locator(".cut [data-move=zoom]").fill("4")
+    scales = "[...document.querySelectorAll('.ae details[open] .window img, .ae .all img')].map(i => getComputedStyle(i).transform)"
+    assert set(page.evaluate(scales)) == {"matrix(4, 0, 0, 4, 0, 0)"}
+    page.locator(".cut .pair").scroll_into_view_if_needed()
+    box = page.locator(".cut .pair").bounding_box()
+    page.mouse.move(box["x"] + 100, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 70, box["y"] + 130)
+    page.mouse.up()
+    x, y = (float(page.locator(f".cut [data-move={name}]").input_value()) for name in ("x", "y"))
+    assert x == pytest.approx(50 + 30 / box["width"] / 3 * 100, abs=1) and y < 50, "the picture follows the pointer"
+    found = axe.Axe().run(page).response["violations"]
+    assert not [each["id"] for each in found if each["impact"] in ("serious", "critical")]

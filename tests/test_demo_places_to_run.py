@@ -57,9 +57,7 @@ def test_the_containers_command_opens_the_page_and_needs_no_net(tmp_path):
     given = dict(pair.split("=", 1) for words in of("ENV") for pair in shlex.split(words))
     assert given["LDM_HOST"] == "0.0.0.0" and given["LDM_PORT"] == of("EXPOSE")[0] and given["HF_HUB_OFFLINE"] == "1"
     port, nowhere = free_port(), "http://127.0.0.1:9"
-    without = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), nowhere) | {
-        "NO_PROXY": "127.0.0.1,localhost"
-    }
+    without = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), nowhere) | {"NO_PROXY": "127.0.0.1,localhost"}
     environment = (
         os.environ | given | without | {"LDM_PORT": str(port), "TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
     )

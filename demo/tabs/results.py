@@ -9,6 +9,8 @@ from typing import Any
 
 import gradio as gr
 
+from ldm_core.recipe import read_png
+
 from .. import controls, recall
 from ..openings import WAITING, Opening
 from ..results_view import cell_html, run_html
@@ -41,7 +43,7 @@ def build(session: Session, head: gr.Markdown) -> list[Opening]:
     gr.Markdown(WHAT_IT_IS, elem_classes="what")
     names = runs.names()
     groups = _groups(runs, names[0])
-    with gr.Row(elem_classes="inputs"):
+    with gr.Row(elem_classes="inputs", elem_id="results-inputs"):
         chosen = gr.Dropdown(names, value=names[0], label="Run", visible=len(names) > 1)
         group = gr.Dropdown(groups, value=groups[0], label="Prompts", visible=len(groups) > 1)
         again = gr.Button("Read again", min_width=96, size="sm")
@@ -114,9 +116,11 @@ def settings_of(session: Session, run: OpenRun, image: int) -> tuple[dict[str, o
     if path is None:
         return {}, ""
     try:
+        read_png(path)
+    except ValueError:
+        return {}, "This picture carries no recipe, so it cannot be drawn again here."
+    try:
         *values, words = recall.restore(session, NAMES, str(path))
     except gr.Error as error:
         return {}, f"It cannot be drawn again here. {error.message}"
-    return dict(zip(NAMES, values)), str(words).replace("Restored. ", "").replace(
-        "Press Draw", "Open it there and press Draw"
-    )
+    return dict(zip(NAMES, values)), str(words).replace("Restored. Press Draw", "Press Draw there")
