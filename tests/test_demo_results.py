@@ -14,10 +14,12 @@ from PIL import Image
 from visits import Visit
 
 from demo import app
+from demo.links import read_link
 from demo.runs import Runs, without_paths
 from demo.session import Session
 from demo.tabs import results
 from demo.tabs.generate import NAMES
+from evaluation.run import main as evaluation_run
 from ldm_core.images import load_png, save_png
 from ldm_core.recipe import Recipe, read_png
 
@@ -88,6 +90,32 @@ def test_a_click_shows_the_picture_its_scores_and_the_link_that_draws_it_again(s
     assert query["prompt"] == [recipe.prompt] and query["guidance_scale"] == ["2.0"]
     row = run.images.iloc[1]
     assert f"<dd>{row['vae_psnr_generated']:.4g}</dd>" in cell and f"seed {row['seed']}" in cell
+
+
+def test_a_run_of_today_by_a_model_in_a_folder_is_drawn_again_and_the_folder_is_not_told(tiny, tiny_folder, tmp_path):
+    (tmp_path / "p.txt").write_text("a red house on the left\na boat on a lake at night\n")
+    fixed = f"--model {tiny_folder} --prompts {tmp_path / 'p.txt'} --device cpu --dtype fp32 --steps 1 --guidance-scales 1,3"
+    given = [
+        *fixed.split(),
+        "--images-per-prompt",
+        "2",
+        "--metrics",
+        "clip_scenes,vae_psnr",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    assert evaluation_run(given) == 0
+    session = Session(tiny, runs=Runs(tmp_path / "run"))
+    view = results.opened(session.runs, "run")[0]
+    assert "w = 3" in view and "clip_scenes ↑" in view and "vae_psnr ↑" in view and view.count("data-image=") == 4
+    cell = results.looked_at(session, session.runs, "run", 0)
+    query = parse_qs(re.search(r'href="\?([^"]+)"', cell)[1].replace("&amp;", "&"), keep_blank_values=True)
+    values, wrong = read_link(session, NAMES, {name: found[0] for name, found in query.items()})
+    assert wrong == "" and values[NAMES.index("model")] == tiny.spec.reference and "make the same picture again" in cell
+    assert cell.count("data-image=") == 2, "the two images of this prompt"
+    assert (
+        str(tmp_path) not in view + cell and str(tiny_folder) not in view + cell and str(tiny_folder.parent) not in view
+    )
 
 
 def test_a_picture_without_a_recipe_is_shown_and_says_so(session, folder):

@@ -14,7 +14,7 @@ from ldm_core.recipe import read_png
 from .. import controls, recall
 from ..openings import WAITING, Opening
 from ..results_view import cell_html, run_html
-from ..runs import OpenRun, Runs
+from ..runs import OpenRun, Runs, plain
 from ..session import Session
 from .generate import NAMES
 
@@ -122,5 +122,10 @@ def settings_of(session: Session, run: OpenRun, image: int) -> tuple[dict[str, o
     try:
         *values, words = recall.restore(session, NAMES, str(path))
     except gr.Error as error:
-        return {}, f"It cannot be drawn again here. {error.message}"
-    return dict(zip(NAMES, values)), str(words).replace("Restored. Press Draw", "Press Draw there")
+        return {}, plain(f"It cannot be drawn again here. {error.message}")
+    found = dict(zip(NAMES, values))
+    if (
+        found["model"] == session.model.spec.reference
+    ):  # it may be a folder of the server; a link without it means the same
+        del found["model"]
+    return found, str(words).replace("Restored. Press Draw", "Press Draw there")
