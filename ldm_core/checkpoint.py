@@ -54,6 +54,8 @@ def read_checkpoint(folder: Path, dtype: torch.dtype, read: Callable | None = No
             continue
         parts[part.encoder] = read(part.encoder_class, folder / part.encoder, torch.float32)
         parts[part.tokenizer] = load_tokenizer(folder / part.tokenizer, part.tokenizer_class)
+    if family.noising:
+        parts[family.noising] = read_json(folder / family.noising / "scheduler_config.json")
     scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
     return Checkpoint(family, index, parts, family.scheduler_config(scheduler), folder)
 

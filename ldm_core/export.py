@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import json
 import shutil
 import tempfile
@@ -22,6 +23,8 @@ from typing import Any
 import torch
 
 from . import command
+from .adapted import BASE
+from .checkpoint import read_json
 from .exported import DECODER, ENCODER, ENDINGS, FILE, NETWORK, PRECISIONS
 from .files import write_whole
 from .loading import load, quiet
@@ -86,14 +89,18 @@ def _check(model: LatentDiffusion, out: Path, form: str, precision: str) -> None
 
 
 def _copy_configs(model: LatentDiffusion, made: Path) -> None:
-    """All of a checkpoint's folder but its weights; of a swapped autoencoder its config."""
+    """All of a checkpoint's folder but its weights, and what an adapted model has of its base; of a swapped autoencoder its
+    config."""
     kept = ("*.json", "*.txt", "*.model", "*.md")
-    for pattern in kept:
-        for path in model.files[0].rglob(pattern):
+    sources = [folder for folder in model.files if (folder / "model_index.json").is_file()]
+    for folder, pattern in itertools.product(reversed(sources), kept):
+        for path in folder.rglob(pattern):
             if not path.name.endswith(".index.json"):
-                place = made / path.relative_to(model.files[0])
+                place = made / path.relative_to(folder)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, place)
+    index = read_json(made / "model_index.json")
+    write_whole(made / "model_index.json", json.dumps({k: v for k, v in index.items() if k != BASE}, indent=2) + "\n")
     model.autoencoder.vae.save_config(made / "vae")
 
 

@@ -15,6 +15,7 @@ import transformers
 from huggingface_hub import errors, snapshot_download
 
 from . import registry
+from .adapted import BASE, base_folder, read_adapted
 from .autoencoder import Autoencoder
 from .checkpoint import AUTOENCODERS, Checkpoint, first_line, network, read_checkpoint, read_json
 from .checks import shown
@@ -36,6 +37,7 @@ VAE_FILES = ["vae/*.json", f"vae/{WEIGHTS}", "config.json", WEIGHTS]  # the last
 FILES = [
     "model_index.json",
     "scheduler/*.json",
+    "low_res_scheduler/*.json",
     "tokenizer*/*",
     "text_encoder*/*.json",
     "text_encoder*/model*.safetensors",
@@ -99,6 +101,7 @@ def load(
     home = str(placement.home)
     read = empty_network if export is not None and own_vae == export.folder / "vae" else network
     autoencoder = load_autoencoder(own_vae, home, read) if isinstance(own_vae, Path) else Autoencoder(own_vae.to(home))
+    autoencoder.scaling = checkpoint.family.scaling_factor or autoencoder.scaling
     for path, weight in loras:
         merge_lora(checkpoint, autoencoder.vae, path, weight)
     check_scheduler(checkpoint.scheduler_config)
@@ -109,7 +112,7 @@ def load(
         )
     if name not in registry.MODELS:
         spec = _described(spec, checkpoint, autoencoder.factor)
-    conditioner.words = load_words(files[0] / "tokenizer")
+    conditioner.words = load_words(files)
     files = (*files, *(path for path, _ in loras))
     model = LatentDiffusion(
         spec,
@@ -182,7 +185,11 @@ def _described(spec: registry.ModelSpec, checkpoint: Checkpoint, factor: int) ->
 def _pace(spec: registry.ModelSpec, checkpoint: Checkpoint) -> tuple[int, float]:
     """Steps and w of a stranger: of one that was distilled to few, known by its config or by its name and schedule, those of
     its authors' examples."""
+    if checkpoint.family.pace is not None:
+        return checkpoint.family.pace
     config, scheduler = checkpoint.parts[checkpoint.family.denoiser_part].config, checkpoint.scheduler_config
+    if base := checkpoint.index.get(BASE):  # of train_turbo: its base's weight
+        return 4, registry.find(base).guidance_scale
     if getattr(config, "time_cond_proj_dim", None):  # takes the weight (Meng et al. 2023): a latent consistency model
         return 4, 8.5
     if scheduler.get("_class_name") in ("LCMScheduler", "TCDScheduler"):
@@ -208,6 +215,9 @@ def _read(
     folder = local_folder(spec)
     if not (folder / "model_index.json").exists():
         raise ValueError(f"model {name!r} is no diffusers checkpoint: {folder} has no model_index.json")
+    base = base_folder(folder)
+    if base is not None:
+        return read_adapted(folder, base, dtype), base / "vae", (folder, base)
     read = empty_network if Export.find(folder) is not None else network
     return read_checkpoint(folder, dtype, read), folder / "vae", (folder,)
 
@@ -234,7 +244,8 @@ def assemble(
     net = parts[family.denoiser_part].to(placement.home)
     encoders = family.text_encoders(parts, placement.home, dtype)
     try:
-        return family.conditioner(encoders, checkpoint.index, net), family.denoiser(net, factor)
+        conditioner = family.conditioner(encoders, checkpoint.index, net)
+        return conditioner, family.denoiser(net, factor, parts, checkpoint.index)
     except (TypeError, AttributeError) as error:  # a config's value of another kind than the libraries ask for
         raise ValueError(f"the checkpoint's configs do not fit together: {first_line(error)}") from None
 

@@ -156,7 +156,7 @@ def _scale_exactly(pipeline: diffusers.DiffusionPipeline, pairs: list[Pair]) -> 
         raise ValueError(f"{len(lost)} of its layers belong to none of this model: {', '.join(lost[:3])}")
 
 
-def merge_lora(checkpoint: Checkpoint, vae: nn.Module, path: Path, weight: float) -> None:
+def merge_lora(checkpoint: Checkpoint, vae: nn.Module | None, path: Path, weight: float) -> None:
     """Merge a file's low-rank weights into the checkpoint's networks, in place: W + weight (alpha / rank) B A.
 
     diffusers and peft read the file, in any of the layouts that they know; what they pass over without a word is refused

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .evidence import Evidence
 
 NEIGHBOURS = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}  # k of the papers and of their programs
+OF_A_RUN = "the pictures that its images were made of are known to python -m evaluation.run alone"
 NO_FEATURES = "the reference holds mean and covariance alone"
 Row = dict[str, Any]  # of summary.csv, but for what is the same for all rows of a run
 

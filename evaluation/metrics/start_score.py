@@ -6,10 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .metric import ImageScore, Row
+from .metric import OF_A_RUN, ImageScore, Row
 
 if TYPE_CHECKING:
     from ..comparisons import Difference
+    from ..detectors.detector import Detector
+    from ..downloads import Downloads
     from ..image_set import ImageSet
     from .autoencoder import Reconstructions
     from .evidence import Evidence
@@ -29,6 +31,11 @@ class StartScore(ImageScore):
         if self.masked and "mask" not in images.table:
             return "nothing is masked: --masks gives that"
         return None
+
+    def instrument(
+        self, resize: str, device: str, downloads: Downloads, autoencoder: Reconstructions | None = None
+    ) -> Detector:
+        raise ValueError(OF_A_RUN)
 
     def rows(self, evidence: Evidence) -> list[Row]:
         import numpy as np

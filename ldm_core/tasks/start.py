@@ -30,6 +30,10 @@ class Start:
     mask: Tensor | None = None  # (B, 1, h, w): 1 where it is drawn anew, 0 where `clean` is put back after each step
     beside: Tensor | None = None  # (B, 1 + C, h, w): what an inpainting network takes beside the latent
     noise: Tensor | None = None  # (B, C, h, w), in place of the seeds' own
+    image: Tensor | None = (
+        None  # (B, 3, h, w) in [-1, 1]: what an upscaler takes beside the latent, made noisy by the seed
+    )
+    noise_level: int = 0  # of that image
 
     def rows(self, chosen: Sequence[int]) -> Start:
         """Some rows of it."""
@@ -50,7 +54,7 @@ class Start:
 
     def sides(self, factor: int) -> dict[str, int]:
         """Height and width in pixels, a latent value being so many along a side."""
-        values = next(each for each in (self.clean, self.mask, self.beside, self.noise) if each is not None)
+        values = next(each for each in self._tensors if each is not None)
         return {"height": values.shape[2] * factor, "width": values.shape[3] * factor}
 
     def check(self, given: SamplingSettings, sides: dict[str, int]) -> None:
@@ -59,10 +63,14 @@ class Start:
             if given[name] not in (None, side):
                 raise ValueError(f"{name} must be the start's, {side} pixels, or be left out, got {given[name]}")
 
+    @property
+    def _tensors(self) -> tuple[Tensor | None, ...]:
+        return self.clean, self.mask, self.beside, self.noise, self.image
+
     def _each(self, change: Callable[[Tensor], Tensor]) -> Start:
         """With every tensor changed."""
-        tensors = (self.clean, self.mask, self.beside, self.noise)
-        return Start(self.tasks, self.strength, *(None if values is None else change(values) for values in tensors))
+        changed = (None if values is None else change(values) for values in self._tensors)
+        return Start(self.tasks, self.strength, *changed, noise_level=self.noise_level)
 
 
 def check_images(images: object, name: str = "images") -> Tensor:

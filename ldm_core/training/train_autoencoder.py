@@ -155,7 +155,8 @@ def train(
     finished = trainer.run(loss_of, lambda path: save_pairs(module, images[:8], path, device))
     if finished:
         with averaged(trainer):
-            module.register_to_config(scaling_factor=1.0 / latent_spread(module, images[:512], device))
+            if not config.frozen_encoder:
+                module.register_to_config(scaling_factor=1.0 / latent_spread(module, images[:512], device))
             module.half().save_pretrained(folder / "vae", max_shard_size="9MB")
     return finished
 
@@ -172,9 +173,21 @@ def begin(config: AutoencoderConfig, init: Path | None) -> Network:
         earlier = load_autoencoder(init).vae
         if take_fitting(module, earlier) < len(module.state_dict()):
             raise ValueError(f"--init {init} has another shape than this recipe builds")
+        if config.frozen_encoder:
+            freeze_encoder(module, earlier)
+    elif config.frozen_encoder:
+        raise ValueError("--init must name an autoencoder whose encoder this recipe keeps as it is")
     elif config.start_from:
         take_fitting(module, load_autoencoder(autoencoder_folder(config.start_from)).vae)
     return module
+
+
+def freeze_encoder(vae: Network, earlier: Network) -> None:
+    """Only the decoder is left to learn; the latents keep their scale."""
+    for name, part in vae.named_children():
+        if name in ("encoder", "quant_conv"):
+            part.requires_grad_(False)
+    vae.register_to_config(scaling_factor=earlier.config.scaling_factor)
 
 
 def loss_on(vae: Network, image: Tensor, config: AutoencoderConfig, generator: torch.Generator) -> Tensor:

@@ -30,6 +30,7 @@ from .everyday import Drawings
 from .folder import MODEL_INDEX as MODEL_INDEX
 from .folder import save_model, save_sheet
 from .kept import identity_of_network, identity_of_pictures, kept_array
+from .layout import LayoutHead
 from .lesson import Lesson
 from .reading import learn_to_read
 from .tokenizer import tokenizer_for
@@ -121,6 +122,8 @@ def train(
     elif config.reading_steps:
         read_first(module["text_encoder"], tokenizer, corpus, config, folder, device)
     module["text_encoder"].requires_grad_(config.reading_steps == 0)
+    if config.layout_weight:
+        module["layout"] = LayoutHead(module["unet"], sorted(set(corpus.names.values())))
     trainer = Trainer(module, config, folder, config.warmup_steps, device, minutes)
     latents = cached_latents(vae, corpus.images, latents_file or folder / "latents.npy", device)
     lesson = Lesson(module, tokenizer, corpus, latents, scheduler, config, device)
