@@ -22,6 +22,7 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from peft import LoraConfig
 from torch import Tensor, nn
 
+from .. import command
 from ..conditioning import Conditioning
 from ..denoisers import guidance_embedding
 from ..loading import choose_device, load
@@ -197,18 +198,15 @@ def save(folder: Path, student: Any, model: LatentDiffusion) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m ldm_core.training.train_turbo",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("ldm_core.training.train_turbo", __doc__)
     add_run_options(parser, TURBOS)
     parser.add_argument("--model", required=True, metavar="NAME|FOLDER", help="the finished model that is the teacher")
-    arguments = parser.parse_args(argv)
-    config, device = TURBOS[arguments.recipe], arguments.device
-    return run_command(
-        parser, lambda: train(config, arguments.model, arguments.out, choose_device(device), arguments.minutes)
-    )
+
+    def work(arguments: argparse.Namespace) -> bool:
+        config, device = TURBOS[arguments.recipe], choose_device(arguments.device)
+        return train(config, arguments.model, arguments.out, device, arguments.minutes)
+
+    return run_command(parser, argv, work)
 
 
 if __name__ == "__main__":
