@@ -35,9 +35,10 @@ from demo.openings import Opening, Openings
 from demo.options import options
 from demo.page import Page
 from demo.places import Allowance, Places
+from demo.runs import Runs
 from demo.scratch import AGE
 from demo.session import Session, limits_of
-from demo.tabs import from_picture, generate, guidance, how_it_works, reconstruct
+from demo.tabs import about, from_picture, generate, guidance, how_it_works, reconstruct, results
 from demo.theme import theme
 from ldm_core import command
 
@@ -47,6 +48,8 @@ TABS: dict[str, Callable[[Session, gr.Markdown], list[Opening] | None]] = {
     "Guidance sweep": guidance.build,
     "Autoencoders": reconstruct.build,
     "How it works": how_it_works.build,
+    "Results": results.build,
+    "About": about.build,
 }
 STYLE, SCRIPT = (Path(__file__).with_name(name) for name in ("style.css", "page.js"))
 
@@ -60,6 +63,7 @@ def build(session: Session, hosting: Hosting | None = None) -> Page:
             for name, tab in TABS.items():
                 with gr.Tab(name) as opened:
                     openings.offer(opened, tab(session, head) or [])
+        gr.Markdown(about.SHORT, elem_id="kept-here")
     page.openings = openings
     limits = session.limits
     page.guarded_by(
@@ -76,8 +80,15 @@ def build(session: Session, hosting: Hosting | None = None) -> Page:
 
 
 def main(argv: list[str] | None = None) -> int:
+    parser = options("demo.app", "Open the demo page.", "7860")
+    parser.add_argument(
+        "--results",
+        default=os.environ.get("LDM_RESULTS", ""),
+        metavar="FOLDER",
+        help="of a run of the evaluation, or of several, that visitors may look at (LDM_RESULTS; default: none)",
+    )
     with ending_in_order():
-        return command.carry_out(options("demo.app", "Open the demo page.", "7860"), argv, work)
+        return command.carry_out(parser, argv, work)
 
 
 def work(arguments: argparse.Namespace) -> int:
@@ -85,7 +96,8 @@ def work(arguments: argparse.Namespace) -> int:
     limits, port = limits_of(arguments.limits), port_of(arguments.port)
     hosting = Hosting.of(arguments.host, arguments.allow_host, arguments.trust_proxy)
     check_free(arguments.host, port)
-    session = Session.load(arguments.model, limits, arguments.engine)
+    runs = Runs(Path(arguments.results)) if arguments.results else None
+    session = Session.load(arguments.model, limits, arguments.engine, runs)
     try:
         serve(session, hosting, port)
     except OSError:  # somebody else has taken the port while the model was loaded

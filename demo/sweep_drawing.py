@@ -18,10 +18,12 @@ from .prompt_words import prompt_words
 from .session import Session
 from .sweep_grid import SweepCell, cells_of, grid_html, worded, write_zip
 from .sweep_scores import chart_of, measured
+from .zero_gpu import lent
 
 PREVIEW_EVERY = 4  # steps
 
 
+@lent
 def draw(
     session: Session, prompt: str, made: list[Condition], seeds: list[int], name: str
 ) -> Generator[tuple, None, None]:

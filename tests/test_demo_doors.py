@@ -120,7 +120,7 @@ def test_hostile_calls_get_a_sentence_and_leave_no_word_in_the_log(command, tmp_
     answers.append(upload(command, ("x.png", b"junk")))
     junk = answers[-1].json()[0]
     photo = {"path": junk, "meta": {"_type": "gradio.FileData"}}
-    answers.append(post(command, "call/reconstruct", {"data": [photo, ["fashion"], False]}))
+    answers.append(post(command, "call/reconstruct", {"data": [photo, ["fashion"], "mean", "float32", False]}))
     assert answers[-1].status_code == 422 and "JPEG, PNG, WebP" in answers[-1].text and junk not in answers[-1].text
     answers += [upload(command, *[("x.png", b"x")] * 50)]
     for event in ("call/generate/nothing", "queue/data?session_hash=nothing", "file=/etc/passwd", "file=README.md"):

@@ -158,7 +158,22 @@ class TurboConfig:
     seed: int = 0
 
 
-Recipe = AutoencoderConfig | TextEncoderConfig | DenoiserConfig | ControlConfig | TurboConfig
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What the training of any network asks for: for one that a study builds itself."""
+
+    about: str = ""  # what else decides it, in words: a folder of another is refused
+    steps: int = 1_000
+    batch: int = 16
+    learning_rate: float = 2e-3  # peak; linear warm-up, then a cosine to zero
+    warmup_steps: int = 20
+    weight_decay: float = 0.0
+    optimizer: str = "adamw"  # adamw | muon
+    ema_decay: float = 0.99
+    seed: int = 0
+
+
+Recipe = AutoencoderConfig | TextEncoderConfig | DenoiserConfig | ControlConfig | TurboConfig | NetworkConfig
 
 # Photographs are judged by PSNR, so the squared error weighs most.
 PHOTOS = AutoencoderConfig(
