@@ -210,9 +210,7 @@ def main(argv: list[str] | None = None) -> int:
 def work(arguments: argparse.Namespace) -> int:
     """The exit code."""
     quiet()
-    prompts = CALIBRATION
-    if arguments.prompts is not None:
-        prompts = calibration_prompts(arguments.prompts)
+    prompts = CALIBRATION if arguments.prompts is None else calibration_prompts(arguments.prompts)
     model = load(arguments.model, "cpu", "float32", arguments.vae, lora=arguments.lora, engine="torch")
     export(model, arguments.out, arguments.format, arguments.precision, prompts)
     size = sum(path.stat().st_size for path in arguments.out.rglob("*") if path.is_file())

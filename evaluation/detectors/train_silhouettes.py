@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from ldm_core.training.held_out import WORLDS
 
+from .. import command
 from .silhouettes import CEILING_COUNT, CEILING_SIDE, Drawings, SilhouetteReader, in_cells, seen
 from .weights_file import load_weights, save_weights
 
@@ -47,15 +48,15 @@ def learn(world: str, known: Drawings, steps: int) -> SilhouetteReader:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m evaluation.detectors.train_silhouettes",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("evaluation.detectors.train_silhouettes", __doc__)
     parser.add_argument("world", choices=sorted(WORLDS))
     parser.add_argument("--drawings", type=int, default=600, metavar="N", help="to learn from (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=1_200, metavar="N", help="of 16 of them (default: %(default)s)")
-    arguments = parser.parse_args(argv)
+    return command.carry_out(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The exit code."""
     seeds = itertools.islice(WORLDS[arguments.world][0].TRAINING_SEEDS, arguments.drawings)
     reader = learn(arguments.world, Drawings.of(arguments.world, seeds, CEILING_SIDE), arguments.steps)
     found = reader.ceiling()
