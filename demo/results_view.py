@@ -136,7 +136,7 @@ def cell_html(run: OpenRun, image: int, settings: Mapping[str, object], words: s
     recipe = f"<details><summary>its recipe</summary><dl>{made}</dl></details>" if settings else ""
     prompt, seed = text(row["prompt"]), text(row["seed"])
     return (
-        f'<div class="cell"><img src="{source}" alt="{prompt}, large"><div><h4>{prompt}</h4>'
+        f'<div class="looked-at"><img src="{source}" alt="{prompt}, large"><div><h4>{prompt}</h4>'
         f"<p>{text(row['condition'])}{f'; seed {seed}' if seed else ''}</p>{_others(run, image)}"
         f"<dl>{scores}</dl>{link}{said}{recipe}</div></div>"
     )
