@@ -7,6 +7,7 @@ Sends nothing anywhere: no analytics, no outside requests, no prompt is logged.
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
@@ -39,6 +40,7 @@ from demo.scratch import AGE
 from demo.session import Session, limits_of
 from demo.tabs import about, from_picture, generate, guidance, how_it_works, reconstruct, results
 from demo.theme import theme
+from ldm_core import command
 
 TABS: dict[str, Callable[[Session, gr.Markdown], list[Opening] | None]] = {
     "Draw": generate.build,
@@ -77,7 +79,7 @@ def build(session: Session, hosting: Hosting | None = None) -> Page:
     return page
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: list[str] | None = None) -> int:
     parser = options("demo.app", "Open the demo page.", "7860")
     parser.add_argument(
         "--results",
@@ -85,22 +87,22 @@ def main(argv: list[str] | None = None) -> None:
         metavar="FOLDER",
         help="of a run of the evaluation, or of several, that visitors may look at (LDM_RESULTS; default: none)",
     )
-    arguments = parser.parse_args(argv)
     with ending_in_order():
-        try:
-            limits, port = limits_of(arguments.limits), port_of(arguments.port)
-            hosting = Hosting.of(arguments.host, arguments.allow_host, arguments.trust_proxy)
-            check_free(arguments.host, port)
-            runs = Runs(Path(arguments.results)) if arguments.results else None
-            session = Session.load(arguments.model, limits, arguments.engine, runs)
-        except ValueError as error:
-            parser.exit(2, f"{parser.prog}: error: {error}\n")
-        try:
-            serve(session, hosting, port)
-        except OSError:  # somebody else has taken the port while the model was loaded
-            parser.exit(
-                2, f"{parser.prog}: error: nothing can listen on --host {arguments.host} --port {port} any more\n"
-            )
+        return command.carry_out(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """Until a signal ends it."""
+    limits, port = limits_of(arguments.limits), port_of(arguments.port)
+    hosting = Hosting.of(arguments.host, arguments.allow_host, arguments.trust_proxy)
+    check_free(arguments.host, port)
+    runs = Runs(Path(arguments.results)) if arguments.results else None
+    session = Session.load(arguments.model, limits, arguments.engine, runs)
+    try:
+        serve(session, hosting, port)
+    except OSError:  # somebody else has taken the port while the model was loaded
+        raise ValueError(f"nothing can listen on --host {arguments.host} --port {port} any more") from None
+    return 0
 
 
 @contextmanager
@@ -155,4 +157,4 @@ def launch_options() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

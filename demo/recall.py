@@ -84,10 +84,9 @@ def restored_words(session: Session, recipe: Recipe) -> str:
     own = recipe.settings
     offered = over_time.name_of(own) is not None and not own.guidance.rescale and own.rows_per_call is None
     offered = offered and own.guidance.rule in RULES_OFFERED
-    same = recipe.weights == now.weights and recipe.configs in ("", now.configs)
-    if not same or recipe.vae or recipe.lora or recipe.control or recipe.task or not offered:
+    if not recipe.is_of_model(now) or recipe.vae or recipe.lora or recipe.control or recipe.task or not offered:
         return "Restored, as far as this page goes: it was made with another model or with settings that are not offered here."
-    if any(getattr(recipe, name) != getattr(now, name) for name in ("dtype", "device", "engine", "versions")):
+    if recipe.changes_since(now):
         return (
             "Restored. It was made by other versions, engine or device: the picture will be very close, not the same."
         )
