@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import command
@@ -93,13 +94,23 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.list:
             print(listing(studies))
             return 0
-        said = command_line("evaluation.study", argv)
+        said = command_line("evaluation.study", without_place(sys.argv[1:] if argv is None else argv))
         if arguments.study is not None:
             carry_out(studies[arguments.study], arguments, said)
             return 0
         return all_of(studies, arguments)
 
     return command.carry_out(parser(), argv, work, "stopped; the same command goes on from here")
+
+
+def without_place(words: Sequence[str]) -> list[str]:
+    """A command's words but for --out: where it was written to has no part in what was found, and is some machine's path."""
+    kept, following = [], False
+    for word in words:
+        if not following and word != "--out" and not word.startswith("--out="):
+            kept.append(word)
+        following = word == "--out" and not following
+    return kept
 
 
 def all_of(studies: dict[str, Study], arguments: argparse.Namespace) -> int:
