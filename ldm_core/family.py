@@ -126,7 +126,7 @@ class StableDiffusion(UnetFamily):
 
     name = "sd"
     pipeline = "StableDiffusionPipeline"
-    same_parts = (
+    same_parts: ClassVar[tuple[str, ...]] = (
         "StableDiffusionImg2ImgPipeline",
         "StableDiffusionInpaintPipeline",
         "LatentConsistencyModelPipeline",

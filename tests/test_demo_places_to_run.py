@@ -115,6 +115,26 @@ def test_each_tab_draws_where_the_gpu_is_lent(spaces, tiny, tmp_path, monkeypatc
     assert "steps" in list(lessons.watch(session, "a house", 1, 2.0))[-1][1] and spaces[-1][0] == "watch"
 
 
+class Count:
+    """A drawing with a state of its own."""
+
+    def __init__(self, session):
+        self.session, self.done = session, []
+
+    def draw(self, most):
+        for number in range(most):
+            self.done = [*self.done, (number, self.session.model.spec.name)]
+            yield number, "words"
+
+
+def test_an_object_that_draws_keeps_what_it_has_come_to(spaces, tiny):
+    counting = Count(Session(tiny))
+    frames = zero_gpu.lent(Count.draw)(counting, 3)
+    assert next(frames) == (0, "words") and counting.done == [(0, tiny.spec.name)]
+    assert list(frames) == [(1, "words"), (2, "words")] and len(counting.done) == 3 and counting.session.model is tiny
+    assert spaces == [("draw", zero_gpu.SECONDS)]
+
+
 def test_what_fails_where_the_gpu_is_comes_back_in_words(spaces, tiny, tmp_path):
     import gradio as gr
 

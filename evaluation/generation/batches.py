@@ -29,9 +29,9 @@ def sample(model: LatentDiffusion, batch: Sequence[Job], **changes: object) -> T
     texts, seeds = [job.text for job in batch], [job.seed for job in batch]
     starts = [job.start for job in batch if job.start is not None]
     controls = [job.control for job in batch if job.control is not None]
-    steering = {"control_images": images_for(controls, settings)} if controls else {}
+    steering = images_for(controls, settings) if controls else None
     if starts:
-        return draw(model, starts, texts, seeds, settings, **steering)
-    images = model.sample(texts, seeds, settings=settings, **steering)
+        return draw(model, starts, texts, seeds, settings, steering)
+    images = model.sample(texts, seeds, settings=settings, control_images=steering)
     assert isinstance(images, Tensor), "of one size"
     return images

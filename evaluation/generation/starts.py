@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -72,15 +72,16 @@ def draw(
     prompts: list[str],
     seeds: list[int],
     settings: list,
-    **steering: Tensor,
+    control_images: Tensor | None = None,
 ) -> Tensor:
-    """Images (B, 3, H, W) of one size, each from its start; steering is empty or their control_images."""
+    """Images (B, 3, H, W) of one size, each from its start, steered by its control image where there are any."""
     pairs = [start.tensors(own["height"], own["width"]) for start, own in zip(starts, settings)]
     images = torch.stack([image for image, _ in pairs])
     masks = [mask for _, mask in pairs if mask is not None]
-    if not masks:
-        return model.image_to_image(images, prompts, seeds, settings=settings, **steering)  # type: ignore[return-value]  # of one size
-    return model.inpaint(images, torch.stack(masks), prompts, seeds, settings=settings, **steering)  # type: ignore[return-value]  # of one size
+    given: dict[str, Any] = {"settings": settings, "control_images": control_images}
+    if masks:
+        return cast(Tensor, model.inpaint(images, torch.stack(masks), prompts, seeds, **given))
+    return cast(Tensor, model.image_to_image(images, prompts, seeds, **given))
 
 
 def check_recipe(task: Task, start: StartFiles, settings: Mapping | object) -> None:

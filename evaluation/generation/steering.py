@@ -52,7 +52,8 @@ def images_for(files: Sequence[Path], settings: Sequence[SamplingSettings]) -> T
 def steered(recipe: Recipe, model: LatentDiffusion, file: Path) -> Recipe:
     """A picture's recipe with what steered it."""
     own = recipe.settings
-    return replace(recipe, **model.steering(fitted(file, own["height"], own["width"])))
+    told = model.steering(fitted(file, own["height"], own["width"]))
+    return replace(recipe, control=told["control"], control_image=told["control_image"])
 
 
 def check_recipe_image(recipe: Task, file: Path, settings: SamplingSettings) -> None:

@@ -55,16 +55,15 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
         raise ValueError(f"--model {options.model} does not draw the world whose drawings are compared with, scenes")
     if options.prompts < 6:
         raise ValueError(f"--prompts must be 6 or more, half to choose w and half to compare, got {options.prompts}")
-    at_each, at_best, found = [], [], []
+    tables: list[list[pd.DataFrame]] = [[], [], []]
     for kind, evidence, metrics in _drawn(options, work):
-        rows, best, values = compared(evidence, metrics)
-        for tables, table in ((at_each, rows), (at_best, best), (found, values)):
-            tables.append(table.assign(pictures=kind))
-    each, best, values = (pd.concat(tables, ignore_index=True) for tables in (at_each, at_best, found))
+        for parts, table in zip(tables, compared(evidence, metrics)):
+            parts.append(table.assign(pictures=kind))
+    each, best, values = (pd.concat(parts, ignore_index=True) for parts in tables)
     verdict, words = concluded(each, best)
     columns = ["pictures", "metric", AXIS, SCALE, "value", "low", "high", "n"]
-    tables_ = {"best": best, "each": each, "conditions": values[columns]}
-    return Outcome(verdict, words, tables_, _figures(values, best), _notes(options))
+    told = {"best": best, "each": each, "conditions": values[columns]}
+    return Outcome(verdict, words, told, _figures(values, best), _notes(options))
 
 
 def _notes(options: argparse.Namespace) -> tuple[str, ...]:

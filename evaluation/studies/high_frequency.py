@@ -158,7 +158,8 @@ def concluded(apart: pd.DataFrame, summary: pd.DataFrame, cost: pd.DataFrame) ->
     """Detail is restored where its energy is nearer to the original's and neither all of PSNR nor that of the details falls."""
     told = apart.set_index(["way", "measure"])
     values = summary.set_index(["way", "measure"])["value"]
-    restored, better = set(), set()
+    restored: set[str] = set()
+    better: set[str] = set()
     for way in (SQUARED, ENERGY):
         said = {measure: told.loc[(way, measure), "verdict"] for measure in MEASURES}
         if said["energy_gap"] == f"{way} is better":

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import DDIMScheduler, UNet2DConditionModel
 from peft import get_peft_model_state_dict
 from PIL import Image
 from safetensors.torch import save_file
@@ -57,9 +57,9 @@ def save_adapted(
     folder: Path, student: UNet2DConditionModel, base: str, scheduler_config: dict[str, Any], world: str
 ) -> None:
     """What a U-Net with a low-rank adapter has that its base, a registry name or folder, has not (see ..adapted), in fp16."""
-    changes = {name: value.half() for name, value in get_peft_model_state_dict(student).items()}
-    StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=changes, weight_name=LORA)
     UNet2DConditionModel.from_config(student.config).save_config(folder / "unet")
+    changes = {f"unet.{name}": value.half().cpu() for name, value in get_peft_model_state_dict(student).items()}
+    save_file(changes, folder / LORA, {"format": "pt"})  # as diffusers names them; alpha is the rank, so that the scale is 1
     own = {"time_embedding.cond_proj.weight": student.time_embedding.cond_proj.weight.detach().half().cpu()}
     save_file(own, folder / "unet" / LAYERS)
     DDIMScheduler.from_config(scheduler_config).save_pretrained(folder / "scheduler")
