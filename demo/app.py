@@ -127,6 +127,8 @@ def ending_in_order() -> Iterator[None]:
 def serve(session: Session, hosting: Hosting, port: int) -> None:
     """Until a signal ends it. What gradio keeps of visitors lies in the session's own folder, and goes with it."""
     os.environ["GRADIO_TEMP_DIR"] = str(session.scratch.folder / "gradio")
+    for name in ("NO_PROXY", "no_proxy"):  # gradio asks its own server whether it is there, and a proxy would not know
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "localhost", "127.0.0.1", "::1", hosting.host]))
     page = build(session, hosting)
     host = f"[{hosting.host}]" if ":" in hosting.host else hosting.host
     try:
@@ -153,6 +155,7 @@ def launch_options() -> dict[str, Any]:
         "strict_cors": True,
         "footer_links": ["api"],
         "mcp_server": False,
+        "_frontend": False,  # else a machine that is busy when the page opens ends it: it must answer within 3 seconds
     }
 
 
