@@ -94,7 +94,7 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.list:
             print(listing(studies))
             return 0
-        said = command_line("evaluation.study", without_place(sys.argv[1:] if argv is None else argv))
+        said = command_line("evaluation.study", _without_out(sys.argv[1:] if argv is None else argv))
         if arguments.study is not None:
             carry_out(studies[arguments.study], arguments, said)
             return 0
@@ -103,13 +103,14 @@ def main(argv: list[str] | None = None) -> int:
     return command.carry_out(parser(), argv, work, "stopped; the same command goes on from here")
 
 
-def without_place(words: Sequence[str]) -> list[str]:
-    """A command's words but for --out: where it was written to has no part in what was found, and is some machine's path."""
-    kept, following = [], False
-    for word in words:
-        if not following and word != "--out" and not word.startswith("--out="):
+def _without_out(words: Sequence[str]) -> list[str]:
+    """A command line without --out FOLDER: where results lie is this machine's affair, and decides none of them."""
+    kept, given = list[str](), iter(words)
+    for word in given:
+        if word == "--out":
+            next(given, None)
+        elif not word.startswith("--out="):
             kept.append(word)
-        following = word == "--out" and not following
     return kept
 
 
