@@ -46,7 +46,7 @@ class Drift:
 def drift_html(drifts: Mapping[str, Drift]) -> str:
     """A curve for each, and the square that suffers most, after some of the trips."""
     rows = "".join(
-        f"<h5>{html.escape(name)}</h5><div class='row small'>{_strip(name, drift)}</div>"
+        f"<h5>{html.escape(name)}</h5><div class='row strip'>{_strip(name, drift)}</div>"
         for name, drift in drifts.items()
     )
     return (
