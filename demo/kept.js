@@ -97,6 +97,7 @@
   });
 
   const thumbnail = async (shown) => {
+    shown.loading = "eager"; // of a gallery, which would load what is in sight alone
     await shown.decode().catch(() => {});
     const canvas = Object.assign(document.createElement("canvas"), { width: THUMBNAIL, height: THUMBNAIL });
     const side = Math.min(shown.naturalWidth, shown.naturalHeight);
@@ -117,7 +118,7 @@
     keep: () => setTimeout(async () => {
       if (!wanted) return;
       const own = Object.fromEntries(wanted.names.map((name, n) => [name, wanted.values[n]]));
-      const several = document.querySelectorAll("#pictures img");
+      const several = document.querySelectorAll("#pictures .thumbnail-item img");
       const shown = own.pictures > 1 ? [...several].slice(0, own.pictures) : [document.querySelector("#picture img")];
       const fresh = [];
       for (const [place, image] of shown.filter(Boolean).entries()) {

@@ -47,7 +47,7 @@ def test_a_link_that_the_server_writes_is_read_as_the_same_settings(session):
     own = {
         "prompt": "a boat & 50 % more =?",
         "negative_prompt": "",
-        "seed": 2**32 - 1,
+        "seed": 2**32 - 4,
         "steps": 5,
         "guidance_scale": 2.5,
     }

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import gradio as gr
-from gradio.context import get_blocks_context
+from gradio.context import Context
 from PIL import Image
 
 from ldm_core.images import to_pil
@@ -111,7 +111,7 @@ def _bring_back(session: Session, settings: controls.Settings, filled: list[gr.c
     given = [gr.Textbox("", visible=False, label=label) for label in ("Settings", "Whence")]
     fill = recall.recalled(session, NAMES, [box.value for box in settings.inputs])
     given = [controls.as_given(box) for box in given]
-    page = get_blocks_context()
+    page = Context.root_block
     assert page is not None, "inputs are made within a page"
     page.load(fill, given, filled, js=links.OPENED, **controls.QUIET)  # type: ignore[attr-defined]  # gradio gives a page its events
     button = gr.Button("Settings of a picture", visible="hidden", elem_id="recall")

@@ -103,10 +103,14 @@ def _inputs(session: Session, head: gr.Markdown) -> tuple[list[Any], gr.Button, 
     """The inputs in the order of NAMES, and the two buttons; what the sweep will cost follows them."""
     spec = session.model.spec
     prompt = controls.prompt_box(session)
-    axis = gr.Dropdown([(offer.title, name) for name, offer in AXES.items()], value=SCALE, label="Sweep")
+    axis = gr.Dropdown(
+        [(offer.title, name) for name, offer in AXES.items()], value=SCALE, label="Sweep", info="across the page"
+    )
     scales = gr.Textbox(AXES[SCALE].example, label="Guidance scales", info=AXES[SCALE].hint)
     values = gr.Textbox("", label="Values", visible=False)
-    against = gr.Dropdown([(offer.title, name) for name, offer in AXES.items()], value=SEED, label="Against")
+    against = gr.Dropdown(
+        [(offer.title, name) for name, offer in AXES.items()], value=SEED, label="Against", info="down the page"
+    )
     against_values = gr.Textbox("", label="Values against", visible=False)
     seeds = gr.Textbox(str(controls.FIRST_SEED), label="Seeds", info="one or several, with commas between")
     with gr.Row(elem_classes="buttons"):
