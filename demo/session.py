@@ -160,7 +160,7 @@ class Session:
         found = {name: words for name, words in found.items() if words}
         if not found and (words := self.too_much(size_of(size), steps, pictures)):
             found["steps"] = words
-        if not found and seed + pictures - 1 > limits.largest_seed:  # type: ignore[operator]  # it is a number by now
+        if not found and seed + pictures - 1 > limits.largest_seed:
             found["seed"] = f"The seeds of {pictures} pictures follow one another, up to {limits.largest_seed}."
         return found
 

@@ -11,6 +11,7 @@ import random
 import re
 import zipfile
 
+import gradio as gr
 import numpy as np
 import pytest
 import torch
@@ -309,10 +310,15 @@ def test_the_scale_of_the_other_sweeps_is_the_one_given_or_the_models_own(sessio
 def test_choosing_an_axis_offers_values_that_the_page_then_takes(session):
     name = session.model.spec.reference
     for axis in sweep_axes.AXES:
-        scales, values, steps, schedule, _ = guidance.choose_axis(session, axis, name)
+        scales, values, steps, schedule = guidance.choose_axis(session, axis, name)
         given = good(session, guidance_scales=scales.value, axis=axis, values=values.value)
         assert guidance.problems(session, **given) == {}
         assert (steps.interactive, schedule.interactive) == (axis != "steps", axis != "guidance_schedule")
+        other = "seed" if axis == "steps" else "steps"
+        scales, second, steps, _ = guidance.choose_against(session, axis, name, other)
+        assert scales == gr.skip() if axis == "guidance_scale" else scales.visible, "what was typed stays"
+        given |= {"second_axis": other, "second_values": second.value, "guidance_scales": "2"}
+        assert guidance.problems(session, **given) == {} and not steps.interactive
     with pytest.raises(Exception, match="one of"):
         guidance.choose_axis(session, "size", name)
 

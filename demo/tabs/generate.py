@@ -113,7 +113,7 @@ def _bring_back(session: Session, settings: controls.Settings, filled: list[gr.c
     given = [controls.as_given(box) for box in given]
     page = Context.root_block
     assert page is not None, "inputs are made within a page"
-    page.load(fill, given, filled, js=links.OPENED, **controls.QUIET)  # type: ignore[attr-defined]  # gradio gives a page its events
+    page.load(fill, given, filled, js=links.OPENED, **controls.QUIET)
     button = gr.Button("Settings of a picture", visible="hidden", elem_id="recall")
     button.click(fill, given, filled, js="() => window.drawings.recalled()", **controls.QUIET)
 
@@ -139,8 +139,8 @@ def fit_model(session: Session, name: object, size: object, scheduler: object) -
     found = controls.defaults_of(session, name)
     kept: list[object] = []
     for given, box in ((size, found["size"]), (scheduler, found["scheduler"])):
-        known = [value for _, value in box.choices]  # type: ignore[attr-defined]  # both are dropdowns
-        kept.append(gr.Dropdown(choices=known, value=given if given in known else known[0]))
+        known = [str(value) for _, value in box.choices]  # type: ignore[attr-defined]  # both are dropdowns
+        kept.append(gr.Dropdown(choices=known, value=given if isinstance(given, str) and given in known else known[0]))
     return [*kept, found["words"], found["prompts"], found["header"]]
 
 

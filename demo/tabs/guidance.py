@@ -130,10 +130,16 @@ def _inputs(session: Session, head: gr.Markdown) -> tuple[list[Any], gr.Button, 
     gr.on([each.change for each in priced], functools.partial(cost_words, session), priced, cost, **controls.QUIET)
     model.input(functools.partial(choose_model, session), model, [prompt, steps, words, head], **controls.QUIET)
     gr.on(
-        [axis.input, against.input, model.input],
+        [axis.input, model.input],
         functools.partial(choose_axis, session),
         [axis, model, against],
-        [scales, values, steps, schedule, against_values],
+        [scales, values, steps, schedule],
+        **controls.QUIET,
+    )
+    against.input(
+        functools.partial(choose_against, session),
+        [axis, model, against],
+        [scales, against_values, steps, schedule],
         **controls.QUIET,
     )
     schedule.change(over_time.curve_svg, schedule, curve, **controls.QUIET)
@@ -233,28 +239,40 @@ def fit_model(session: Session, name: object) -> list[object]:
 
 
 def choose_axis(session: Session, axis: str, model: str, against: str = SEED) -> list[object]:
-    """The inputs for other axes: examples of their values, and what they overrule out of reach."""
-    if axis not in AXES or against not in AXES or model not in session.specs:
-        raise gr.Error(f"The sweep must be of one of {', '.join(AXES)}.", title="Not chosen")
-    own, swept = AXES[SCALE], (axis, against)
+    """The inputs for another axis across: examples of its values, and what is overruled out of reach."""
+    _check_axes(session, axis, model, against)
+    own = AXES[SCALE]
     if axis == SCALE:
         scales = gr.Textbox(own.example, label="Guidance scales", info=own.hint, visible=True)
     else:
         scale = f"{session.specs[model].guidance_scale:g}"
         scales = gr.Textbox(scale, label="Guidance scale", info=HELD, visible=against != SCALE)
-    boxes = [
-        gr.Textbox("", visible=False)
-        if each in (SEED, SCALE if place == 0 else SEED)
-        else gr.Textbox(
-            example_of(session, each, model),
-            label=f"Values: {AXES[each].title}",
-            info=AXES[each].hint,
-            visible=True,
-        )
-        for place, each in enumerate(swept)
-    ]
-    steps, schedule = gr.Slider(interactive="steps" not in swept), gr.Dropdown(interactive=SCHEDULE not in swept)
-    return [scales, boxes[0], steps, schedule, boxes[1]]
+    return [scales, _values_box(session, axis, model, axis not in (SCALE, SEED)), *_in_reach(axis, against)]
+
+
+def choose_against(session: Session, axis: str, model: str, against: str) -> list[object]:
+    """The inputs for another axis down the page; what was typed for the one across stays."""
+    _check_axes(session, axis, model, against)
+    scales = gr.skip() if axis == SCALE else gr.Textbox(visible=against != SCALE)
+    return [scales, _values_box(session, against, model, against != SEED), *_in_reach(axis, against)]
+
+
+def _check_axes(session: Session, axis: str, model: str, against: str) -> None:
+    if axis not in AXES or against not in AXES or model not in session.specs:
+        raise gr.Error(f"The sweep must be of one of {', '.join(AXES)}.", title="Not chosen")
+
+
+def _values_box(session: Session, axis: str, model: str, shown: bool) -> gr.Textbox:
+    """The input for an axis's values, with an example; hidden and empty where they stand elsewhere."""
+    offer = AXES[axis]
+    if not shown:
+        return gr.Textbox("", visible=False)
+    return gr.Textbox(example_of(session, axis, model), label=f"Values: {offer.title}", info=offer.hint, visible=True)
+
+
+def _in_reach(*swept: str) -> tuple[gr.Slider, gr.Dropdown]:
+    """Steps and schedule, which a sweep of them overrules."""
+    return gr.Slider(interactive="steps" not in swept), gr.Dropdown(interactive=SCHEDULE not in swept)
 
 
 def cost_words(

@@ -167,7 +167,7 @@ class Lesson:
         )
         start.click(**drawing, api_name=self.endpoint)
         if submitting:
-            gr.on([box.submit for box in submitting], **drawing, api_visibility="private")  # type: ignore[attr-defined]  # gradio gives every component its events
+            gr.on([box.submit for box in submitting], **drawing, api_visibility="private")
         if isinstance(changed, str):
             trying.click(None, list(self.inputs), list(self.inputs), js=changed, **controls.QUIET)
             trying.click(**drawing, js=changed, api_visibility="private")
