@@ -43,9 +43,10 @@ def watch(session: Session, prompt: str, seed: int, guidance_scale: float) -> Fr
         noisy, clean = model.decode(torch.stack([as_seen(moment.noisy), moment.clean]))
         pictures.append((noisy, clean))
         yield gr.skip(), f"Step {moment.step + 1} of {len(states)} decoded"
-    maps = words.html([moment.step for moment in moments], model.spec.world)
-    noisy, clean = (list(side) for side in zip(*pictures))
-    view = trajectory_html(moments, noisy, clean, len(states), maps)
+    more = words.html([moment.step for moment in moments]), words.note(model.spec.world)
+    view = trajectory_html(
+        moments, [noisy for noisy, _ in pictures], [clean for _, clean in pictures], len(states), *more
+    )
     yield view, f"{len(states)} steps, {time.perf_counter() - began:.1f} s. Drag the slider, or press Play."
 
 

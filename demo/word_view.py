@@ -23,7 +23,6 @@ WORTH = {
     "0.04 to a measure of 1, by chance 0.03. Read them as what the network does, not as a pointer to the thing.",
 }
 UNMEASURED = "Whether the maps of this model point at the thing was not measured."
-SMALL = {
     "a",
     "an",
     "the",
@@ -69,11 +68,11 @@ class WordsSeen:
             self.maps.append(None if maps is None else maps.float().cpu())
             yield state
 
-    def html(self, steps: Sequence[int], world: str) -> str:
-        """A film of each word over steps, of which a list chooses the one that is shown (page.js)."""
+    def html(self, steps: Sequence[int]) -> str:
+        """A film of each word over steps, of which a list chooses the one that is shown (page.js); empty without any."""
         known = next((maps for maps in self.maps if maps is not None), None)
         if known is None:
-            return f'<figure class="words"><figcaption>{html.escape(self.why_not)}</figcaption></figure>'
+            return ""
         shown = [torch.zeros_like(known) if (maps := self.maps[step]) is None else maps for step in steps]
         names, at = [word.text for word in self.words], self._first()
         films = "".join(
@@ -85,15 +84,17 @@ class WordsSeen:
             f"<option{' selected' if place == at else ''}>{html.escape(name)}</option>"
             for place, name in enumerate(names)
         )
-        words = html.escape(WORTH.get(world, UNMEASURED))
-        return (
-            f'<div class="words">{films}<label>The map of the word <select>{choices}</select></label>'
-            f"<p>Bright: here the network looks the word up most. {words}</p></div>"
-        )
+        return f'<div class="words">{films}<label>The map of the word <select>{choices}</select></label></div>'
+
+    def note(self, world: str) -> str:
+        """What the maps are worth for a model of that world, or why there are none, as a paragraph."""
+        if not self.words:
+            return f"<p>{html.escape(self.why_not)}</p>"
+        return f"<p>The map of a word is bright where the network looks it up most. {WORTH.get(world, UNMEASURED)}</p>"
 
     def _first(self) -> int:
-        """The place of the word that is shown first."""
-        return next((place for place, word in enumerate(self.words) if word.text.lower() not in SMALL), 0)
+        """The place of the word that is shown first: the longest, which is seldom a small one."""
+        return max(range(len(self.words)), key=lambda place: len(self.words[place].text))
 
 
 def _map(found: Tensor) -> Image.Image:

@@ -143,7 +143,7 @@ def test_any_setting_is_swept_and_each_cell_is_what_the_model_samples_with_it(
 def test_two_settings_are_swept_against_each_other_and_every_pair_is_what_the_model_samples(session, tiny):
     given = good(session, seeds="7", guidance_scales="3", axis="guidance_scale", values="1,4")
     *_, (grid, words, chart, path) = guidance.handler(session)(**given, second_axis="steps", second_values="2,5")
-    assert words.startswith("4 pictures") and chart.color == "row"
+    assert words.startswith("4 pictures") and chart.color == "steps"
     assert re.findall(r"<th>([^<]+)</th>", grid) == ["w = 1", "w = 4"]
     assert re.findall(r'rowgroup">([^<]+)</th>', grid) == ["steps = 2", "steps = 5"]
     pictures, recipes, table = kept(path)
