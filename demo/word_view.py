@@ -23,21 +23,6 @@ WORTH = {
     "0.04 to a measure of 1, by chance 0.03. Read them as what the network does, not as a pointer to the thing.",
 }
 UNMEASURED = "Whether the maps of this model point at the thing was not measured."
-    "a",
-    "an",
-    "the",
-    "of",
-    "on",
-    "in",
-    "by",
-    "at",
-    "and",
-    "with",
-    "to",
-    "is",
-    "photo",
-    "picture",
-}  # not the first shown
 
 
 @dataclass
