@@ -93,7 +93,7 @@ def chart_of(cells: list[SweepCell], across: str = "") -> gr.LinePlot:
     places = values if numbers else [shown(value) for value in values]
     rows = [table.row(cell.condition, cell.seed) or "all" for cell in cells]
     down = [name.replace("_", " ") for name, _ in cells[0].condition.values if name != table.across]
-    line = ", ".join(down) or SEED
+    line = ", ".join(down) or ("row" if table.across == SEED else SEED)
     shows = pd.DataFrame({x: places, "score": [cell.scores[score] for cell in cells], line: rows})
     order = None if numbers else list(dict.fromkeys(map(str, places)))
     return gr.LinePlot(shows, x=x, x_title=x, sort=order, y_title=score, color=line, visible=len(set(values)) > 1)
