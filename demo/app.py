@@ -7,6 +7,7 @@ Sends nothing anywhere: no analytics, no outside requests, no prompt is logged.
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
@@ -34,10 +35,12 @@ from demo.openings import Opening, Openings
 from demo.options import options
 from demo.page import Page
 from demo.places import Allowance, Places
+from demo.runs import Runs
 from demo.scratch import AGE
 from demo.session import Session, limits_of
-from demo.tabs import from_picture, generate, guidance, how_it_works, layout, reconstruct
+from demo.tabs import about, from_picture, generate, guidance, how_it_works, layout, reconstruct, results
 from demo.theme import theme
+from ldm_core import command
 
 TABS: dict[str, Callable[[Session, gr.Markdown], list[Opening] | None]] = {
     "Draw": generate.build,
@@ -46,6 +49,8 @@ TABS: dict[str, Callable[[Session, gr.Markdown], list[Opening] | None]] = {
     "Guidance sweep": guidance.build,
     "Autoencoders": reconstruct.build,
     "How it works": how_it_works.build,
+    "Results": results.build,
+    "About": about.build,
 }
 STYLE = Path(__file__).with_name("style.css")
 SCRIPTS = ("page.js", "kept.js", "enlarge.js")
@@ -60,6 +65,7 @@ def build(session: Session, hosting: Hosting | None = None) -> Page:
             for name, tab in tabs_of(session).items():
                 with gr.Tab(name) as opened:
                     openings.offer(opened, tab(session, head) or [])
+        gr.Markdown(about.SHORT, elem_id="kept-here")
     page.openings = openings
     limits = session.limits
     page.guarded_by(
@@ -80,23 +86,30 @@ def tabs_of(session: Session) -> dict[str, Callable[[Session, gr.Markdown], list
     return {name: tab for name, tab in TABS.items() if tab is not layout.build or session.control}
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: list[str] | None = None) -> int:
     parser = options("demo.app", "Open the demo page.", "7860")
-    arguments = parser.parse_args(argv)
+    parser.add_argument(
+        "--results",
+        default=os.environ.get("LDM_RESULTS", ""),
+        metavar="FOLDER",
+        help="of a run of the evaluation, or of several, that visitors may look at (LDM_RESULTS; default: none)",
+    )
     with ending_in_order():
-        try:
-            limits, port = limits_of(arguments.limits), port_of(arguments.port)
-            hosting = Hosting.of(arguments.host, arguments.allow_host, arguments.trust_proxy)
-            check_free(arguments.host, port)
-            session = Session.load(arguments.model, limits, arguments.engine)
-        except ValueError as error:
-            parser.exit(2, f"{parser.prog}: error: {error}\n")
-        try:
-            serve(session, hosting, port)
-        except OSError:  # somebody else has taken the port while the model was loaded
-            parser.exit(
-                2, f"{parser.prog}: error: nothing can listen on --host {arguments.host} --port {port} any more\n"
-            )
+        return command.carry_out(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """Until a signal ends it."""
+    limits, port = limits_of(arguments.limits), port_of(arguments.port)
+    hosting = Hosting.of(arguments.host, arguments.allow_host, arguments.trust_proxy)
+    check_free(arguments.host, port)
+    runs = Runs(Path(arguments.results)) if arguments.results else None
+    session = Session.load(arguments.model, limits, arguments.engine, runs)
+    try:
+        serve(session, hosting, port)
+    except OSError:  # somebody else has taken the port while the model was loaded
+        raise ValueError(f"nothing can listen on --host {arguments.host} --port {port} any more") from None
+    return 0
 
 
 @contextmanager
@@ -157,4 +170,4 @@ def launch_options() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

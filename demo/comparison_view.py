@@ -1,28 +1,30 @@
-"""Autoencoders side by side as people look at them: a table, and for each a slider, its errors, and its latent."""
+"""Autoencoders side by side as people look at them: a table, a wipe over any two, and for each its errors and its latent."""
 
 from __future__ import annotations
 
 import html
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from evaluation.metrics.reconstruction import lpips_obstacle
 from evaluation.metrics.round_trip import RoundTrip
 from ldm_core.images import to_pil
 
-from .data_url import data_url
+from .drift import Drift, drift_html
+from .error_maps import PATCH, PLAIN, SEEN, SIGNED, Scale, delta_e, levels_off, signed_levels, worst_patch
+from .figures import decibels, enlarged, figure, picture_source
+from .pair_view import pair_html, ratio_style, window
 
-PATCH = 64  # pixels: the worst one is shown enlarged
-WORST = 64  # levels of 255 at the bright end of the error map; the same for all, so that maps can be compared
 CHANNELS = 16  # of a latent, shown at most
 COLUMNS = (
     "autoencoder",
     "PSNR, dB",
     "SSIM",
+    "mean &Delta;E",
     "latent",
     "values saved",
     "kB at 8 bits",
@@ -31,8 +33,6 @@ COLUMNS = (
     "WebP, dB",
     "encode, decode, s",
 )
-# Dark to bright, equal steps to the eye.
-HEAT = np.array([(0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164)], float)
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,10 @@ class Compared:
     name: str
     words: str
     trip: RoundTrip
-    sampled_psnr: float | None  # by a sample of the posterior in place of its mean
+    usual_psnr: float | None  # by the posterior's mean in float32, where the trip is by something else
     others: dict[str, float | None]  # of same_cost
+    delta_e: float = 0.0  # mean over the pixels
+    lpips: float | None = None
 
     def numbers(self) -> dict[str, object]:
         """What a script gets of it."""
@@ -52,10 +54,12 @@ class Compared:
             "autoencoder": self.name,
             "psnr": _number(round(trip.psnr, 3)),
             "ssim": round(trip.ssim, 4),
+            "delta_e": round(self.delta_e, 3),
+            "lpips": None if self.lpips is None else round(self.lpips, 4),
             "latent": list(trip.latent.shape[1:]),
             "values_saved": trip.values_saved,
             "bytes": trip.byte_count,
-            "psnr_sampled": _number(self.sampled_psnr),
+            "psnr_mean_float32": _number(self.usual_psnr),
             **{name: _number(value) for name, value in self.others.items()},
             "encode_seconds": round(trip.encode_seconds, 3),
             "decode_seconds": round(trip.decode_seconds, 3),
@@ -67,89 +71,94 @@ def _number(value: float | None) -> float | str | None:
     return decibels(value) if value is not None and math.isinf(value) else value
 
 
-def comparison_html(image: Tensor, compared: list[Compared], failed: dict[str, str]) -> str:
+def comparison_html(
+    image: Tensor, compared: list[Compared], failed: Mapping[str, str], drifts: Mapping[str, Drift] | None = None
+) -> str:
     """The whole view of an image (3, H, W) in [0, 1]."""
+    pictures = [("original", picture_source(to_pil(image)))]
+    pictures += [(each.name, picture_source(to_pil(each.trip.rebuilt[0]))) for each in compared]
+    shown = "".join(
+        f"<figure>{window(source, f'the photo, {name}')}<figcaption>{html.escape(name)}</figcaption></figure>"
+        for name, source in pictures
+    )
+    details = "".join(_detail(each, image, index == 0) for index, each in enumerate(compared))
+    pair = f'{pair_html(pictures)}<div class="row all">{shown}</div>' if compared else ""
+    drifted = drift_html(drifts) if drifts else ""
+    return f'<div class="ae" {ratio_style(image)}>{_table(compared)}{_notes(failed)}{pair}{details}{drifted}</div>'
+
+
+def _table(compared: list[Compared]) -> str:
     best = max((each.trip.psnr for each in compared), default=0.0)
-    rows = "".join(_row(each, each.trip.psnr == best) for each in compared)
+    scored = any(each.lpips is not None for each in compared)
+    head = "".join(f"<th>{name}</th>" for name in (*COLUMNS, *(["LPIPS"] if scored else [])))
+    rows = "".join(_row(each, each.trip.psnr == best, scored) for each in compared)
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<div class="wide" tabindex="0" role="region" aria-label="numbers">{table}</div>'
+
+
+def _notes(failed: Mapping[str, str]) -> str:
     missing = "".join(
         f'<p class="failed"><b>{html.escape(name)}</b>: {html.escape(why)}</p>' for name, why in failed.items()
     )
-    head = "".join(f"<th>{name}</th>" for name in COLUMNS)
-    original = picture_source(to_pil(image))
-    details = "".join(_detail(each, image, original, index == 0) for index, each in enumerate(compared))
-    note = (
-        f"{missing}<p>bicubic: shrunk to as many numbers and enlarged again; JPEG and WebP: files of as many bytes</p>"
-    )
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    return f'<div class="ae"><div class="wide" tabindex="0" role="region" aria-label="numbers">{table}</div>{note}{details}</div>'
+    obstacle = lpips_obstacle()
+    lpips = f"; LPIPS is not computed: {html.escape(obstacle)}" if obstacle else ""
+    return f"{missing}<p>bicubic: shrunk to as many numbers and enlarged again; JPEG and WebP: files of as many bytes{lpips}</p>"
 
 
-def _row(each: Compared, best: bool) -> str:
+def _row(each: Compared, best: bool, scored: bool) -> str:
     trip = each.trip
     channels, height, width = trip.latent.shape[1:]
-    sampled = f" <small>(sampled {decibels(each.sampled_psnr)})</small>" if each.sampled_psnr is not None else ""
+    usual = f" <small>(mean, float32: {decibels(each.usual_psnr)})</small>" if each.usual_psnr is not None else ""
     others = ["unreachable" if value is None else decibels(value) for value in each.others.values()]
     cells = [
-        f"<b>{decibels(trip.psnr)}</b>{sampled}" if best else f"{decibels(trip.psnr)}{sampled}",
+        f"<b>{decibels(trip.psnr)}</b>{usual}" if best else f"{decibels(trip.psnr)}{usual}",
         f"{trip.ssim:.3f}",
+        f"{each.delta_e:.2f}",
         f"{channels} x {height} x {width}",
         f"{trip.values_saved:.0f}x",
         f"{trip.byte_count / 1000:.1f}",
         *others,
         f"{trip.encode_seconds:.2f}, {trip.decode_seconds:.2f}",
+        *([] if not scored else ["" if each.lpips is None else f"{each.lpips:.4f}"]),
     ]
     name = f"<td title='{html.escape(each.words)}'>{html.escape(each.name)}</td>"
     return f"<tr>{name}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
-def decibels(value: float) -> str:
-    """A PSNR, which has no end where nothing was lost."""
-    return "identical" if math.isinf(value) else f"{value:.2f}"
-
-
-def _detail(each: Compared, image: Tensor, original: str, opened: bool) -> str:
+def _detail(each: Compared, image: Tensor, opened: bool) -> str:
     rebuilt, name = each.trip.rebuilt[0], html.escape(each.name)
-    source, shape = picture_source(to_pil(rebuilt)), f'style="--ratio: {image.shape[2]} / {image.shape[1]}"'
-    error = (image - rebuilt).square().mean(0).sqrt() * 255  # (H, W), levels
+    error, signed, seen = (measure(image, rebuilt) for measure in (levels_off, signed_levels, delta_e))
     top, left = worst_patch(error)
     area = (slice(None), slice(top, top + PATCH), slice(left, left + PATCH))
     pair = "".join(
-        _figure(picture_source(_enlarged(to_pil(part[area]), 3)), f"worst {PATCH} x {PATCH} patch, {words}")
-        for part, words in ((image, "original"), (rebuilt, name))
+        figure(picture_source(enlarged(to_pil(part[area]), 3)), f"worst {PATCH} x {PATCH} square, {words}")
+        for part, words in ((image, "original"), (rebuilt, each.name))
+    )
+    maps = (
+        _map(PLAIN, error, each.name, f"error, mean {float(error.mean()):.1f} of 255 levels")
+        + _map(SIGNED, signed, each.name, f"signed error, mean {float(signed.mean()):+.2f} levels")
+        + _map(SEEN, seen, each.name, f"colour as eyes see it (Lab), mean ΔE {float(seen.mean()):.1f}")
     )
     return (
         f"<details{' open' if opened else ''}><summary>{name} <small>{html.escape(each.words)}</small></summary>"
-        f'<figure class="cut" {shape}><div><img src="{original}" alt="the photo, original">'
-        f'<img class="over" src="{source}" alt="the photo as {name} keeps it"><i></i></div>'
-        f'<input type="range" min="0" max="100" value="50" aria-label="original to the left, {name} to the right" '
-        "oninput=\"this.parentNode.style.setProperty('--cut', this.value + '%')\">"
-        f"<figcaption>original to the left, {name} to the right; drag, or use the arrow keys</figcaption></figure>"
-        f'<div class="row">{_figure(original, "original")}{_figure(source, name)}'
-        f"{_figure(picture_source(heat_map(error)), f'error, mean {float(error.mean()):.1f} of 255')}</div>"
-        f"{_scale()}<div class='row'>{pair}</div>{_latents(each.trip.latent[0], name)}</details>"
+        f'<div class="row maps">{maps}</div><div class="row maps">{pair}</div>{_latents(each.trip.latent[0], each.name)}</details>'
     )
 
 
-def _figure(source: str, words: str) -> str:
-    return f'<figure><img src="{source}" alt="{words}" loading="lazy"><figcaption>{words}</figcaption></figure>'
-
-
-def _scale() -> str:
-    colours = ", ".join(f"rgb({red:.0f} {green:.0f} {blue:.0f})" for red, green, blue in HEAT)
-    bar = f'<i style="background:linear-gradient(90deg, {colours})"></i>'
-    return f'<div class="heat"><span>0</span>{bar}<span>{WORST} or more levels off</span></div>'
+def _map(scale: Scale, values: Tensor, name: str, words: str) -> str:
+    shown = window(picture_source(scale.picture(values)), f"map of {name}: {words}")
+    return f"<figure>{shown}<figcaption>{html.escape(words)}</figcaption>{scale.legend()}</figure>"
 
 
 def _latents(latent: Tensor, name: str) -> str:
     figures = []
     for index, channel in enumerate(latent[:CHANNELS]):
-        mean, spread = float(channel.mean()), float(channel.std())
-        words = f"channel {index + 1}: mean {mean:.2f}, std {spread:.2f}"
-        figures.append(_figure(picture_source(latent_picture(channel)), words))
+        words = f"channel {index + 1}: mean {float(channel.mean()):.2f}, std {float(channel.std()):.2f}"
+        figures.append(figure(picture_source(latent_picture(channel)), words))
     more = f"<p>and {len(latent) - CHANNELS} channels more</p>" if len(latent) > CHANNELS else ""
     return (
-        f"<h4>The latent of {name}</h4><p>What the generator of pictures really works on: {len(latent)} small maps, each number "
-        f"worth a patch of the photo. Grey is 0, white and black three standard deviations.</p>"
+        f"<h4>The latent of {html.escape(name)}</h4><p>What the generator of pictures really works on: {len(latent)} small "
+        "maps, each number worth a patch of the photo. Grey is 0, white and black three standard deviations.</p>"
         f"<div class='row small'>{''.join(figures)}</div>{more}"
     )
 
@@ -158,29 +167,4 @@ def latent_picture(channel: Tensor) -> Image.Image:
     """A latent channel (h, w) in grey: 0 in the middle, three standard deviations to either end."""
     reach = 3 * float(channel.std()) or 1.0
     levels = ((channel / reach + 1) * 127.5).round().clamp(0, 255).byte().numpy()
-    return _enlarged(Image.fromarray(levels), max(1, 192 // max(channel.shape)))
-
-
-def heat_map(error: Tensor) -> Image.Image:
-    """Errors (H, W) in levels of 255 as colours: black is none, pale yellow WORST or more."""
-    places = np.linspace(0, 255, len(HEAT))
-    table = np.stack([np.interp(np.arange(256), places, HEAT[:, channel]) for channel in range(3)], axis=1).round()
-    levels = (error / WORST * 255).round().clamp(0, 255).byte().numpy()
-    return Image.fromarray(table.astype(np.uint8)[levels])
-
-
-def worst_patch(error: Tensor) -> tuple[int, int]:
-    """Top and left of the PATCH x PATCH square with the largest mean square error, on a grid of eight pixels."""
-    size = min(PATCH, *error.shape)
-    means = F.avg_pool2d(error.square()[None], size, stride=8)[0]
-    row, column = divmod(int(means.argmax()), means.shape[1])
-    return 8 * row, 8 * column
-
-
-def _enlarged(picture: Image.Image, factor: int) -> Image.Image:
-    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
-
-
-def picture_source(picture: Image.Image) -> str:
-    """A picture as a data URL, without loss."""
-    return data_url(picture, "webp", lossless=True, method=0)
+    return enlarged(Image.fromarray(levels), max(1, 192 // max(channel.shape)))

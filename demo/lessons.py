@@ -15,13 +15,14 @@ from ldm_core.sampling import State
 from ldm_core.tasks import interpolation
 
 from . import turns
-from .comparison_view import decibels, picture_source
+from .figures import decibels, picture_source
 from .film import film, scrubber
 from .noising_view import SCHEDULES, TIMES, noise_like, noised, noising_html
 from .session import Session
 from .trajectory_view import as_seen, channels_of, chosen, moments_of, trajectory_html
 from .uploads import read_upload
 from .word_view import WordsSeen
+from .zero_gpu import lent
 
 Frames = Generator[tuple, None, None]
 BETWEEN = 8  # pictures from one to the other
@@ -29,6 +30,7 @@ PHOTO_SIDE = 256  # pixels
 FACTORS = ("photo-f4", "photo-f8", "photo-f16")
 
 
+@lent
 def watch(session: Session, prompt: str, seed: int, guidance_scale: float) -> Frames:
     """One drawing, every step of it kept and decoded."""
     model, began = session.model, time.perf_counter()
@@ -50,6 +52,7 @@ def watch(session: Session, prompt: str, seed: int, guidance_scale: float) -> Fr
     yield view, f"{len(states)} steps, {time.perf_counter() - began:.1f} s. Drag the slider, or press Play."
 
 
+@lent
 def noise_away(session: Session, prompt: str, seed: int) -> Frames:
     """A drawing's clean latent, and what the schedules make of it."""
     model, began = session.model, time.perf_counter()
@@ -69,6 +72,7 @@ def noise_away(session: Session, prompt: str, seed: int) -> Frames:
     )
 
 
+@lent
 def between(session: Session, first: str, second: str, first_seed: int, second_seed: int) -> Frames:
     """Pictures on the way from one prompt and seed to another."""
     began = time.perf_counter()
@@ -84,6 +88,7 @@ def between(session: Session, first: str, second: str, first_seed: int, second_s
     yield view, f"{BETWEEN} pictures, {time.perf_counter() - began:.1f} s."
 
 
+@lent
 def by_factor(session: Session, photo: str) -> Frames:
     """A photo through the autoencoders that shrink it 4, 8 and 16 times along a side."""
     began = time.perf_counter()

@@ -25,6 +25,7 @@ class Opening:
     name: str
     outputs: Sequence[gr.components.Component]
     frames: Callable[[], Iterable[tuple]]
+    words: str = WORDS
 
 
 class Openings:
@@ -76,7 +77,7 @@ class Openings:
                 pass
             for frame in opening.frames():
                 last = frame
-            return (last[0], WORDS, *last[2 : len(opening.outputs)])
+            return (last[0], opening.words, *last[2 : len(opening.outputs)])
         except Exception as error:  # noqa: BLE001  # the page opens without it
             log.warning("opening %s: %s", opening.name, type(error).__name__)
             return ()

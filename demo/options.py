@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
+from ldm_core import command
 from ldm_core.registry import ENGINES
 
 from .hosting import space
@@ -14,12 +15,8 @@ from .session import Limits
 def options(module: str, description: str, port: str) -> argparse.ArgumentParser:
     """For `python -m module`, whose usual port is given."""
     environment = os.environ.get
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {module}",
-        description=description,
-        epilog="Each option may also be set as LDM_MODEL, LDM_ENGINE, LDM_HOST, LDM_PORT, LDM_LIMITS, LDM_ALLOW_HOST, "
-        "LDM_TRUST_PROXY.",
-    )
+    variables = "LDM_MODEL, LDM_ENGINE, LDM_HOST, LDM_PORT, LDM_LIMITS, LDM_ALLOW_HOST, LDM_TRUST_PROXY"
+    parser = command.parser(module, description, f"Each option may also be set as\n{variables}.")
     parser.add_argument("--model", default=environment("LDM_MODEL", "scenes"), help="registry name, folder or hub id")
     parser.add_argument(
         "--engine", choices=ENGINES, default=None, help="by what the networks run (default: the quicker one here)"

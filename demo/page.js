@@ -12,6 +12,62 @@
   live();
   new MutationObserver(live).observe(document.body, { childList: true, subtree: true });
 
+  // Autoencoders (pair_view.py): the sides of the wipe are any two of the pictures; one zoom moves every window of the view.
+  const move = (view, values) => {
+    Object.entries(values).forEach(([name, value]) => {
+      const slider = view.querySelector(`[data-move=${name}]`);
+      slider.value = value;
+      view.style.setProperty(name === "zoom" ? "--near" : `--${name}`, slider.value);
+    });
+    view.classList.toggle("near", Number(view.querySelector("[data-move=zoom]").value) > 1);
+  };
+  document.addEventListener("input", (event) => {
+    if (event.target.matches(".ae [data-move]")) move(event.target.closest(".ae"), { [event.target.dataset.move]: event.target.value });
+  });
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches(".cut select")) return;
+    const { side } = event.target.dataset, view = event.target.closest(".ae"), name = event.target.selectedOptions[0].textContent;
+    const shown = view.querySelector(`.layer-${side}`);
+    shown.querySelector("img").src = view.querySelectorAll(".all img")[event.target.value].src;
+    shown.querySelector("img").alt = `${side.toUpperCase()}: ${name}`;
+    shown.querySelector("b").textContent = name;
+  });
+  let dragged = null;
+  document.addEventListener("pointerdown", (event) => {
+    const window = event.target.closest?.(".ae.near .window");
+    if (!window) return;
+    event.preventDefault();
+    dragged = { window, view: window.closest(".ae"), at: [event.clientX, event.clientY] };
+  });
+  document.addEventListener("pointermove", (event) => {
+    if (!dragged) return;
+    const { window, view, at } = dragged, box = window.getBoundingClientRect();
+    const value = (name) => Number(view.querySelector(`[data-move=${name}]`).value), more = value("zoom") - 1;
+    move(view, {
+      x: value("x") - (event.clientX - at[0]) / box.width / more * 100,
+      y: value("y") - (event.clientY - at[1]) / box.height / more * 100,
+    });
+    dragged.at = [event.clientX, event.clientY];
+  });
+  ["pointerup", "pointercancel"].forEach((name) => document.addEventListener(name, () => { dragged = null; }));
+
+  // Results (results_view.py): a click on a heading sorts the table by its column, and once more the other way round.
+  document.addEventListener("click", (event) => {
+    const heading = event.target.closest(".sortable thead button")?.parentNode;
+    if (!heading) return;
+    const table = heading.closest("table"), body = table.tBodies[0], at = heading.cellIndex;
+    const rising = heading.getAttribute("aria-sort") !== "ascending";
+    const value = (row) => parseFloat(row.cells[at].dataset.value ?? "NaN");
+    const order = (one, other) => {
+      const [a, b] = [value(one), value(other)];
+      if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) - Number.isNaN(b);  // what has no value comes last
+      return rising ? a - b : b - a;
+    };
+    table.querySelectorAll("[aria-sort]").forEach((other) => other.removeAttribute("aria-sort"));
+    heading.setAttribute("aria-sort", rising ? "ascending" : "descending");
+    body.append(...[...body.rows].sort(order));
+  });
+
   // Films (film.py): a slider chooses the frame of every picture beside it, and the words that go with it.
   const sliderOf = (part) => part.closest(".scrub").querySelector("input[type=range]");
   const show = (slider) => {

@@ -39,7 +39,10 @@ class Places:
 
 
 class Allowance:
-    """Bytes that may be kept for an address and for all, over the time that files are kept."""
+    """Bytes that may be kept for an address and for all, over the time that files are kept. A small file counts as LEAST:
+    thousands of them fill folders too, and are counted one by one."""
+
+    LEAST = 100_000  # bytes
 
     def __init__(self, per_address: int, in_all: int, seconds: float):
         self.per_address, self.in_all, self.seconds = per_address, in_all, seconds
@@ -47,7 +50,7 @@ class Allowance:
 
     def take(self, address: str, size: int) -> str:
         """Empty, and counted; or in words why not."""
-        now = time.monotonic()
+        now, size = time.monotonic(), max(size, self.LEAST)
         while self.kept and now - self.kept[0][0] > self.seconds:
             self.kept.popleft()
         if sum(size for _, who, size in self.kept if who == address) + size > self.per_address:

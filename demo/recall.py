@@ -122,10 +122,9 @@ def restored_words(session: Session, recipe: Recipe) -> str:
     if loaded is None:
         return "Restored. Press Draw to make it again."
     now = loaded.recipe(recipe.prompt, recipe.seed)
-    same = recipe.weights == now.weights and recipe.configs in ("", now.configs)
-    if not same or not is_offered(recipe):
+    if not recipe.is_of_model(now) or not is_offered(recipe):
         return "Restored, as far as this page goes: it was made with another model or with settings that are not offered here."
-    if any(getattr(recipe, name) != getattr(now, name) for name in ("dtype", "device", "engine", "versions")):
+    if recipe.changes_since(now):
         return (
             "Restored. It was made by other versions, engine or device: the picture will be very close, not the same."
         )

@@ -10,6 +10,7 @@ Requests that come together are drawn together. The door is the page's: names, l
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import base64
 import json
@@ -25,6 +26,8 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from torch import Tensor
+
+from ldm_core import command
 
 from .batching import Batcher, Wanted
 from .guard import Doors, Guard
@@ -141,14 +144,15 @@ def _json(body: bytes) -> Any:
 
 def main(argv: list[str] | None = None) -> int:
     parser = options("demo.serve", "Serve pictures by HTTP, in the shape that OpenAI's clients send.", "8000")
-    arguments = parser.parse_args(argv)
-    try:
-        limits, port = limits_of(arguments.limits), port_of(arguments.port)
-        hosting = Hosting.of(arguments.host, arguments.allow_host, arguments.trust_proxy)
-        check_free(arguments.host, port)
-        service = Service(Session.load(arguments.model, limits, arguments.engine))
-    except ValueError as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    return command.carry_out(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """Until a signal ends it."""
+    limits, port = limits_of(arguments.limits), port_of(arguments.port)
+    hosting = Hosting.of(arguments.host, arguments.allow_host, arguments.trust_proxy)
+    check_free(arguments.host, port)
+    service = Service(Session.load(arguments.model, limits, arguments.engine))
     model = service.session.model
     print(
         f"{model.spec.name} by {model.engine} on {model.device}: http://{arguments.host}:{port}/v1/images/generations",

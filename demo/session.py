@@ -22,6 +22,7 @@ from ldm_core.registry import MODELS, ModelSpec, control_names
 from .lane import Lane, Stops
 from .listeners import Listeners
 from .over_time import OVER_TIME
+from .runs import Runs
 from .scratch import Scratch
 
 Size = tuple[int, int]  # width and height in pixels
@@ -44,6 +45,7 @@ class Limits:
     )
     megapixels: int = 40  # of an uploaded photo, before it is decoded
     photo_side: int = 768  # pixels: a larger photo is made smaller
+    compared_megapixels: float = 12.0  # through autoencoders, of one comparison, on a CPU; a GPU takes 50 times that
     waiting_per_visitor: int = 3  # requests of one browser tab
     waiting_per_address: int = 12  # requests of one address, which many people may share
     upload_megabytes: int = 200  # that one address may have lying here; ten times that for all together
@@ -75,8 +77,10 @@ class Session:
         model: LatentDiffusion,
         limits: Limits | None = None,
         engine: str | None = None,
+        runs: Runs | None = None,
         control: str | None = None,
     ):
+        self.runs = runs  # that visitors may look at
         self.model, self.limits, self.engine = model, limits or Limits(), engine
         own = f"{model.spec.name}-control"
         self.control = control or (own if own in control_names() else "")  # of silhouettes, for the page's model
@@ -91,9 +95,11 @@ class Session:
         self.seconds_per_row: dict[str, float] = {}  # of a model's network, as last measured
 
     @classmethod
-    def load(cls, name: str, limits: Limits | None = None, engine: str | None = None) -> Session:
+    def load(
+        cls, name: str, limits: Limits | None = None, engine: str | None = None, runs: Runs | None = None
+    ) -> Session:
         """With the model of a registry name, folder or hub id, by an engine or the quicker one."""
-        return cls(ldm_core.load(name, engine=engine), limits, engine)
+        return cls(ldm_core.load(name, engine=engine), limits, engine, runs)
 
     @property
     def specs(self) -> dict[str, ModelSpec]:
@@ -164,10 +170,15 @@ class Session:
             found["seed"] = f"The seeds of {pictures} pictures follow one another, up to {limits.largest_seed}."
         return found
 
+    @property
+    def strength(self) -> int:
+        """How many times the work of a CPU one request may be."""
+        return 1 if self.model.device.type == "cpu" else 50
+
     def too_much(self, size: Size, steps: int, pictures: int) -> str:
         """In words, where a request would keep the device longer than one visitor may; empty where not."""
         width, height = size
-        most = self.limits.work * (1 if self.model.device.type == "cpu" else 50)
+        most = self.limits.work * self.strength
         asked = 2 * pictures * int(steps) * width * height / 1e6
         if asked <= most:
             return ""

@@ -20,6 +20,7 @@ from .recall import link_of
 from .session import Session
 from .sweep_grid import SweepCell, cells_of, grid_html, worded, write_zip
 from .sweep_scores import EXPLAINED, chart_of, measured
+from .zero_gpu import lent
 
 PREVIEW_EVERY = 4  # steps
 
@@ -38,6 +39,7 @@ class Sweep:
     cells: list[SweepCell] = field(default_factory=list)
     began: float = field(default_factory=time.perf_counter)
 
+    @lent
     def draw(self) -> Generator[tuple, None, None]:
         """Previews of the cells, then the pictures with what is measured of them, a chart, and a zip: what the page shows."""
         model = self.session.model_of(self.name)

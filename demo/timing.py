@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 import torch
 
+from ldm_core import command
 from ldm_core.loading import quiet
 
 from .controls import EXAMPLES, FIRST_SEED
@@ -53,19 +54,18 @@ def rows(session: Session, repeats: int) -> list[tuple[str, str]]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m demo.timing", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser("demo.timing", __doc__)
     parser.add_argument("--model", default="scenes", help="registry name, folder or hub id (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=5, help="turns that medians are taken of (default: %(default)s)")
-    arguments = parser.parse_args(argv)
+    return command.carry_out(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The exit code."""
     if arguments.repeats < 1:
-        parser.exit(2, f"{parser.prog}: error: --repeats must be 1 or more, got {arguments.repeats}\n")
+        raise ValueError(f"--repeats must be 1 or more, got {arguments.repeats}")
     quiet()
-    try:
-        session = Session.load(arguments.model)
-    except ValueError as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    session = Session.load(arguments.model)
     dtype = str(session.model.dtype).removeprefix("torch.")
     print(
         f"{session.model.spec.name}, {session.model.spec.steps} steps, {dtype} on {session.model.device}, "

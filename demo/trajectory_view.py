@@ -15,7 +15,7 @@ from ldm_core.images import to_pil
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.sampling import State, image_generators, initial_noise
 
-from .comparison_view import WORST, heat_map
+from .error_maps import PLAIN
 from .film import film, said, scrubber
 
 FRAMES = 24  # steps that are shown, at the most
@@ -97,7 +97,7 @@ def trajectory_html(
 def arrow_map(arrow: Tensor) -> Image.Image:
     """Where c - u (C, h, w) is long, over all channels: black is nothing, pale yellow the longest of its step."""
     lengths = arrow.square().sum(0).sqrt()
-    return heat_map(lengths / (float(lengths.max()) or 1.0) * WORST)
+    return PLAIN.picture(lengths / (float(lengths.max()) or 1.0) * PLAIN.high)
 
 
 def channels_of(latent: Tensor) -> Image.Image:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
 from ldm_core.data import fashion_mnist
 
+from .metrics.control_score import ControlScore
+from .metrics.inside_score import InsideScore
 from .metrics.metric import (
     NEIGHBOURS,
     AutoencoderScore,
@@ -46,6 +49,11 @@ def _start_distance(name: str, of: str) -> StartScore:
     )
 
 
+def _inside(name: str, of: str, **more: Any) -> InsideScore:
+    """A score, by a detector, of what masks had drawn anew."""
+    return InsideScore(name=name, higher_is_better=True, detector=f"inside_{of}", of=of, **more)
+
+
 def _of_world(world: str) -> tuple[Metric, ...]:
     """The metrics of a drawn world, by its own detector; their names are the same for each."""
     read: dict[str, Any] = {
@@ -62,6 +70,17 @@ def _of_world(world: str) -> tuple[Metric, ...]:
         SceneScore(name="scene_extra", higher_is_better=False, by_skill=False, **read),
         AutoencoderScore(name="rfd_scenes", higher_is_better=False, detector=world),
         _start_distance("scenes", world),
+        _inside("clip_scenes_inside", world),
+        _inside("scene_accuracy_inside", world, bounds=(0, 1), nothing_read=read["nothing_read"]),
+        ControlScore(
+            name="control_iou",
+            higher_is_better=True,
+            detector=f"control_{world}",
+            of=world,
+            bounds=(0, 1),
+            nothing_read="no control image asks for anything in white",
+            has_ceiling=True,
+        ),
     )
 
 
@@ -83,7 +102,8 @@ METRICS: dict[str, Metric] = {
             bounds=(0, 1),
             has_ceiling=True,
         ),
-        ImageScore(name="clipped", higher_is_better=False, detector="pixels", captions=False, bounds=(0, 1)),
+        # Shares of thousandths: to an interval that reckons with values up to 1 they would all be alike.
+        ImageScore(name="clipped", higher_is_better=False, detector="pixels", captions=False, bounds=(0, math.inf)),
         AutoencoderScore(name="vae_psnr", higher_is_better=True),
         AutoencoderScore(
             name="vae_ssim", higher_is_better=True, numbers=(("window", 11), ("sigma", 1.5), ("border", "reflected"))
@@ -94,6 +114,7 @@ METRICS: dict[str, Metric] = {
         StartScore(name="start_psnr", higher_is_better=True, detector="start"),
         StartScore(name="start_psnr_outside", higher_is_better=True, detector="start", masked=True),
         *(_start_distance(of, of) for of in ("fashion", "dinov2")),
+        _inside("clip_score_inside", "clip"),
         ImageScore(
             name="vae_psnr_generated", higher_is_better=True, detector="autoencoder", captions=False, autoencoder=True
         ),
@@ -109,11 +130,26 @@ DEFAULTS = {  # by the world that a model was made for
 
 
 OF_STARTS = {  # beside those of the model's world, for pictures that began at an image
-    **dict.fromkeys(DRAWN, ("start_psnr", "start_psnr_outside", "start_distance_scenes")),
-    "fashion": ("start_psnr", "start_psnr_outside", "start_distance_fashion"),
-    "": ("start_psnr", "start_psnr_outside"),
+    **dict.fromkeys(DRAWN, ("start_psnr", "start_distance_scenes")),
+    "fashion": ("start_psnr", "start_distance_fashion"),
+    "": ("start_psnr",),
 }
+OF_MASKS = {  # and beside these where a mask says what of it is drawn anew
+    **dict.fromkeys(DRAWN, ("start_psnr_outside", "clip_scenes_inside", "scene_accuracy_inside")),
+    "fashion": ("start_psnr_outside",),
+    "": ("start_psnr_outside", "clip_score_inside"),
+}
+OF_CONTROL = {
+    "scenes": ("control_iou",)
+}  # for pictures that an image steered, of worlds whose reader of silhouettes ships
 _IN_WORLD = {world: {metric.name: metric for metric in _of_world(world)} for world in DRAWN}
+
+
+def defaults(world: str, *, started: bool = False, masked: bool = False, steered: bool = False) -> tuple[str, ...]:
+    """What is measured where nothing is asked for, of a world's pictures: of those that began at images, under masks, or
+    that control images steered, more."""
+    more = ((started, OF_STARTS), (masked, OF_MASKS), (steered, OF_CONTROL))
+    return (*DEFAULTS[world], *(name for so, known in more if so for name in known.get(world, ())))
 
 
 def find(names: Iterable[str], world: str = "") -> list[Metric]:

@@ -6,8 +6,8 @@
 Prints in what the runs differ, then B - A per metric and condition with its error, p and interval (adjusted alike, by Holm
 within a metric) and verdict. Runs of other seeds are compared too, with the wider error of samples that are not paired; a
 metric that cannot be compared has a row that says why. Exit code 0; 1 where a run is worse than the first by more than a
-margin under any condition, its whole interval beyond it (a warning where the images are too few to tell);
-2 where the runs cannot be compared, with the reason.
+margin under any condition, its whole interval beyond it (a warning where the images are too few to tell; with --strict a
+failure: what passes is then known to lose no more than the margin); 2 where the runs cannot be compared, with the reason.
 """
 
 from __future__ import annotations
@@ -172,8 +172,11 @@ def gate(table: pd.DataFrame, allowed: dict[str, float]) -> tuple[list[str], lis
     worse, unclear = [], []
     for metric, margin in allowed.items():
         rows = table[table["metric"] == metric]
-        if not len(rows) or rows["difference"].isna().any():
-            raise ValueError(f"--fail-if-worse {metric}: the runs do not both have it")
+        if not len(rows):
+            raise ValueError(f"--fail-if-worse {metric}: none of the runs has a value of it")
+        if rows["difference"].isna().any():
+            notes = dict.fromkeys(rows[rows["difference"].isna()]["note"])
+            raise ValueError(f"--fail-if-worse {metric}: {'; '.join(notes)}")
         sign = -1 if METRICS[metric].higher_is_better else 1
         for row in rows.astype({"low": float, "high": float}).itertuples():
             loss, (least, most) = sign * row.difference, sorted((sign * row.low, sign * row.high))
@@ -195,6 +198,10 @@ def main(argv: list[str] | None = None) -> int:
         "runs", type=Path, nargs="+", metavar="RUN", help="two or more; all are compared with the first"
     )
     parser.add_argument("--fail-if-worse", action="append", default=[], metavar="METRIC:MARGIN")
+    note = (
+        "fail too where the images are too few to tell: what passes loses no more than the margins, as far as 95 % go"
+    )
+    parser.add_argument("--strict", action="store_true", help=note)
     parser.add_argument("--out", type=Path, default=None, metavar="FILE.csv", help="write the table there too")
     return command.carry_out(parser, argv, work)
 
@@ -204,15 +211,17 @@ def work(arguments: argparse.Namespace) -> int:
     if len(arguments.runs) < 2:
         raise ValueError("give two runs or more")
     allowed = margins(arguments.fail_if_worse)
+    if arguments.strict and not allowed:
+        raise ValueError("--strict is about margins: give --fail-if-worse METRIC:MARGIN too")
     runs = [Finished.read(folder) for folder in arguments.runs]
     table = compare(runs)
     worse, unclear = gate(table, allowed)
     if arguments.out is not None:
         write_whole(arguments.out, table.to_csv(index=False, lineterminator="\n"))
     print(report(runs, table))
-    for line in [*worse, *(f"warning: {line}" for line in unclear)]:
+    for line in [*worse, *(line if arguments.strict else f"warning: {line}" for line in unclear)]:
         print(line)
-    return 1 if worse else 0
+    return 1 if worse or (arguments.strict and unclear) else 0
 
 
 def report(runs: Sequence[Finished], table: pd.DataFrame) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ldm_core.checks import check_real, check_whole
-from ldm_core.recipe import Task
+from ldm_core.recipe import Recipe, Task
 from ldm_core.registry import MODELS, find
-from ldm_core.settings import STRENGTHS, SamplingSettings
+from ldm_core.settings import STRENGTHS, SamplingSettings, default
 
 from .bounds import MOST_IMAGES
 from .catalogue import RESIZE_MODES, check
@@ -33,15 +33,19 @@ class RunConfig:
     vae: str | None = None
     lora: str | None = None  # FILE or FILE:WEIGHT, several with commas between
     config: str | None = None  # of a single file: a diffusers folder of its family
+    control: str | None = None  # a ControlNet or T2I-Adapter by name, folder or hub id: see ldm_core/tasks/control.py
     offload: bool = False
     compile: bool = False
     engine: str | None = None  # torch or openvino; None: the better one here
     limit: int | None = None
     shuffle: bool = False  # the limit's prompts are drawn at random by the run's seed
     task: Task | None = None  # of a recipe's picture
+    remade: Recipe | None = None  # whose picture it is, in place of a prompt file
+    steering: Task | None = None  # by what image a recipe's picture was steered
     unconditional: int | None = None  # so many images of the empty prompt, in place of a prompt file
     init_images: Path | None = None  # a folder of start images, or one for all prompts: see generation/starts.py
     masks: Path | None = None  # of what of them is drawn anew, likewise
+    control_images: Path | None = None  # what the control steers by, likewise
     images_per_prompt: int = 1
     seed: int = 0
     batch_size: int = 16  # images denoised together
@@ -86,6 +90,7 @@ class RunConfig:
             raise ValueError(f"--resize must be one of {', '.join(RESIZE_MODES)}, got {self.resize!r}")
         check(self.metrics or ())
         self._check_starts()
+        self._check_control()
         _ = self.conditions  # sweeps that clash
 
     def _check_starts(self) -> None:
@@ -100,6 +105,19 @@ class RunConfig:
             raise ValueError("--masks say what of start images is drawn anew: give --init-images too")
         elif any(condition.settings.strength is not None for condition in self.conditions):
             raise ValueError("strength says how far start images are drawn anew: give --init-images too")
+
+    def _check_control(self) -> None:
+        """A control has images to steer by, and nothing is said of one where there is none."""
+        if self.control_images is not None and not self.control_images.exists():
+            raise ValueError(f"--control-images {self.control_images} is not there")
+        if self.control is not None and self.control_images is None:
+            raise ValueError(f"--control {self.control} steers by images: give --control-images too")
+        if self.control is None and self.control_images is not None:
+            raise ValueError("--control-images are what a control network steers by: give --control too")
+        own = [condition.settings for condition in self.conditions]
+        for name in ("control_scale", "control_interval"):
+            if self.control is None and any(settings[name] != default(name) for settings in own):
+                raise ValueError(f"{name} says how a control image counts: give --control and --control-images too")
 
     @property
     def task_name(self) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from ldm_core.checks import check_whole
+from ldm_core.checks import check_text, check_whole, shown
 from ldm_core.loading import choose_device
 from ldm_core.settings import SamplingSettings
 
@@ -88,6 +88,10 @@ def evaluate(
     )
     seed = check_whole("seed", seed, 0, 2**32 - 1)
     limit = None if limit is None else check_whole("limit", limit, 1, MOST_IMAGES)
+    if settings is not None and not isinstance(settings, SamplingSettings):
+        raise ValueError(
+            f"settings must be SamplingSettings, as SamplingSettings.of(steps=8) makes them, got {shown(settings)}"
+        )
     resolved, own = resolve(metrics, world)
     held = tempfile.TemporaryDirectory(prefix="evaluate-", ignore_cleanup_errors=True) if out is None else None
     kept, listed = Path(out or held.name), _prompts(prompts)  # type: ignore[union-attr]  # one of the two is there
@@ -139,7 +143,7 @@ def _name(source: Source) -> str:
 def _prompts(given: str | Path | Sequence[str] | None) -> list[Prompt] | None:
     if given is None or isinstance(given, str | Path):
         return None if given is None else load_prompts(Path(given))
-    return [Prompt(index, text) for index, text in enumerate(given)]
+    return [Prompt(index, check_text("prompts", text)) for index, text in enumerate(given)]
 
 
 @dataclass(frozen=True)

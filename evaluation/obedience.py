@@ -2,108 +2,41 @@
 
     python -m evaluation.obedience scenes --control scenes-control
 
-Silhouettes and captions are those of held-out scenes. A small network that learns here, from training drawings, to tell the
-pixels of things from the background reads each picture; printed is the iou of what it reads and what was asked for, in
-pictures drawn with the control and, from the same captions and seeds, without it. The reader's own iou on the real drawings,
-and on what the autoencoder keeps of them, is the ceiling. For `scenes` also what each picture shows of its caption.
+Silhouettes and captions are those of held-out scenes. The reader of silhouettes (detectors/silhouettes.py) tells the pixels of
+things from the background; printed is the iou of what it reads in each picture and what was asked for, in pictures drawn with
+the control and, from the same captions and seeds, without it. The reader's own iou on the real drawings, and on what the
+autoencoder keeps of them, is the ceiling. For the drawn worlds also what each picture shows of its caption. With --sheet,
+silhouettes and pictures side by side.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 import ldm_core
-from ldm_core.images import from_uint8
+from ldm_core.images import to_pil
 from ldm_core.pipeline import LatentDiffusion
-from ldm_core.training.corpus import silhouette
 from ldm_core.training.held_out import WORLDS
 
 from . import command
 from .detectors.detector import load_detector
+from .detectors.silhouettes import Drawings, SilhouetteReader, ious, load_silhouette_reader
 from .statistics import mean
 from .word_maps import said
 
-SIDE = 64  # pixels that the reader sees along a side
 BATCH = 16  # pictures
-ADHERENCE = {"scenes": "scene_accuracy"}  # of a world, the detector's score that is told beside
-
-
-@dataclass(frozen=True)
-class Drawings:
-    """Pictures (N, 3, H, W) in [0, 1], where their things are (N, 1, H, W) in [0, 1], and what they show in words."""
-
-    images: Tensor
-    silhouettes: Tensor
-    captions: list[str]
-
-    @classmethod
-    def of(cls, world: str, seeds: Iterator[int], size: int) -> Drawings:
-        """Of the scenes of seeds; those of nothing but a background are left out."""
-        module, say = WORLDS[world]
-        made: list[tuple[np.ndarray, np.ndarray, str]] = []
-        for seed in seeds:
-            scene: Any = module.random_scene(seed)
-            if scene.things:
-                masks = module.masks(scene, size)
-                made.append((module.draw(scene, size), silhouette(masks), say(scene, seed)))
-        images, silhouettes, captions = zip(*made)
-        asked = torch.from_numpy(np.stack(silhouettes))[:, None].float() / 255
-        return cls(from_uint8(np.stack(images)), asked, list(captions))
-
-
-def reader() -> nn.Sequential:
-    """Pictures (B, 3, SIDE, SIDE) -> logits (B, 1, SIDE, SIDE) of a pixel's being a thing's; it sees 31 pixels across."""
-    layers: list[nn.Module] = []
-    width = 3
-    for dilation in (1, 2, 4, 8):
-        layers += [nn.Conv2d(width, 16, 3, padding=dilation, dilation=dilation), nn.ReLU()]
-        width = 16
-    return nn.Sequential(*layers, nn.Conv2d(width, 1, 1))
-
-
-def learn(known: Drawings, steps: int) -> nn.Sequential:
-    """A reader that has seen the drawings; every other batch is softened, as pictures out of an autoencoder are."""
-    torch.manual_seed(0)
-    net = reader()
-    optimizer = torch.optim.AdamW(net.parameters(), lr=5e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=steps)
-    images, asked = seen(known.images), seen(known.silhouettes)
-    rng = torch.Generator().manual_seed(0)
-    for step in tqdm(range(steps), "the reader learns", mininterval=2):
-        chosen = torch.randint(len(images), (BATCH,), generator=rng)
-        shown = images[chosen]
-        if step % 2:
-            shown = F.avg_pool2d(F.pad(shown, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-        loss = F.binary_cross_entropy_with_logits(net(shown), asked[chosen])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    return net.eval()
-
-
-def seen(images: Tensor) -> Tensor:
-    """Images (N, C, H, W) at the reader's size."""
-    return F.adaptive_avg_pool2d(images, SIDE)
-
-
-@torch.inference_mode()
-def ious(net: nn.Module, images: Tensor, silhouettes: Tensor) -> list[float]:
-    """Of what the reader sees in each picture and what was asked for."""
-    read, asked = net(seen(images)) > 0, seen(silhouettes) > 0.5
-    both, either = ((read & asked).sum((1, 2, 3)), (read | asked).sum((1, 2, 3)))
-    return (both / either.clamp(min=1)).tolist()
+SHOWN = 8  # columns of a sheet
+ADHERENCE = "scene_accuracy"  # the score that is told beside
+REAL, RECONSTRUCTED, FREE = "the real drawing", "its reconstruction", "drawn without control"
 
 
 def drawn(model: LatentDiffusion, asked: Drawings, **control: Any) -> Tensor:
@@ -121,24 +54,41 @@ def drawn(model: LatentDiffusion, asked: Drawings, **control: Any) -> Tensor:
     return torch.cat(parts)
 
 
-def table(
-    model: LatentDiffusion, net: nn.Module, asked: Drawings, world: str, scales: Sequence[float]
-) -> list[dict[str, str]]:
-    """A row for each way to a picture: iou, and the adherence where the world has a detector of it."""
-    ways = {
-        "the real drawing": asked.images,
-        "its reconstruction": torch.cat([model.reconstruct(image[None]) for image in asked.images]),
-        "drawn without control": drawn(model, asked),
+def ways(model: LatentDiffusion, asked: Drawings, scales: Sequence[float]) -> dict[str, Tensor]:
+    """Pictures (N, 3, H, W) of the captions by each way to one: real, out of the autoencoder, drawn without and with control."""
+    return {
+        REAL: asked.images,
+        RECONSTRUCTED: torch.cat([model.reconstruct(image[None]) for image in asked.images]),
+        FREE: drawn(model, asked),
         **{f"drawn with control, scale {scale:g}": drawn(model, asked, control_scale=scale) for scale in scales},
     }
-    rows = []
-    for name, images in ways.items():
-        row = {"picture": name, "iou": said(mean(ious(net, images, asked.silhouettes), bounds=(0.0, 1.0)))}
-        if world in ADHERENCE:
-            scores = load_detector(world).extract(images, asked.captions)[1][ADHERENCE[world]]
-            row[ADHERENCE[world]] = said(mean(scores, bounds=(0.0, 1.0)))
-        rows.append(row)
+
+
+def table(pictures: dict[str, Tensor], reader: SilhouetteReader, asked: Drawings) -> list[dict[str, str]]:
+    """A row for each way to a picture: iou, the difference to the same seeds drawn without control, and the adherence."""
+    rows, free = [], ious(reader, pictures[FREE], asked.silhouettes)
+    for name, images in pictures.items():
+        found = ious(reader, images, asked.silhouettes)
+        more = [with_control - without for with_control, without in zip(found, free)]
+        scores = load_detector(reader.world).extract(images, asked.captions)[1][ADHERENCE]
+        rows.append(
+            {
+                "picture": name,
+                "iou": said(mean(found, bounds=(0.0, 1.0))),
+                "more than without": "" if name == FREE else said(mean(more)),
+                ADHERENCE: said(mean([score for score in scores if score == score], bounds=(0.0, 1.0))),
+            }
+        )
     return rows
+
+
+def sheet(pictures: dict[str, Tensor], asked: Drawings) -> Tensor:
+    """Silhouettes, real drawings, and what was drawn without and with control, in a row each: (3, rows H, columns W)."""
+    rows = [
+        asked.silhouettes.expand(-1, 3, -1, -1),
+        *(each for name, each in pictures.items() if name != RECONSTRUCTED),
+    ]
+    return torch.cat([torch.cat(list(row[:SHOWN]), dim=2) for row in rows], dim=1)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -147,8 +97,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--control", required=True, metavar="NAME|FOLDER", help="a control of silhouettes for it")
     parser.add_argument("--count", type=int, default=100, metavar="N", help="held-out scenes (default: %(default)s)")
     parser.add_argument("--scales", type=float, nargs="+", default=[1.0], metavar="X", help="control scales to try")
-    note = "training drawings that the reader learns from, and its steps (default: %(default)s)"
-    parser.add_argument("--reader", type=int, default=400, metavar="N", help=note)
+    note = "silhouettes, real drawings and pictures side by side, into a file"
+    parser.add_argument("--sheet", type=Path, metavar="FILE", help=note)
     return command.carry_out(parser, argv, work)
 
 
@@ -158,16 +108,16 @@ def work(arguments: argparse.Namespace) -> int:
     world = model.spec.world
     if world not in WORLDS:
         raise ValueError(f"model {arguments.model!r} draws no world with masks; those of {', '.join(WORLDS)} do")
-    if min(arguments.count, arguments.reader) < 2:
-        raise ValueError("--count and --reader must be 2 or more")
-    module, _ = WORLDS[world]
-    known, asked = (
-        Drawings.of(world, itertools.islice(seeds, count), model.height)
-        for seeds, count in ((module.TRAINING_SEEDS, arguments.reader), (module.HELD_OUT_SEEDS, arguments.count))
-    )
-    net = learn(known, arguments.reader)
+    if arguments.count < 2:
+        raise ValueError(f"--count must be 2 or more, got {arguments.count}")
+    reader = load_silhouette_reader(world)
+    seeds = itertools.islice(WORLDS[world][0].HELD_OUT_SEEDS, arguments.count)
+    asked = Drawings.of(world, seeds, model.height)
+    pictures = ways(model, asked, arguments.scales)
     print(f"{len(asked.captions)} held-out scenes with things in them; intervals of 95 %\n")
-    print(pd.DataFrame(table(model, net, asked, world, arguments.scales)).to_string(index=False))
+    print(pd.DataFrame(table(pictures, reader, asked)).to_string(index=False))
+    if arguments.sheet is not None:
+        to_pil(sheet(pictures, asked)).save(arguments.sheet)
     return 0
 
 

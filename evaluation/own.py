@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ldm_core.checks import shown
+
 from . import catalogue
 from .detectors.detector import Detector
 from .metrics.metric import FrechetDistance, ImageScore, KernelDistance, Metric
@@ -66,7 +68,13 @@ class ScoreDetector:
 
     def extract(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:
         """No features, and a score an image. ValueError where the metric gives another number of them."""
-        scores = [float(score) for score in self.metric.score(images, prompts)]
+        found = list(self.metric.score(images, prompts))
+        try:
+            scores = [float(score) for score in found]
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"the metric {self.name} must give numbers, NaN where it has none, got {shown(found)}"
+            ) from None
         if len(scores) != len(images):
             raise ValueError(f"the metric {self.name} gave {len(scores)} scores for {len(images)} images")
         return np.zeros((len(images), 0), np.float32), {self.name: scores}

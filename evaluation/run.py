@@ -17,7 +17,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ldm_core.recipe import LARGEST, Recipe, read_png
+from ldm_core.recipe import LARGEST, Recipe, Task, read_png
 from ldm_core.registry import ENGINES
 from ldm_core.settings import FIELDS, SamplingSettings, default, from_text
 
@@ -39,8 +39,7 @@ STOPPED = (
     "Stopped. Every finished image is kept; the same command goes on from here, and with --report-only it makes the tables "
     "and the report of what is there."
 )
-# Of the guidance scale there is a list; a run has no control images yet.
-SETTINGS = [name for name in FIELDS if name not in ("guidance_scale", "control_scale", "control_interval")]
+SETTINGS = [name for name in FIELDS if name != "guidance_scale"]  # of which there is a list
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     _add_model(made.add_argument_group("model", "which networks, and how they are kept and run"))
     _add_settings(made.add_argument_group("settings", "how a picture is made"))
     _add_starts(made.add_argument_group("start", "what pictures begin from in place of noise alone"))
+    _add_control(made.add_argument_group("control", "images that say where things go"))
     _add_sweep(made.add_argument_group("sweep", "what varies, on the same seeds"))
     _add_amount(made.add_argument_group("amount", "how much of it"))
     _add_scoring(made.add_argument_group("scoring", "what is measured, against what, and where it goes"))
@@ -106,6 +106,13 @@ def _add_starts(group: Group) -> None:
     note = "image-to-image: the n-th prompt takes the n-th picture by name, one serves all; see --strength"
     _add(group, "init-images", Path, "FOLDER|FILE", note)
     _add(group, "masks", Path, "FOLDER|FILE", "inpainting: what of each start image is drawn anew, in white")
+
+
+def _add_control(group: Group) -> None:
+    note = "a ControlNet or T2I-Adapter that steers the model; scenes-control ships for scenes"
+    _add(group, "control", str, "NAME|FOLDER|HUB_ID", note)
+    note = "what it steers by: the n-th prompt takes the n-th picture by name, one serves all; see --control-scale"
+    _add(group, "control-images", Path, "FOLDER|FILE", note)
 
 
 def _add_sweep(group: Group) -> None:
@@ -201,14 +208,18 @@ def settings_of(arguments: argparse.Namespace) -> SamplingSettings:
 def _recipe_values(arguments: argparse.Namespace) -> dict[str, Any]:
     """What a recipe decides of a RunConfig; a flag that says the same thing again is refused, not passed over."""
     recipe = read_recipe(arguments.recipe)
-    own = {name: getattr(recipe, name) for name in ("model", "vae", "lora", "dtype", "engine")}
+    own = {name: getattr(recipe, name) for name in ("model", "vae", "lora", "control", "dtype", "engine")}
     for name in [*SETTINGS, *own, "guidance_scales", "sweep"]:
         if getattr(arguments, name) not in (None, []):
             raise ValueError(f"--{name.replace('_', '-')} cannot be given with --recipe, which decides it")
     settings = recipe.settings.replaced(guidance_scale=None, rows_per_call=None)
     _check_task(recipe, arguments)
+    _check_steering(recipe, arguments)
+    steering = Task(f"steering by {recipe.control}", recipe.control_image or "") if recipe.control else None
     return own | {
         "task": recipe.task,
+        "remade": recipe,
+        "steering": steering,
         "prompts": arguments.recipe,
         "settings": settings,
         "guidance_scales": (recipe.settings["guidance_scale"],),
@@ -218,9 +229,6 @@ def _recipe_values(arguments: argparse.Namespace) -> dict[str, Any]:
 def _check_task(recipe: Recipe, arguments: argparse.Namespace) -> None:
     """ValueError where a recipe's picture began at an image and none is given, or the other way round."""
     task, given = recipe.task, arguments.init_images is not None
-    if recipe.control is not None:
-        how = "model.redraw(recipe, control_image=image) makes it again"
-        raise ValueError(f"--recipe {arguments.recipe} is of a picture that {recipe.control} steered: {how}")
     if task is not None and task.name not in ("image_to_image", "inpainting"):
         raise ValueError(f"--recipe {arguments.recipe} is of {task.name}: model.redraw(recipe, image) makes it again")
     if (task is not None) != given:
@@ -230,6 +238,14 @@ def _check_task(recipe: Recipe, arguments: argparse.Namespace) -> None:
             else "needs its start image: --init-images FILE"
         )
         raise ValueError(f"--recipe {arguments.recipe} is of {task.name if task else 'a picture'} and {why}")
+
+
+def _check_steering(recipe: Recipe, arguments: argparse.Namespace) -> None:
+    """ValueError where an image steered a recipe's picture and none is given, or the other way round."""
+    if (recipe.control is not None) != (arguments.control_images is not None):
+        steered = f"steered by {recipe.control} and needs its image: --control-images FILE"
+        why = steered if recipe.control else "steered by no image: it takes no --control-images"
+        raise ValueError(f"--recipe {arguments.recipe} is of a picture {why}")
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -42,6 +42,7 @@ class RunFacts:
     source: str = ""  # of the model
     vae: str | None = None
     lora: str | None = None
+    control: str | None = None  # what steered the pictures by their control images
     processes: int = 1
     batch_size: int = 16
     not_computed: dict[str, str] = field(default_factory=dict)
@@ -106,7 +107,8 @@ class RunFacts:
         return (
             f"{self.image_count} images of {size} pixels from {self.prompt_count} prompts; {self.setting('steps')} steps of "
             f"{self.setting('scheduler')}, {self.setting('guidance_schedule')} guidance, {self.protocol['dtype']} on "
-            f"{self.device}{self._of_starts}. ± is one standard error; the same prompt has the same seed under every condition."
+            f"{self.device}{self._of_starts}{self._of_control}. ± is one standard error; the same prompt has the same seed under "
+            "every condition."
         )
 
     @property
@@ -116,6 +118,11 @@ class RunFacts:
             return ""
         words = {"image_to_image": "image-to-image", "inpainting": "inpainting"}
         return f"; {words.get(self.protocol['task'], self.protocol['task'])} at strength {self.setting('strength')}"
+
+    @property
+    def _of_control(self) -> str:
+        """What steered a run whose pictures have control images."""
+        return "" if self.control is None else f"; steered by {self.control} at scale {self.setting('control_scale')}"
 
     @property
     def notes(self) -> list[str]:

@@ -17,6 +17,7 @@ import torch
 import ldm_core
 from ldm_core.files import write_whole
 from ldm_core.pipeline import LatentDiffusion
+from ldm_core.recipe import Recipe
 from ldm_core.registry import find
 
 from . import catalogue
@@ -24,6 +25,7 @@ from .bounds import check_amount
 from .config import RunConfig, choose_model
 from .detectors.detector import Detector, load_detector
 from .detectors.feature_cache import flat_images
+from .detectors.silhouettes import load_silhouette_reader
 from .downloads import NO_DOWNLOADS, Downloads
 from .generation import protocol
 from .generation.axes import setting_in_words
@@ -32,9 +34,14 @@ from .generation.generate import check_images, generate, missing
 from .generation.jobs import Job, image_set, list_jobs
 from .generation.plan import Plan
 from .generation.starts import check_recipe, protocol_of_starts, starts_of
+from .generation.steering import check_recipe_image, control_images_of, protocol_of_steering
 from .instruments import Instruments
 from .metrics.autoencoder import Reconstructions
+from .metrics.control import ControlDetector
+from .metrics.control_score import ControlScore
 from .metrics.evidence import Evidence
+from .metrics.inside import InsideDetector
+from .metrics.inside_score import InsideScore
 from .metrics.metric import Metric
 from .metrics.scoring import gather_evidence, tabulate
 from .metrics.self_check import self_check
@@ -53,6 +60,20 @@ from .trackers import track
 def default_folder(model: str, config: RunConfig) -> Path:
     """Where a run goes that was given no --out."""
     return Path("runs") / f"{model}-{config.prompts.stem}"
+
+
+def remade_as(recipe: Recipe, model: LatentDiffusion) -> str:
+    """In words, whether a recipe's picture comes out as it was: by its weights and configs, and by what else has changed."""
+    now = model.recipe(recipe.prompt, recipe.seed)
+    if not recipe.is_of_model(now):
+        was, here = (f"{one.weights[:12]}, {one.configs[:12] or 'unknown'}" for one in (recipe, now))
+        return (
+            f"warning: the recipe is of other weights or configs of {recipe.model} ({was}) than those here ({here}): this will "
+            "be another picture"
+        )
+    if changes := recipe.changes_since(now):
+        return f"the recipe's picture was made otherwise ({'; '.join(changes)}): this will be very close, not the same bytes"
+    return "the recipe's weights, configs and versions are those here: this will be the same picture, to rounding"
 
 
 class Run:
@@ -78,13 +99,15 @@ class Run:
             self.plan.extend(self.before)
         self.protocol = self.plan.protocol
         check_places(self.out, {condition.folder for condition in self.plan.asked})
-        starts = starts_of(config, prompts)
-        self.jobs = list_jobs(prompts, self.plan.asked, config.images_per_prompt, config.seed, starts)
+        given = starts_of(config, prompts), control_images_of(config, prompts)
+        self.jobs = list_jobs(prompts, self.plan.asked, config.images_per_prompt, config.seed, *given)
         self.own = self.jobs if self.shard is None else self.shard.part(self.jobs)  # that this command makes
         first = self.jobs[0]
         if config.task is not None and first.start is not None:
             check_recipe(config.task, first.start, first.condition.settings)
-        everything = list_jobs(prompts, self.plan.conditions, config.images_per_prompt, config.seed, starts)
+        if config.steering is not None and first.control is not None:
+            check_recipe_image(config.steering, first.control, first.condition.settings)
+        everything = list_jobs(prompts, self.plan.conditions, config.images_per_prompt, config.seed, *given)
         asked = set() if config.report_only else {job.file for job in self.jobs}
         self.scored = [job for job in everything if job.file in asked or (self.out / job.file).exists()]
         if not self.scored:
@@ -123,6 +146,7 @@ class Run:
             config.vae,
             lora=config.lora,
             config=config.config,
+            control=config.control,
             offload=config.offload,
             compiled=config.compile,
         )
@@ -158,7 +182,7 @@ class Run:
             measure_references=not config.dry_run,
             world=self.model.spec.world,
             downloads=NO_DOWNLOADS if config.dry_run else self.downloads,
-            own=self._start_detectors([*metrics, *earlier]),
+            own=self._own_detectors([*metrics, *earlier]),
         )
 
     def _earlier(self, names: Sequence[str]) -> list[str]:
@@ -167,18 +191,30 @@ class Run:
         return [name for name in held if name in catalogue.METRICS and name not in names]
 
     def _default_metrics(self) -> tuple[str, ...]:
-        world, config = self.model.spec.world, self.config
-        started = catalogue.OF_STARTS[world] if config.init_images is not None else ()
-        masked = config.masks is not None
-        return (*catalogue.DEFAULTS[world], *(name for name in started if masked or name != "start_psnr_outside"))
+        config = self.config
+        began, masked, steered = (
+            given is not None for given in (config.init_images, config.masks, config.control_images)
+        )
+        return catalogue.defaults(self.model.spec.world, started=began, masked=masked, steered=steered)
 
-    def _start_detectors(self, metrics: Sequence[Metric]) -> dict[str, Detector]:
-        """What measures pictures against the images that they began at, by the names that metrics have for it."""
-        starts = {job.prompt.id: job.start for job in self.jobs if job.start is not None}
-        asked = [metric for metric in metrics if isinstance(metric, StartScore)] if starts else []
-        told = protocol_of_starts(self.config)
-        features = {one: load_detector(one, downloads=self.downloads) for one in {metric.of for metric in asked} - {""}}
-        return {metric.detector: StartDetector(starts, told, features.get(metric.of)) for metric in asked}
+    def _own_detectors(self, metrics: Sequence[Metric]) -> dict[str, Detector]:
+        """What measures pictures against the images that they were made of, by the names that metrics have for it."""
+        jobs = {job.prompt.id: job for job in self.jobs}
+        starts = {place: job.start for place, job in jobs.items() if job.start is not None}
+        controls = {place: job.control for place, job in jobs.items() if job.control is not None}
+        began, steered = protocol_of_starts(self.config), protocol_of_steering(self.config)
+        texts, found = {place: job.prompt.text for place, job in jobs.items()}, dict[str, Detector]()
+        for metric in metrics:
+            if isinstance(metric, StartScore) and starts:
+                features = load_detector(metric.of, downloads=self.downloads) if metric.of else None
+                found[metric.detector] = StartDetector(starts, began, features)
+            elif isinstance(metric, ControlScore) and controls:
+                found[metric.detector] = ControlDetector(controls, steered, load_silhouette_reader(metric.of))
+            elif isinstance(metric, InsideScore) and self.config.masks is not None:
+                with contextlib.suppress(ValueError):  # a detector that is lacking is told of by the metric
+                    inner = load_detector(metric.of, device=str(self.model.device), downloads=self.downloads)
+                    found[metric.detector] = InsideDetector(starts, texts, began, metric.of, inner)
+        return found
 
     def describe(self, absent: Sequence[Job]) -> None:
         """Say what there is to do: `absent` is to be made."""
@@ -196,10 +232,15 @@ class Run:
             f"{of_all['steps']} steps of {of_all['scheduler']}, {of_all['width']} x {of_all['height']} pixels, "
             f"{self.protocol['dtype']} on {self.model.device}{by}, {torch.get_num_threads()} threads; into {self.out}"
         )
+        if self.config.remade is not None:
+            print(remade_as(self.config.remade, self.model))
         if self.config.init_images is not None:
             print(
                 f"{self.config.task_name} from {self.config.init_images}, strength {setting_in_words('strength', self.plan.asked)}"
             )
+        if self.config.control_images is not None:
+            scales = setting_in_words("control_scale", self.plan.asked)
+            print(f"steered by {self.config.control}, images of {self.config.control_images}, scale {scales}")
         if self.plan.axes != ("guidance_scale",):
             labels = [condition.label for condition in self.plan.conditions]
             print(f"conditions: {'; '.join(labels[:12])}" + ("; ..." if len(labels) > 12 else ""))
@@ -341,6 +382,7 @@ class Run:
             source=portable(str(model.spec.source)),
             vae=config.vae,
             lora=config.lora,
+            control=portable(config.control) if config.control else None,
             prompts=config.prompts.name,
             prompts_sha256=self._prompts_sha256(),
             prompt_count=len(self.prompts),

@@ -16,6 +16,20 @@ from .paths import clean_json
 FILE = "score.json"  # not run.json: the folder is no run that could go on drawing
 
 
+def measured_by(detectors: Mapping[str, Mapping[str, str]], references: Mapping[str, Mapping[str, Any]]) -> str:
+    """In sentences, what features, scores and distances are by: each detector with its hash, and its resizing where it has
+    one; each reference in its own words."""
+    written = ""
+    if detectors:
+        facts = [(one["name"], [one["sha256"][:12], one["resize"]]) for one in detectors.values()]
+        known = [f"{name} ({', '.join(filter(None, more))})" if any(more) else name for name, more in facts]
+        written += f" Features and scores are by {', '.join(known)}."
+    if references:
+        words = "; ".join(f"{name}: {reference['words']}" for name, reference in references.items())
+        written += f" Distances are to reference statistics ({words})."
+    return written
+
+
 @dataclass(frozen=True)
 class SetFacts:
     """The keys of score.json."""
@@ -60,13 +74,7 @@ class SetFacts:
         """How the figures came about, in a paragraph."""
         written = f"We scored {self.image_count} images"
         written += f" of {self.prompt_count} prompts." if self.prompt_count else "."
-        measured = [f"{one['name']} ({one['sha256'][:12]}, {one['resize']})" for one in self.detectors.values()]
-        if measured:
-            written += f" Features and scores are by {', '.join(measured)}."
-        if self.references:
-            words = "; ".join(f"{name}: {reference['words']}" for name, reference in self.references.items())
-            written += f" Distances are to reference statistics ({words})."
-        return written + (
+        return (written + measured_by(self.detectors, self.references)) + (
             " Errors are standard errors: over prompts for means, by a delete-block jackknife over prompts for distances; "
             "p values are adjusted by Holm's method within a metric. Software: "
             + ", ".join(f"{name} {number}" for name, number in self.versions.items())

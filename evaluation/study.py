@@ -2,7 +2,7 @@
 
     python -m evaluation.study --list          every study, how long it takes on two cores, what it found as run
     python -m evaluation.study guidance        one of them; the same command resumes it
-    python -m evaluation.study --all           the quickest that take an hour together
+    python -m evaluation.study --all           the quickest that take an hour together and need no data of yours
 
 Each study has a folder of its own below --out; --record puts its small files into evaluation/studies/results/NAME.
 """
@@ -25,7 +25,11 @@ def parser() -> argparse.ArgumentParser:
     """A study's own options stand behind its name."""
     made = command.parser("evaluation.study", __doc__)
     made.add_argument("--list", action="store_true", help="say what there is, and how long each takes")
-    made.add_argument("--all", action="store_true", help="the quickest studies that take an hour together")
+    made.add_argument(
+        "--all",
+        action="store_true",
+        help="the quickest studies that take an hour together; those that need data are left out, and it is said how to run them",
+    )
     _add_common(made)
     named = made.add_subparsers(dest="study", metavar="NAME", help=", ".join(all_studies()))
     for study in all_studies().values():
@@ -49,14 +53,15 @@ def _add_common(made: argparse.ArgumentParser, again: bool = False) -> None:
 
 
 def listing(studies: dict[str, Study]) -> str:
-    """A line a study: its time, its claim, and what it found when it was run for the repository."""
+    """Of each study its time, what it found when it was run for the repository, what it must be given, and its claim."""
     from .studies.results import recorded
 
     lines = []
     for study in studies.values():
         known = recorded(study.name)
         found = f"as run: {known['verdict']}" if known else "not run yet"
-        lines.append(f"{study.name:22} {study.minutes:6.0f} min  {study.kind}; {found}\n{'':34}{study.claim}")
+        needs = f"; needs --{study.needs} FOLDER" if study.needs else ""
+        lines.append(f"{study.name:22} {study.minutes:6.0f} min  {study.kind}; {found}{needs}\n{'':34}{study.claim}")
     return "\n".join(lines)
 
 
@@ -98,9 +103,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def all_of(studies: dict[str, Study], arguments: argparse.Namespace) -> int:
-    """The studies that fit an hour, each with its own defaults; 1 where one of them failed."""
-    chosen, failed = that_fit(studies, HOUR), []
-    if left := [name for name in studies if name not in {study.name for study in chosen}]:
+    """The studies that fit an hour, each with its own defaults; what is left out is told. 1 where one of them failed."""
+    complete = {name: study for name, study in studies.items() if not study.needs}
+    chosen, failed = that_fit(complete, HOUR), []
+    for name in (name for name in studies if name not in complete):
+        print(f"{name}: left out, for {studies[name].lacking}")
+    if left := [name for name in complete if name not in {study.name for study in chosen}]:
         print(f"longer than fits an hour, to be run by name: {', '.join(left)}")
     for study in chosen:
         own = parser().parse_args(["--out", str(arguments.out), *(["--record"] * arguments.record), study.name])

@@ -13,20 +13,23 @@ from typing import TYPE_CHECKING
 from .registry import MODELS, ModelSpec
 
 if TYPE_CHECKING:
+    import torch
+
+    from .loading import Named
     from .pipeline import LatentDiffusion
 
 __all__ = ["MODELS", "ModelSpec", "load"]
 
 
 def load(
-    name: str,
-    device: str | None = None,
-    dtype: str | None = None,
-    vae: str | None = None,
+    name: Named,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    vae: Named | None = None,
     *,
-    lora: str | None = None,
-    config: str | None = None,
-    control: str | None = None,
+    lora: Named | None = None,
+    config: Named | None = None,
+    control: Named | None = None,
     offload: bool = False,
     compiled: bool = False,
     engine: str | None = None,

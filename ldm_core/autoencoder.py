@@ -58,7 +58,7 @@ class Autoencoder:
 
         with torch.autocast(self.device.type, enabled=False):
             inputs = images.float().to(self.device)
-            raw = [tiled(encode_one, image[None], self.tile, 1 / self.factor) for image in inputs]
+            raw = [tiled(encode_one, image[None], self.tile, 1 / self.factor).float() for image in inputs]
         latents = torch.cat(raw)
         scaling, shift = self._scale(latents)
         return (latents - shift) * scaling
@@ -69,7 +69,7 @@ class Autoencoder:
         raw = self._unscaled(latents)
         tile = self.tile // self.factor
         with torch.autocast(self.device.type, enabled=False):
-            parts = [tiled(lambda z: self._decode(z).sample, z[None], tile, self.factor).cpu() for z in raw]
+            parts = [tiled(lambda z: self._decode(z).sample.float(), z[None], tile, self.factor).cpu() for z in raw]
         decoded = torch.cat(parts)
         if not torch.isfinite(decoded).all():
             raise FloatingPointError("the decoded images are not finite: the latents or the weights are damaged")
@@ -90,6 +90,14 @@ class Autoencoder:
     def run_by(self, decode: Callable | None, encode: Callable | None = None) -> None:
         """Let another engine's counterparts run in the network's place; None is torch again."""
         self._decode, self._encode = decode or self.vae.decode, encode or self.vae.encode
+
+    def in_bfloat16(self) -> Autoencoder:
+        """The same weights run by torch in bfloat16, both ways: latents and images stay float32, as everywhere."""
+        made = Autoencoder(self.vae, self.tile)
+        made.run_by(
+            lambda latents: self._rough.decode(latents.bfloat16()), lambda images: self._rough.encode(images.bfloat16())
+        )
+        return made
 
     def _unscaled(self, latents: Tensor) -> Tensor:
         """As the decoder takes them, on its device."""

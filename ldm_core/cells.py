@@ -77,13 +77,16 @@ class GuidedCells:
         weaker: Mapping[str, Network] | None = None,
         beside: Tensor | None = None,
         control: PreparedControl | None = None,
+        noise_levels: Tensor | None = None,
     ):
         """`flow`: the model predicts a flow. `weaker` are the networks that autoguidance asks, by their names. `beside`
         (B, D, h, w) are further channels of the network's input, a row a cell, equal where `start` is. `control` steers
-        the model's own network, not the weaker ones, a row a cell."""
+        the model's own network, not the weaker ones, a row a cell. `noise_levels` (B,) are those of an upscaler's images,
+        equal where `start` is."""
         self.cells, self.denoiser, self.rows_per_call = cells, denoiser, rows_per_call
         self.networks = {"": Network(denoiser, texts), **(weaker or {})}
         self.scheduler, self.flow, self.beside, self.control = scheduler, flow, beside, control
+        self.noise_levels = noise_levels
         # Equal histories mean equal latents; cells of one seed, one start and one control begin equal.
         steering = [None if control is None else control.key(index) for index in range(len(cells))]
         self.history: list[tuple] = [(cell.seed, cell.start, key) for cell, key in zip(cells, steering)]
@@ -103,7 +106,8 @@ class GuidedCells:
                     origin.append(index)
         inputs = latents if self.beside is None else torch.cat([latents, self.beside], dim=1)
         steering = None if self.control is None or not rows else self.control.rows(origin, t)
-        found = self._predictions(list(rows), inputs[origin], timestep, steering) if rows else latents[:0]
+        levels = None if self.noise_levels is None else self.noise_levels[origin]
+        found = self._predictions(list(rows), inputs[origin], timestep, steering, levels) if rows else latents[:0]
         if not all(need.rows for need in needs):  # a last row of zeros, for the cells that stand still
             found = torch.cat([found, torch.zeros_like(latents[:1])])
         cond, uncond = (
@@ -129,7 +133,14 @@ class GuidedCells:
             latents[index] += share * change
         return latents
 
-    def _predictions(self, rows: list[tuple], inputs: Tensor, timestep: Tensor, steering: ControlRows | None) -> Tensor:
+    def _predictions(
+        self,
+        rows: list[tuple],
+        inputs: Tensor,
+        timestep: Tensor,
+        steering: ControlRows | None,
+        levels: Tensor | None,
+    ) -> Tensor:
         """The prediction (R, C, h, w) of each row, by its network."""
         found: dict[int, Tensor] = {}  # by the row's place
         for name, (denoiser, texts) in self.networks.items():
@@ -139,6 +150,8 @@ class GuidedCells:
             conditioning = Conditioning.stack([texts[rows[place][1].text] for place in own])
             if not name and steering is not None:
                 conditioning = conditioning.controlled(steering.rows(own))
+            if levels is not None:
+                conditioning = conditioning.noisy(levels[own])
             weights = [1.0 if rows[place][2] is None else rows[place][2] for place in own]
             per_call = self.rows_per_call or self._even(len(own), denoiser)
             found |= zip(

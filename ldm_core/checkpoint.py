@@ -34,6 +34,7 @@ class Checkpoint:
     parts: dict[str, Any]
     scheduler_config: dict  # as diffusers' pipeline of the family takes it
     configs: Path | None = None  # the folder that the configs are from
+    beside: tuple[Path, ...] = ()  # folders of networks that a single file does not hold
 
 
 def read_checkpoint(folder: Path, dtype: torch.dtype, read: Callable | None = None) -> Checkpoint:
@@ -53,6 +54,8 @@ def read_checkpoint(folder: Path, dtype: torch.dtype, read: Callable | None = No
             continue
         parts[part.encoder] = read(part.encoder_class, folder / part.encoder, torch.float32)
         parts[part.tokenizer] = load_tokenizer(folder / part.tokenizer, part.tokenizer_class)
+    if family.noising:
+        parts[family.noising] = read_json(folder / family.noising / "scheduler_config.json")
     scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
     return Checkpoint(family, index, parts, family.scheduler_config(scheduler), folder)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,12 +35,13 @@ class Blend:
 
 @dataclass(frozen=True)
 class Conditioning:
-    """The conditioning of one prompt, or of many stacked: tokens to attend to, in some families a pooled embedding, and
-    where an image controls the picture, of many, that too."""
+    """The conditioning of one prompt, or of many stacked: tokens to attend to, in some families a pooled embedding; of many
+    also what controls the picture, where an image does, and for an upscaler how noisy the image is that it enlarges."""
 
     tokens: Tensor  # (tokens, width), or (R, tokens, width)
     pooled: Tensor | None = None  # (width), or (R, width)
     control: ControlRows | None = None
+    noise_levels: Tensor | None = None  # (R,) int64
 
     @classmethod
     def stack(cls, each: Sequence[Conditioning]) -> Conditioning:
@@ -51,7 +52,8 @@ class Conditioning:
     def rows(self, chosen: slice | Sequence[int]) -> Conditioning:
         """Some rows of many."""
         pooled = None if self.pooled is None else self.pooled[chosen]
-        return Conditioning(self.tokens[chosen], pooled, self.control and self.control.rows(chosen))
+        levels = None if self.noise_levels is None else self.noise_levels[chosen]
+        return Conditioning(self.tokens[chosen], pooled, self.control and self.control.rows(chosen), levels)
 
     def towards(self, other: Conditioning, share: float) -> Conditioning:
         """(1 - share) of this one and share of another of the same shape."""
@@ -63,11 +65,16 @@ class Conditioning:
     def to(self, dtype: torch.dtype) -> Conditioning:
         """In a network's precision."""
         pooled = None if self.pooled is None else self.pooled.to(dtype)
-        return Conditioning(self.tokens.to(dtype), pooled, self.control and self.control.to(dtype))
+        control = self.control and self.control.to(dtype)
+        return Conditioning(self.tokens.to(dtype), pooled, control, self.noise_levels)
 
     def controlled(self, control: ControlRows | None) -> Conditioning:
         """The same rows with an image's control beside them."""
         return replace(self, control=control)
+
+    def noisy(self, levels: Tensor | None) -> Conditioning:
+        """The same rows with the noise levels (R,) of the images that they enlarge."""
+        return replace(self, noise_levels=levels)
 
 
 class TextEncoder:
@@ -187,7 +194,8 @@ def words_of(prompt: str) -> list[str]:
     return re.findall(r"[^\W\d_]+", prompt.lower())
 
 
-def load_words(tokenizer_folder: Path) -> frozenset[str] | None:
-    """The vocabulary beside an embedded model's tokenizer; None where there is none."""
-    path = tokenizer_folder / "words.txt"
-    return frozenset(words_of(path.read_text(encoding="utf-8"))) if path.exists() else None
+def load_words(folders: Iterable[Path]) -> frozenset[str] | None:
+    """The vocabulary beside an embedded model's tokenizer, in the first folder that has one; None where none has."""
+    paths = (folder / "tokenizer" / "words.txt" for folder in folders)
+    path = next((path for path in paths if path.exists()), None)
+    return frozenset(words_of(path.read_text(encoding="utf-8"))) if path else None

@@ -56,6 +56,11 @@ class Denoiser(ABC):
         positions = getattr(self.network.config, "pos_embed_max_size", None)
         return positions * self.patch_size if positions else math.inf
 
+    @property
+    def enlarges(self) -> bool:
+        """Whether the network draws from a small image that it is given, and from nothing else."""
+        return False
+
     def image_tokens(self, latent: Tensor) -> int:
         """How many tokens a latent (B, C, h, w) is to the network."""
         height, width = latent.shape[2:]
@@ -187,6 +192,33 @@ class SizedUnetDenoiser(UnetDenoiser):
         sizes = torch.tensor([[height, width, 0, 0, height, width]], dtype=self.takes, device=latents.device)
         added = {"text_embeds": conditioning.pooled, "time_ids": sizes.expand(len(latents), -1)}
         return self._controlled(latents, timestep, conditioning, timestep_cond=guidance, added_cond_kwargs=added)
+
+
+class UpscalingUnetDenoiser(UnetDenoiser):
+    """Stable Diffusion's x4 upscaler: the small image is three further channels, and how noisy it was made a class label, as
+    in cascaded diffusion (Ho et al. 2022, section 4.2)."""
+
+    def __init__(self, network: ModelMixin, alpha_bars: Tensor, noisiest: int):
+        super().__init__(network)
+        self.alpha_bars = alpha_bars  # (levels,): of the image's noise
+        self.noisiest = noisiest  # the last level that it was trained on
+
+    @property
+    def enlarges(self) -> bool:
+        return True
+
+    def noised(self, images: Tensor, noise: Tensor, levels: Tensor) -> Tensor:
+        """Images (B, 3, h, w) in [-1, 1] at their noise levels (B,)."""
+        alpha_bar = self.alpha_bars.to(images.device)[levels.to(images.device)].view(-1, 1, 1, 1)
+        return alpha_bar.sqrt() * images + (1 - alpha_bar).sqrt() * noise
+
+    def _predict(
+        self, latents: Tensor, timestep: Tensor, conditioning: Conditioning, guidance: Tensor | None
+    ) -> Tensor:
+        levels = conditioning.noise_levels
+        labels = torch.zeros(len(latents), dtype=torch.long) if levels is None else levels
+        labels = labels.to(latents.device)
+        return self._controlled(latents, timestep, conditioning, timestep_cond=guidance, class_labels=labels)
 
 
 class TransformerDenoiser(Denoiser):

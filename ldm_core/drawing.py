@@ -11,12 +11,13 @@ from torch import nn
 
 from .cells import Cell, GuidedCells, Network, rows_needed
 from .conditioning import Blend, Conditioning
+from .denoisers import UpscalingUnetDenoiser
 from .guidance_checks import weaker_model
 from .pictures import Pictures
 from .sampling import State, denoise, image_generators, initial_noise
 from .schedulers import FLOW, kind_of, make_scheduler, set_steps, time_of
 from .settings import SamplingSettings
-from .tasks import inpainting
+from .tasks import inpainting, upscaling
 from .tasks.control import PreparedControl
 from .tasks.start import timesteps_from
 
@@ -34,11 +35,13 @@ def states(model: LatentDiffusion, asked: Pictures) -> Iterator[State]:
     weaker = _weaker_networks(model, cells)
     texts = _encode_texts(model, (text for cell in cells for text in (cell.prompt, cell.negative_prompt)))
     start = None if start is None else start.to(model.device)
-    beside = inpainting.beside_of(model, start, loop, len(cells))
-    control = _prepared_control(model, asked)
-    more = (solver, kind_of(model.scheduler_config) == FLOW, weaker, beside, control)
-    guided = GuidedCells(cells, texts, model.denoiser, loop.rows_per_call, *more)
     generators = image_generators(asked.seeds)
+    beside, levels = inpainting.beside_of(model, start, loop, len(cells)), None
+    if isinstance(model.denoiser, UpscalingUnetDenoiser):
+        beside, levels = upscaling.beside_of(model.denoiser, start, generators)
+    control = _prepared_control(model, asked)
+    more = (solver, kind_of(model.scheduler_config) == FLOW, weaker, beside, control, levels)
+    guided = GuidedCells(cells, texts, model.denoiser, loop.rows_per_call, *more)
     shape = (model.latent_channels, loop["height"] // model.factor, loop["width"] // model.factor)
     noise = initial_noise(generators, shape).to(model.device)
     noise = noise if start is None or start.noise is None else start.noise

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import importlib.util
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from .checks import shown
+from .checks import check_real, check_text, shown
 from .conditioning import Conditioning
 from .files import cache_folder, write_whole
 from .placement import free_gb
@@ -36,6 +37,7 @@ TORCH, OPENVINO = ENGINES
 QUICKER = 0.95  # of torch's time at the most, to be chosen by itself
 APART = {torch.float32: 1e-3, torch.bfloat16: 0.05}  # relative root mean square to torch's results, at the most
 ROWS, TURNS = 2, 7  # of a trial: one guided picture's rows, the best of so many calls turn by turn
+SECONDS_AND_APART = ("torch_seconds", "openvino_seconds", "apart")  # of a trial: its numbers
 MEMORY = 5  # times the denoiser's own weights that must be free before OpenVINO is tried unasked
 
 
@@ -145,9 +147,12 @@ def _known_trial(model: LatentDiffusion, networks: list[tuple]) -> Trial:
 
 
 def _read(file: Path) -> Trial | None:
+    """What was kept of a trial; None where there is none, or a damaged one: it is then made again."""
     try:
-        return Trial(**json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        known = json.loads(file.read_text(encoding="utf-8"))
+        numbers = {name: check_real(name, known[name], 0, math.inf) for name in SECONDS_AND_APART}
+        return Trial(**numbers, failed=check_text("failed", known["failed"]))
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import json
 import shutil
 import tempfile
@@ -21,6 +22,9 @@ from typing import Any
 
 import torch
 
+from . import command
+from .adapted import BASE
+from .checkpoint import read_json
 from .exported import DECODER, ENCODER, ENDINGS, FILE, NETWORK, PRECISIONS
 from .files import write_whole
 from .loading import load, quiet
@@ -85,14 +89,18 @@ def _check(model: LatentDiffusion, out: Path, form: str, precision: str) -> None
 
 
 def _copy_configs(model: LatentDiffusion, made: Path) -> None:
-    """All of a checkpoint's folder but its weights; of a swapped autoencoder its config."""
+    """All of a checkpoint's folder but its weights, and what an adapted model has of its base; of a swapped autoencoder its
+    config."""
     kept = ("*.json", "*.txt", "*.model", "*.md")
-    for pattern in kept:
-        for path in model.files[0].rglob(pattern):
+    sources = [folder for folder in model.files if (folder / "model_index.json").is_file()]
+    for folder, pattern in itertools.product(reversed(sources), kept):
+        for path in folder.rglob(pattern):
             if not path.name.endswith(".index.json"):
-                place = made / path.relative_to(model.files[0])
+                place = made / path.relative_to(folder)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, place)
+    index = read_json(made / "model_index.json")
+    write_whole(made / "model_index.json", json.dumps({k: v for k, v in index.items() if k != BASE}, indent=2) + "\n")
     model.autoencoder.vae.save_config(made / "vae")
 
 
@@ -173,13 +181,20 @@ def _to_openvino(file: Path) -> None:
         openvino.save_model(core().read_model(moved), file.with_suffix(".xml"), compress_to_fp16=False)
 
 
+def calibration_prompts(path: Path) -> tuple[str, ...]:
+    """One a line; ValueError in one line names a file that holds none, or is no text."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError:
+        raise ValueError(f"--prompts {path} is no text in UTF-8") from None
+    prompts = tuple(line.strip() for line in lines if line.strip())
+    if not prompts:
+        raise ValueError(f"--prompts {path} holds no prompt")
+    return prompts
+
+
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m ldm_core.export",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = command.parser("ldm_core.export", __doc__)
     parser.add_argument("model", help="registry name, diffusers folder or hub id")
     parser.add_argument("--format", choices=sorted(ENDINGS), default="onnx", help="(default: %(default)s)")
     parser.add_argument(
@@ -189,19 +204,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--vae", metavar="NAME|FOLDER", help="another autoencoder in place of the model's own")
     parser.add_argument("--lora", metavar="FILE[:WEIGHT]", help="low-rank weights to merge first")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="must not be there yet")
-    arguments = parser.parse_args(argv)
+    return command.carry_out(parser, argv, work)
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The exit code."""
     quiet()
-    try:
-        prompts = CALIBRATION
-        if arguments.prompts is not None:
-            lines = arguments.prompts.read_text(encoding="utf-8").splitlines()
-            prompts = tuple(line.strip() for line in lines if line.strip())
-            if not prompts:
-                raise ValueError(f"--prompts {arguments.prompts} holds no prompt")
-        model = load(arguments.model, "cpu", "float32", arguments.vae, lora=arguments.lora, engine="torch")
-        export(model, arguments.out, arguments.format, arguments.precision, prompts)
-    except (ValueError, OSError) as error:
-        parser.exit(2, f"{parser.prog}: error: {' '.join(str(error).split())}\n")
+    prompts = CALIBRATION if arguments.prompts is None else calibration_prompts(arguments.prompts)
+    model = load(arguments.model, "cpu", "float32", arguments.vae, lora=arguments.lora, engine="torch")
+    export(model, arguments.out, arguments.format, arguments.precision, prompts)
     size = sum(path.stat().st_size for path in arguments.out.rglob("*") if path.is_file())
     print(
         f"{arguments.out}: {arguments.format}, {arguments.precision}, {size / 1e6:.1f} MB; ldm_core.load({str(arguments.out)!r}) runs it"

@@ -16,7 +16,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 
 from . import schedulers
 from .conditioning import ClipConditioner, ClipsAndT5Conditioner, Conditioner, TextEncoder, TwoClipsConditioner
-from .denoisers import Denoiser, SizedUnetDenoiser, TransformerDenoiser, UnetDenoiser
+from .denoisers import Denoiser, SizedUnetDenoiser, TransformerDenoiser, UnetDenoiser, UpscalingUnetDenoiser
 
 
 class TextPart(NamedTuple):
@@ -43,6 +43,9 @@ class Family(ABC):
     native_side: ClassVar[int]  # latent values along a side, where the denoiser's config does not say
     large_text: ClassVar[bool] = True  # text encoders so large that they go into bfloat16 with the denoiser
     scheduler_kind: ClassVar[str] = schedulers.DIFFUSION
+    noising: ClassVar[str] = ""  # folder of the scheduler by which a given image is made noisy, where there is one
+    pace: ClassVar[tuple[int, float] | None] = None  # steps and w of its pipeline, where they are not the usual ones
+    scaling_factor: ClassVar[float | None] = None  # of its latents, whatever the autoencoder's config says
 
     def scheduler_config(self, config: Mapping) -> dict:
         """A checkpoint's scheduler config as diffusers' pipeline of the family takes it."""
@@ -76,8 +79,8 @@ class Family(ABC):
         """From prompts to conditioning, as model_index.json and the denoiser's config have it."""
 
     @abstractmethod
-    def denoiser(self, network: ModelMixin, factor: int) -> Denoiser:
-        """How the network is called; factor is pixels per latent value along a side."""
+    def denoiser(self, network: ModelMixin, factor: int, parts: Mapping, index: Mapping) -> Denoiser:
+        """How the network is called; factor is pixels per latent value along a side, parts and index are the checkpoint's."""
 
     def native_size(self, denoiser: ModelMixin, factor: int) -> tuple[int, int]:
         """Height and width in pixels that a checkpoint was trained at."""
@@ -122,7 +125,7 @@ class StableDiffusion(UnetFamily):
 
     name = "sd"
     pipeline = "StableDiffusionPipeline"
-    same_parts = (
+    same_parts: ClassVar[tuple[str, ...]] = (
         "StableDiffusionImg2ImgPipeline",
         "StableDiffusionInpaintPipeline",
         "LatentConsistencyModelPipeline",
@@ -140,7 +143,7 @@ class StableDiffusion(UnetFamily):
     def conditioner(self, encoders: list[TextEncoder], index: Mapping, denoiser: ModelMixin) -> Conditioner:
         return ClipConditioner(*encoders)
 
-    def denoiser(self, network: ModelMixin, factor: int) -> Denoiser:
+    def denoiser(self, network: ModelMixin, factor: int, parts: Mapping, index: Mapping) -> Denoiser:
         return UnetDenoiser(network)
 
     def _sides(self, denoiser: ModelMixin) -> int | tuple:
@@ -148,6 +151,45 @@ class StableDiffusion(UnetFamily):
         sides, version = super()._sides(denoiser), str(getattr(denoiser.config, "_diffusers_version", "1.0"))
         old = version.startswith("0.") and version.split(".")[1].isdigit() and int(version.split(".")[1]) < 9
         return self.native_side if old and isinstance(sides, int) and sides < self.native_side else sides
+
+
+class StableDiffusionUpscaler(StableDiffusion):
+    """Stable Diffusion's x4 upscaler (Rombach et al. 2022, section 4.4): tasks/upscaling.py gives it the image."""
+
+    name = "sd-upscaler"
+    pipeline = "StableDiffusionUpscalePipeline"
+    same_parts = ()
+    not_drawing: ClassVar[dict[str, None]] = {"safety_checker": None, "feature_extractor": None, "watermarker": None}
+    native_side = 128
+    noising = "low_res_scheduler"
+    pace = (75, 9.0)
+    scaling_factor = 0.08333  # diffusers' pipeline sets it
+
+    def scheduler_config(self, config: Mapping) -> dict:
+        """As it is: diffusers' pipeline of this family mends nothing."""
+        return dict(config)
+
+    def refusal(self, denoiser: ModelMixin) -> str:
+        """It takes an image of three channels beside the latent, and a class label."""
+        config = denoiser.config
+        if config.class_embed_type is not None or not config.num_class_embeds:
+            return "num_class_embeds is not set, or class_embed_type is: the noise level is told as a plain class label"
+        if config.in_channels != config.out_channels + 3:
+            given = f"out_channels is {config.out_channels} and in_channels {config.in_channels}"
+            return f"{given}: an upscaler takes the latent and an image of three channels"
+        if config.addition_embed_type is not None or config.encoder_hid_dim_type is not None:
+            return "addition_embed_type or encoder_hid_dim_type is set: it wants more than a text and an image"
+        return ""
+
+    def denoiser(self, network: ModelMixin, factor: int, parts: Mapping, index: Mapping) -> Denoiser:
+        alpha_bars = getattr(schedulers.make_scheduler(parts[self.noising]), "alphas_cumprod", None)
+        if alpha_bars is None:
+            raise ValueError(f"{self.noising} is no schedule of noise levels: it has no alphas_cumprod")
+        last = index.get("max_noise_level", 350)
+        if type(last) is not int or last < 0:
+            raise ValueError(f"model_index.json: max_noise_level must be an integer from 0, got {last!r}")
+        noisiest = min(last, len(alpha_bars) - 1, network.config.num_class_embeds - 1)
+        return UpscalingUnetDenoiser(network, alpha_bars.float(), noisiest)
 
 
 class StableDiffusionXL(UnetFamily):
@@ -174,7 +216,7 @@ class StableDiffusionXL(UnetFamily):
             )
         return TwoClipsConditioner(*encoders, zeros_for_none=zeros)
 
-    def denoiser(self, network: ModelMixin, factor: int) -> Denoiser:
+    def denoiser(self, network: ModelMixin, factor: int, parts: Mapping, index: Mapping) -> Denoiser:
         return SizedUnetDenoiser(network, factor)
 
 
@@ -202,13 +244,13 @@ class StableDiffusion3(Family):
     def conditioner(self, encoders: list[TextEncoder], index: Mapping, denoiser: ModelMixin) -> Conditioner:
         return ClipsAndT5Conditioner(*encoders, width=denoiser.config.joint_attention_dim)
 
-    def denoiser(self, network: ModelMixin, factor: int) -> Denoiser:
+    def denoiser(self, network: ModelMixin, factor: int, parts: Mapping, index: Mapping) -> Denoiser:
         return TransformerDenoiser(network)
 
 
 FAMILIES: dict[str, Family] = {
     pipeline: family
-    for family in (StableDiffusion(), StableDiffusionXL(), StableDiffusion3())
+    for family in (StableDiffusion(), StableDiffusionUpscaler(), StableDiffusionXL(), StableDiffusion3())
     for pipeline in (family.pipeline, *family.same_parts)
 }
 

@@ -7,6 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 OLDER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+LOADED = (
+    "model",
+    "diffusion_pytorch_model",
+)  # how the names of weights begin that the libraries load, before any older
 GRAPHS = ("*.onnx", "*.xml", "*.bin")  # of an export
 DECIDING = (
     "export.json",
@@ -17,18 +21,22 @@ DECIDING = (
 )
 
 
-def weights_hash(files: Iterable[Path]) -> str:
+def weights_hash(files: Iterable[Path], merged_by: Iterable[float] = ()) -> str:
     """SHA-256 over the weight files of a checkpoint, of a swapped autoencoder and of what was merged in; files of older
-    formats count where a folder has no .safetensors, for there they are what is loaded."""
+    formats count where a folder has no .safetensors, for there they are what is loaded. merged_by: the weight of each file
+    that was merged in; where all are 1 it is as if they were not given."""
     digest = hashlib.sha256()
     for path in files:
         found = sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
-        safe = {each.parent for each in found}
+        safe = {each.parent for each in found if each.name.startswith(LOADED)}
         kinds = GRAPHS if (path / "export.json").is_file() else OLDER_WEIGHTS
         older = (each for kind in kinds for each in path.rglob(kind) if each.parent not in safe)
         for each in (*found, *sorted(older)):
             with each.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
+    merged = list(merged_by)
+    if any(weight != 1 for weight in merged):
+        digest.update(repr(merged).encode())
     return digest.hexdigest()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ import transformers
 from huggingface_hub import errors, snapshot_download
 
 from . import registry
+from .adapted import BASE, base_folder, read_adapted
 from .autoencoder import Autoencoder
 from .checkpoint import AUTOENCODERS, Checkpoint, first_line, network, read_checkpoint, read_json
 from .checks import shown
@@ -35,6 +37,7 @@ VAE_FILES = ["vae/*.json", f"vae/{WEIGHTS}", "config.json", WEIGHTS]  # the last
 FILES = [
     "model_index.json",
     "scheduler/*.json",
+    "low_res_scheduler/*.json",
     "tokenizer*/*",
     "text_encoder*/*.json",
     "text_encoder*/model*.safetensors",
@@ -45,18 +48,19 @@ FILES = [
     *VAE_FILES,
 ]
 CONFIG_FILES = ["model_index.json", "*/*.json", "tokenizer*/*"]
+Named = str | os.PathLike[str]  # a registry name, a hub id, or where something lies
 NOT_FILES = ["*.fp16*", "*non_ema*"]  # the same weights once more
 
 
 def load(
-    name: str,
-    device: str | None = None,
+    name: Named,
+    device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
-    vae: str | None = None,
+    vae: Named | None = None,
     *,
-    lora: str | None = None,
-    config: str | None = None,
-    control: str | None = None,
+    lora: Named | None = None,
+    config: Named | None = None,
+    control: Named | None = None,
     offload: bool = False,
     compiled: bool = False,
     engine: str | None = None,
@@ -75,6 +79,9 @@ def load(
     ValueError says in one line what was wrong and what would do.
     """
     quiet()
+    name = path_text("name", name) or ""
+    vae, lora = path_text("vae", vae), path_text("lora", lora)
+    config, control = path_text("config", config), path_text("control", control)
     placement = Placement(choose_device(device), offload)
     spec = registry.find(name)
     export = Export.find(Path(spec.source))
@@ -94,6 +101,7 @@ def load(
     home = str(placement.home)
     read = empty_network if export is not None and own_vae == export.folder / "vae" else network
     autoencoder = load_autoencoder(own_vae, home, read) if isinstance(own_vae, Path) else Autoencoder(own_vae.to(home))
+    autoencoder.scaling = checkpoint.family.scaling_factor or autoencoder.scaling
     for path, weight in loras:
         merge_lora(checkpoint, autoencoder.vae, path, weight)
     check_scheduler(checkpoint.scheduler_config)
@@ -104,7 +112,7 @@ def load(
         )
     if name not in registry.MODELS:
         spec = _described(spec, checkpoint, autoencoder.factor)
-    conditioner.words = load_words(files[0] / "tokenizer")
+    conditioner.words = load_words(files)
     files = (*files, *(path for path, _ in loras))
     model = LatentDiffusion(
         spec,
@@ -123,6 +131,16 @@ def load(
     if control:
         model = model.with_control(control)
     return model
+
+
+def path_text(option: str, value: object) -> str | None:
+    """A name, or a path of any kind, as text; None where there is none. ValueError for what is neither."""
+    if value is None:
+        return None
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str) or "\0" in text:
+        raise ValueError(f"{option} must be a name or a path, got {shown(value)}")
+    return text
 
 
 def _set_going(model: LatentDiffusion, export: Export | None, engine: str | None, compiled: bool) -> None:
@@ -167,7 +185,11 @@ def _described(spec: registry.ModelSpec, checkpoint: Checkpoint, factor: int) ->
 def _pace(spec: registry.ModelSpec, checkpoint: Checkpoint) -> tuple[int, float]:
     """Steps and w of a stranger: of one that was distilled to few, known by its config or by its name and schedule, those of
     its authors' examples."""
+    if checkpoint.family.pace is not None:
+        return checkpoint.family.pace
     config, scheduler = checkpoint.parts[checkpoint.family.denoiser_part].config, checkpoint.scheduler_config
+    if base := checkpoint.index.get(BASE):  # of train_turbo: its base's weight
+        return 4, registry.find(base).guidance_scale
     if getattr(config, "time_cond_proj_dim", None):  # takes the weight (Meng et al. 2023): a latent consistency model
         return 4, 8.5
     if scheduler.get("_class_name") in ("LCMScheduler", "TCDScheduler"):
@@ -187,12 +209,15 @@ def _read(
     """The checkpoint, its autoencoder or the folder of it, and the files of its weights."""
     if Path(spec.source).is_file():
         checkpoint, vae = read_single_file(Path(spec.source), _configs(Path(spec.source), config), dtype)
-        return checkpoint, vae, (Path(spec.source),)
+        return checkpoint, vae, (Path(spec.source), *checkpoint.beside)
     if config is not None:
         raise ValueError(f"--config {config} goes with a single .safetensors file; {name!r} brings its own")
     folder = local_folder(spec)
     if not (folder / "model_index.json").exists():
         raise ValueError(f"model {name!r} is no diffusers checkpoint: {folder} has no model_index.json")
+    base = base_folder(folder)
+    if base is not None:
+        return read_adapted(folder, base, dtype), base / "vae", (folder, base)
     read = empty_network if Export.find(folder) is not None else network
     return read_checkpoint(folder, dtype, read), folder / "vae", (folder,)
 
@@ -219,7 +244,8 @@ def assemble(
     net = parts[family.denoiser_part].to(placement.home)
     encoders = family.text_encoders(parts, placement.home, dtype)
     try:
-        return family.conditioner(encoders, checkpoint.index, net), family.denoiser(net, factor)
+        conditioner = family.conditioner(encoders, checkpoint.index, net)
+        return conditioner, family.denoiser(net, factor, parts, checkpoint.index)
     except (TypeError, AttributeError) as error:  # a config's value of another kind than the libraries ask for
         raise ValueError(f"the checkpoint's configs do not fit together: {first_line(error)}") from None
 
@@ -233,15 +259,15 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="diffusers|transformers|huggingface_hub")
 
 
-def choose_device(device: str | None) -> str:
+def choose_device(device: str | torch.device | None) -> str:
     """The device asked for, if it is there; else the best one."""
     if device is None:
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from None
-    return device
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ValueError(f"device {shown(device)} cannot be used here: {first_line(error)}") from None
+    return str(torch.device(device))
 
 
 def _cpu_has_bfloat16() -> bool:
@@ -251,14 +277,14 @@ def _cpu_has_bfloat16() -> bool:
 
 def choose_dtype(dtype: str | torch.dtype | None, device: str) -> torch.dtype:
     """The denoiser's precision: as asked for, else bfloat16 where it is known to be faster."""
-    if isinstance(dtype, torch.dtype):
+    if isinstance(dtype, torch.dtype) and dtype in DTYPES.values():
         return dtype
     if dtype is None:
         fast = device.startswith("cuda") or (device == "cpu" and _cpu_has_bfloat16())
         return torch.bfloat16 if fast else torch.float32
-    known = SHORT.get(dtype, dtype)
+    known = SHORT.get(dtype, dtype) if isinstance(dtype, str) else ""
     if known not in DTYPES:
-        raise ValueError(f"dtype must be one of {', '.join([*SHORT, *DTYPES])}, got {dtype!r}")
+        raise ValueError(f"dtype must be one of {', '.join([*SHORT, *DTYPES])}, got {shown(dtype)}")
     return DTYPES[known]
 
 

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from .checkpoint import Checkpoint, first_line
-from .checks import shown
+from .checks import check_real, shown
 from .schedulers import make_scheduler
 
 
@@ -79,15 +79,27 @@ def read_pairs(path: Path) -> list[Pair]:
         wrong = others or alone
         what = "are no low-rank pairs, B A with an alpha, that can be merged" if others else "lack their other half"
         raise ValueError(f"--lora {path}: {len(wrong)} of its weights {what}: {', '.join(map(shown, wrong[:3]))}")
+    odd = [name for name, value in weights.items() if not torch.isfinite(value.float()).all()]
+    if odd:
+        raise ValueError(f"--lora {path}: {len(odd)} of its weights are not finite: {', '.join(map(shown, odd[:3]))}")
     scale = _scale_of(metadata)
-    return [
-        Pair(name, down, float(found[ALPHA][name]) / down.shape[0] if name in found[ALPHA] else scale(name, down))
-        for name, down in found[DOWN].items()
-    ]
+    try:
+        return [
+            Pair(name, down, float(found[ALPHA][name]) / down.shape[0] if name in found[ALPHA] else scale(name, down))
+            for name, down in found[DOWN].items()
+        ]
+    except (
+        RuntimeError,
+        ValueError,
+        IndexError,
+        ZeroDivisionError,
+    ) as error:  # an alpha of several numbers, a rank of 0
+        raise ValueError(f"--lora {path} cannot be merged: {first_line(error)}") from None
 
 
 def _scale_of(metadata: dict[str, str]) -> Callable[[str, Tensor], float]:
-    """alpha / rank where a file says it for all layers in its header, as diffusers and peft write it; else 1."""
+    """alpha / rank where a file says it in its header, as diffusers and peft write it, for all layers or by patterns of their
+    names; else 1."""
     try:
         said = json.loads(metadata.get("lora_adapter_metadata", "{}"))
     except ValueError:
@@ -95,13 +107,29 @@ def _scale_of(metadata: dict[str, str]) -> Callable[[str, Tensor], float]:
 
     def scale(name: str, down: Tensor) -> float:
         for part in ("unet", "transformer", "text_encoder_3", "text_encoder_2", "text_encoder"):
-            alpha = said.get(f"{part}.lora_alpha") if isinstance(said, dict) and name.startswith(f"{part}.") else None
-            if isinstance(alpha, int | float) and not said.get(f"{part}.alpha_pattern"):
-                root = math.sqrt(down.shape[0]) if said.get(f"{part}.use_rslora") else down.shape[0]
-                return alpha / root
+            if isinstance(said, dict) and name.startswith(f"{part}."):
+                own = {key.removeprefix(f"{part}."): value for key, value in said.items() if key.startswith(f"{part}.")}
+                return _peft_scale(own, name.removeprefix(f"{part}."), down.shape[0])
         return 1.0
 
     return scale
+
+
+def _peft_scale(config: dict[str, Any], layer: str, rank: int) -> float:
+    """alpha / rank of a layer by peft's config of its network, alpha / sqrt(rank) where that says so (Kalajdzievski 2023):
+    alpha is that of the first pattern which the end of the layer's name fits, else the one of all."""
+    alpha, patterns = config.get("lora_alpha"), config.get("alpha_pattern") or {}
+    if alpha is None and not patterns:
+        return 1.0
+    try:
+        for pattern, own in patterns.items():
+            if re.match(rf"(.*\.)?({pattern})$", layer):
+                alpha = own
+                break
+        alpha = check_real("alpha", rank if alpha is None else alpha, -math.inf, math.inf)
+    except (AttributeError, TypeError, ValueError, re.error) as error:
+        raise ValueError(f"its header says no alpha for {layer}: {first_line(error)}") from None
+    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
 
 
 def _scale_exactly(pipeline: diffusers.DiffusionPipeline, pairs: list[Pair]) -> None:
@@ -128,7 +156,7 @@ def _scale_exactly(pipeline: diffusers.DiffusionPipeline, pairs: list[Pair]) -> 
         raise ValueError(f"{len(lost)} of its layers belong to none of this model: {', '.join(lost[:3])}")
 
 
-def merge_lora(checkpoint: Checkpoint, vae: nn.Module, path: Path, weight: float) -> None:
+def merge_lora(checkpoint: Checkpoint, vae: nn.Module | None, path: Path, weight: float) -> None:
     """Merge a file's low-rank weights into the checkpoint's networks, in place: W + weight (alpha / rank) B A.
 
     diffusers and peft read the file, in any of the layouts that they know; what they pass over without a word is refused

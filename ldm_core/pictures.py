@@ -78,6 +78,8 @@ def pictures_of(
     if len(given) != len(listed):
         raise ValueError(f"settings must be one or one per prompt: got {len(given)} for {len(listed)} prompts")
     whole = _whole_settings(model, given, overrides, start)
+    if model.denoiser.enlarges and (start is None or start.image is None):
+        raise ValueError(f"{model.spec.name} enlarges images and draws none without one: model.upscale(image, prompt)")
     begun = None if start is None else start.for_images(len(listed))
     return Pictures(listed, paired, whole, begun, _control_images(model, control_images, whole))
 

@@ -26,6 +26,7 @@ from .drawing import rows_alone, states
 from .family import FAMILIES, Family
 from .guidance_checks import resolve_rule
 from .identity import configs_hash, weights_hash
+from .lora import parse_lora
 from .pictures import Settings, pictures_of
 from .placement import Placement
 from .recipe import Recipe, recipe_for
@@ -109,8 +110,8 @@ class LatentDiffusion(TaskMethods):
 
     @cached_property
     def weights(self) -> str:
-        """SHA-256 of the weights' files: what a picture was really made by."""
-        return weights_hash(self.files)
+        """SHA-256 of the weights' files and of how they were merged: what a picture was really made by."""
+        return weights_hash(self.files, (weight for _, weight in parse_lora(self.lora)))
 
     @cached_property
     def configs(self) -> str:

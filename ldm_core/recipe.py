@@ -141,6 +141,16 @@ class Recipe:
             )
         return {"prompts": self.prompt, "seeds": self.seed, "settings": self.settings}
 
+    def is_of_model(self, now: Recipe) -> bool:
+        """Whether a recipe of today is of the same weights and configs, as far as this one says of which it is."""
+        return self.weights in ("", now.weights) and self.configs in ("", now.configs)
+
+    def changes_since(self, now: Recipe) -> list[str]:
+        """What is otherwise today, of what decides the last bits of a picture beside its settings: "torch 2.13.0, here 2.14.0"."""
+        pairs = {name: (getattr(self, name), getattr(now, name)) for name in ("dtype", "device", "engine")}
+        pairs |= {name: (was, now.versions.get(name, "none")) for name, was in self.versions.items()}
+        return [f"{name} {was}, here {found}" for name, (was, found) in pairs.items() if was != found]
+
     def to_png_text(self) -> dict[str, str]:
         """Text chunks for images.save_png."""
         return {"parameters": self._parameters(), "recipe": self.to_json()}

@@ -49,12 +49,13 @@ def read_single_file(path: Path, config: Path, dtype: torch.dtype) -> tuple[Chec
         with safe_open(path, "pt") as file:
             names = set(file.keys())
             marks = {name: file.get_tensor(name) for name in (*EDM_PREDICTS_V, *EDM_LATENTS) if name in names}
+        beside = _beside(family, names, config)
         pipeline = getattr(diffusers, family.pipeline).from_single_file(
             str(path),
             config=str(config),
             local_files_only=True,
             torch_dtype=torch.float32,
-            **_beside(family, names, config),
+            **beside,
         )
     except (OSError, SafetensorError) as error:
         raise ValueError(f"cannot load {path}: {first_line(error)}") from None
@@ -70,7 +71,8 @@ def read_single_file(path: Path, config: Path, dtype: torch.dtype) -> tuple[Chec
     if set(EDM_LATENTS) <= names:
         mean, spread = (marks[name].flatten().tolist() for name in EDM_LATENTS)
         parts["vae"].register_to_config(latents_mean=mean, latents_std=spread, scaling_factor=EDM_SCALING)
-    return Checkpoint(family, index, parts, scheduler, config), parts["vae"]
+    folders = tuple(config / part.encoder for part in family.text if beside.get(part.encoder) is not None)
+    return Checkpoint(family, index, parts, scheduler, config, folders), parts["vae"]
 
 
 def _beside(family: Family, names: set[str], config: Path) -> dict[str, object]:

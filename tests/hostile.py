@@ -11,7 +11,13 @@ SECRET = "a prompt that is nobody's business"
 GOOD = {
     "generate": ["an ankle boot", "", 7, 1, 1.0, "ddim", "constant", "32 x 32", "fashion", "cfg", True, 1],
     "sweep": ["a handbag", "1,2", "7", "constant", 1, "fashion", "steps", "1,2", "seed", ""],
-    "reconstruct": [{"path": "/visitors/x.png", "meta": {"_type": "gradio.FileData"}}, ["fashion"], False],
+    "reconstruct": [
+        {"path": "/visitors/x.png", "meta": {"_type": "gradio.FileData"}},
+        ["fashion"],
+        "mean",
+        "float32",
+        False,
+    ],
 }
 PATHS = [
     "/etc/passwd",

@@ -149,13 +149,34 @@ def test_a_metric_that_cannot_be_compared_has_a_row_that_says_why(runs, tmp_path
     assert table.loc["fd_scenes", "note"].startswith("not compared: another reference")
     assert table.loc["vae_psnr", "note"] == "not compared: other has no value of it"
     assert table.loc["clip_scenes", "difference"].notna().all()
-    with pytest.raises(SystemExit):
-        compare.main([str(runs / "one"), str(other), "--fail-if-worse", "fd_scenes:1"])
+    for gate, why in (("fd_scenes:1", "another reference"), ("vae_psnr:1", "other has no value of it")):
+        with pytest.raises(ValueError, match=f"--fail-if-worse {gate[:-2]}: not compared: {why}"):
+            compare.gate(table.reset_index(), compare.margins([gate]))
+
+
+def test_a_strict_gate_fails_where_the_images_are_too_few_to_tell(runs, capsys):
+    one, two = str(runs / "one"), str(runs / "two")
+    table = table_of(runs, "one", "two")
+    rows = table[table["metric"] == "clip_scenes"].astype({"low": float, "high": float})
+    most = max(-rows["low"].min(), 0.01)  # the largest loss that an interval holds
+    least = max(0.0, -rows["high"].min())  # beyond which a loss is known
+    between = f"clip_scenes:{(least + most) / 2}"
+    assert compare.main([one, two, "--fail-if-worse", between]) == 0 and "warning: two" in capsys.readouterr().out
+    assert compare.main([one, two, "--fail-if-worse", between, "--strict"]) == 1
+    assert "more images would tell" in capsys.readouterr().out
+    assert compare.main([one, two, "--fail-if-worse", f"clip_scenes:{most + 0.01}", "--strict"]) == 0
+    with pytest.raises(SystemExit) as ended:
+        compare.main([one, two, "--strict"])
+    assert ended.value.code == 2 and "give --fail-if-worse METRIC:MARGIN too" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("gate", "message"),
-    [("beauty:1", "must look like"), ("clip_scenes", "must look like"), ("kd_scenes:1", "do not both")],
+    [
+        ("beauty:1", "must look like"),
+        ("clip_scenes", "must look like"),
+        ("kd_scenes:1", "none of the runs has a value of it"),
+    ],
 )
 def test_a_gate_that_makes_no_sense_is_one_line(runs, gate, message, capsys):
     with pytest.raises(SystemExit) as stopped:

@@ -163,7 +163,7 @@ def test_a_photo_is_compared_with_numbers_and_a_slider_that_keys_move(visit, tmp
 def test_a_phone_needs_no_sideways_scrolling(browser, demo_server, dark):
     scheme = "dark" if dark else "light"
     visit = Visit(browser, demo_server.address, viewport={"width": 390, "height": 844}, color_scheme=scheme)
-    for name in ("Draw", "From a picture", "Guidance sweep", "Autoencoders", "How it works"):
+    for name in ("Draw", "From a picture", "Guidance sweep", "Autoencoders", "How it works", "Results", "About"):
         visit.tab(name)
         visit.page.wait_for_timeout(300)
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390, name

@@ -1,5 +1,8 @@
 """The page as a command: hostile calls of every shape, what stands in its log afterwards, and what is left when it is told
-to stop."""
+to stop. With a thousand of them, on a machine that has nothing else to do:
+
+    LDM_HOSTILE_CALLS=1000 python -m pytest tests/test_demo_doors.py -n 0 -s
+"""
 
 from __future__ import annotations
 
@@ -45,6 +48,7 @@ NASTY = [
     "\ud800",
     "NaN",
 ]
+PATIENCE = 300  # seconds; a busy machine answers late, one that hangs never
 JSON = {"content-type": "application/json"}
 
 
@@ -59,21 +63,21 @@ def command(tmp_path_factory):
     words = [sys.executable, "-m", "demo.app", "--port", str(port)]
     with log.open("wb") as out:
         running = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT)
-    address, ends = f"http://127.0.0.1:{port}", time.monotonic() + 300
+    address, ends = f"http://127.0.0.1:{port}", time.monotonic() + 4 * PATIENCE
     while "Running on" not in log.read_text() and running.poll() is None and time.monotonic() < ends:
         time.sleep(0.2)
-    assert running.poll() is None, log.read_text()
+    assert running.poll() is None and "Running on" in log.read_text(), f"it has not started: {log.read_text()}"
     yield SimpleNamespace(address=f"{address}/gradio_api", root=address, log=log, folder=folder, running=running)
     running.kill()
     running.wait()
 
 
 def post(command, path, body):
-    return httpx.post(f"{command.address}/{path}", content=json.dumps(body), headers=JSON, timeout=120)
+    return httpx.post(f"{command.address}/{path}", content=json.dumps(body), headers=JSON, timeout=PATIENCE)
 
 
 def upload(command, *files):
-    return httpx.post(f"{command.address}/upload", files=[("files", file) for file in files], timeout=120)
+    return httpx.post(f"{command.address}/upload", files=[("files", file) for file in files], timeout=PATIENCE)
 
 
 def picture(tmp_path, recipe=None):
@@ -86,7 +90,7 @@ def picture(tmp_path, recipe=None):
 
 
 def test_hostile_calls_get_a_sentence_and_leave_no_word_in_the_log(command, tmp_path):
-    config = httpx.get(f"{command.root}/config", timeout=120).json()
+    config = httpx.get(f"{command.root}/config", timeout=PATIENCE).json()
     rng, answers = random.Random(0), []
     for event in config["dependencies"]:
         for _ in range(4):
@@ -116,11 +120,11 @@ def test_hostile_calls_get_a_sentence_and_leave_no_word_in_the_log(command, tmp_
     answers.append(upload(command, ("x.png", b"junk")))
     junk = answers[-1].json()[0]
     photo = {"path": junk, "meta": {"_type": "gradio.FileData"}}
-    answers.append(post(command, "call/reconstruct", {"data": [photo, ["fashion"], False]}))
+    answers.append(post(command, "call/reconstruct", {"data": [photo, ["fashion"], "mean", "float32", False]}))
     assert answers[-1].status_code == 422 and "JPEG, PNG, WebP" in answers[-1].text and junk not in answers[-1].text
     answers += [upload(command, *[("x.png", b"x")] * 50)]
     for event in ("call/generate/nothing", "queue/data?session_hash=nothing", "file=/etc/passwd", "file=README.md"):
-        answers.append(httpx.get(f"{command.address}/{event}", timeout=120))
+        answers.append(httpx.get(f"{command.address}/{event}", timeout=PATIENCE))
     for answer in answers:
         assert answer.status_code < 500 or answer.status_code == 503, answer.text
         assert '"error":null' not in answer.text.replace(" ", "") and "Traceback" not in answer.text
@@ -131,10 +135,10 @@ def test_hostile_calls_get_a_sentence_and_leave_no_word_in_the_log(command, tmp_
 
 
 def test_hostile_recipes_get_a_sentence(command, tmp_path):
-    config = httpx.get(f"{command.root}/config", timeout=120).json()
+    config = httpx.get(f"{command.root}/config", timeout=PATIENCE).json()
     uploads = {component["id"] for component in config["components"] if component["props"].get("elem_id") == "earlier"}
     restore = next(event["id"] for event in config["dependencies"] if set(event["inputs"]) == uploads)
-    good = httpx.get(re.search(r"http://[^\"]*image\.png", drawn(command))[0], timeout=120).content
+    good = httpx.get(re.search(r"http://[^\"]*image\.png", drawn(command))[0], timeout=PATIENCE).content
     (tmp_path / "good.png").write_bytes(good)
     with Image.open(tmp_path / "good.png") as image:
         key, recipe = next((key, text) for key, text in image.info.items() if str(text).startswith("{"))
@@ -159,7 +163,7 @@ def test_hostile_recipes_get_a_sentence(command, tmp_path):
 def drawn(command, name="generate", data=hostile.GOOD["generate"]):
     """The event stream of one picture, or of what else an endpoint gives."""
     event = post(command, f"call/{name}", {"data": data}).json()["event_id"]
-    text = httpx.get(f"{command.address}/call/{name}/{event}", timeout=120).text
+    text = httpx.get(f"{command.address}/call/{name}/{event}", timeout=PATIENCE).text
     assert "event: complete" in text, text
     return text
 
@@ -169,7 +173,7 @@ def ordinary(command, address="127.0.0.2"):
     data = [*hostile.GOOD["generate"]]
     data[3] = 4
     began = time.monotonic()
-    with httpx.Client(transport=httpx.HTTPTransport(local_address=address), timeout=120) as visitor:
+    with httpx.Client(transport=httpx.HTTPTransport(local_address=address), timeout=PATIENCE) as visitor:
         event = visitor.post(f"{command.address}/call/generate", json={"data": data}).json()["event_id"]
         assert "event: complete" in visitor.get(f"{command.address}/call/generate/{event}").text
     return time.monotonic() - began
@@ -196,16 +200,22 @@ def refused_in_words(command, request, client):
         assert place not in text, told
 
 
-def test_a_thousand_hostile_calls_of_any_shape_change_nothing_for_others(command):
-    """LDM_HOSTILE_CALLS=1000 makes as many; the suite itself a sample."""
+@pytest.fixture(scope="module")
+def survived(command):
+    """What hostile calls of any shape, each answered in words, did to the command, with an ordinary visitor beside them: how
+    many they were, bytes of memory after a quarter of them and at the end, seconds of the visitor's pictures alone and
+    beside them, or what went wrong with one of them."""
     count = int(os.environ.get("LDM_HOSTILE_CALLS", "120"))
     drawn(command, "sweep", hostile.GOOD["sweep"])  # what is loaded once is not held against the calls
-    alone = statistics.median(ordinary(command) for _ in range(5))
-    beside, done, made = [], threading.Event(), []
+    alone = [ordinary(command) for _ in range(5)]
+    beside, wrong, held, made, done = [], [], [], [], threading.Event()
 
     def visit():
         while not done.is_set():
-            beside.append(ordinary(command))
+            try:
+                beside.append(ordinary(command))
+            except (AssertionError, httpx.HTTPError, KeyError, ValueError) as error:
+                wrong.append(f"an ordinary request beside them: {error!r}")
             done.wait(0.2)
 
     @hypothesis.settings(
@@ -223,23 +233,54 @@ def test_a_thousand_hostile_calls_of_any_shape_change_nothing_for_others(command
         if len(made) == count // 4:
             held.append(memory(command))
 
-    held, visitor = [], threading.Thread(target=visit)
-    with httpx.Client(timeout=60) as client:
+    visitor = threading.Thread(target=visit)
+    with httpx.Client(timeout=PATIENCE) as client:
         visitor.start()
         try:
             all_of_them()
+        except Exception as error:  # noqa: BLE001  # whatever it was: the tests below tell it, and what it left
+            wrong.append(f"call {len(made)} of {count}: {error!r}"[:3000])
         finally:
             done.set()
             visitor.join()
-    grown, slower = memory(command) - held[0], statistics.median(beside) / alone
-    print(
-        f"{len(made)} calls: memory {held[0] / 1e6:.0f} MB and {grown / 1e6:.0f} more; ordinary {alone:.2f} s, x {slower:.2f}"
+    return SimpleNamespace(
+        count=count, made=len(made), wrong=wrong, held=[*held, memory(command)], alone=alone, beside=beside
     )
-    assert len(made) >= count and len(beside) >= 3
-    assert grown < 100e6 and statistics.median(beside) < 2 * alone + 0.3
+
+
+def test_a_thousand_hostile_calls_of_any_shape_get_a_sentence_each(survived):
+    """As many as LDM_HOSTILE_CALLS says; the suite itself a sample."""
+    assert not survived.wrong, "\n".join(survived.wrong)
+    assert survived.made >= survived.count
+
+
+def test_hostile_calls_leave_no_traceback_and_no_prompt_in_the_log(survived, command):
     log = command.log.read_text()
     assert "Traceback" not in log and "nobody's business" not in log and "\x1b" not in log and "second line" not in log
-    assert command.running.poll() is None
+    assert command.running.poll() is None, "the command is still there"
+
+
+def test_hostile_calls_leave_the_memory_level(survived):
+    after_a_quarter, at_the_end = survived.held[0], survived.held[-1]
+    told = (
+        f"{after_a_quarter / 1e6:.0f} MB after a quarter of {survived.made} calls, {at_the_end / 1e6:.0f} MB at the end"
+    )
+    print(told)
+    assert at_the_end - after_a_quarter < 100e6, told
+
+
+def test_an_ordinary_request_beside_hostile_calls_takes_less_than_twice_its_time(survived):
+    """Of medians; the machine must have nothing else to do."""
+    alone, beside = statistics.median(survived.alone), statistics.median(survived.beside or [0.0])
+    told = (
+        f"an ordinary picture took {alone:.2f} s alone ({min(survived.alone):.2f} to {max(survived.alone):.2f}) and {beside:.2f} s "
+        f"beside {survived.made} hostile calls, x {beside / alone:.2f} of {len(survived.beside)}; twice is allowed, and 0.3 s"
+    )
+    print(told)
+    assert len(survived.beside) >= 3, told
+    assert beside < 2 * alone + 0.3, (
+        f"{told}. If the machine was busy with something else, run this again when it is not"
+    )
 
 
 def test_told_to_stop_it_leaves_nothing_of_its_visitors(command, tmp_path):
@@ -247,6 +288,6 @@ def test_told_to_stop_it_leaves_nothing_of_its_visitors(command, tmp_path):
     assert upload(command, ("x.png", picture(tmp_path))).status_code == 200
     assert [path for path in command.folder.rglob("*.png") if path.is_file()], "there is something to delete"
     command.running.send_signal(signal.SIGTERM)
-    assert command.running.wait(60) == 128 + signal.SIGTERM
+    assert command.running.wait(PATIENCE) == 128 + signal.SIGTERM
     assert not [path for path in command.folder.rglob("*") if path.is_file()]
     assert "Traceback" not in command.log.read_text()

@@ -188,6 +188,12 @@ def test_uploads_are_counted_weighed_and_added_up(tmp_path):
     assert send(1, 100_000, "10.0.0.2")[0] == 200 and "filled their place" in send(1, 100_000, "10.0.0.3")[1]
 
 
+def test_thousands_of_tiny_uploads_fill_an_allowance_too():
+    allowance = Allowance(200 * 10**6, 2 * 10**9, 60)
+    taken = sum(not allowance.take("10.0.0.1", 1) for _ in range(3000))
+    assert taken == 2000 and allowance.take("10.0.0.2", 1) == ""
+
+
 def test_an_upload_that_fails_leaves_no_part_and_a_full_disk_is_said_in_words(tmp_path):
     folder = tmp_path / "gradio"
     folder.mkdir()

@@ -62,7 +62,7 @@ def good(demo_server, tmp_path_factory):
     return {
         "generate": ["a red house", "", 7, 1, 1.0, "ddim", "constant", "128 x 128", "scenes", "cfg", True, 1],
         "sweep": ["a red house", "1,2", "7", "constant", 1, "scenes", "steps", "1,2", "seed", ""],
-        "reconstruct": [{"path": uploaded, "meta": {"_type": "gradio.FileData"}}, ["scenes"], False],
+        "reconstruct": [{"path": uploaded, "meta": {"_type": "gradio.FileData"}}, ["scenes"], "mean", "float32", False],
     }
 
 
@@ -163,6 +163,8 @@ def test_what_is_wrong_is_answered_in_words_to_scripts_too(client, demo_server, 
         ("/sweep", {"seeds": 7}, "seeds must be whole numbers with commas between"),
         ("/reconstruct", {"photo": "GIF"}, "This is a GIF file"),
         ("/reconstruct", {"autoencoders": "scenes"}, "at least one autoencoder"),
+        ("/reconstruct", {"dtype": "float16"}, "type must be one of float32, bfloat16"),
+        ("/reconstruct", {"posterior": ["mean"]}, "latent must be one of mean, sample"),
     ],
 )
 def test_a_script_is_told_the_reason_by_the_client_itself(client, tmp_path, endpoint, given, words):

@@ -10,7 +10,7 @@ from PIL import Image
 from visits import Visit
 
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-TABS = ("Draw", "From a picture", "Guidance sweep", "Autoencoders", "How it works")
+TABS = ("Draw", "From a picture", "Guidance sweep", "Autoencoders", "How it works", "Results", "About")
 STEPS = "number input for Steps"
 
 

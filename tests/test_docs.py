@@ -23,7 +23,7 @@ FILES += [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "ldm_core" / "w
 BLOCK = re.compile(r"(?:<!-- not run: (?P<why>[^\n]+) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)```", re.DOTALL)
 SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
 LAUNCHERS = ("torchrun", "accelerate")
-OTHERS = {"mypy", "pip", "pre-commit", "ruff"}  # programs that are not ours; pip's files are looked at
+OTHERS = {"docker", "mypy", "pip", "pre-commit", "ruff"}  # programs that are not ours; pip's files are looked at
 NAMES = [str(path.relative_to(ROOT)) for path in FILES]
 
 

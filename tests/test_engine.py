@@ -181,6 +181,29 @@ def test_openvino_is_chosen_where_it_was_found_quicker_and_agreeing(
         trial_file.write_text(before)
 
 
+NO_TRIALS = (
+    b"",
+    b"{",
+    b"[]",
+    b"\xff",
+    b"{}",
+    b"[" * 100_000,
+    b'{"torch_seconds": "1", "openvino_seconds": 1, "apart": 0, "failed": ""}',
+    b'{"torch_seconds": 1, "openvino_seconds": -1, "apart": 0, "failed": ""}',
+    b'{"torch_seconds": 1, "openvino_seconds": 1, "apart": NaN, "failed": ""}',
+    b'{"torch_seconds": 1, "openvino_seconds": 1, "apart": 0, "failed": 5}',
+)
+
+
+def test_a_damaged_record_of_a_trial_counts_as_none(tmp_path):
+    for content in NO_TRIALS:
+        (tmp_path / "t.json").write_bytes(content)
+        assert engine._read(tmp_path / "t.json") is None, content[:80]
+    assert engine._read(tmp_path / "none.json") is None
+    (tmp_path / "t.json").write_text(json.dumps(vars(engine.Trial(1.0, 0.5, 1e-6))))
+    assert engine._read(tmp_path / "t.json") == engine.Trial(1.0, 0.5, 1e-6)
+
+
 def test_a_trial_measures_both_engines_and_how_far_apart_they_are(trial_file):
     found = engine.Trial(**json.loads(trial_file.read_text()))
     assert found.torch_seconds > 0 and found.openvino_seconds > 0

@@ -187,6 +187,38 @@ def test_what_cannot_be_evaluated_is_said_in_one_line(image_set, metrics, more, 
     assert "\n" not in str(caught.value)
 
 
+def test_an_image_without_a_finite_score_is_left_out_of_a_mean_and_counted():
+    class Decibels(Lightness):
+        name = "decibels"
+
+        def score(self, images, prompts):
+            return [float("inf") if "zebras" in prompt else 10.0 + len(prompt) for prompt in prompts]
+
+    found = evaluate(grey, [Decibels()], prompts=WORDS, sweep={"guidance_scale": [1.0, 3.0]})
+    expected = np.mean([10.0 + len(prompt) for prompt in WORDS if "zebras" not in prompt])
+    assert found.summary["value"].tolist() == [pytest.approx(expected)] * 2 and set(found.summary["n"]) == {3}
+    assert found.summary["note"].str.contains("1 of 4 images have no finite value and are left out").all()
+    assert np.isfinite(found.summary[["se", "low", "high"]].to_numpy(float)).all()
+    assert found.differences["difference"].tolist() == [0.0]
+    nothing = evaluate(grey, [Decibels()], prompts=["two zebras", "three zebras", "four zebras"])
+    assert nothing.summary["value"].isna().all() and "no image has a finite value" in nothing.summary["note"].iloc[0]
+
+
+def test_what_is_no_number_no_text_or_no_settings_is_one_line():
+    class Words(Lightness):
+        def score(self, images, prompts):
+            return ["good"] * len(prompts)
+
+    for given, more, words in (
+        (Words(), {"prompts": WORDS}, "the metric lightness must give numbers, NaN where it has none, got .'good'"),
+        (Lightness(), {"prompts": ["a", 5]}, "prompts must be text, got 5"),
+        (Lightness(), {"prompts": ["\ud800"]}, "prompts must be text that UTF-8 can hold"),
+        (Lightness(), {"prompts": WORDS, "settings": {"steps": 3}}, "settings must be SamplingSettings"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            evaluate(grey, [given], **more)
+
+
 def test_an_own_metric_cannot_take_a_famous_name():
     class Fid(Lightness):
         name = "fid"

@@ -247,4 +247,5 @@ def test_the_sheets_show_every_look_and_every_scene(tmp_path, monkeypatch):
 def test_the_sheet_command_refuses_bad_input_in_one_line(arguments, capsys):
     with pytest.raises(SystemExit) as refused:
         sheet.main(arguments)
-    assert str(refused.value).startswith(arguments[0]) and "\n" not in str(refused.value)
+    told = capsys.readouterr().err
+    assert refused.value.code == 2 and f"error: {arguments[0]} must be" in told and told.count("\n") == 1

@@ -13,7 +13,7 @@ from PIL import Image
 
 from evaluation.condition import condition_label
 from evaluation.report.document import document
-from evaluation.report.explorer import dimensions_of, explorer, first_view, prompt_groups
+from evaluation.report.explorer import EMBEDDED, OF_A_GROUP, dimensions_of, explorer, first_view, prompt_groups
 
 CHROMIUM = Path("/usr/bin/chromium")
 AXES = ("guidance_scale", "steps")
@@ -42,6 +42,23 @@ def images_in(folder: Path, prompts: int = 2, seeds: int = 2) -> pd.DataFrame:
                         }
                     )
     return pd.DataFrame(rows)
+
+
+PROMPTS, SCALES = 5000, 8
+
+
+def large_run(folder: Path) -> pd.DataFrame:
+    """40,000 images of one small picture, whose score says prompt and scale."""
+    Image.new("RGB", (8, 8)).save(folder / "one.png")
+    prompts, scales = (values.ravel() for values in np.mgrid[:PROMPTS, 1 : SCALES + 1])
+    columns = {
+        "prompt_id": prompts,
+        "prompt": [f"prompt {prompt}" for prompt in prompts],
+        "category": "",
+        "seed": prompts,
+    }
+    columns |= {"guidance_scale": scales.astype(float), "file": "one.png", "condition": [f"w = {w}" for w in scales]}
+    return pd.DataFrame(columns | {"scene_accuracy": prompts + scales / 10})
 
 
 def data_of(page: str) -> dict:
@@ -89,6 +106,58 @@ def test_images_of_unknown_prompts_go_by_their_files(tmp_path):
     row = {"prompt_id": 0, "prompt": None, "seed": None, "file": "one.png", "condition": ""}
     data = data_of(explorer(tmp_path, pd.DataFrame([row]), (), {}))
     assert data["dimensions"] == [{"name": "prompt", "values": ["one"]}] and "seed" not in data["images"][0]
+
+
+def test_a_run_of_40000_images_is_a_page_of_some_megabytes_that_holds_them_all(tmp_path):
+    page = explorer(tmp_path, large_run(tmp_path), ("guidance_scale",), {})
+    data = data_of(page)
+    assert len(data["images"]) == PROMPTS * SCALES and sum("small" in image for image in data["images"]) == EMBEDDED
+    assert {name: len(group) for name, group in ((one["name"], one["prompts"]) for one in data["groups"])} == {
+        "some by chance": OF_A_GROUP,
+        "best by scene_accuracy": OF_A_GROUP,
+        "worst by scene_accuracy": OF_A_GROUP,
+        "all prompts": PROMPTS,
+    }
+    thumbnails = sum(len(image.get("small", "")) for image in data["images"])
+    assert (len(page) - thumbnails) / (PROMPTS * SCALES) < 150, "bytes an image"
+    first, *_ = page.split('<script type="application/json"')
+    assert first.count("<img") == OF_A_GROUP * SCALES, "without scripts the first group"
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium on this machine")
+def test_a_reader_pages_through_a_run_of_40000_images(tmp_path):
+    sync_api = pytest.importorskip("playwright.sync_api")
+    page_html = document("run", explorer(tmp_path, large_run(tmp_path), ("guidance_scale",), {}))
+    (tmp_path / "report.html").write_text(page_html)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        page, errors = browser.new_page(), []
+        page.set_default_timeout(300_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"file://{tmp_path}/report.html")
+        names = page.locator("#explorer tbody th")
+        assert names.count() == OF_A_GROUP and page.get_by_label("rows shown").count() == 0, "a group is one page"
+        page.get_by_label("prompts").select_option(label=f"all prompts ({PROMPTS})")
+        order = {name: place for place, name in enumerate(f"prompt {prompt}" for prompt in range(PROMPTS))}
+        rows = page.get_by_label("rows shown")
+        starts = rows.locator("option").all_inner_texts()
+        assert len(starts) == -(-PROMPTS // 24) and starts[:2] == ["1 to 24 of 5000", "25 to 48 of 5000"]
+        seen = names.all_inner_texts()
+        assert len(seen) == 24 and page.locator("#explorer td button").count() == 24 * SCALES, "no more is laid out"
+        rows.select_option(label="4993 to 5000 of 5000")
+        last = names.all_inner_texts()
+        assert len(last) == 8 and not set(seen) & set(last) and set(seen) | set(last) <= set(order)
+        page.locator("#explorer td button").last.click()
+        told = dict(zip(page.locator("dialog dt").all_inner_texts(), page.locator("dialog dd").all_inner_texts()))
+        assert told["prompt"] == last[-1] and told["w"] == "8"
+        assert float(told["scene_accuracy"]) == pytest.approx(order[last[-1]] + 0.8, rel=1e-3)
+        page.get_by_role("button", name="Close").click()
+        page.get_by_label("columns").select_option(label="prompt")  # they change places: scales down, prompts across
+        assert names.all_inner_texts() == [f"w = {w}" for w in range(1, SCALES + 1)]
+        assert page.get_by_label("columns shown").locator("option").count() == len(starts)
+        assert page.locator("#explorer thead th").count() == 25
+        browser.close()
+    assert errors == []
 
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium on this machine")

@@ -53,10 +53,13 @@ def test_a_recipe_of_an_export_names_it(exported, tiny):
     assert recipe.weights not in ("", tiny.weights)
 
 
-def test_int8_is_static_by_channel_and_stays_near(tiny, tmp_path):
+def test_int8_is_static_by_channel_and_stays_near(tiny_v_folder, tmp_path):
+    """Of a model that predicts v: the latents of one that predicts noise grow over the steps where its weights are random, and
+    the ranges with them, so that most of their 255 values go unused (an error of 0.25 was measured, 0.02 at the last steps)."""
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    export(tiny, tmp_path / "int8", "onnx", "int8", ["a red house"])
+    plain = load(str(tiny_v_folder), device="cpu", dtype="float32", engine="torch")
+    export(plain, tmp_path / "int8", "onnx", "int8", ["a red house"])
     nodes = onnx.load(tmp_path / "int8" / "unet" / "model.onnx").graph
     kinds = [node.op_type for node in nodes.node]
     assert "QuantizeLinear" in kinds and "DynamicQuantizeLinear" not in kinds
@@ -65,12 +68,13 @@ def test_int8_is_static_by_channel_and_stays_near(tiny, tmp_path):
     model = load(str(tmp_path / "int8"))
     assert model.precision == model.recipe("a boat", 3).dtype == "int8"
     noise = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(0))
-    text = [each.conditioner.encode("a boat") for each in (model, tiny)]
+    text = [each.conditioner.encode("a boat") for each in (model, plain)]
     predicted = [
-        each.denoiser(noise, torch.tensor(500), type(own).stack([own] * 2), 2) for each, own in zip((model, tiny), text)
+        each.denoiser(noise, torch.tensor(500), type(own).stack([own] * 2), 2)
+        for each, own in zip((model, plain), text)
     ]
     apart = (predicted[0] - predicted[1]).norm() / predicted[1].norm()
-    assert 1e-6 < apart < 0.4  # of a net of random weights, two levels wide; pictures of a trained one are within 1/255
+    assert 1e-6 < apart < 0.08  # 0.051 to 0.055 were measured at all times
 
 
 def test_weights_in_bfloat16_are_half_the_size(tiny, exported, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import diffusers
 import pytest
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 import ldm_core
 from ldm_core import registry
+from ldm_core.identity import weights_hash
 from ldm_core.schedulers import SCHEDULERS
 from tests import authors_layout
 from tests.conftest import make_sd3_checkpoint, small_vae
@@ -136,6 +138,86 @@ def test_a_lora_is_merged_at_alpha_over_rank(tiny_folder, tmp_path, alpha):
     model = ldm_core.load(str(tiny_folder), device="cpu", dtype="float32", lora=f"{tmp_path / 'style.safetensors'}:0.5")
     expected = before + 0.5 * (alpha / 4) * up @ down
     torch.testing.assert_close(model.denoiser.network.get_submodule(place).weight.detach(), expected)
+
+
+@pytest.mark.parametrize("use_rslora", [False, True])
+def test_a_lora_whose_header_gives_layers_an_alpha_by_their_names_is_merged_at_each_ones_own(
+    tiny_folder, tmp_path, use_rslora
+):
+    plain = ldm_core.load(str(tiny_folder), device="cpu", dtype="float32").denoiser.network
+    block = "down_blocks.1.attentions.0.transformer_blocks.0"
+    alphas, weights, expected = (
+        {f"{block}.attn1.to_q": 6.0, f"{block}.attn2.to_q": 6.0, f"{block}.attn1.to_v": 1.0},
+        {},
+        {},
+    )
+    for place, alpha in alphas.items():
+        before = plain.get_submodule(place).weight.detach()
+        down, up = torch.randn(4, before.shape[1]), torch.randn(before.shape[0], 4)
+        weights |= {f"unet.{place}.lora_A.weight": down, f"unet.{place}.lora_B.weight": up}
+        expected[place] = before + alpha / (2 if use_rslora else 4) * up @ down
+    config = {"r": 4, "lora_alpha": 1.0, "alpha_pattern": {"to_q": 6.0}, "target_modules": list(alphas)}
+    said = {f"unet.{key}": value for key, value in (config | {"use_rslora": use_rslora}).items()}
+    save_file(weights, tmp_path / "l.safetensors", metadata={"lora_adapter_metadata": json.dumps(said)})
+    merged = ldm_core.load(str(tiny_folder), device="cpu", dtype="float32", lora=str(tmp_path / "l.safetensors"))
+    for place, wanted in expected.items():
+        found = merged.denoiser.network.get_submodule(place).weight.detach()
+        torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_one_file_merged_by_two_weights_is_two_models(tiny_folder, tmp_path):
+    make_lora(tiny_folder, "sd", tmp_path / "style.safetensors")
+    path = tmp_path / "style.safetensors"
+    plain, *weighed = (
+        ldm_core.load(str(tiny_folder), device="cpu", lora=f"{path}{weight}").weights
+        for weight in ("", ":1", ":0.5", ":0.8")
+    )
+    assert plain == weighed[0] == weights_hash([tiny_folder, path]) and len({plain, *weighed}) == 3
+
+
+@pytest.mark.parametrize("layout", ["kohya", "diffusers"])
+def test_a_lora_of_the_text_encoder_is_merged_there(tiny_folder, tmp_path, layout):
+    places = [f"encoder.layers.1.{part}" for part in ("self_attn.q_proj", "self_attn.out_proj", "mlp.fc1", "mlp.fc2")]
+
+    def layers(lora=None):
+        model = ldm_core.load(str(tiny_folder), device="cpu", dtype="float32", lora=lora)
+        found = dict(model.conditioner.text_encoders[0].network.named_modules())
+        return {place: found[name].weight.detach() for place in places for name in found if name.endswith(place)}
+
+    before, weights, expected = layers(), {}, {}
+    for place, weight in before.items():
+        down, up = torch.randn(4, weight.shape[1]), torch.randn(weight.shape[0], 4)
+        expected[place], name = weight + 0.5 * up @ down, f"lora_te_text_model_{place.replace('.', '_')}"
+        pair = {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.alpha": torch.tensor(2.0)}
+        if layout == "diffusers":
+            name = f"text_encoder.text_model.{place}"
+            pair = {f"{name}.lora_A.weight": down, f"{name}.lora_B.weight": 0.5 * up}
+        weights |= pair
+    save_file(weights, tmp_path / "l.safetensors")
+    merged = layers(str(tmp_path / "l.safetensors"))
+    for place in places:
+        torch.testing.assert_close(merged[place], expected[place], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "header", "message"),
+    [
+        (torch.tensor(float("nan")), {}, "not finite.*alpha"),
+        (torch.ones(2), {}, "cannot be merged"),
+        (None, {"unet.lora_alpha": "much"}, "says no alpha for"),
+        (None, {"unet.lora_alpha": 2.0, "unet.alpha_pattern": {"(": 1}}, "says no alpha for"),
+        (None, {"unet.lora_alpha": 2.0, "unet.alpha_pattern": ["to_q"]}, "says no alpha for"),
+    ],
+)
+def test_a_lora_without_a_sound_alpha_is_refused_in_one_line(tiny_folder, tmp_path, alpha, header, message):
+    make_lora(tiny_folder, "sd", tmp_path / "style.safetensors")
+    weights = load_file(tmp_path / "style.safetensors")
+    if alpha is not None:
+        weights[f"{next(iter(weights)).split('.lora_')[0]}.alpha"] = alpha
+    save_file(weights, tmp_path / "style.safetensors", metadata={"lora_adapter_metadata": json.dumps(header)})
+    with pytest.raises(ValueError, match=message) as caught:
+        ldm_core.load(str(tiny_folder), device="cpu", lora=str(tmp_path / "style.safetensors"))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -482,5 +564,6 @@ def test_a_single_file_of_sd3_may_do_without_t5(tmp_path):
     torch.testing.assert_close(*pictures, atol=1e-5, rtol=0)
     beside = ldm_core.load(path, device="cpu", dtype="float32", config=str(with_t5))
     assert len(beside.conditioner.text_encoders) == 3, "the config's folder has one"
+    assert beside.weights == weights_hash([Path(path), with_t5 / "text_encoder_3"]) != model.weights
     shutil.rmtree(with_t5 / "text_encoder_3")
     assert len(ldm_core.load(path, device="cpu", config=str(with_t5)).conditioner.text_encoders) == 2

@@ -8,11 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.prompts import draw_prompts, empty_prompts, load_prompts
+from evaluation.generation.axes import conditions, parse_sweep
+from evaluation.generation.cost import estimate
+from evaluation.generation.jobs import list_jobs
+from evaluation.prompts import Prompt, draw_prompts, empty_prompts, load_prompts
 from evaluation.run import main
 from ldm_core.images import load_png
 from ldm_core.recipe import read_png
 from ldm_core.sampling import image_seed
+from ldm_core.settings import SamplingSettings
 
 FAST = ["--steps", "2", "--device", "cpu", "--dtype", "fp32", "--metrics", "fd_scenes"]
 
@@ -74,6 +78,34 @@ def test_a_run_of_a_random_draw_holds_the_drawn_prompts(run, tmp_path):
     words = ("--prompts", str(tmp_path / "p.txt"), "--limit", "3", "--shuffle", "--seed", "5", "--guidance-scales", "1")
     images = pd.read_csv(run("run", *words) / "images.csv")
     assert list(images["prompt_id"]) == [prompt.id for prompt in draw_prompts(tmp_path / "p.txt", 3, 5)]
+
+
+def test_an_estimate_draws_with_every_setting_that_the_run_has(tiny):
+    own = {
+        "steps": 10,
+        "guidance_scale": 3.0,
+        "guidance_interval": (0.0, 0.6),
+        "scheduler": "euler",
+        "rows_per_call": 4,
+    }
+    settings = tiny.resolve(SamplingSettings.of(**own))
+    prompts = [Prompt(index, text) for index, text in enumerate(("a red house", "a boat", "clouds"))]
+    jobs = list_jobs(prompts, conditions(settings, []), 1, 0)
+    before = tiny.network_rows
+    seconds, size = estimate(tiny, jobs, 2)
+    rows = {steps: tiny.rows_alone(settings.replaced(steps=steps)) for steps in (1, 2, 4)}
+    assert tiny.network_rows - before == rows[1] + 2 * rows[2] + 2 * rows[4], "one image, then twice two of them"
+    assert rows[4] < 8, "outside the interval a step has one row"
+    assert seconds > 0 and size > 3 * 67
+
+
+def test_an_estimate_counts_pictures_of_other_sizes_by_their_pixels(tiny):
+    settings = tiny.resolve(SamplingSettings.of(steps=2, guidance_scale=1.0, rows_per_call=4))
+    sizes = conditions(settings, [parse_sweep("height=32,16"), parse_sweep("scheduler=ddim,euler")])
+    jobs = list_jobs([Prompt(0, "a red house"), Prompt(1, "a boat")], sizes, 1, 0)
+    alone = [job for job in jobs if job.condition.settings["height"] == 32]
+    size = estimate(tiny, jobs, 4)[1]
+    assert size == round(1.5 * estimate(tiny, alone, 4)[1]), "as many at half the pixels"
 
 
 def test_empty_prompts_are_numbered():

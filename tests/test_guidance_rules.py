@@ -7,11 +7,13 @@ import math
 import pytest
 import torch
 from diffusers import guiders
+from diffusers.guiders import frequency_decoupled_guidance as of_bands
 from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer
+from scipy import ndimage
 
 from ldm_core import guidance_rules as rules
 from ldm_core import load
-from ldm_core.guidance import Guidance, combine
+from ldm_core.guidance import Guidance, combine, rescale
 from ldm_core.guidance_rules import RULES, parse_rule
 from ldm_core.predictions import clean_of, clean_slope, renoising
 from ldm_core.schedulers import make_scheduler, set_steps
@@ -19,6 +21,8 @@ from ldm_core.settings import SamplingSettings, from_text
 
 W = 4.0
 PROMPT = "a red house"
+ROW = torch.tensor([1.0, 4, 6, 4, 1]) / 16
+KERNEL = (ROW[:, None] * ROW).numpy()  # Burt & Adelson's
 
 
 @pytest.fixture
@@ -71,6 +75,36 @@ def test_tcfg_is_the_singular_value_decomposition_in_float64_and_diffusers_as_fa
     torch.testing.assert_close(rules.tcfg(cond, uncond, W), damped + W * (cond - damped), atol=1e-12, rtol=1e-12)
     theirs = guiders.TangentialClassifierFreeGuidance(guidance_scale=W).forward(*pair).pred
     torch.testing.assert_close(rules.tcfg(*pair, W), theirs, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.5, 1.0), (0.9, 0.2), (0.1, 1.7)])
+def test_fdg_is_diffusers_over_a_pyramid_of_scipys_blur(pair, monkeypatch, low, high):
+    """Theirs takes its pyramid from kornia, which is restated here: blurred, then bilinear to half or twice the sides."""
+
+    def blurred(values):
+        return torch.from_numpy(ndimage.convolve(values.numpy(), KERNEL[None, None], mode="mirror"))
+
+    def down(values):
+        return blurred(values).unflatten(3, (-1, 2)).mean(4).unflatten(2, (-1, 2)).mean(3)
+
+    def up(values):
+        return blurred(
+            torch.from_numpy(ndimage.zoom(values.numpy(), (1, 1, 2, 2), order=1, mode="nearest", grid_mode=True))
+        )
+
+    monkeypatch.setattr(of_bands, "_CAN_USE_KORNIA", True)
+    monkeypatch.setattr(of_bands, "upsample_and_blur_func", up)
+    monkeypatch.setattr(
+        of_bands, "build_laplacian_pyramid_func", lambda values, levels: [values - up(down(values)), down(values)]
+    )
+    theirs = guiders.FrequencyDecoupledGuidance(guidance_scales=[1 + high * (W - 1), 1 + low * (W - 1)])
+    close(rules.fdg(*pair, W, low=low, high=high), theirs.forward(*pair).pred)
+
+
+@pytest.mark.parametrize("amount", [0.0, 0.7, 1.0])
+def test_plain_guidance_and_its_rescaling_are_diffusers(pair, amount):
+    theirs = guiders.ClassifierFreeGuidance(guidance_scale=W, guidance_rescale=amount)
+    close(rescale(plain(*pair), pair[0], amount), theirs.forward(*pair).pred)
 
 
 def test_the_pyramid_of_fdg_adds_up_and_parts_slow_from_quick_changes():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from evaluation.metrics.blocks import blocks_of
 from evaluation.metrics.kernel import KernelReference
+from evaluation.metrics.neighbours import NeighbourReference
 
 
 def blocks(n, count=5):
@@ -100,3 +103,19 @@ def test_images_of_one_prompt_alone_have_no_kernel_distance():
     reference = KernelReference(np.random.default_rng(0).normal(size=(10, 3)))
     assert np.isnan(reference.leave_out(np.ones((4, 3)), np.zeros(4, int), np.zeros(4, int))[0])
     assert reference.measure(np.ones((4, 3)), np.zeros(4, int)) is None
+
+
+@pytest.mark.parametrize("statistic", ["kernel", "cmmd", "precision", "recall", "density", "coverage"])
+def test_memory_goes_with_the_number_of_images_and_not_with_its_square(statistic, monkeypatch):
+    monkeypatch.setattr("evaluation.metrics.blocks.PAIRS", 1 << 16)  # half a megabyte of distances at a time
+    rng, n = np.random.default_rng(0), 3000
+    real, fake, prompts = rng.normal(size=(n, 4)), rng.normal(size=(n, 4)), np.arange(n)
+    kind = KernelReference if statistic in ("kernel", "cmmd") else NeighbourReference
+    tracemalloc.start()
+    found = kind(real, statistic).measure(fake, prompts)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.isfinite(found.value) and most < 9e6, "all pairs are 72 MB"
+    monkeypatch.undo()
+    again = kind(real, statistic).measure(fake, prompts)
+    assert again.value == pytest.approx(found.value, rel=1e-9, abs=1e-12)

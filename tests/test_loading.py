@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import pickle
 import shutil
 import subprocess
 import sys
@@ -106,6 +107,70 @@ def test_sharded_half_precision_files_load_as_float32(tiny, tiny_folder, tmp_pat
     torch.testing.assert_close(*images, atol=0.02, rtol=0)
 
 
+INDEX = "diffusion_pytorch_model.safetensors.index.json"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "{",
+        "{}",
+        '{"weight_map": []}',
+        '{"weight_map": {"conv_in.weight": 5}}',
+        '{"metadata": {}, "weight_map": {"conv_in.weight": "gone.safetensors"}}',
+        '{"metadata": 1, "weight_map": {"conv_in.weight": "../../vae/diffusion_pytorch_model.safetensors"}}',
+    ],
+)
+def test_a_damaged_list_of_shards_is_one_line(tiny, tiny_folder, tmp_path, content):
+    shutil.copytree(tiny_folder, tmp_path / "m")
+    shutil.rmtree(tmp_path / "m" / "unet")
+    copy.deepcopy(tiny.denoiser.network).save_pretrained(tmp_path / "m" / "unet", max_shard_size="400KB")
+    (tmp_path / "m" / "unet" / INDEX).write_text(content)
+    with pytest.raises(ValueError, match="cannot load .*unet") as caught:
+        ldm_core.load(str(tmp_path / "m"), device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+class Runs:
+    """Leaves a file behind where it is unpickled."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return open, (str(self.mark), "w")
+
+
+@pytest.mark.parametrize(
+    ("part", "safe", "pickled"),
+    [
+        ("text_encoder", "model.safetensors", "pytorch_model.bin"),
+        ("unet", "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"),
+        ("vae", "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"),
+    ],
+)
+@pytest.mark.parametrize("hostile", [True, False])
+def test_a_pickle_in_place_of_weights_runs_nothing_and_is_one_line_or_plain_weights(
+    tiny, tiny_folder, tmp_path, part, safe, pickled, hostile
+):
+    folder = tmp_path / "m"
+    shutil.copytree(tiny_folder, folder)
+    weights = load_file(folder / part / safe)
+    (folder / part / safe).unlink()
+    if not hostile:
+        torch.save(weights, folder / part / pickled)
+        model = ldm_core.load(str(folder), device="cpu", dtype="fp32")
+        pictures = [each.sample("a house", 3, 2.0, steps=1) for each in (tiny, model)]
+        assert torch.equal(*pictures) and model.weights != tiny.weights
+        return
+    with (folder / part / pickled).open("wb") as file:
+        pickle.dump({"weight": Runs(tmp_path / "ran")}, file)
+    with pytest.raises(ValueError, match=f"cannot load .*{part}") as caught:
+        ldm_core.load(str(folder), device="cpu")
+    assert "\n" not in str(caught.value) and not (tmp_path / "ran").exists()
+
+
 def test_an_unreachable_hub_says_what_would_do(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
@@ -121,6 +186,33 @@ def test_devices_and_precisions_are_checked(tiny_folder):
     assert (
         loading.choose_dtype("bf16", "cpu") is torch.bfloat16 and loading.choose_dtype(None, "cuda:0") is torch.bfloat16
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"name": 5}, "name must be a name or a path, got 5"),
+        ({"name": "scenes\0"}, "name must be a name or a path"),
+        ({"vae": ["scenes"]}, "vae must be a name or a path"),
+        ({"lora": 0.5}, "lora must be a name or a path"),
+        ({"control": b"x"}, "control must be a name or a path"),
+        ({"device": []}, "device .* cannot be used here"),
+        ({"device": {"a": 1}}, "device .* cannot be used here"),
+        ({"dtype": ["fp32"]}, "dtype must be one of fp32"),
+        ({"dtype": torch.int8}, "dtype must be one of fp32.*got torch.int8"),
+        ({"engine": "moon"}, "engine must be one of"),
+    ],
+)
+def test_what_is_no_name_no_device_and_no_precision_is_one_line(tiny_folder, given, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        ldm_core.load(**{"name": str(tiny_folder), "device": "cpu"} | given)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_path_is_as_good_as_its_text(tiny, tiny_folder, tiny_v_folder):
+    model = ldm_core.load(tiny_folder, device=torch.device("cpu"), dtype=torch.float32, vae=tiny_v_folder)
+    assert model.spec.reference == tiny.spec.reference and model.vae == str(tiny_v_folder)
+    assert model.recipe("a house", 3).vae == str(tiny_v_folder)
 
 
 def test_bfloat16_stays_close_to_float32(tiny, tiny_folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from evaluation.image_set import ImageSet
 from evaluation.report import charts, paper, tables
 from evaluation.report.pareto import find_front, not_dominated
 from evaluation.run_facts import RunFacts
+from evaluation.set_facts import measured_by
 
 
 def a_summary(points, distance="fd_scenes", fit="clip_scenes"):
@@ -59,6 +61,20 @@ def test_the_chart_labels_every_scale_and_hollows_what_is_dominated():
     assert "w = 2 (knee)" in svg and "fd_scenes against clip_scenes" in svg and "nan" not in svg
 
 
+def test_the_label_of_each_condition_stands_at_its_own_point():
+    points = {8.0: (30, 60), 1.0: (10, 62), 4.0: (20, 75), 2.0: (11, 70)}
+    svg = charts.front_chart(find_front(a_summary(points)))
+    circles = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"[^>]*><title>(w = \d)', svg)
+    labels = re.findall(r'<text x="([\d.]+)" y="([\d.]+)"[^>]*>(w = \d)', svg)
+    at = {name: (float(x), float(y)) for x, y, name in circles}
+    assert len(at) == len(labels) == 4
+    for x, y, name in labels:
+        nearest = min(at, key=lambda other: abs(at[other][0] - float(x)) + abs(at[other][1] - float(y)))
+        assert nearest == name and abs(at[name][0] - float(x)) < 8 and abs(at[name][1] - float(y)) < 8
+    assert at["w = 1"][1] > at["w = 2"][1] > at["w = 4"][1] > at["w = 8"][1], "less distance lies lower"
+    assert at["w = 8"][0] < at["w = 1"][0] < at["w = 2"][0] < at["w = 4"][0], "better fit lies to the right"
+
+
 def test_the_latex_table_escapes_names_and_points_to_what_is_better():
     table = tables.side_by_side(a_summary({1.0: (10, 60), 2.0: (11, 70)}))
     made = paper.latex(table, {"fd_scenes": False, "clip_scenes": True}, "100 % of p_1.txt")
@@ -68,6 +84,25 @@ def test_the_latex_table_escapes_names_and_points_to_what_is_better():
         and r"\caption{100 \% of p\_1.txt}" in made
         and r" & $w = 1$ & $w = 2$ \\" in made
     )
+
+
+def test_no_letter_of_a_name_is_a_command_to_latex():
+    table = pd.DataFrame({"wording = a {} of {}": ["1 ± 0"], "w = 2": ["2"]}, index=["a_b"])
+    made = paper.latex(table, {}, r"50 % of $x\y~z^{2}$ & #1")
+    assert r"\caption{50 \% of \$x\textbackslash{}y\textasciitilde{}z\textasciicircum{}\{2\}\$ \& \#1}" in made
+    assert r" & wording = a \{\} of \{\} & $w = 2$ \\" in made and r"a\_b & 1 $\pm$ 0 & 2 \\" in made
+
+
+def test_a_detector_that_brings_images_to_no_size_has_no_empty_word():
+    detectors = {
+        "own": {"name": "own", "sha256": "c" * 64, "resize": ""},
+        "bare": {"name": "bare", "sha256": "", "resize": ""},
+    }
+    assert measured_by(detectors, {}) == " Features and scores are by own (cccccccccccc), bare."
+    assert measured_by({}, {"a": {"words": "embedded, 2 images"}}).endswith(
+        "reference statistics (a: embedded, 2 images)."
+    )
+    assert measured_by({}, {}) == ""
 
 
 def test_the_methods_paragraph_says_what_was_done():

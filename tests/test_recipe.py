@@ -57,11 +57,13 @@ def test_the_parameters_text_is_what_other_programs_show():
 
 
 def test_older_weights_count_where_they_are_what_is_loaded(tmp_path):
-    for name in ("unet/a.safetensors", "unet/a.bin", "text_encoder/b.bin"):
+    loaded = "unet/diffusion_pytorch_model-1-of-2.safetensors"
+    beside = ("vae/notes.safetensors", "text_encoder/b.bin", "vae/diffusion_pytorch_model.bin")
+    for name in (loaded, "unet/a.bin", *beside):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
-    parts = b"".join(hashlib.sha256(name.encode()).digest() for name in ("unet/a.safetensors", "text_encoder/b.bin"))
-    assert weights_hash([tmp_path]) == hashlib.sha256(parts).hexdigest()
+    parts = b"".join(hashlib.sha256(name.encode()).digest() for name in (loaded, *beside))
+    assert weights_hash([tmp_path]) == hashlib.sha256(parts).hexdigest(), "of unet, the older file is not loaded"
 
 
 @pytest.mark.parametrize(

@@ -344,6 +344,12 @@ def test_a_damaged_one_in_the_cache_is_made_anew(cache):
     assert detector.seen == 10
 
 
+def test_a_cache_that_cannot_be_written_is_done_without(cache, capsys):
+    cache.write_text("a file where the cache should be")
+    found = world_reference(Small(), "scenes", count=10)
+    assert found.protocol["n"] == 10 and "not kept for the next run" in capsys.readouterr().out
+
+
 def test_a_detector_that_ships_none_takes_its_models_world_and_without_one_says_what_would_do(cache, monkeypatch):
     monkeypatch.setattr(world_references, "COUNT", 10)
     assert load_reference(Small(), world="scenes").protocol["world"] == "scenes"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 import shutil
 
 import pandas as pd
@@ -87,6 +89,8 @@ def test_a_run_leaves_every_table_and_a_report(folder, capsys):
     page = (out / "report.html").read_text()
     assert page.count("data:image/webp") == 2 * 12, "small in the grid, and large"
     assert "<svg" in page and 'src="http' not in page
+    for report in (page, (out / "report.md").read_text()):
+        assert "share their seconds by the network rows that each needs by itself" in report and ", )" not in report
     assert "zebras" in capsys.readouterr().out
 
 
@@ -246,6 +250,26 @@ def test_a_recipe_makes_its_picture_again(tmp_path, tiny, tiny_folder):
     (path,) = (tmp_path / "run").glob("images/*/*.png")
     assert path.name.startswith("00000_") and path.name.endswith("_0000000007_w3.png")
     assert abs(load_png(path).astype(int) - to_uint8(made)[0]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, "this will be the same picture"),
+        ({"weights": ""}, "this will be the same picture"),
+        ({"weights": "0" * 64}, "warning: the recipe is of other weights or configs of .*this will be another picture"),
+        ({"configs": "0" * 64}, "warning: the recipe is of other weights or configs"),
+        ({"versions": {"torch": "1.0"}}, r"torch 1\.0, here 2.*very close, not the same bytes"),
+    ],
+)
+def test_a_recipe_of_other_weights_or_versions_is_said_before_it_is_drawn(
+    tmp_path, tiny, tiny_folder, capsys, change, said
+):
+    recipe = dataclasses.replace(recipe_for(tiny, "a red house", 7, 3.0, steps=2), **change)
+    (tmp_path / "r.json").write_text(recipe.to_json())
+    assert main(["--recipe", str(tmp_path / "r.json"), "--device", "cpu", "--dry-run", "--metrics", "clip_scenes"]) == 0
+    told = capsys.readouterr().out
+    assert re.search(said, told), told
 
 
 def test_a_flag_that_a_recipe_decides_is_refused_beside_it(tmp_path, tiny, tiny_folder, capsys):

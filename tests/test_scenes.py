@@ -8,7 +8,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from ldm_core.data import scenes
+from ldm_core.data import everyday, fashion_mnist, scenes
 from ldm_core.data.canvas import Canvas
 from ldm_core.data.scenes import Scene, Thing, caption, draw, parse, random_scene
 
@@ -163,6 +163,15 @@ def test_known_words_are_all_that_captions_hold():
 def test_a_bad_seed_is_refused(seed):
     with pytest.raises(ValueError, match="seed"):
         random_scene(seed)
+
+
+def test_numbers_of_numpy_make_the_same_scene_caption_and_picture():
+    for world in (scenes, everyday):
+        scene = world.random_scene(7)
+        assert world.random_scene(np.int64(7)) == world.random_scene(np.uint8(7)) == scene
+        assert world.caption(scene, np.int32(5)) == world.caption(scene, 5)
+        assert np.array_equal(world.draw(scene, np.int64(32)), world.draw(scene, 32))
+    assert fashion_mnist.caption(np.uint8(3), np.int64(5)) == fashion_mnist.caption(3, 5)
 
 
 def test_masks_are_disjoint_say_where_a_thing_is_and_change_nothing():

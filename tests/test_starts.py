@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluation.generation.starts import fitted
+from evaluation.generation.prompt_pictures import fitted
 from evaluation.metrics.reconstruction import psnr
 from evaluation.run import main
 from ldm_core.images import from_uint8, load_png, save_png

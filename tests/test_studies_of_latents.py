@@ -79,7 +79,7 @@ def test_photographs_are_judged_against_thirty_decibels_and_against_codecs(tmp_p
     photos.mkdir()
     for place, card in enumerate((drawn_card(), drawn_card()[::-1])):
         Image.fromarray(np.ascontiguousarray(card[:128, :128])).save(photos / f"{place}.png")
-    command = ["--out", str(tmp_path), "vae", "--images", str(photos), "--models", "photo-f4"]
+    command = ["--out", str(tmp_path), "vae", "--data", str(photos), "--models", "photo-f4"]
     assert study.main(command) == 0
     summary = pd.read_csv(tmp_path / "vae" / "summary.csv").set_index("kept by")
     images = pd.read_csv(tmp_path / "vae" / "images.csv")
@@ -93,7 +93,7 @@ def test_photographs_are_judged_against_thirty_decibels_and_against_codecs(tmp_p
 def test_photographs_must_be_named(capsys, tmp_path):
     with pytest.raises(SystemExit) as ended:
         study.main(["--out", str(tmp_path), "vae"])
-    assert ended.value.code == 2 and "--images must name a folder of photographs" in capsys.readouterr().err
+    assert ended.value.code == 2 and "--data must name a folder of photographs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("ends", "verdict"), [((31, 33), HOLDS), ((27, 29), FAILS), ((29, 31), IN_PART)])

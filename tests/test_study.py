@@ -101,6 +101,26 @@ def test_all_runs_each_with_its_own_defaults_and_goes_on_behind_one_that_cannot(
     assert json.loads((known / "halves" / "study.json").read_text())["options"] == {"rows": 5}
 
 
+def test_all_leaves_out_what_needs_data_and_says_how_to_run_it(known, monkeypatch, capsys):
+    def unread(options, work):
+        raise AssertionError("it was run without its data")
+
+    options = (Option("data", "", "a folder of photographs"),)
+    needy = Study("photos", "c", "s", COMPUTED, 1, unread, options, needs="data")
+    monkeypatch.setattr(command, "all_studies", lambda: {"halves": STUDY, "photos": needy})
+    assert command.main(["--all", "--out", str(known)]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("photos")]
+    said = "it needs --data, a folder of photographs: python -m evaluation.study photos --data FOLDER"
+    assert lines == [f"photos: left out, for {said}"]
+    assert (known / "halves" / "study.json").exists() and not (known / "photos").exists()
+    assert command.main(["--list"]) == 0 and "needs --data FOLDER" in capsys.readouterr().out
+
+
+def test_what_a_study_needs_is_one_of_its_options():
+    with pytest.raises(ValueError, match="needs must be one of the study's options, got 'data'"):
+        Study("photos", "c", "s", COMPUTED, 1, halves, needs="data")
+
+
 def test_the_quickest_that_fit_are_chosen():
     made = {str(m): Study(str(m), "", "", COMPUTED, m, halves) for m in (40, 5, 20, 30)}
     assert [study.minutes for study in that_fit(made, 60)] == [5, 20, 30]

@@ -37,6 +37,6 @@ def test_a_copied_row_says_which_way_is_better_and_of_how_many_images_it_is():
     assert page.count("class=best") == 2 and "<td>7 to 9</td>" in page
 
 
-def test_a_pipe_sign_in_a_category_leaves_the_markdown_whole():
-    made = tables.markdown(pd.DataFrame({"metric": ["a|b"], "n": [3]}))
-    assert made.splitlines()[-1] == r"| a\|b | 3 |"
+def test_a_pipe_sign_or_a_line_end_in_a_category_leaves_the_markdown_whole():
+    made = tables.markdown(pd.DataFrame({"metric": ["a|b", "two\r\nlines"], "n": [3, 4]}))
+    assert made.splitlines()[-2:] == [r"| a\|b | 3 |", "| two lines | 4 |"]

@@ -18,6 +18,7 @@ from ldm_core.training import (
     compare,
     everyday,
     held_out,
+    layout,
     lesson,
     losses,
     train_autoencoder,
@@ -28,6 +29,7 @@ from ldm_core.training import (
 )
 from ldm_core.training.config import AUTOENCODERS, DENOISERS, TEXT_ENCODERS
 from ldm_core.training.muon import Muon, orthogonalised
+from ldm_core.training.tokenizer import build_tokenizer
 
 COLOURS, NOUNS = {"red", "orange"}, {"dog", "umbrella"}
 
@@ -111,6 +113,35 @@ def test_the_divergence_of_channels_equals_torchs_for_their_means_and_spreads():
     normal = torch.distributions.Normal
     expected = torch.distributions.kl_divergence(normal(mean, spread), normal(0.0, 1.0)).mean()
     torch.testing.assert_close(losses.channel_divergence(latent), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_layout_is_least_surprising_where_the_shares_are_foretold_and_costs_their_entropy_then():
+    covered = torch.zeros(1, 2, 4, 4)
+    covered[0, 0, :, :2] = 1  # the first name's thing is the left half, the second's is nowhere
+    entropy = -(0.25 * np.log(0.25) + 0.75 * np.log(0.75))
+    quarter = torch.full((1, 2, 4, 4), float(np.log(1 / 3)))  # says 0.25 everywhere
+    expected = (2 * -np.log(0.25) - 2 * np.log(0.75)) / 4 - np.log(0.75)  # of the first name, and of the second
+    assert losses.layout_surprise(quarter, covered).item() == pytest.approx(expected, abs=1e-6)
+    # At half the resolution of the masks a cell's share is the mean of its four.
+    patchy = torch.zeros(1, 1, 4, 4)
+    patchy[..., ::2, ::2] = 1
+    told = torch.full((1, 1, 2, 2), float(np.log(1 / 3)))
+    assert losses.layout_surprise(told, patchy).item() == pytest.approx(entropy, abs=1e-6)
+    assert losses.layout_surprise(0 * told, patchy) > losses.layout_surprise(told, patchy)
+
+
+def test_the_layout_is_read_from_the_features_that_enter_the_last_level():
+    config = dataclasses.replace(DENOISERS["tiny"], channels=(32, 64), heads=(1, 2), pooled_caption=False)
+    unet = train_denoiser.build(config, 4, build_tokenizer(["cat"], 8), 8)["unet"]
+    head = layout.LayoutHead(unet, ["cat", "red"])
+    kept = {}
+    unet.up_blocks[-1].register_forward_pre_hook(lambda block, inputs, named: kept.update(named), with_kwargs=True)
+    unet(torch.randn(3, 4, 8, 8), 5, torch.randn(3, 7, 32))
+    torch.testing.assert_close(head(), head.read(kept["hidden_states"]))
+    with pytest.raises(RuntimeError, match="not been called"):
+        head()
+    covered = layout.layouts([{"red": np.eye(2, dtype=np.float16)}, {}], head.names)
+    assert covered.shape == (2, 2, 2, 2) and covered[0, 1].tolist() == [[1, 0], [0, 1]] and covered.sum() == 2
 
 
 def test_min_snr_weights_are_those_of_the_paper():
@@ -203,6 +234,7 @@ EVERYTHING = dataclasses.replace(
     min_snr_gamma=5.0,
     pooled_caption=False,
     mask_weight=0.1,
+    layout_weight=0.1,
     attribute_dropout=0.5,
     composition_weight=0.25,
     steps=2,
@@ -244,6 +276,18 @@ def test_a_folder_of_every_option_opens_in_diffusers_own_pipeline_and_draws_the_
         theirs = (pipeline.vae.decode(latent / pipeline.vae.config.scaling_factor).sample / 2 + 0.5).clamp(0, 1)
     assert ours.shape == (1, 3, 64, 64)
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+def test_a_frozen_encoder_gives_the_same_latents_and_scale_and_the_decoder_learns_on(everyday_autoencoder, tmp_path):
+    folder, config = everyday_autoencoder
+    decoder_alone = dataclasses.replace(config, frozen_encoder=True, equivariance_weight=0.0)
+    with pytest.raises(ValueError, match="--init must name"):
+        train_autoencoder.train(decoder_alone, tmp_path / "without", "cpu")
+    assert train_autoencoder.train(decoder_alone, tmp_path, "cpu", init=folder / "vae")
+    before, after = (load_autoencoder(path / "vae").vae for path in (folder, tmp_path))
+    assert before.config.scaling_factor == after.config.scaling_factor
+    changed = {name for name, value in before.state_dict().items() if not torch.equal(value, after.state_dict()[name])}
+    assert changed and all(name.startswith("decoder.") for name in changed)
 
 
 def test_decibels_are_those_of_the_rounded_pictures_of_the_held_out_seeds(everyday_autoencoder):

@@ -23,6 +23,7 @@ from .. import carried, controls, mask_grid, turns
 from ..openings import Opening
 from ..session import Session, size_text
 from ..uploads import check_upload, fitted_upload, picture_input
+from ..zero_gpu import lent
 from .generate import alt_of
 from .reconstruct import SAMPLE_SEEDS, taken
 
@@ -157,6 +158,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
     return from_picture
 
 
+@lent
 def draw(
     session: Session, path: str, prompt: str, strength: float, seed: int, painted: str, enlarge: bool
 ) -> Generator[tuple[Image.Image, str], None, None]:

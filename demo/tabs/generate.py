@@ -19,6 +19,7 @@ from .. import carried, controls, links, over_time, recall, turns
 from ..prompt_words import prompt_words
 from ..session import Session, size_of, size_text, sizes
 from ..uploads import picture_input
+from ..zero_gpu import lent
 
 PREVIEW_EVERY = 3  # steps
 NAMES = [part.name for part in dataclasses.fields(controls.Settings)]
@@ -229,6 +230,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
     return generate
 
 
+@lent
 def draw(
     session: Session, prompt: str, seed: int, settings: SamplingSettings, name: str, count: int = 1
 ) -> Generator[tuple, None, None]:

@@ -18,6 +18,7 @@ from .. import carried, controls, mask_grid, turns
 from ..mask_grid import LAYOUT_SIDE
 from ..openings import Opening
 from ..session import Session, size_text
+from ..zero_gpu import lent
 from .generate import PREVIEW_EVERY, alt_of
 from .reconstruct import SAMPLE_SEEDS
 
@@ -139,6 +140,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
     return laid
 
 
+@lent
 def draw(session: Session, prompt: str, layout: str, control_scale: float, seed: int) -> Generator[tuple, None, None]:
     """Previews, then the picture with its recipe inside, which names the control and the layout's hash."""
     model, began = session.steered(), time.perf_counter()

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import functools
-import math
-import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gradio as gr
-import pandas as pd
 from PIL import Image
 
-from evaluation.metrics.round_trip import round_trip, same_cost
 from ldm_core.data import scenes
 from ldm_core.data.test_card import test_card
 from ldm_core.registry import AUTOENCODERS
 
 from .. import controls, turns
-from ..comparison_view import Compared, comparison_html
+from ..comparison import DTYPES, POSTERIORS, Ways, compare, own_autoencoders, too_much
 from ..data_url import data_url
 from ..openings import Opening
 from ..session import Session
-from ..uploads import check_upload, picture_input, read_upload
+from ..uploads import check_upload, picture_input
 
-NAMES = ("photo", "autoencoders", "sample_too")  # the endpoint's parameters
+NAMES = ("photo", "autoencoders", "posterior", "dtype", "drift")  # the endpoint's parameters
 SAMPLE_SEEDS = (100_000_011, 100_000_040)  # held-out scenes
 WHAT_IT_IS = (
     "A latent-diffusion model never sees pixels: an autoencoder first turns a picture into a small latent, and turns the "
     "model's latent back into a picture. What the autoencoder cannot keep, the model cannot draw. Here you see what each "
-    "one keeps of your photo. Your photo is shown to nobody and deleted within the hour."
+    "one keeps of your photo. Your photo is shown to nobody and deleted within half an hour."
 )
 
 
@@ -60,16 +56,17 @@ def build(session: Session, head: gr.Markdown) -> list[Opening]:
                 label="Autoencoders",
                 info="those of the project are here already; others are fetched when first chosen",
             )
-            sampled = gr.Checkbox(False, label="Also by a sample of the posterior, in place of its mean")
+            switches = switches_of()
         with gr.Column(elem_classes="shown"):
             status = gr.Markdown(label="Status", elem_id="compare-status", elem_classes="status")
             view = gr.HTML(EMPTY, label="Comparison", elem_id="comparison")
             numbers = gr.JSON(visible=False, label="Numbers")
             keep = gr.DownloadButton("Keep the numbers (CSV)", visible=False)
-    controls.as_given(choice), controls.as_given(sampled)
+    for box in (choice, *switches):
+        controls.as_given(box)
     comparing = go.click(
         handler(session),
-        [photo, choice, sampled],
+        [photo, choice, *switches],
         [view, status, numbers, keep],
         api_name="reconstruct",
         validator=turns.validator(session, functools.partial(problems, session), NAMES),
@@ -79,8 +76,18 @@ def build(session: Session, head: gr.Markdown) -> list[Opening]:
     stop.click(turns.stopping(session), None, status, **controls.QUIET)
     photo.change(None, [photo, status], [view, status, numbers, keep], js=CLEAR, **controls.QUIET)
     photo.upload(functools.partial(taken, session), photo, [photo, status], **controls.QUIET)
-    begin = functools.partial(compare, session, samples[0], default_choice(session), False)
+    begin = functools.partial(compare, session, samples[0], default_choice(session), Ways())
     return [Opening("comparison", [view, status], begin)]
+
+
+def switches_of() -> list[gr.components.Component]:
+    """How the round trip is made."""
+    means = "what the decoder gets: the posterior's mean, or one sample of it (those without a posterior give the same)"
+    return [
+        gr.Radio(POSTERIORS, value="mean", label="Latent", info=means),
+        gr.Radio(list(DTYPES), value="float32", label="Calculated in", info="bfloat16 has half the bits of a number"),
+        gr.Checkbox(True, label="Drift: ten round trips one after another"),
+    ]
 
 
 def thumbnails(paths: list[str]) -> str:
@@ -108,11 +115,6 @@ def choices(session: Session) -> list[tuple[str, str]]:
     return [(f"{name} (of the model)", name) for name in own_autoencoders(session)] + offered
 
 
-def own_autoencoders(session: Session) -> dict[str, str]:
-    """Those of the models on offer, in words."""
-    return {name: f"of the model {name}: {spec.description or spec.source}" for name, spec in session.specs.items()}
-
-
 def default_choice(session: Session) -> list[str]:
     """Those that are there at once, and take photographs: the models' own, which know drawings, where there are no others."""
     return [name for name, spec in AUTOENCODERS.items() if spec.embedded] or list(own_autoencoders(session))
@@ -130,60 +132,52 @@ def sample_files(session: Session) -> list[str]:
     return [str(path) for path in paths]
 
 
-def problems(session: Session, photo: object, autoencoders: object, sample_too: object) -> dict[str, str]:
+def problems(
+    session: Session, photo: object, autoencoders: object, posterior: object, dtype: object, drift: object
+) -> dict[str, str]:
     """What is wrong with a visitor's settings, in words by their names; empty where nothing is."""
     known = [name for _, name in choices(session)]
     found = {"photo": check_upload(photo, session.limits.megapixels)}
-    if not isinstance(autoencoders, list) or not autoencoders:
+    names = autoencoders if isinstance(autoencoders, list) else []
+    if not names:
         found["autoencoders"] = "Choose at least one autoencoder."
-    elif any(name not in known for name in autoencoders):
+    elif any(name not in known for name in names):
         found["autoencoders"] = f"The autoencoders must be of {', '.join(known)}."
-    if not isinstance(sample_too, bool):
-        found["sample_too"] = "The sample switch must be on or off."
-    return {name: words for name, words in found.items() if words}
+    if posterior not in POSTERIORS:
+        found["posterior"] = f"The latent must be one of {', '.join(POSTERIORS)}."
+    if dtype not in DTYPES:
+        found["dtype"] = f"The type must be one of {', '.join(DTYPES)}."
+    if not isinstance(drift, bool):
+        found["drift"] = "Drift must be on or off."
+    found = {name: words for name, words in found.items() if words}
+    if not found:
+        ways = Ways(posterior == "sample", str(dtype), bool(drift))
+        words = too_much(session, str(photo), len(set(names)), ways)
+        found |= {"autoencoders": words} if words else {}
+    return found
 
 
 def handler(session: Session) -> Callable[..., Iterator]:
     """The endpoint /reconstruct."""
 
     def reconstruct(
-        photo: str, autoencoders: list[str], sample_too: bool = False, request: gr.Request | None = None
+        photo: str,
+        autoencoders: list[str],
+        posterior: str = "mean",
+        dtype: str = "float32",
+        drift: bool = True,
+        request: gr.Request | None = None,
     ) -> Iterator[tuple]:
-        found = problems(session, photo, autoencoders, sample_too)
+        found = problems(session, photo, autoencoders, posterior, dtype, drift)
         yield from turns.in_lane(
             session,
             found,
             4,
-            lambda: compare(session, photo, list(dict.fromkeys(autoencoders)), sample_too),
+            lambda: compare(
+                session, photo, list(dict.fromkeys(autoencoders)), Ways(posterior == "sample", dtype, drift)
+            ),
             request,
             "Stopped; what has been compared stays.",
         )
 
     return reconstruct
-
-
-def compare(session: Session, photo: str, names: list[str], sampled: bool) -> Generator[tuple, None, None]:
-    """The view, after each autoencoder one more in it; at the end the numbers."""
-    began, loaded, failed = time.perf_counter(), {}, {}
-    for name in names:
-        yield gr.skip(), f"Getting {name} ready", gr.skip(), gr.skip()
-        try:
-            loaded[name] = session.autoencoder(name)
-        except ValueError as error:
-            failed[name] = str(error)
-    multiple = math.lcm(*(autoencoder.factor for autoencoder in loaded.values())) if loaded else 8
-    image, done = read_upload(photo, session.limits.photo_side, multiple)
-    compared = []
-    for index, (name, autoencoder) in enumerate(loaded.items()):
-        trip = round_trip(image, autoencoder)
-        noisy = round_trip(image, autoencoder, sample_seed=0).psnr if sampled else None
-        words = AUTOENCODERS[name].description if name in AUTOENCODERS else own_autoencoders(session)[name]
-        compared.append(Compared(name, words, trip, noisy, same_cost(image, trip)))
-        yield comparison_html(image, compared, {}), f"{index + 1} of {len(loaded)} done", gr.skip(), gr.skip()
-    numbers = [each.numbers() for each in compared]
-    size = f"{image.shape[2]} x {image.shape[1]} pixels"
-    prepared = f"The photo was {', '.join(done)}: {size}." if done else f"The photo was taken as it is: {size}."
-    path = session.scratch.path("autoencoders.csv")
-    pd.DataFrame(numbers).to_csv(path, index=False)
-    words = f"{prepared} {time.perf_counter() - began:.1f} s."
-    yield comparison_html(image, compared, failed), words, numbers, str(path)

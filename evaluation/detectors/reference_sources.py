@@ -107,8 +107,11 @@ def cached(detector: Detector, key: str, make: Callable[[], Reference]) -> Refer
         return read_reference(detector, file)
     except ValueError:
         reference = make()
+    try:
         save_reference(file, reference)
-        return reference
+    except OSError as error:  # a cache that cannot be written is done without
+        print(f"not kept for the next run: {error}")
+    return reference
 
 
 def listing(folder: Path, files: Sequence[Path]) -> str:

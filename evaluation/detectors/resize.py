@@ -1,6 +1,6 @@
 """How images are brought to a detector's size. The choice moves FID more than most models differ (Parmar et al. 2022).
 
-clean     bicubic with antialias, not rounded afterwards: clean-fid's, equal to PIL's on floats to 0.004 of 255
+clean     bicubic with antialias, not rounded afterwards: clean-fid's, equal to PIL's on floats to 0.02 of 255
 tf1       TensorFlow 1's bilinear: corners at corners, no antialias: the graph of the first FID figures, torch-fidelity's
 pytorch   bilinear with half-pixel centres and no antialias: pytorch-fid's
 """

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ldm_core.data.drawing import COLUMN
 from ldm_core.data.scenes import (
     COLOURED_KINDS,
     COLOURS,
@@ -41,6 +42,7 @@ from ldm_core.data.scenes import (
 from ldm_core.images import from_uint8
 
 from ..statistics import Estimate, mean
+from .located import Located
 from .weights_file import OwnDetector, load_weights
 
 WEIGHTS = Path(__file__).parent / "weights" / "scenes_detector" / "model.safetensors"
@@ -49,6 +51,7 @@ INPUT_SIZE = 64  # pixels; any image is resized to this, bicubic with antialias
 MAX_WORDS = 64
 CEILING_COUNT = 400  # drawings
 NONE = "none"
+HEIGHTS = {"sky": 0.19, "ground": 0.74}  # of things' middles, as a share of the picture, on average
 _LOWER, _UPPER = (NONE, *GROUND_KINDS), (NONE, *SKY_KINDS)
 # One head an attribute: its name and the answers it chooses from.
 HEADS: dict[str, tuple[str, ...]] = {
@@ -124,6 +127,21 @@ class ScenesDetector(OwnDetector):
         chosen = {name: scores.argmax(1).tolist() for name, scores in self.logits(prepare(images)).items()}
         answers = [{name: HEADS[name][indices[row]] for name, indices in chosen.items()} for row in range(len(images))]
         return [_scene(answer) for answer in answers]
+
+    def located(self, images: Tensor) -> list[list[Located]]:
+        """The things that each image (B, 3, H, W) in [0, 1] shows, each in the middle of its place."""
+        return [
+            [
+                Located(
+                    thing.kind,
+                    thing.colour,
+                    COLUMN[thing.place],
+                    HEIGHTS["sky" if thing.kind in SKY_KINDS else "ground"],
+                )
+                for thing in scene.things
+            ]
+            for scene in self.read(images)
+        ]
 
     @torch.inference_mode()
     def extract(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:

@@ -11,6 +11,7 @@ from ldm_core.pipeline import LatentDiffusion
 
 from .jobs import Job
 from .starts import draw
+from .steering import images_for
 
 
 def batches(jobs: Sequence[Job], size: int) -> Iterator[list[Job]]:
@@ -27,8 +28,10 @@ def sample(model: LatentDiffusion, batch: Sequence[Job], **changes: object) -> T
     settings = [job.condition.settings.replaced(**changes) for job in batch]
     texts, seeds = [job.text for job in batch], [job.seed for job in batch]
     starts = [job.start for job in batch if job.start is not None]
+    controls = [job.control for job in batch if job.control is not None]
+    steering = images_for(controls, settings) if controls else None
     if starts:
-        return draw(model, starts, texts, seeds, settings)
-    images = model.sample(texts, seeds, settings=settings)
+        return draw(model, starts, texts, seeds, settings, steering)
+    images = model.sample(texts, seeds, settings=settings, control_images=steering)
     assert isinstance(images, Tensor), "of one size"
     return images

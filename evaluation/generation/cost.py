@@ -24,7 +24,7 @@ from ldm_core.pipeline import LatentDiffusion
 
 from ..report.tables import at_conditions
 from .axes import Condition
-from .batches import sample
+from .batches import batches, sample
 from .jobs import Job
 
 LOGS = "cost-*.jsonl"  # a process each, of each member of a job array
@@ -171,9 +171,12 @@ def outside_networks(cost: pd.DataFrame) -> float:
 
 
 def estimate(model: LatentDiffusion, jobs: Sequence[Job], batch_size: int) -> tuple[float, int]:
-    """Seconds that jobs would take by themselves, tried on a batch at a few steps, and the bytes of their PNG files."""
-    pixels = jobs[0].condition.settings["height"] * jobs[0].condition.settings["width"]
-    trial = jobs[: min(batch_size, max(1, TRIAL_PIXELS // pixels))]
+    """Seconds that jobs would take by themselves, tried on a batch at a few steps, and the bytes of their PNG files.
+
+    Those of other sizes than the batch that is tried count by their pixels.
+    """
+    trial = next(batches(jobs, min(batch_size, max(1, TRIAL_PIXELS // _pixels(jobs[0].condition)))))
+    pixels = _pixels(trial[0].condition)
 
     def seconds(steps: int) -> float:
         began = time.perf_counter()
@@ -188,10 +191,15 @@ def estimate(model: LatentDiffusion, jobs: Sequence[Job], batch_size: int) -> tu
     row = max(0.0, long - short) / max(1, rows(4) - rows(2))
     rest = max(0.0, short - row * rows(2)) / len(trial)  # of an image: text, decoding
     counts = Counter(job.condition for job in jobs)
-    total = sum(count * (rest + row * model.rows_alone(one.settings)) for one, count in counts.items())
+    shares = {one: count * _pixels(one) / pixels for one, count in counts.items()}
+    total = sum(share * (rest + row * model.rows_alone(one.settings)) for one, share in shares.items())
     buffer = io.BytesIO()
     to_pil(image).save(buffer, format="PNG")
-    return total, buffer.tell() * len(jobs)
+    return total, round(buffer.tell() * sum(shares.values()))
+
+
+def _pixels(condition: Condition) -> int:
+    return condition.settings["height"] * condition.settings["width"]
 
 
 def peak_memory_gb() -> float:

@@ -24,6 +24,7 @@ from .axes import Condition
 from .batches import batches, sample
 from .cost import CostLog
 from .jobs import Job
+from .steering import steered
 
 SEAL = "pixels_sha256"  # the text in a picture's file that says which pixels the run drew
 
@@ -120,7 +121,7 @@ def generate(
             for job in batch:
                 if job.condition not in recipes:
                     recipes[job.condition] = model.recipe(job.text, job.seed, job.condition.settings)
-            texts = [_recipe(recipes[job.condition], job).to_png_text() for job in batch]
+            texts = [_recipe(recipes[job.condition], job, model).to_png_text() for job in batch]
             pending = [
                 writers.submit(save_png, out / job.file, own, text | {SEAL: pixels_sha256(own)})
                 for job, own, text in zip(batch, pixels, texts)
@@ -131,11 +132,12 @@ def generate(
         bar.update(len(jobs) - bar.n)
 
 
-def _recipe(of_condition: Recipe, job: Job) -> Recipe:
+def _recipe(of_condition: Recipe, job: Job, model: LatentDiffusion) -> Recipe:
     """A job's own, of any of its condition."""
     own = of_condition.settings
     task = None if job.start is None else job.start.task(own["height"], own["width"])
-    return replace(of_condition, prompt=job.text, seed=job.seed, task=task)
+    made = replace(of_condition, prompt=job.text, seed=job.seed, task=task)
+    return made if job.control is None else steered(made, model, job.control)
 
 
 def _finish(written: Sequence[Future]) -> None:

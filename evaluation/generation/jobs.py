@@ -25,6 +25,7 @@ class Job:
     seed: int
     condition: Condition
     start: StartFiles | None = None  # what it begins from, if not from noise
+    control: Path | None = None  # the image that steers it, if one does
 
     @property
     def text(self) -> str:
@@ -52,13 +53,18 @@ def list_jobs(
     images_per_prompt: int,
     run_seed: int,
     starts: Mapping[int, StartFiles] | None = None,
+    controls: Mapping[int, Path] | None = None,
 ) -> list[Job]:
-    """All images of a run, a prompt's conditions side by side; starts by a prompt's place.
+    """All images of a run, a prompt's conditions side by side; starts and control images by a prompt's place.
 
     A prompt's k-th image has one seed under every condition.
     """
-    pairs, begun = with_seeds(prompts, images_per_prompt, run_seed), starts or {}
-    return [Job(prompt, seed, condition, begun.get(prompt.id)) for prompt, seed in pairs for condition in conditions]
+    begun, steering = starts or {}, controls or {}
+    return [
+        Job(prompt, seed, condition, begun.get(prompt.id), steering.get(prompt.id))
+        for prompt, seed in with_seeds(prompts, images_per_prompt, run_seed)
+        for condition in conditions
+    ]
 
 
 def with_seeds(prompts: Sequence[Prompt], images_per_prompt: int = 1, run_seed: int = 0) -> list[tuple[Prompt, int]]:
@@ -76,11 +82,13 @@ def with_seeds(prompts: Sequence[Prompt], images_per_prompt: int = 1, run_seed: 
     return found
 
 
-def _start_names(start: StartFiles | None) -> dict[str, str]:
-    """Columns of images.csv."""
-    if start is None:
-        return {}
-    return {"start": start.image.name} | ({} if start.mask is None else {"mask": start.mask.name})
+def _pictures_given(job: Job) -> dict[str, str]:
+    """Columns of images.csv: the files beside the prompt that it was made of."""
+    start = job.start
+    given = {"control_image": job.control}
+    if start is not None:
+        given = {"start": start.image, "mask": start.mask} | given
+    return {name: path.name for name, path in given.items() if path is not None}
 
 
 def image_set(out: Path, jobs: Sequence[Job], axes: Sequence[str]) -> ImageSet:
@@ -94,7 +102,7 @@ def image_set(out: Path, jobs: Sequence[Job], axes: Sequence[str]) -> ImageSet:
             "guidance_scale": job.condition.guidance_scale,
             **dict(job.condition.values),
             "file": job.file,
-            **_start_names(job.start),
+            **_pictures_given(job),
             "challenge": job.prompt.challenge,
             "reference": job.prompt.reference,
         }

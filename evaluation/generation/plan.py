@@ -13,6 +13,7 @@ from ..config import RunConfig
 from . import protocol
 from .axes import MODEL, WORDING, Condition, as_value
 from .jobs import Job
+from .steering import check_steerable
 
 if TYPE_CHECKING:
     from ..run_facts import RunFacts
@@ -53,6 +54,7 @@ class Plan:
         model = self._take(condition.model or self.config.model)
         made_by = protocol.protocol_of(self.config, condition.settings, model)
         settings = model.resolve(condition.settings).resolved(rows_per_call=made_by["rows_per_call"])
+        check_steerable(model, settings)
         values = tuple(
             (axis, as_value(settings[axis]) if axis in FIELDS else value) for axis, value in condition.values
         )

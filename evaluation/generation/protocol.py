@@ -17,6 +17,7 @@ from ..config import RunConfig
 from ..run_facts import RunFacts
 from .axes import MODEL, Condition
 from .starts import protocol_of_starts
+from .steering import protocol_of_steering
 
 CPU_ROWS = 16  # rows of a network call
 OF_MODEL = ("weights", "configs", "steps", "scheduler", "height", "width")  # what another model brings along
@@ -34,6 +35,7 @@ def protocol_of(config: RunConfig, settings: SamplingSettings, model: LatentDiff
         "dtype": model.precision,
         "run_seed": config.seed,
         **protocol_of_starts(config),
+        **protocol_of_steering(config),
         **({"compiled": True} if config.compile else {}),  # came later: earlier runs keep their fingerprints
         **({} if model.engine == "torch" else {"engine": model.engine}),  # and so did this
     }

@@ -1,39 +1,30 @@
 """The start images of a run, and its masks.
 
-The n-th prompt of the file takes the n-th picture of the folder, in the order of their names, and of the masks likewise; a
-single picture serves every prompt. Too few are refused, and too many where every prompt of the file is drawn. A picture of
-another size is brought to the run's: enlarged or shrunk until it covers it, the middle taken. Of a mask white is drawn anew.
+Which goes with which prompt: prompt_pictures.py. Of a mask white is drawn anew.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from PIL import Image
 from torch import Tensor
 
-from ldm_core.data.photos import open_photo, photo_files
-from ldm_core.images import from_pil
 from ldm_core.recipe import Task
 from ldm_core.tasks import image_to_image, inpainting
 from ldm_core.tasks.replay import check_same
 from ldm_core.tasks.start import image_sha256
 
-from ..paths import portable
 from ..prompts import Prompt
+from .prompt_pictures import by_prompt, files_sha256, fitted
 
 if TYPE_CHECKING:
     from ldm_core.pipeline import LatentDiffusion
 
     from ..config import RunConfig
-
-KEPT = 256  # pictures in memory
 
 
 @dataclass(frozen=True)
@@ -60,59 +51,19 @@ def starts_of(config: RunConfig, prompts: Sequence[Prompt]) -> dict[int, StartFi
     """By a prompt's place in its file; empty for a run from noise. ValueError in one line where pictures are lacking."""
     if config.init_images is None:
         return {}
-    images = _by_prompt("--init-images", config.init_images, prompts, config.limit is not None)
+    images = by_prompt("--init-images", config.init_images, prompts, config.limit is not None)
     if config.masks is None:
         return {place: StartFiles(image) for place, image in images.items()}
-    masks = _by_prompt("--masks", config.masks, prompts, config.limit is not None)
+    masks = by_prompt("--masks", config.masks, prompts, config.limit is not None)
     return {place: StartFiles(image, masks[place]) for place, image in images.items()}
-
-
-def _by_prompt(flag: str, source: Path, prompts: Sequence[Prompt], limited: bool) -> dict[int, Path]:
-    files = _files(flag, source)
-    if len(files) == 1:
-        return {prompt.id: files[0] for prompt in prompts}
-    needed = max(prompt.id for prompt in prompts) + 1
-    if len(files) < needed or (len(files) > needed and not limited):
-        raise ValueError(
-            f"{flag} {portable(source)} holds {len(files)} pictures and there are {needed} prompts: the n-th prompt takes the "
-            "n-th picture by name; give as many, or one for all"
-        )
-    return {prompt.id: files[prompt.id] for prompt in prompts}
-
-
-def _files(flag: str, source: Path) -> list[Path]:
-    try:
-        return [source] if source.is_file() else photo_files(source)
-    except ValueError as error:
-        raise ValueError(f"{flag}: {error}") from None
 
 
 def protocol_of_starts(config: RunConfig) -> dict[str, str]:
     """What a run's protocol says of them; nothing for a run from noise."""
     if config.init_images is None:
         return {}
-    found = {"task": config.task_name, "init_images": _sha256("--init-images", config.init_images)}
-    return found if config.masks is None else found | {"masks": _sha256("--masks", config.masks)}
-
-
-@functools.cache
-def _sha256(flag: str, source: Path) -> str:
-    """Of the files' contents, in the order of their names."""
-    digests = (hashlib.sha256(path.read_bytes()).digest() for path in _files(flag, source))
-    return hashlib.sha256(b"".join(digests)).hexdigest()
-
-
-@functools.lru_cache(maxsize=KEPT)
-def fitted(path: Path, height: int, width: int) -> Tensor:
-    """A picture (3, H, W) in [0, 1] of that size, in 8 bits: as it is where it has it, else covering it, its middle."""
-    picture = open_photo(path)
-    if picture.size != (width, height):
-        scale = max(width / picture.width, height / picture.height)
-        sides = (max(width, round(picture.width * scale)), max(height, round(picture.height * scale)))
-        picture = picture.resize(sides, Image.Resampling.BICUBIC)
-        left, top = (sides[0] - width) // 2, (sides[1] - height) // 2
-        picture = picture.crop((left, top, left + width, top + height))
-    return from_pil(picture)
+    found = {"task": config.task_name, "init_images": files_sha256("--init-images", config.init_images)}
+    return found if config.masks is None else found | {"masks": files_sha256("--masks", config.masks)}
 
 
 def draw(
@@ -121,14 +72,16 @@ def draw(
     prompts: list[str],
     seeds: list[int],
     settings: list,
+    control_images: Tensor | None = None,
 ) -> Tensor:
-    """Images (B, 3, H, W) of one size, each from its start."""
+    """Images (B, 3, H, W) of one size, each from its start, steered by its control image where there are any."""
     pairs = [start.tensors(own["height"], own["width"]) for start, own in zip(starts, settings)]
     images = torch.stack([image for image, _ in pairs])
     masks = [mask for _, mask in pairs if mask is not None]
-    if not masks:
-        return model.image_to_image(images, prompts, seeds, settings=settings)  # type: ignore[return-value]  # of one size
-    return model.inpaint(images, torch.stack(masks), prompts, seeds, settings=settings)  # type: ignore[return-value]  # of one size
+    given: dict[str, Any] = {"settings": settings, "control_images": control_images}
+    if masks:
+        return cast(Tensor, model.inpaint(images, torch.stack(masks), prompts, seeds, **given))
+    return cast(Tensor, model.image_to_image(images, prompts, seeds, **given))
 
 
 def check_recipe(task: Task, start: StartFiles, settings: Mapping | object) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from ..statistics import shuffled_blocks
 
 BLOCKS = 20  # of the jackknife, at most
-ROWS = 2_000  # of a matrix of pairs at a time, for memory
+ROWS, PAIRS = 2_000, 1 << 24  # of a matrix of pairs at a time, for memory: 128 MB, however many images there are
 
 Blocks = np.ndarray  # (n,) of integers: which jackknife block each sample belongs to
 
@@ -47,6 +47,7 @@ def finite(features: np.ndarray, name: str = "features") -> np.ndarray:
     return found
 
 
-def portions(count: int) -> Iterator[slice]:
-    """Slices of at most ROWS that cover a number of samples."""
-    return (slice(start, start + ROWS) for start in range(0, count, ROWS))
+def portions(count: int, beside: int) -> Iterator[slice]:
+    """Slices that cover a number of samples, each of which makes a row of so many values."""
+    rows = max(1, min(ROWS, PAIRS // max(1, beside)))
+    return (slice(start, start + rows) for start in range(0, count, rows))

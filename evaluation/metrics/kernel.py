@@ -1,4 +1,7 @@
-"""Kernel distances of two sets of features: the squared maximum mean discrepancy. Float64."""
+"""Kernel distances of two sets of features: the squared maximum mean discrepancy. Float64.
+
+Every pair of images is looked at: time goes with the square of their number, memory with the number itself (blocks.PAIRS).
+"""
 
 from __future__ import annotations
 
@@ -80,7 +83,7 @@ class KernelReference:
         given, the unbiased kind leaves out pairs of one prompt."""
         of_x, of_y = (np.eye(blocks.max() + 1)[blocks] for blocks in (x_blocks, y_blocks))
         total = np.zeros((of_x.shape[1], of_y.shape[1]))
-        for part in portions(len(x)):
+        for part in portions(len(x), len(y)):
             values = self._kernel(x[part], y)
             if prompts is not None and self.statistic == "kernel":
                 values[prompts[part][:, None] == prompts[None, :]] = 0
@@ -88,5 +91,11 @@ class KernelReference:
         return total
 
     def _kernel(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        products = x @ y.T
-        return np.exp((products - 1) / WIDTH**2) if self.statistic == "cmmd" else (products / x.shape[1] + 1) ** 3
+        values = x @ y.T  # worked in place: it is the largest thing in memory
+        if self.statistic == "cmmd":
+            values -= 1
+            values /= WIDTH**2
+            return np.exp(values, out=values)
+        values /= x.shape[1]
+        values += 1
+        return np.power(values, 3, out=values)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .evidence import Evidence
 
 NEIGHBOURS = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}  # k of the papers and of their programs
+OF_A_RUN = "the pictures that its images were made of are known to python -m evaluation.run alone"
 NO_FEATURES = "the reference holds mean and covariance alone"
 Row = dict[str, Any]  # of summary.csv, but for what is the same for all rows of a run
 
@@ -233,8 +234,10 @@ class ImageScore(Metric):
 
     def between(self, evidence: Evidence, first: str, other: Evidence, second: str) -> Difference | None:
         from .differences import of_means
+        from .scoring import finite_scores
 
-        return of_means(evidence.scores(self.name, first), other.scores(self.name, second), self.bounds)
+        sides = evidence.scores(self.name, first), other.scores(self.name, second)
+        return of_means(finite_scores(sides[0]), finite_scores(sides[1]), self.bounds)
 
     def sample(self, evidence: Evidence, condition: str) -> Sample | None:
         from .scoring import sample_of

@@ -1,4 +1,7 @@
-"""Fidelity and diversity of one set of features beside another, by nearest neighbours. Float64."""
+"""Fidelity and diversity of one set of features beside another, by nearest neighbours. Float64.
+
+Every pair of images is looked at: time goes with the square of their number, memory with the number itself (blocks.PAIRS).
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ class NeighbourReference:
     def __init__(self, features: np.ndarray, statistic: str, neighbours: int | None = None):
         self.features, self.statistic = finite(features, "reference"), statistic
         self.neighbours = NEIGHBOURS[statistic] if neighbours is None else neighbours
+        self.squares = _squares(self.features)
         self.radii = _radii(self.features, self.neighbours)
 
     def measure(self, features: np.ndarray, prompts: np.ndarray) -> Mean | Jackknifed | None:
@@ -89,12 +93,20 @@ class NeighbourReference:
 
     def _pairs(self, features: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Distances (m, rows) of the reference to the features, a portion of them at a time, for memory."""
-        return ((part, _distances(self.features, features[part])) for part in portions(len(features)))
+        for part in portions(len(features), len(self.features)):
+            yield part, _distances(self.features, self.squares, features[part])
 
 
-def _distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    squares = np.square(x).sum(1)[:, None] + np.square(y).sum(1)[None, :] - 2 * x @ y.T
-    return np.sqrt(squares.clip(0))
+def _squares(features: np.ndarray) -> np.ndarray:
+    """|x|^2 of each row."""
+    return np.concatenate([np.square(features[part]).sum(1) for part in portions(*features.shape)] or [np.zeros(0)])
+
+
+def _distances(x: np.ndarray, squares: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Of all x to a portion of points y: (len(x), len(y)), worked in place."""
+    apart = squares[:, None] + np.square(y).sum(1)[None, :]
+    apart -= x @ (2 * y).T
+    return np.sqrt(apart.clip(0, out=apart), out=apart)
 
 
 def _radii(features: np.ndarray, neighbours: int) -> np.ndarray:
@@ -106,9 +118,9 @@ def _radii(features: np.ndarray, neighbours: int) -> np.ndarray:
 def _radii_of_kept(features: np.ndarray, blocks: Blocks, kept: list[np.ndarray], neighbours: int) -> np.ndarray:
     """The same (S, n) among each of S choices of whole blocks: of each block only a point's k nearest can matter."""
     radii = np.full((len(kept), len(features)), np.nan)
-    chosen_blocks = [np.unique(blocks[chosen]) for chosen in kept]
-    for part in portions(len(features)):
-        apart = _distances(features, features[part])
+    chosen_blocks, squares = [np.unique(blocks[chosen]) for chosen in kept], _squares(features)
+    for part in portions(len(features), len(features)):
+        apart = _distances(features, squares, features[part])
         nearest = [_smallest(apart[blocks == block], neighbours + 1) for block in range(blocks.max() + 1)]
         for row, chosen in enumerate(chosen_blocks):
             candidates = np.concatenate([nearest[block] for block in chosen])

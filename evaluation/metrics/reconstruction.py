@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,6 +12,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 SSIM_WINDOW = 11  # pixels
 LPIPS_SIDE = 31  # pixels: AlexNet's strides leave nothing of less
+ALEXNET = "alexnet-owt-7be5be79.pth"  # as torchvision keeps it, below torch's own cache
 
 
 def psnr(images: Tensor, others: Tensor, data_range: float = 1.0) -> Tensor:
@@ -50,6 +54,15 @@ def lpips(images: Tensor, others: Tensor) -> Tensor:
 
     pairs = zip(others, images)
     return torch.stack([distance(other[None], image[None], net_type="alex", normalize=True) for other, image in pairs])
+
+
+def lpips_obstacle() -> str:
+    """Why `lpips` cannot be computed without fetching anything; empty where it can."""
+    if importlib.util.find_spec("torchvision") is None:
+        return "torchvision is not installed"
+    if not (Path(torch.hub.get_dir()) / "checkpoints" / ALEXNET).is_file():
+        return f"AlexNet's weights ({ALEXNET}) are not in torch's cache"
+    return ""
 
 
 def crop(image: Tensor, multiple: int) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ..detectors.detector import Detector
@@ -91,19 +92,31 @@ def tabulate(evidence: Evidence, metrics: Sequence[Metric], obstacles: Mapping[s
 
 
 def score_rows(metric: ImageScore, evidence: Evidence) -> list[Row]:
-    """Rows of a per-image metric: each condition, over all prompts and over each category; errors cluster by prompt."""
+    """Rows of a per-image metric: each condition, over all prompts and over each category; errors cluster by prompt. An
+    image without a finite value is left out, and counted in the note: it would take the mean with it."""
     images, rows = evidence.images, []
     named = [name for name in images.table["category"].unique() if name]
     for condition, category in itertools.product(images.conditions, ["", *named]):
         part = images.table[images.under(condition)].dropna(subset=[metric.name])
         part = part[part["category"] == category] if category else part
+        known, part = len(part), part[np.isfinite(part[metric.name].astype(float))]
+        note = (
+            f"{known - len(part)} of {known} images have no finite value and are left out" if known > len(part) else ""
+        )
         if len(part):
             value = mean(part[metric.name], part["prompt_id"], metric.bounds)
-            rows.append(row(metric, value, images.values(condition), condition, category))
+            rows.append(row(metric, value, images.values(condition), condition, category, note))
+        elif known and not category:
+            rows.append(not_computed(metric, "no image has a finite value", images.values(condition), condition))
     return rows or [not_computed(metric, metric.nothing_read)]
 
 
+def finite_scores(scores: pd.Series) -> pd.Series:
+    """Those of images that have one."""
+    return scores[np.isfinite(scores.astype(float))]
+
+
 def sample_of(scores: pd.Series, bounds: Bounds | None = None) -> Sample | None:
-    """The mean of a condition's scores, indexed by prompt and seed; None where no image has one."""
-    scores = scores.dropna()
+    """The mean of a condition's finite scores, indexed by prompt and seed; None where no image has one."""
+    scores = finite_scores(scores)
     return Mean.of(scores, scores.index.get_level_values("prompt_id"), bounds) if len(scores) else None

@@ -6,12 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .metric import ImageScore, Row
+from .metric import OF_A_RUN, ImageScore, Row
 
 if TYPE_CHECKING:
     from ..comparisons import Difference
+    from ..detectors.detector import Detector
+    from ..downloads import Downloads
     from ..image_set import ImageSet
-    from ..statistics import Sample
     from .autoencoder import Reconstructions
     from .evidence import Evidence
 
@@ -30,6 +31,11 @@ class StartScore(ImageScore):
         if self.masked and "mask" not in images.table:
             return "nothing is masked: --masks gives that"
         return None
+
+    def instrument(
+        self, resize: str, device: str, downloads: Downloads, autoencoder: Reconstructions | None = None
+    ) -> Detector:
+        raise ValueError(OF_A_RUN)
 
     def rows(self, evidence: Evidence) -> list[Row]:
         import numpy as np
@@ -51,18 +57,8 @@ class StartScore(ImageScore):
         return found
 
     def between(self, evidence: Evidence, first: str, other: Evidence, second: str) -> Difference | None:
-        import numpy as np
-
         from .differences import of_means
+        from .scoring import finite_scores
 
-        sides = evidence.scores(self.name, first), other.scores(self.name, second)
-        finite = [side[np.isfinite(side)] for side in sides]
+        finite = [finite_scores(evidence.scores(self.name, first)), finite_scores(other.scores(self.name, second))]
         return of_means(finite[0], finite[1], self.bounds) if all(map(len, finite)) else None
-
-    def sample(self, evidence: Evidence, condition: str) -> Sample | None:
-        import numpy as np
-
-        from .scoring import sample_of
-
-        scores = evidence.scores(self.name, condition)
-        return sample_of(scores[np.isfinite(scores)], self.bounds)

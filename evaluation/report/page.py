@@ -118,7 +118,11 @@ def measured_as(facts: RunFacts | SetFacts) -> list[str]:
 
 
 def _outside(cost: pd.DataFrame) -> str:
-    return f"{outside_networks(cost):.1%} of {cost['seconds'].sum():.0f} s went into anything but the networks, start-up apart."
+    """How the table of costs is read."""
+    together = (cost["stage"] == "images").sum() > 1
+    shared = "Conditions that were drawn together share their seconds by the network rows that each needs by itself. "
+    took = f"{outside_networks(cost):.1%} of {cost['seconds'].sum():.0f} s went into anything but the networks, start-up apart."
+    return (shared if together else "") + took
 
 
 def _latex(results: Results) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..condition import shown
 from ..run_facts import RunFacts
-from ..set_facts import SetFacts
+from ..set_facts import SetFacts, measured_by
 
 ARROWS = {True: r"$\uparrow$", False: r"$\downarrow$"}
 
@@ -32,15 +32,7 @@ def methods(facts: RunFacts | SetFacts) -> str:
         f"{scales}. A prompt has the same seed under every condition (run seed {protocol['run_seed']}), so conditions are "
         "compared pairwise."
     )
-    measured = [
-        f"{detector['name']} ({detector['sha256'][:12]}, {detector['resize']})" for detector in facts.detectors.values()
-    ]
-    if measured:
-        written += f" Features and scores are by {', '.join(measured)}."
-    if facts.references:
-        words = "; ".join(f"{name}: {reference['words']}" for name, reference in facts.references.items())
-        written += f" Distances are to reference statistics ({words})."
-    return written + (
+    return (written + measured_by(facts.detectors, facts.references)) + (
         " Errors are standard errors: over prompts for means, by a delete-block jackknife over prompts for distances; "
         "p values and intervals of differences are adjusted alike, by Holm's method within a metric. "
         f"Software: PyTorch {versions['torch']}, diffusers {versions['diffusers']}, transformers {versions['transformers']}."
@@ -49,7 +41,8 @@ def methods(facts: RunFacts | SetFacts) -> str:
 
 def latex(table: pd.DataFrame, better: dict[str, bool], caption: str) -> str:
     """The table of tables.side_by_side for booktabs, an arrow on each metric for the way that is better."""
-    head = " & ".join(["", *(_escaped(f"${name}$" if name.startswith("w =") else name) for name in table.columns)])
+    names = (f"${_escaped(name)}$" if name.startswith("w =") else _escaped(name) for name in table.columns)
+    head = " & ".join(["", *names])
     lines = [
         " & ".join(
             [
@@ -77,5 +70,9 @@ def latex(table: pd.DataFrame, better: dict[str, bool], caption: str) -> str:
     )
 
 
+IN_WORDS = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+
+
 def _escaped(text: str) -> str:
-    return re.sub(r"([_%&#])", r"\\\1", text)
+    """With every letter as itself that LaTeX would take for a command."""
+    return re.sub(r"[\\~^_%&#${}]", lambda found: IN_WORDS.get(found[0], f"\\{found[0]}"), text)

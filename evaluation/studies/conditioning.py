@@ -35,7 +35,7 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
     maps = map_table(model, options.count, options.calibration)
     tables, notes = {"maps": maps}, list(NOTES)
     if control:
-        tables["control"] = control_table(model.with_control(control), options.count, options.reader)
+        tables["control"] = control_table(model.with_control(control), options.count)
     else:
         notes.append(
             "No trained control ships for this model: layout, edges and masks were not measured (--control FOLDER does)."
@@ -78,21 +78,19 @@ def map_table(model: LatentDiffusion, count: int, calibration: int) -> pd.DataFr
     return pd.DataFrame(rows)
 
 
-def control_table(model: LatentDiffusion, count: int, steps: int) -> pd.DataFrame:
+def control_table(model: LatentDiffusion, count: int) -> pd.DataFrame:
     """The obedience of a model that has a control, as evaluation.obedience tells it."""
     import pandas as pd
 
     from ldm_core.training.held_out import WORLDS
 
     from .. import obedience
+    from ..detectors.silhouettes import Drawings, load_silhouette_reader
 
-    module, _ = WORLDS[model.spec.world]
-    known, asked = (
-        obedience.Drawings.of(model.spec.world, itertools.islice(seeds, number), model.height)
-        for seeds, number in ((module.TRAINING_SEEDS, steps), (module.HELD_OUT_SEEDS, count))
-    )
-    net = obedience.learn(known, steps)
-    return pd.DataFrame(obedience.table(model, net, asked, model.spec.world, (1.0,)))
+    seeds = itertools.islice(WORLDS[model.spec.world][0].HELD_OUT_SEEDS, count)
+    asked = Drawings.of(model.spec.world, seeds, model.height)
+    pictures = obedience.ways(model, asked, (1.0,))
+    return pd.DataFrame(obedience.table(pictures, load_silhouette_reader(model.spec.world), asked))
 
 
 def concluded(maps: pd.DataFrame, control: pd.DataFrame | None) -> tuple[str, str]:
@@ -159,6 +157,5 @@ STUDY = Study(
         Option("control", "", "a control of silhouettes; the one that ships, if one does, where it is empty"),
         Option("count", 100, "held-out drawings"),
         Option("calibration", 40, "training drawings that the maps' threshold is chosen on"),
-        Option("reader", 400, "training drawings of the silhouettes' reader, and its steps"),
     ),
 )

@@ -217,4 +217,5 @@ STUDY = Study(
         Option("test", 500, "test images"),
         Option("samples", SAMPLES, "pictures drawn"),
     ),
+    needs="data",
 )

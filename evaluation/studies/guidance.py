@@ -56,11 +56,10 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
     """Draw, score, compare."""
     from ..metrics import best_values
 
-    prompts, file = _prompts(options, work)
-    drawn, labels = _drawn(options, prompts, file, work / "run")
-    evidence = _evidence(drawn)
-    asked = evidence.images.table["condition"].isin(labels)  # the folder may hold other scales
-    evidence = best_values.part_of(evidence, asked.to_numpy())
+    prompts, file = prompts_of(options, work)
+    groups = ((RULES, parse_scales(options.scales)), (BOUNDED, BOUNDED_SCALES))
+    drawn, labels = draw_rules(options, prompts, file, work / "run", groups)
+    evidence = evidence_of(drawn, labels)
     chosen, judged = (best_values.half_of(evidence, place) for place in (0, 1))
     metrics = [metric for metric in drawn.instruments.computed if metric.of_generated]
     found = _in_order(best_values.by_condition(evidence, metrics))
@@ -78,7 +77,7 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
     return Outcome(verdict, words, tables, _figures(found, compared, metrics), tuple(notes))
 
 
-def _prompts(options: argparse.Namespace, work: Path) -> tuple[list[Prompt], Path]:
+def prompts_of(options: argparse.Namespace, work: Path) -> tuple[list[Prompt], Path]:
     """The captions, and the file of them: those of held-out scenes, or of a file that was given."""
     from ldm_core.registry import find as find_model
 
@@ -100,32 +99,36 @@ def _prompts(options: argparse.Namespace, work: Path) -> tuple[list[Prompt], Pat
     return prompts, file
 
 
-def _drawn(options: argparse.Namespace, prompts: list[Prompt], file: Path, out: Path) -> tuple[Run, list[str]]:
-    """The run of all conditions, carried out: the rules at the scales asked for, then CFG++ at its own, in one folder; and
-    the conditions' labels."""
+def draw_rules(
+    options: argparse.Namespace,
+    prompts: list[Prompt],
+    file: Path,
+    out: Path,
+    groups: Sequence[tuple[Mapping[str, Mapping[str, object]], Sequence[float]]],
+    **more: Any,
+) -> tuple[Run, list[str]]:
+    """The run of all conditions, carried out: each group's rules (names with their settings) at its scales, in one folder; and
+    the conditions' labels. `more` are fields of RunConfig."""
     from ldm_core.registry import find as find_model
 
     from ..runner import Run
 
     names = MEASURES[find_model(options.model).world]
-    base = RunConfig(
-        file,
-        model=options.model,
-        device=options.device or None,
-        metrics=tuple(name for name in names if name in METRICS),
-        out=out,
-    )
-    labels: list[str] = []
-    for rules, scales in ((RULES, parse_scales(options.scales)), (BOUNDED, BOUNDED_SCALES)):
+    known = tuple(name for name in names if name in METRICS)
+    more = {"model": options.model, "device": options.device or None, "metrics": known, "out": out} | more
+    base, labels = RunConfig(file, **more), list[str]()
+    for rules, scales in groups:
         axis = Axis(AXIS, tuple(Value(name, tuple(settings.items())) for name, settings in rules.items()))
-        made = Run(dataclasses.replace(base, guidance_scales=scales, sweep=(axis,)), prompts)
+        made = Run(dataclasses.replace(base, guidance_scales=tuple(scales), sweep=(axis,)), prompts)
         made.carry_out()
         labels += [condition.label for condition in made.plan.asked]
     return made, labels
 
 
-def _evidence(drawn: Run) -> Evidence:
-    """What the detectors extracted of the run's images: from its folder, where it is kept."""
+def evidence_of(drawn: Run, labels: Sequence[str]) -> Evidence:
+    """What the detectors extracted of the run's images under these conditions, for the folder may hold others: from its
+    folder, where it is kept."""
+    from ..metrics.best_values import part_of
     from ..metrics.scoring import gather_evidence
 
     tools = drawn.instruments
@@ -133,7 +136,7 @@ def _evidence(drawn: Run) -> Evidence:
         drawn.images, tools.computed, tools.detectors, tools.references, drawn.out / "features", tools.autoencoder
     )
     assert found is not None, "one process"
-    return found
+    return part_of(found, found.images.table["condition"].isin(labels).to_numpy())
 
 
 def concluded(compared: pd.DataFrame, deciding: Sequence[str]) -> tuple[str, str]:

@@ -51,6 +51,7 @@ class Study:
 
     run     its options as parsed, and a folder of its own that is kept between calls -> what it found. Long parts leave their
             work in that folder and go on from there, so that the same command resumes a stopped study
+    needs   the option without which it cannot be run, if any: data that do not ship
     """
 
     name: str  # what it is asked for by, and its file's
@@ -60,6 +61,20 @@ class Study:
     minutes: float  # at its own options, on two cores
     run: Callable[[argparse.Namespace, Path], Outcome]
     options: tuple[Option, ...] = ()
+    needs: str = ""
+
+    def __post_init__(self) -> None:
+        if self.needs and self.needs not in {option.name for option in self.options}:
+            raise ValueError(f"needs must be one of the study's options, got {self.needs!r}")
+
+    @property
+    def lacking(self) -> str:
+        """In words, what must be given to run it, and how; "" where nothing must."""
+        asked = {option.name: option.help for option in self.options}
+        if not self.needs:
+            return ""
+        command = f"python -m evaluation.study {self.name} --{self.needs} FOLDER"
+        return f"it needs --{self.needs}, {asked[self.needs]}: {command}"
 
 
 def all_studies() -> dict[str, Study]:

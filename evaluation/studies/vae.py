@@ -28,10 +28,10 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
 
     from ..autoencoders import measure
 
-    if not options.images:
-        raise ValueError("--images must name a folder of photographs, such as the 24 of Kodak: none ship here")
+    if not options.data:
+        raise ValueError("--data must name a folder of photographs, such as the 24 of Kodak: none ship here")
     quiet()
-    files = photo_files(Path(options.images))[: options.limit or None]
+    files = photo_files(Path(options.data))[: options.limit or None]
     names, device = [name.strip() for name in options.models.split(",")], choose_device(None)
     table, left_out = measure(files, {name: load_autoencoder(autoencoder_folder(name), device) for name in names})
     codecs = codec_table([path for path in files if str(path) not in left_out])
@@ -165,8 +165,9 @@ STUDY = Study(
     minutes=4,
     run=run,
     options=(
-        Option("images", "", "a folder of photographs, such as Kodak's 24"),
+        Option("data", "", "a folder of photographs, such as Kodak's 24"),
         Option("models", "photo-f4,photo-f8,photo-f16", "autoencoders, as evaluation.autoencoders takes them"),
         Option("limit", 0, "only so many photographs; 0 for all"),
     ),
+    needs="data",
 )

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..checks import check_whole
+
 Colour = tuple[float, ...]  # red, green, blue
 Point = tuple[float, float]
 
@@ -24,8 +26,7 @@ class Canvas:
     """
 
     def __init__(self, size: int, owners: int = 0):
-        if isinstance(size, bool) or not isinstance(size, int) or not 16 <= size <= 4096:
-            raise ValueError(f"size must be an integer from 16 to 4096 pixels, got {size!r}")
+        size = check_whole("size", size, 16, 4096)  # pixels
         self.size = size
         self.pixels = np.zeros((size, size, 3), dtype=np.float32)
         self.centres = (np.arange(size, dtype=np.float32) + 0.5) / size

@@ -6,6 +6,7 @@ free wording in the same vocabulary ("night sky over a little yellow house by th
 
 from __future__ import annotations
 
+import operator
 import random
 import re
 from collections.abc import Mapping
@@ -66,7 +67,7 @@ OPENINGS = ("", "", "", "", "", "a picture of ", "a drawing of ", "a view of ", 
 
 def caption(scene: Scene, seed: int) -> str:
     """One way to say a complete scene, the same for the same seed; three in ten captions leave details out."""
-    rng = random.Random(seed)
+    rng = random.Random(operator.index(seed))
     said = _leave_out(rng, scene) if rng.random() < 0.3 else scene
     return re.sub(r"\s+", " ", _sentence(rng, said)).strip()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import operator
 import os
 import random
 import re
@@ -112,7 +113,7 @@ def pad(images: np.ndarray, size: int = 32) -> np.ndarray:
 
 def caption(label: int, seed: int) -> str:
     """One way to say a label, the same for the same seed: "a photo of an ankle boot"."""
-    rng = random.Random(seed)
+    rng = random.Random(operator.index(seed))
     frame, words = _FRAMES[int(rng.random() * len(_FRAMES))], _SYNONYMS[label]
     return frame.format(words[int(rng.random() * len(words))])
 

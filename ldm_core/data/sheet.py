@@ -6,12 +6,14 @@ python -m ldm_core.data.sheet --out sheets
 from __future__ import annotations
 
 import argparse
-import sys
+import math
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from .. import command
+from ..checks import check_whole
 from .everyday import COLOURED_KINDS, COLOURS, KINDS, caption, draw, look_names, random_scene
 from .everyday.canvas import Canvas
 from .everyday.drawing import draw_look
@@ -66,28 +68,28 @@ def _broken(text: str, width: int) -> list[str]:
     return lines
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m ldm_core.data.sheet", description=__doc__.splitlines()[0])
+def main(argv: list[str] | None = None) -> int:
+    parser = command.parser("ldm_core.data.sheet", __doc__)
     parser.add_argument("--out", type=Path, default=Path("sheets"), metavar="FOLDER", help="default: %(default)s")
     parser.add_argument("--size", type=int, default=256, metavar="PIXELS", help="of a scene, 64 to 512; default: 256")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the first scene, >= 0; default: 0")
-    return parser
+    return command.carry_out(parser, argv, work)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    options = _parser().parse_args(arguments)
+def work(options: argparse.Namespace) -> int:
+    """The exit code."""
     if not 64 <= options.size <= 512:
-        sys.exit(f"--size must be from 64 to 512 pixels, got {options.size}")
-    if options.seed < 0:
-        sys.exit(f"--seed must be >= 0, got {options.seed}")
+        raise ValueError(f"--size must be from 64 to 512 pixels, got {options.size}")
+    check_whole("--seed", options.seed, 0, math.inf)
     try:
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        sys.exit(f"--out {options.out} cannot be made a folder: {error.strerror}")
+        raise ValueError(f"--out {options.out} cannot be made a folder: {error.strerror}") from None
     for name, sheet in (("kinds", kinds_sheet()), ("scenes", scenes_sheet(options.seed, options.size))):
         sheet.save(options.out / f"{name}.png")
         print(options.out / f"{name}.png")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -6,9 +6,12 @@ and things in the sky have three places each and no two share one, so nothing a 
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from typing import TypeVar
+
+from ..checks import check_whole
 
 Choice = TypeVar("Choice")
 
@@ -60,8 +63,7 @@ class Scene:
 
 def random_scene(seed: int) -> Scene:
     """The scene of a seed (an integer >= 0): complete, every thing with its place, the same on every machine."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed must be an integer >= 0, got {seed!r}")
+    seed = check_whole("seed", seed, 0, math.inf)
     rng = random.Random(seed)
     sky, ground = _pick(rng, SKIES), _pick(rng, GROUNDS)
     sky_places = _shuffled(rng, PLACES)

@@ -91,7 +91,7 @@ def canvas(images: Tensor, left: int = 0, right: int = 0, top: int = 0, bottom: 
 def beside_of(model: LatentDiffusion, start: Start | None, settings: SamplingSettings, count: int) -> Tensor | None:
     """What an inpainting network takes beside the latents (count, 1 + C, h, w); where nothing is known, a mask of ones
     over grey. None for any other network."""
-    if not model.denoiser.channels_beside:
+    if not model.denoiser.channels_beside or model.denoiser.enlarges:
         return None
     if start is not None and start.beside is not None:
         return start.beside

@@ -79,13 +79,15 @@ class TaskMethods:
         seeds: int | Sequence[int] | None = None,
         guidance_scale: float | Sequence[float] | None = None,
         *,
-        factor: float = 2.0,
+        factor: float | None = None,
         by: str = "image",
+        noise_level: int | None = None,
         settings: Settings = None,
         **overrides: Any,
     ) -> Tensor | list[Tensor]:
-        """Images (B, 3, H, W) in [0, 1] enlarged, and their detail drawn: the second of two passes, see tasks/upscaling.py."""
-        start = upscaling.start_of(self._model, images, factor, by)
+        """Images (B, 3, H, W) in [0, 1] enlarged, and their detail drawn: by the second of two passes, or by a model made for it
+        from images as noisy as noise_level says; see tasks/upscaling.py."""
+        start = upscaling.start_of(self._model, images, factor, by, noise_level)
         return self._model.sample(prompts, seeds, guidance_scale, settings=settings, start=start, **overrides)
 
     def interpolate(

@@ -36,7 +36,7 @@ def redraw(
     options, given["images"] = dict(task.options), image
     if task.name == image_to_image.NAME and not options:
         return _together(drawing.image_to_image(**given))
-    if task.name == upscaling.NAME and set(options) == {"factor", "by"}:
+    if task.name == upscaling.NAME and set(options) in ({"factor", "by"}, {"factor", "noise_level"}):
         return _together(drawing.upscale(**given, **options))
     if task.name == inpainting.NAME and not options:
         return _together(drawing.inpaint(**given | {"masks": mask}))

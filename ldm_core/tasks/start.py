@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from diffusers import SchedulerMixin
@@ -18,6 +19,8 @@ from ..checks import shown
 from ..images import pixels_sha256, rounded, to_uint8
 from ..recipe import Task
 from ..settings import SamplingSettings
+
+TENSORS = ("clean", "mask", "beside", "noise", "image")  # of a Start, a row an image
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Start:
     mask: Tensor | None = None  # (B, 1, h, w): 1 where it is drawn anew, 0 where `clean` is put back after each step
     beside: Tensor | None = None  # (B, 1 + C, h, w): what an inpainting network takes beside the latent
     noise: Tensor | None = None  # (B, C, h, w), in place of the seeds' own
+    image: Tensor | None = None  # (B, 3, h, w) in [-1, 1]: what an upscaler is given, made noisy by the seed
+    noise_level: int = 0  # of that image
 
     def rows(self, chosen: Sequence[int]) -> Start:
         """Some rows of it."""
@@ -50,7 +55,7 @@ class Start:
 
     def sides(self, factor: int) -> dict[str, int]:
         """Height and width in pixels, a latent value being so many along a side."""
-        values = next(each for each in (self.clean, self.mask, self.beside, self.noise) if each is not None)
+        values = next(each for each in (getattr(self, name) for name in TENSORS) if each is not None)
         return {"height": values.shape[2] * factor, "width": values.shape[3] * factor}
 
     def check(self, given: SamplingSettings, sides: dict[str, int]) -> None:
@@ -61,8 +66,9 @@ class Start:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Start:
         """With every tensor changed."""
-        tensors = (self.clean, self.mask, self.beside, self.noise)
-        return Start(self.tasks, self.strength, *(None if values is None else change(values) for values in tensors))
+        given = ((name, getattr(self, name)) for name in TENSORS)
+        changed: dict[str, Any] = {name: change(values) for name, values in given if values is not None}
+        return replace(self, **changed)
 
 
 def check_images(images: object, name: str = "images") -> Tensor:

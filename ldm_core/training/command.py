@@ -1,4 +1,4 @@
-"""What the two training commands share: their options, and errors in one line."""
+"""What the training commands share: their options, and how they end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ..command import carry_out
 from ..loading import quiet
 
 
@@ -25,14 +26,17 @@ def add_run_options(parser: argparse.ArgumentParser, recipes: Mapping[str, objec
     )
 
 
-def run_command(parser: argparse.ArgumentParser, train: Callable[[], bool]) -> int:
-    """Run a training; what the user can mend is one line and exit 2, Ctrl-C is 130.
+def run_command(
+    parser: argparse.ArgumentParser, argv: list[str] | None, train: Callable[[argparse.Namespace], bool]
+) -> int:
+    """Run a training, which says whether it came to its end; where it did not, the exit code is that of Ctrl-C, 130.
 
     A plain `kill` is taken as Ctrl-C: in the background a shell makes its jobs deaf to Ctrl-C itself.
     """
-    quiet()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        return 0 if train() else 130
-    except (ValueError, OSError) as error:
-        parser.exit(2, f"{parser.prog}: error: {' '.join(str(error).split())}\n")
+
+    def work(arguments: argparse.Namespace) -> int:
+        quiet()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        return 0 if train(arguments) else 130
+
+    return carry_out(parser, argv, work)

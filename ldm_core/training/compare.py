@@ -22,6 +22,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from .. import command
 from ..loading import choose_device
 from . import held_out, train_autoencoder, train_denoiser
 from .command import run_command
@@ -65,11 +66,7 @@ def compare(
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m ldm_core.training.compare",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("ldm_core.training.compare", __doc__)
     parser.add_argument("stage", choices=("autoencoder", "denoiser"))
     parser.add_argument("recipe", help="named recipe of ldm_core/training/config.py")
     parser.add_argument(
@@ -83,8 +80,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--init", type=Path, default=None, metavar="FOLDER", help="weights that each way starts from")
     parser.add_argument("--device", default=None, help="cuda, mps or cpu; default: the best this machine has")
     parser.add_argument("--data", type=Path, default=None, metavar="FOLDER", help="as for the training commands")
-    arguments = parser.parse_args(argv)
-    return run_command(parser, lambda: _run(arguments))
+    return run_command(parser, argv, _run)
 
 
 def _run(arguments: argparse.Namespace) -> bool:

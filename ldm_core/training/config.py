@@ -43,6 +43,8 @@ class AutoencoderConfig:
     channel_weight: float = 0.0  # on each latent channel being N(0, 1) over a batch, as the denoiser's noise is
     equivariance_weight: float = 0.0  # on decoding latents at half the size to images at half the size
     optimizer: str = "adamw"  # adamw | muon
+    # Whether the encoder stays as --init brings it: only the decoder learns, and denoisers of these latents stay right.
+    frozen_encoder: bool = False
     start_from: str = ""  # an embedded autoencoder of smaller f whose layers this one begins with, where they fit
     seed: int = 0
 
@@ -103,6 +105,7 @@ class DenoiserConfig:
     min_snr_gamma: float = 0.0  # 0: all errors weigh alike
     pooled_caption: bool = True  # whether the caption also enters pooled: it acts everywhere then, not where a thing is
     mask_weight: float = 0.0  # on the attention that a word pays to where the thing it names is not (TokenCompose)
+    layout_weight: float = 0.0  # on the layout being readable from the features that enter the last level (layout.py)
     attribute_dropout: float = 0.0  # share of captions in which one thing's colour, its noun or both are left out
     shown: int = 0  # pictures of each withheld combination that are shown all the same
     composition_weight: float = 0.0  # on a colour and a kind acting other than independently (CoInD)
@@ -130,7 +133,47 @@ class ControlConfig:
     seed: int = 0
 
 
-Recipe = AutoencoderConfig | TextEncoderConfig | DenoiserConfig | ControlConfig
+@dataclass(frozen=True)
+class TurboConfig:
+    """After the stages: a finished model taught to draw in few steps, the guidance weight an input (train_turbo.py)."""
+
+    data: str = "scenes"
+    image_size: int = 128
+    drawing_steps: int = 4  # of the finished turbo model
+    teacher_steps: int = 12  # a multiple of these: each of them is taught as several of the teacher's
+    least_weight: float = 1.0  # w is drawn evenly between the two
+    most_weight: float = 6.0
+    guidance_width: int = 64  # of the embedding of w
+    rank: int = 32  # of the low-rank change of each layer
+    pool: int = 8_000  # latents kept in memory; each is seen with many captions
+    batch: int = 16
+    steps: int = 6_000
+    learning_rate: float = 1e-3  # peak; linear warm-up, then a cosine to zero
+    warmup_steps: int = 50
+    weight_decay: float = 0.0
+    optimizer: str = "adamw"  # adamw | muon
+    caption_dropout: float = 0.05  # so that no prompt at all is a prompt too
+    attribute_dropout: float = 0.0
+    ema_decay: float = 0.995
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What the training of any network asks for: for one that a study builds itself."""
+
+    about: str = ""  # what else decides it, in words: a folder of another is refused
+    steps: int = 1_000
+    batch: int = 16
+    learning_rate: float = 2e-3  # peak; linear warm-up, then a cosine to zero
+    warmup_steps: int = 20
+    weight_decay: float = 0.0
+    optimizer: str = "adamw"  # adamw | muon
+    ema_decay: float = 0.99
+    seed: int = 0
+
+
+Recipe = AutoencoderConfig | TextEncoderConfig | DenoiserConfig | ControlConfig | TurboConfig | NetworkConfig
 
 # Photographs are judged by PSNR, so the squared error weighs most.
 PHOTOS = AutoencoderConfig(
@@ -167,6 +210,11 @@ AUTOENCODERS = {
         crop_size=128, crop_batch=3, crop_steps=10_000, learning_rate=1e-3,
     ),
     "everyday-cpu": replace(EVERYDAY, pool=8_000, crop_batch=4, crop_steps=60_000),
+    # When a denoiser learns the latents already. What only shapes these has no use then.
+    "everyday-decoder": replace(
+        EVERYDAY, pool=8_000, crop_batch=4, crop_steps=60_000, frozen_encoder=True, channel_weight=0.0,
+        equivariance_weight=0.0,
+    ),
     "everyday-gpu": replace(EVERYDAY, pool=50_000, crop_batch=64, crop_steps=100_000),
     "tiny": AutoencoderConfig(
         channels=(8, 8, 8, 8), pool=64, crop_steps=4, crop_batch=4, whole_steps=2, whole_batch=2,
@@ -213,3 +261,13 @@ CONTROLS = {
     "everyday-cpu": ControlConfig(data="everyday", image_size=256, pool=20_000, steps=10_000),
     "tiny": ControlConfig(res_blocks=1, pool=16, batch=2, steps=2, warmup_steps=1),
 }
+TURBOS = {
+    "scenes-cpu": TurboConfig(),
+    "everyday-cpu": TurboConfig(data="everyday", image_size=256, pool=20_000, steps=10_000),
+    "everyday-gpu": TurboConfig(
+        data="everyday", image_size=256, pool=100_000, batch=256, steps=20_000, warmup_steps=500,
+    ),
+    "tiny": TurboConfig(
+        drawing_steps=2, teacher_steps=4, guidance_width=8, rank=2, pool=16, batch=2, steps=2, warmup_steps=1,
+    ),
+}  # fmt: skip

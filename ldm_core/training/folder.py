@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from diffusers import DDIMScheduler, UNet2DConditionModel
+from peft import get_peft_model_state_dict
 from PIL import Image
+from safetensors.torch import save_file
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from ..adapted import BASE, LAYERS, LORA
 from ..loading import load
 
 MODEL_INDEX = {
@@ -47,6 +50,20 @@ def save_model(
     half.save_pretrained(folder / "vae", max_shard_size="9MB")
     scheduler.save_pretrained(folder / "scheduler")
     index = MODEL_INDEX | {"vae": ["diffusers", type(vae).__name__], "_world": world}
+    (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+
+
+def save_adapted(
+    folder: Path, student: UNet2DConditionModel, base: str, scheduler_config: dict[str, Any], world: str
+) -> None:
+    """What a U-Net with a low-rank adapter has that its base, a registry name or folder, has not (see ..adapted), in fp16."""
+    UNet2DConditionModel.from_config(student.config).save_config(folder / "unet")
+    changes = {f"unet.{name}": value.half().cpu() for name, value in get_peft_model_state_dict(student).items()}
+    save_file(changes, folder / LORA, {"format": "pt"})  # as diffusers names them; alpha is the rank, so that the scale is 1
+    own = {"time_embedding.cond_proj.weight": student.time_embedding.cond_proj.weight.detach().half().cpu()}
+    save_file(own, folder / "unet" / LAYERS)
+    DDIMScheduler.from_config(scheduler_config).save_pretrained(folder / "scheduler")
+    index = {"_class_name": "StableDiffusionPipeline", BASE: base, "_world": world}
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
 
 

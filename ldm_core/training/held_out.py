@@ -16,6 +16,7 @@ import torch
 from diffusers import DDIMScheduler
 from tqdm import tqdm
 
+from .. import command
 from ..conditioning import Conditioning
 from ..data import everyday, scenes
 from ..data.everyday import captions
@@ -72,19 +73,14 @@ def v_error(folder: Path, data: str, size: int, device: str, count: int = 256) -
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m ldm_core.training.held_out",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("ldm_core.training.held_out", __doc__)
     parser.add_argument("data", choices=sorted(WORLDS))
     parser.add_argument("autoencoder", type=Path, metavar="FOLDER")
     parser.add_argument("--count", type=int, default=1000, metavar="N", help="pictures (default: 1000)")
     parser.add_argument("--size", type=int, default=256, metavar="PIXELS", help="along a side (default: 256)")
     parser.add_argument("--device", default=None, help="cuda, mps or cpu; default: the best this machine has")
-    arguments = parser.parse_args(argv)
 
-    def report() -> bool:
+    def report(arguments: argparse.Namespace) -> bool:
         device = choose_device(arguments.device)
         mean, error = psnr(arguments.autoencoder, arguments.data, arguments.size, arguments.count, device)
         print(
@@ -92,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         return True
 
-    return run_command(parser, report)
+    return run_command(parser, argv, report)
 
 
 if __name__ == "__main__":

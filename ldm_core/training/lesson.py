@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,8 +13,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTokenizer
 
 from . import attention, losses, wording
-from .config import ControlConfig, DenoiserConfig
+from .config import ControlConfig, DenoiserConfig, TurboConfig
 from .corpus import Corpus
+from .layout import LayoutHead, layouts
 from .tokenizer import SUFFIX
 
 
@@ -54,6 +56,8 @@ class Lesson:
         loss = error.mean()
         if config.mask_weight:
             loss = loss + config.mask_weight * self.attention_outside(tokens, pictures)
+        if config.layout_weight:
+            loss = loss + config.layout_weight * self.layout_surprise(pictures)
         if config.composition_weight:
             rng = np.random.default_rng((config.seed, step, 1))
             loss = loss + config.composition_weight * self.composition_gap(prediction, noisy, t, captions, rng)
@@ -74,6 +78,12 @@ class Lesson:
         """The mean over the cross-attentions of the attention that words pay to where the things they name are not."""
         masks, counted = masks_of_tokens(tokens, [self.corpus.masks(i) for i in pictures], self.named)
         return torch.stack([losses.attention_outside(each, masks, counted) for each in self.maps]).mean()
+
+    def layout_surprise(self, pictures: list[int]) -> Tensor:
+        """How badly the denoiser's features foretell where the kinds and colours of the pictures are."""
+        head = cast(LayoutHead, self.module["layout"])
+        covered = layouts([self.corpus.masks(i) for i in pictures], head.names)
+        return losses.layout_surprise(head(), covered.to(self.device))
 
     def composition_gap(
         self, prediction: Tensor, noisy: Tensor, t: Tensor, captions: list[str], rng: np.random.Generator
@@ -108,7 +118,7 @@ def attention_for_training(device: str) -> AbstractContextManager:
 
 
 def batch_of(
-    latents: np.ndarray, corpus: Corpus, config: DenoiserConfig | ControlConfig, step: int
+    latents: np.ndarray, corpus: Corpus, config: DenoiserConfig | ControlConfig | TurboConfig, step: int
 ) -> tuple[Tensor, list[str], list[int]]:
     """Latents (B, C, h, w), a caption each, a share of them dropped, and which pictures; all depend on the step alone."""
     rng = np.random.default_rng((config.seed, step))

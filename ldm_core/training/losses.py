@@ -85,6 +85,16 @@ def attention_outside(looked_up: Tensor, masks: Tensor, counted: Tensor) -> Tens
     return ((1 - share).square() * counted).sum() / counted.sum().clamp(min=1)
 
 
+def layout_surprise(logits: Tensor, covered: Tensor) -> Tensor:
+    """How badly a layout was foretold: the cross-entropy of each name in each cell, nats, summed over names, the mean over
+    cells. logits is (B, names, h, w), covered (B, names, H, W) the share of a cell that is covered.
+
+    A proper score: while the picture is still noise, it is least where the shares expected of the caption are told.
+    """
+    shares = F.adaptive_avg_pool2d(covered, (logits.shape[-2], logits.shape[-1]))
+    return F.binary_cross_entropy_with_logits(logits, shares, reduction="none").sum(dim=1).mean()
+
+
 def composition_gap(both: Tensor, first: Tensor, second: Tensor, neither: Tensor) -> Tensor:
     """How far two attributes are from acting independently on what is predicted (CoInD, Gaudi et al. 2025):
     |e(a, b) + e() - e(a) - e(b)|^2, the mean over all values."""

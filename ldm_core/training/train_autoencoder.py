@@ -18,6 +18,7 @@ from diffusers import AutoencoderDC, AutoencoderKL, AutoencoderTiny
 from PIL import Image
 from torch import Tensor, nn
 
+from .. import command
 from ..loading import autoencoder_folder, choose_device, load_autoencoder
 from . import losses
 from .command import add_run_options, run_command
@@ -154,7 +155,8 @@ def train(
     finished = trainer.run(loss_of, lambda path: save_pairs(module, images[:8], path, device))
     if finished:
         with averaged(trainer):
-            module.register_to_config(scaling_factor=1.0 / latent_spread(module, images[:512], device))
+            if not config.frozen_encoder:
+                module.register_to_config(scaling_factor=1.0 / latent_spread(module, images[:512], device))
             module.half().save_pretrained(folder / "vae", max_shard_size="9MB")
     return finished
 
@@ -171,9 +173,21 @@ def begin(config: AutoencoderConfig, init: Path | None) -> Network:
         earlier = load_autoencoder(init).vae
         if take_fitting(module, earlier) < len(module.state_dict()):
             raise ValueError(f"--init {init} has another shape than this recipe builds")
+        if config.frozen_encoder:
+            freeze_encoder(module, earlier)
+    elif config.frozen_encoder:
+        raise ValueError("--init must name an autoencoder whose encoder this recipe keeps as it is")
     elif config.start_from:
         take_fitting(module, load_autoencoder(autoencoder_folder(config.start_from)).vae)
     return module
+
+
+def freeze_encoder(vae: Network, earlier: Network) -> None:
+    """Only the decoder is left to learn; the latents keep their scale."""
+    for name, part in vae.named_children():
+        if name in ("encoder", "quant_conv"):
+            part.requires_grad_(False)
+    vae.register_to_config(scaling_factor=earlier.config.scaling_factor)
 
 
 def loss_on(vae: Network, image: Tensor, config: AutoencoderConfig, generator: torch.Generator) -> Tensor:
@@ -227,21 +241,17 @@ def save_pairs(vae: Network, images: np.ndarray, path: Path, device: str) -> Non
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m ldm_core.training.train_autoencoder",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("ldm_core.training.train_autoencoder", __doc__)
     add_run_options(parser, AUTOENCODERS)
     parser.add_argument(
         "--init", type=Path, default=None, metavar="FOLDER", help="an autoencoder to start from: more steps for it"
     )
-    arguments = parser.parse_args(argv)
-    config, device = AUTOENCODERS[arguments.recipe], arguments.device
-    return run_command(
-        parser,
-        lambda: train(config, arguments.out, choose_device(device), arguments.data, arguments.init, arguments.minutes),
-    )
+
+    def work(arguments: argparse.Namespace) -> bool:
+        config, device = AUTOENCODERS[arguments.recipe], choose_device(arguments.device)
+        return train(config, arguments.out, device, arguments.data, arguments.init, arguments.minutes)
+
+    return run_command(parser, argv, work)
 
 
 if __name__ == "__main__":

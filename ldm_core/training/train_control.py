@@ -19,8 +19,8 @@ from diffusers import DDIMScheduler, T2IAdapter
 from torch import Tensor
 from tqdm import tqdm
 
+from .. import command
 from ..conditioning import Conditioning
-from ..files import whole_file
 from ..loading import choose_device, load
 from ..pipeline import LatentDiffusion
 from ..tasks.control_folder import feature_places
@@ -28,6 +28,8 @@ from . import losses
 from .command import add_run_options, run_command
 from .config import CONTROLS, ControlConfig
 from .corpus import Corpus, load_corpus
+from .everyday import Drawings
+from .kept import identity_of_pictures, kept_array
 from .lesson import attention_for_training, batch_of
 from .train_denoiser import cached_latents
 from .trainer import Trainer, averaged
@@ -119,7 +121,7 @@ def train(
     adapter = build(config, model)
     trainer = Trainer(adapter, config, folder, config.warmup_steps, device, minutes)
     latents = cached_latents(model.autoencoder.vae, corpus.images, latents_file or folder / "latents.npy", device)
-    silhouettes = cached_silhouettes(corpus.silhouette, len(corpus.images), folder / "silhouettes.npy")
+    silhouettes = cached_silhouettes(corpus.silhouette, corpus.images, folder / "silhouettes.npy")
     lesson = ControlLesson(adapter, model, corpus, latents, silhouettes, config, device)
 
     def sample(path: Path) -> None:
@@ -132,13 +134,15 @@ def train(
     return finished
 
 
-def cached_silhouettes(silhouette: Callable[[int], np.ndarray], count: int, path: Path) -> np.ndarray:
+def cached_silhouettes(
+    silhouette: Callable[[int], np.ndarray], images: np.ndarray | Drawings, path: Path
+) -> np.ndarray:
     """Of all training pictures, uint8 (N, H, W); kept at `path` for a resumed run."""
-    if not path.exists():
-        drawn = [silhouette(i) for i in tqdm(range(count), "silhouettes", unit="scene", mininterval=2)]
-        with whole_file(path) as partial, partial.open("wb") as file:
-            np.save(file, np.stack(drawn))
-    return np.load(path, mmap_mode="r")
+
+    def draw() -> np.ndarray:
+        return np.stack([silhouette(i) for i in tqdm(range(len(images)), "silhouettes", unit="scene", mininterval=2)])
+
+    return kept_array(path, identity_of_pictures(images), draw)
 
 
 def save_adapter(folder: Path, adapter: T2IAdapter) -> None:
@@ -149,18 +153,15 @@ def save_adapter(folder: Path, adapter: T2IAdapter) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m ldm_core.training.train_control",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("ldm_core.training.train_control", __doc__)
     add_run_options(parser, CONTROLS)
     parser.add_argument("--model", required=True, metavar="NAME|FOLDER", help="the finished model that is to obey")
-    arguments = parser.parse_args(argv)
-    config, device = CONTROLS[arguments.recipe], arguments.device
-    return run_command(
-        parser, lambda: train(config, arguments.model, arguments.out, choose_device(device), arguments.minutes)
-    )
+
+    def work(arguments: argparse.Namespace) -> bool:
+        config, device = CONTROLS[arguments.recipe], choose_device(arguments.device)
+        return train(config, arguments.model, arguments.out, device, arguments.minutes)
+
+    return run_command(parser, argv, work)
 
 
 if __name__ == "__main__":

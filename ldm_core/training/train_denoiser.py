@@ -21,6 +21,7 @@ from torch import nn
 from tqdm import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from .. import command
 from ..loading import choose_device, load_autoencoder
 from .command import add_run_options, run_command
 from .config import DENOISERS, DenoiserConfig
@@ -28,6 +29,8 @@ from .corpus import Corpus, load_corpus
 from .everyday import Drawings
 from .folder import MODEL_INDEX as MODEL_INDEX
 from .folder import save_model, save_sheet
+from .kept import identity_of_network, identity_of_pictures, kept_array
+from .layout import LayoutHead
 from .lesson import Lesson
 from .reading import learn_to_read
 from .tokenizer import tokenizer_for
@@ -119,6 +122,8 @@ def train(
     elif config.reading_steps:
         read_first(module["text_encoder"], tokenizer, corpus, config, folder, device)
     module["text_encoder"].requires_grad_(config.reading_steps == 0)
+    if config.layout_weight:
+        module["layout"] = LayoutHead(module["unet"], sorted(set(corpus.names.values())))
     trainer = Trainer(module, config, folder, config.warmup_steps, device, minutes)
     latents = cached_latents(vae, corpus.images, latents_file or folder / "latents.npy", device)
     lesson = Lesson(module, tokenizer, corpus, latents, scheduler, config, device)
@@ -174,44 +179,37 @@ def noise_schedule(config: DenoiserConfig) -> DDIMScheduler:
 
 @torch.inference_mode()
 def cached_latents(vae: Any, images: np.ndarray | Drawings, path: Path, device: str) -> np.ndarray:
-    """Scaled posterior means of all training images, float16 (N, C, h, w); kept at `path` for a resumed run."""
-    if path.exists() and len(known := np.load(path, mmap_mode="r")) == len(images):
-        return known
-    vae, latents, pictures = vae.to(device), [], iter(images)
-    for _ in tqdm(range(0, len(images), 32), desc="encoding", unit="batch", mininterval=2):
-        batch = to_model_range(np.stack(list(itertools.islice(pictures, 32)))).to(device)
-        with torch.autocast(device, torch.bfloat16):
-            mean = mean_of(vae, batch)
-        latents.append((mean.float() * vae.config.scaling_factor).half().cpu().numpy())
-    np.save(path, np.concatenate(latents))
-    return np.concatenate(latents)
+    """Scaled posterior means of all training images, float16 (N, C, h, w); kept at `path` for a resumed run, and for others
+    of the same pictures and autoencoder."""
+
+    def encode() -> np.ndarray:
+        latents, pictures = [], iter(images)
+        for _ in tqdm(range(0, len(images), 32), desc="encoding", unit="batch", mininterval=2):
+            batch = to_model_range(np.stack(list(itertools.islice(pictures, 32)))).to(device)
+            with torch.autocast(device, torch.bfloat16):
+                mean = mean_of(vae, batch)
+            latents.append((mean.float() * vae.config.scaling_factor).half().cpu().numpy())
+        return np.concatenate(latents)
+
+    vae = vae.to(device)
+    made_of = f"{identity_of_pictures(images)} {identity_of_network(vae, vae.config.scaling_factor)}"
+    return kept_array(path, made_of, encode)
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m ldm_core.training.train_denoiser",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("ldm_core.training.train_denoiser", __doc__)
     add_run_options(parser, DENOISERS)
     parser.add_argument("--autoencoder", type=Path, required=True, metavar="FOLDER", help="a finished stage 1, OUT/vae")
     parser.add_argument(
         "--init", type=Path, default=None, metavar="FOLDER", help="a model to start from: more steps for it"
     )
-    arguments = parser.parse_args(argv)
-    config, device = DENOISERS[arguments.recipe], arguments.device
-    return run_command(
-        parser,
-        lambda: train(
-            config,
-            arguments.autoencoder,
-            arguments.out,
-            choose_device(device),
-            arguments.data,
-            arguments.init,
-            arguments.minutes,
-        ),
-    )
+
+    def work(arguments: argparse.Namespace) -> bool:
+        config, device = DENOISERS[arguments.recipe], choose_device(arguments.device)
+        data, init = arguments.data, arguments.init
+        return train(config, arguments.autoencoder, arguments.out, device, data, init, arguments.minutes)
+
+    return run_command(parser, argv, work)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from .. import command
 from ..loading import choose_device
 from . import reading
 from .command import add_run_options, run_command
@@ -153,21 +154,17 @@ def write_report(rows: dict[str, tuple[int, float]], path: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m ldm_core.training.train_text_encoder",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("ldm_core.training.train_text_encoder", __doc__)
     add_run_options(parser, TEXT_ENCODERS)
     parser.add_argument(
         "--init", type=Path, default=None, metavar="FOLDER", help="the model/ of an earlier run: more steps for it"
     )
-    arguments = parser.parse_args(argv)
-    config, device = TEXT_ENCODERS[arguments.recipe], arguments.device
-    return run_command(
-        parser,
-        lambda: train(config, arguments.out, choose_device(device), arguments.data, arguments.init, arguments.minutes),
-    )
+
+    def work(arguments: argparse.Namespace) -> bool:
+        config, device = TEXT_ENCODERS[arguments.recipe], choose_device(arguments.device)
+        return train(config, arguments.out, device, arguments.data, arguments.init, arguments.minutes)
+
+    return run_command(parser, argv, work)
 
 
 if __name__ == "__main__":

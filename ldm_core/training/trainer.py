@@ -32,7 +32,7 @@ class Trainer:
     """Trains a module and keeps an exponential moving average of its weights.
 
     `minutes` ends the run after so much training, however many steps that were, the learning rate falling to zero by
-    then: for a machine that is shared, and for comparisons at equal time.
+    then: for a machine that is shared, and for comparisons at equal time. They are those of `clock`, in seconds.
     """
 
     def __init__(
@@ -43,8 +43,10 @@ class Trainer:
         warmup_steps: int,
         device: str,
         minutes: float | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ):
         self.module, self.config, self.folder, self.minutes = module.to(device), config, folder, minutes
+        self.clock = clock
         self.warmup_steps, self.device, self.step, self.seconds = warmup_steps, device, 0, 0.0
         self.average = {name: value.detach().clone().float() for name, value in module.state_dict().items()}
         self.optimizer = optimizer_of(module, config)
@@ -100,9 +102,9 @@ class Trainer:
         bar = tqdm(total=self.config.steps, initial=self.step, unit="step", dynamic_ncols=True, mininterval=2)
         try:
             while not self.finished:
-                began = time.perf_counter()
+                began = self.clock()
                 loss = self._take_step(loss_of(self.step))
-                self.seconds += time.perf_counter() - began
+                self.seconds += self.clock() - began
                 bar.update()
                 bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
                 if self.step % every == 0 or self.finished:

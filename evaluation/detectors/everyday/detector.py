@@ -18,9 +18,10 @@ from ldm_core.data.everyday.atoms import SKILLS
 from ldm_core.images import from_uint8
 
 from ...statistics import Estimate, mean
+from ..located import Located
 from ..weights_file import OwnDetector, load_weights
 from .network import FEATURES, INPUT_SIZE, SCENE, Eye, TextReader, Things, prepare
-from .reading import Reading, readings
+from .reading import NATURAL, Reading, readings
 from .scores import COLUMNS, EXTRA, scores_of
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "everyday_detector" / "model.safetensors"
@@ -56,6 +57,17 @@ class EverydayDetector(OwnDetector):
     def read(self, images: Tensor) -> list[Reading]:
         """What each image (B, 3, H, W) in [0, 1] shows."""
         return self._seen(prepare(images))[1]
+
+    def located(self, images: Tensor) -> list[list[Located]]:
+        """The single things that each image (B, 3, H, W) in [0, 1] shows."""
+        return [
+            [
+                Located(one.kind, None if one.colour == NATURAL else one.colour, *one.middle)
+                for group in reading.sightings
+                for one in group
+            ]
+            for reading in self.read(images)
+        ]
 
     @torch.inference_mode()
     def extract(self, images: Tensor, prompts: Sequence[str]) -> tuple[np.ndarray, dict[str, list[float]]]:

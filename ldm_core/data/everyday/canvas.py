@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...checks import check_whole
 from .outlines import Outlines
 
 Colour = tuple[float, float, float]
@@ -44,8 +45,7 @@ class Canvas:
     """
 
     def __init__(self, size: int, owners: int = 0):
-        if isinstance(size, bool) or not isinstance(size, int) or not 16 <= size <= 4096:
-            raise ValueError(f"size must be an integer from 16 to 4096 pixels, got {size!r}")
+        size = check_whole("size", size, 16, 4096)  # pixels
         self.size = size
         self.pixels = np.zeros((size, size, 3), dtype=np.float32)
         self.centres = (np.arange(size, dtype=np.float32) + np.float32(0.5)) / np.float32(size)

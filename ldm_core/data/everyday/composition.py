@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+from ...checks import check_whole
 from . import habits
 from .layout import TABLEWARE
 from .world import (
@@ -34,8 +36,7 @@ def random_scene(seed: int, unseen: bool = False) -> Scene:
     `unseen` lets pairs and relations occur that are withheld from training (UNSEEN_PAIRS, UNSEEN_RELATIONS); a text
     encoder may read of them, a denoiser that is to be judged on them must not see them drawn.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed must be an integer >= 0, got {seed!r}")
+    seed = check_whole("seed", seed, 0, math.inf)
     return _Composer(random.Random(seed), unseen).scene()
 
 

@@ -1,0 +1,213 @@
+"""Few steps: a finished model taught to draw in four steps, asked once each, what its guided sampler draws in twelve.
+
+    python -m ldm_core.training.train_turbo scenes-cpu --model scenes --out runs/scenes-turbo
+
+The same command resumes; Ctrl-C saves first. OUT/model is a folder that `ldm_core.load` takes. It holds what is new alone:
+a low-rank change of the U-Net (Hu et al. 2021) and the layer that takes the guidance weight; the rest is the first model's.
+
+Guided distillation (Meng et al. 2023) with its two stages in one: the student takes the weight w as an input, in place of
+being asked twice, and each of its steps is to land where several steps of the guided teacher land (progressive
+distillation, Salimans & Ho 2022).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from peft import LoraConfig
+from torch import Tensor, nn
+
+from .. import command
+from ..conditioning import Conditioning
+from ..denoisers import guidance_embedding
+from ..loading import choose_device, load
+from ..pipeline import LatentDiffusion
+from . import losses
+from .command import add_run_options, run_command
+from .config import TURBOS, TurboConfig
+from .corpus import Corpus, load_corpus
+from .folder import save_adapted
+from .lesson import attention_for_training, batch_of
+from .train_denoiser import cached_latents
+from .trainer import Trainer, averaged
+
+
+def build(config: TurboConfig, teacher: UNet2DConditionModel) -> UNet2DConditionModel:
+    """The teacher's network with an input for the guidance weight, and a low-rank change of every layer to be learned; at
+    first it says what the teacher says."""
+    student = UNet2DConditionModel.from_config({**teacher.config, "time_cond_proj_dim": config.guidance_width})
+    student.load_state_dict(teacher.state_dict(), strict=False)
+    student.requires_grad_(False)
+    layers = [name for name, layer in student.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+    weight = student.time_embedding.cond_proj.weight
+    changed = [name for name in layers if name != "time_embedding.cond_proj"]
+    student.add_adapter(LoraConfig(r=config.rank, lora_alpha=config.rank, target_modules=changed))
+    nn.init.zeros_(weight)
+    weight.requires_grad_(True)
+    return student
+
+
+def ddim_step(latent: Tensor, v: Tensor, now: Tensor, then: Tensor) -> Tensor:
+    """One deterministic step (Song et al. 2021, eq. 12 with sigma = 0) from alpha_bar `now` to `then`, both (B,), for a
+    network that says v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) z_0."""
+    signal, spread = roots(now)
+    clean, noise = signal * latent - spread * v, spread * latent + signal * v
+    signal, spread = roots(then)
+    return signal * clean + spread * noise
+
+
+def v_that_lands(start: Tensor, end: Tensor, now: Tensor, then: Tensor) -> Tensor:
+    """The v with which one deterministic step from `start` at alpha_bar `now` is at `end` at alpha_bar `then`: the target of
+    progressive distillation (Salimans & Ho 2022, appendix G), all (B, C, h, w) and (B,).
+
+    In angles, cos a = sqrt(alpha_bar): a step from a to b turns z and v, z_b = cos(a - b) z_a - sin(a - b) v_a.
+    """
+    (signal, spread), (signal_then, spread_then) = roots(now), roots(then)
+    cosine = signal * signal_then + spread * spread_then
+    sine = spread * signal_then - signal * spread_then
+    return (cosine * start - end) / sine
+
+
+def roots(alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
+    """sqrt(alpha_bar) and sqrt(1 - alpha_bar) of (B,), to be multiplied with latents."""
+    return alpha_bar.sqrt().view(-1, 1, 1, 1), (1 - alpha_bar).sqrt().view(-1, 1, 1, 1)
+
+
+class TurboLesson:
+    """What one step teaches: where the guided teacher goes in several steps, in one."""
+
+    def __init__(
+        self,
+        student: UNet2DConditionModel,
+        model: LatentDiffusion,
+        corpus: Corpus,
+        latents: np.ndarray,
+        config: TurboConfig,
+        device: str,
+    ):
+        self.student, self.model, self.corpus, self.latents = student, model, corpus, latents
+        self.config, self.device = config, device
+        self.teacher = model.denoiser.network.requires_grad_(False)
+        scheduler = DDIMScheduler.from_config(model.scheduler_config)
+        if scheduler.config.prediction_type != "v_prediction":
+            raise ValueError(f"--model must predict v to be distilled, got {scheduler.config.prediction_type!r}")
+        self.times, self.alpha_bars = grid(scheduler, config)
+
+    def loss(self, step: int) -> Tensor:
+        """Of a batch that depends on the step alone: the squared error of v at the student's own times."""
+        latent, captions, _ = batch_of(self.latents, self.corpus, self.config, step)
+        clean, generator = latent.to(self.device), torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
+        noise = torch.randn(clean.shape, generator=generator).to(self.device)
+        count, substeps = len(clean), self.config.teacher_steps // self.config.drawing_steps
+        first = substeps * torch.randint(self.config.drawing_steps, (count,), generator=generator)
+        low, high = self.config.least_weight, self.config.most_weight
+        weights = low + (high - low) * torch.rand(count, generator=generator)
+        start, _ = losses.diffusion_target(clean, noise, self.alpha_bars[first].to(self.device), "v_prediction")
+        words = self.words([*captions, ""])
+        told, nothing = words[:-1], words[-1:].expand_as(words[:-1])
+        end = self.followed(start, first, weights, told, nothing)
+        now, then = (self.alpha_bars[at].to(self.device) for at in (first, first + substeps))
+        target = v_that_lands(start, end, now, then)
+        return (self.said(start, first, weights, told) - target).square().mean()
+
+    def words(self, captions: list[str]) -> Tensor:
+        """Captions as the text encoder tells them, (B, T, width)."""
+        encode = self.model.conditioner.encode
+        return Conditioning.stack([encode(text) for text in captions]).tokens.to(self.device)
+
+    @torch.no_grad()
+    def followed(self, latent: Tensor, first: Tensor, weights: Tensor, told: Tensor, nothing: Tensor) -> Tensor:
+        """Where the guided teacher is after the steps that the student is to take as one."""
+        both, w = torch.cat([nothing, told]), weights.view(-1, 1, 1, 1).to(self.device)
+        for at in range(self.config.teacher_steps // self.config.drawing_steps):
+            t = self.times[first + at].to(self.device)
+            with torch.autocast(self.device, torch.bfloat16), attention_for_training(self.device):
+                said = self.teacher(latent.repeat(2, 1, 1, 1), t.repeat(2), encoder_hidden_states=both).sample
+            without, given = said.float().chunk(2)
+            v = without + w * (given - without)  # Ho & Salimans 2022, in the convention of guidance.py
+            now, then = (self.alpha_bars[first + step].to(self.device) for step in (at, at + 1))
+            latent = ddim_step(latent, v, now, then)
+        return latent
+
+    def said(self, latent: Tensor, first: Tensor, weights: Tensor, told: Tensor) -> Tensor:
+        """What the student says of v, float32."""
+        told_weight = guidance_embedding(weights - 1, self.config.guidance_width).to(self.device)
+        with torch.autocast(self.device, torch.bfloat16), attention_for_training(self.device):
+            t = self.times[first].to(self.device)
+            return self.student(latent, t, encoder_hidden_states=told, timestep_cond=told_weight).sample.float()
+
+
+def grid(scheduler: DDIMScheduler, config: TurboConfig) -> tuple[Tensor, Tensor]:
+    """The teacher's times (steps,) and alpha_bar at each and at the end (steps + 1,); ValueError where the student's times
+    are none of them."""
+    scheduler.set_timesteps(config.drawing_steps)
+    own = scheduler.timesteps.clone()
+    scheduler.set_timesteps(config.teacher_steps)
+    times = scheduler.timesteps.clone()
+    if config.teacher_steps % config.drawing_steps or not torch.equal(
+        times[:: config.teacher_steps // config.drawing_steps], own
+    ):
+        raise ValueError(
+            f"teacher_steps must be a multiple of drawing_steps on the model's schedule, "
+            f"got {config.teacher_steps} and {config.drawing_steps}"
+        )
+    return times, torch.cat([scheduler.alphas_cumprod[times], scheduler.final_alpha_cumprod.view(1)])
+
+
+def train(
+    config: TurboConfig,
+    name: str,
+    folder: Path,
+    device: str,
+    minutes: float | None = None,
+    latents_file: Path | None = None,
+) -> bool:
+    """Train to the end (True) or to Ctrl-C (False); folder/model holds the averaged weights.
+
+    `name` is the teacher's, as ldm_core.load takes it. `latents_file` is where the pictures' latents are kept, for runs that
+    share them; by default in the folder.
+    """
+    torch.manual_seed(config.seed)
+    model = load(name, device=device, dtype="float32", engine="torch")
+    corpus = load_corpus(config.data, config.pool, config.image_size)
+    student = build(config, model.denoiser.network)
+    trainer = Trainer(student, config, folder, config.warmup_steps, device, minutes)
+    latents = cached_latents(model.autoencoder.vae, corpus.images, latents_file or folder / "latents.npy", device)
+    lesson = TurboLesson(student, model, corpus, latents, config, device)
+
+    def sample(path: Path) -> None:
+        save(folder / "model", student, model)
+
+    finished = trainer.run(lesson.loss, sample)
+    if finished:
+        with averaged(trainer):
+            save(folder / "model", student, model)
+    return finished
+
+
+def save(folder: Path, student: Any, model: LatentDiffusion) -> None:
+    """What the student has that its teacher has not."""
+    name = model.spec.reference
+    base = str(Path(name).resolve()) if Path(name).is_dir() else name
+    save_adapted(folder, student, base, model.scheduler_config, model.spec.world)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = command.parser("ldm_core.training.train_turbo", __doc__)
+    add_run_options(parser, TURBOS)
+    parser.add_argument("--model", required=True, metavar="NAME|FOLDER", help="the finished model that is the teacher")
+
+    def work(arguments: argparse.Namespace) -> bool:
+        config, device = TURBOS[arguments.recipe], choose_device(arguments.device)
+        return train(config, arguments.model, arguments.out, device, arguments.minutes)
+
+    return run_command(parser, argv, work)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,192 @@
+"""Few steps: the arithmetic of distillation, its network, and folders of what a model has beside its base."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+
+import pytest
+import torch
+from diffusers import DDIMScheduler, StableDiffusionPipeline
+from safetensors.torch import load_file, save_file
+
+import ldm_core
+from ldm_core.denoisers import guidance_embedding
+from ldm_core.training import train_turbo
+from ldm_core.training.config import TURBOS
+from ldm_core.training.corpus import load_corpus
+
+
+def random(seed: int, *shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_a_step_is_that_of_diffusers_ddim_scheduler():
+    scheduler = DDIMScheduler(prediction_type="v_prediction", clip_sample=False, timestep_spacing="trailing")
+    scheduler.set_timesteps(5)
+    latent, v, now, then = random(0, 3, 4, 2, 2), random(1, 3, 4, 2, 2), *scheduler.timesteps[1:3]
+    expected = scheduler.step(v, now, latent).prev_sample
+    bars = (scheduler.alphas_cumprod[t].repeat(3) for t in (now, then))
+    torch.testing.assert_close(train_turbo.ddim_step(latent, v, *bars), expected, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("then", [0.1, 0.7, 1.0])
+def test_the_target_is_the_v_whose_one_step_lands_where_it_should(then):
+    start, end = random(0, 2, 4, 3, 3), random(1, 2, 4, 3, 3)
+    now, then = torch.tensor([0.0, 0.05]), torch.full((2,), then)
+    v = train_turbo.v_that_lands(start, end, now, then)
+    torch.testing.assert_close(train_turbo.ddim_step(start, v, now, then), end, atol=1e-5, rtol=1e-5)
+
+
+def test_of_one_step_of_the_teacher_the_target_is_what_the_teacher_said():
+    start, v = random(0, 2, 4, 3, 3), random(1, 2, 4, 3, 3)
+    now, then = torch.tensor([0.0, 0.3]), torch.tensor([0.2, 0.9])
+    end = train_turbo.ddim_step(start, v, now, then)
+    torch.testing.assert_close(train_turbo.v_that_lands(start, end, now, then), v, atol=1e-5, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    return ldm_core.load("scenes", device="cpu", dtype="float32", engine="torch")
+
+
+@pytest.fixture(scope="module")
+def student(teacher):
+    torch.manual_seed(0)
+    return train_turbo.build(TURBOS["tiny"], teacher.denoiser.network)
+
+
+def test_the_student_begins_by_saying_what_its_teacher_says_at_any_weight_and_little_of_it_learns(teacher, student):
+    latent, told = random(0, 2, 4, 16, 16), random(1, 2, 7, 128)
+    weight = guidance_embedding(torch.tensor([0.0, 3.0]), TURBOS["tiny"].guidance_width)
+    with torch.inference_mode():
+        expected = teacher.denoiser.network(latent, 500, encoder_hidden_states=told).sample
+        said = student(latent, 500, encoder_hidden_states=told, timestep_cond=weight).sample
+    torch.testing.assert_close(said, expected, atol=1e-5, rtol=0)
+    learning = {name for name, value in student.named_parameters() if value.requires_grad}
+    assert all("lora_" in name or name == "time_embedding.cond_proj.weight" for name in learning)
+    count = sum(value.numel() for value in student.parameters() if value.requires_grad)
+    assert 0 < count < 0.05 * sum(value.numel() for value in teacher.denoiser.network.parameters())
+
+
+def test_the_lesson_is_the_guided_teachers_trajectory(teacher, student):
+    """The student, which still says what the teacher says unguided, would be right at w = 1 with as many steps."""
+    config = dataclasses.replace(TURBOS["tiny"], drawing_steps=4, least_weight=1.0, most_weight=1.0)
+    corpus = load_corpus("scenes", 4, 128)
+    lesson = train_turbo.TurboLesson(student, teacher, corpus, random(2, 4, 4, 16, 16).numpy(), config, "cpu")
+    assert lesson.loss(0).item() == pytest.approx(0, abs=1e-3)  # bf16 autocast
+    guided = dataclasses.replace(config, least_weight=6.0, most_weight=6.0)
+    lesson = train_turbo.TurboLesson(student, teacher, corpus, lesson.latents, guided, "cpu")
+    assert lesson.loss(0).item() > 0.01
+    start, first = random(3, 1, 4, 16, 16), torch.tensor([0])
+    told, nothing = lesson.words(["a red house"]), lesson.words([""])
+    followed = lesson.followed(start, first, torch.tensor([6.0]), told, nothing)
+    scheduler = DDIMScheduler.from_config(teacher.scheduler_config)
+    scheduler.set_timesteps(4)
+    with torch.inference_mode():
+        both = teacher.denoiser.network(
+            start.repeat(2, 1, 1, 1), scheduler.timesteps[0], encoder_hidden_states=torch.cat([nothing, told])
+        ).sample
+    expected = scheduler.step(both[:1] + 6 * (both[1:] - both[:1]), scheduler.timesteps[0], start).prev_sample
+    torch.testing.assert_close(followed, expected, atol=0.1, rtol=0)
+    assert (followed - expected).square().mean().sqrt() < 0.02
+
+
+def test_steps_that_do_not_divide_the_teachers_are_refused(teacher):
+    config = dataclasses.replace(TURBOS["tiny"], drawing_steps=5, teacher_steps=12)
+    with pytest.raises(ValueError, match="multiple of drawing_steps.*12 and 5"):
+        train_turbo.grid(DDIMScheduler.from_config(teacher.scheduler_config), config)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two steps of training with a change that shows."""
+    out = tmp_path_factory.mktemp("turbo")
+    config = dataclasses.replace(TURBOS["tiny"], learning_rate=0.02)
+    assert train_turbo.train(config, "scenes", out, "cpu")
+    return out / "model"
+
+
+def load(folder):
+    return ldm_core.load(str(folder), device="cpu", dtype="float32", engine="torch")
+
+
+def test_a_folder_of_changes_holds_nothing_of_its_base_and_draws_in_one_row_a_step(folder, teacher):
+    held = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert not any(name.split("/")[0] in ("vae", "text_encoder", "tokenizer") for name in held)
+    model = load(folder)
+    assert model.spec.world == "scenes" and (model.height, model.spec.steps) == (128, 4)
+    assert model.spec.guidance_scale == teacher.spec.guidance_scale and model.conditioner.words
+    drawn = model.sample("a red house", 3)
+    assert model.denoiser.rows == 4
+    assert not torch.equal(drawn, model.sample("a red house", 3, 5.0)), "the weight is told to the network"
+    assert model.weights != teacher.weights and model.configs != teacher.configs
+
+
+def test_stable_diffusions_own_pipeline_draws_the_same_from_its_parts(folder):
+    model = load(folder)
+    pipeline = StableDiffusionPipeline(
+        vae=model.autoencoder.vae,
+        text_encoder=model.conditioner.text_encoders[0].network,
+        tokenizer=model.conditioner.text_encoders[0].tokenizer,
+        unet=model.denoiser.network,
+        scheduler=DDIMScheduler.from_config(model.scheduler_config),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    generator = torch.Generator().manual_seed(3)
+    theirs = pipeline("a red house", 128, 128, 4, guidance_scale=3.0, generator=generator, output_type="pt").images
+    torch.testing.assert_close(model.sample("a red house", 3, 3.0), theirs, atol=1e-4, rtol=0)
+
+
+def test_changes_are_rounded_once_where_the_network_is_in_bfloat16(folder):
+    whole = load(folder).denoiser.network.state_dict()
+    half = ldm_core.load(str(folder), device="cpu", dtype="bfloat16", engine="torch").denoiser.network.state_dict()
+    assert all(torch.equal(value.bfloat16(), half[name]) for name, value in whole.items())
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"_base": "runs/nothing-there"}, "unknown model|must be an embedded model or a folder"),
+        ({"_base": "owner/name"}, "must be an embedded model or a folder"),
+        ({"_base": ["scenes"]}, "must be an embedded model or a folder"),
+        ({"_base": "fashion"}, "cannot load .*unet"),
+    ],
+)
+def test_a_base_that_is_none_is_one_line(folder, tmp_path, damage, message):
+    shutil.copytree(folder, tmp_path / "m")
+    path = tmp_path / "m" / "model_index.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | damage))
+    with pytest.raises(ValueError, match=message) as caught:
+        load(tmp_path / "m")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("what", ["lora.safetensors", "unet/diffusion_pytorch_model.safetensors", "unet/config.json"])
+@pytest.mark.parametrize("how", ["gone", "cut", "other"])
+def test_damaged_changes_are_one_line(folder, tmp_path, what, how):
+    shutil.copytree(folder, tmp_path / "m")
+    path = tmp_path / "m" / what
+    if how == "gone":
+        path.unlink()
+    elif how == "cut":
+        path.write_bytes(path.read_bytes()[:50])
+    elif path.suffix == ".json":
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"time_cond_proj_dim": None}))
+    else:
+        save_file({name + "x": value for name, value in load_file(path).items()}, path)
+    with pytest.raises(ValueError, match=r"unet|lora") as caught:
+        load(tmp_path / "m")
+    assert "\n" not in str(caught.value) and str(tmp_path / "m") in str(caught.value)
+
+
+def test_a_change_of_a_change_is_refused(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "m")
+    path = tmp_path / "m" / "model_index.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"_base": str(folder)}))
+    with pytest.raises(ValueError, match="itself a change"):
+        load(tmp_path / "m")
