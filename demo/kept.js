@@ -58,11 +58,11 @@
   const compared = (kept) => ticked ?? kept.slice(0, 2).map(({ link }) => link);
   const fillStrip = (box) => {
     const kept = read(), chosen = compared(kept);
-    const figures = kept.map(({ link, picture }) => {
+    const figures = kept.map(({ link, picture }, n) => {
       const own = new URLSearchParams(link), words = `${own.get("prompt")}, seed ${own.get("seed")}`;
       const image = made("img", { src: picture, alt: `settings again: ${words}` });
       const anchor = made("a", { href: link, title: words }, image);
-      const tick = made("input", { type: "checkbox", checked: chosen.includes(link), ariaLabel: `compare: ${words}` });
+      const tick = made("input", { type: "checkbox", checked: chosen.includes(link), ariaLabel: `compare picture ${n + 1}: ${own.get("prompt")}` });
       tick.onchange = () => {
         ticked = tick.checked ? [...chosen, link].slice(-2) : chosen.filter((each) => each !== link);
         fillStrip(box);
