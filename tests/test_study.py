@@ -159,4 +159,3 @@ def test_the_readme_gives_the_verdict_of_every_study_as_it_was_recorded():
 def test_the_list_waits_for_no_network_library():
     code = "import sys; from evaluation.study import main; main(['--list']); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-
