@@ -199,7 +199,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--fail-if-worse", action="append", default=[], metavar="METRIC:MARGIN")
     note = (
-        "fail too where the images are too few to tell: what passes loses no more than the margins, as far as 95 % go"
+        "fail too where the images are too few to tell: what passes loses no more than the margins, as far as 95 %% go"
     )
     parser.add_argument("--strict", action="store_true", help=note)
     parser.add_argument("--out", type=Path, default=None, metavar="FILE.csv", help="write the table there too")
