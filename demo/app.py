@@ -38,20 +38,22 @@ from demo.places import Allowance, Places
 from demo.runs import Runs
 from demo.scratch import AGE
 from demo.session import Session, limits_of
-from demo.tabs import about, from_picture, generate, guidance, how_it_works, reconstruct, results
+from demo.tabs import about, from_picture, generate, guidance, how_it_works, layout, reconstruct, results
 from demo.theme import theme
 from ldm_core import command
 
 TABS: dict[str, Callable[[Session, gr.Markdown], list[Opening] | None]] = {
     "Draw": generate.build,
     "From a picture": from_picture.build,
+    "From a layout": layout.build,
     "Guidance sweep": guidance.build,
     "Autoencoders": reconstruct.build,
     "How it works": how_it_works.build,
     "Results": results.build,
     "About": about.build,
 }
-STYLE, SCRIPT = (Path(__file__).with_name(name) for name in ("style.css", "page.js"))
+STYLE = Path(__file__).with_name("style.css")
+SCRIPTS = ("page.js", "kept.js", "enlarge.js")
 
 
 def build(session: Session, hosting: Hosting | None = None) -> Page:
@@ -60,7 +62,7 @@ def build(session: Session, hosting: Hosting | None = None) -> Page:
     with Page(title="Latent diffusion", analytics_enabled=False, delete_cache=(60, AGE - 60)) as page:
         head = gr.Markdown(controls.header(spec, session.model), elem_id="header")
         with gr.Tabs():
-            for name, tab in TABS.items():
+            for name, tab in tabs_of(session).items():
                 with gr.Tab(name) as opened:
                     openings.offer(opened, tab(session, head) or [])
         gr.Markdown(about.SHORT, elem_id="kept-here")
@@ -77,6 +79,11 @@ def build(session: Session, hosting: Hosting | None = None) -> Page:
     # Without api_open=False a script could pass by the queue, its limits and the validator.
     page.queue(max_size=turns.AT_ONCE, default_concurrency_limit=1, api_open=False)
     return page
+
+
+def tabs_of(session: Session) -> dict[str, Callable[[Session, gr.Markdown], list[Opening] | None]]:
+    """Those that the session has something for."""
+    return {name: tab for name, tab in TABS.items() if tab is not layout.build or session.control}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -127,6 +134,8 @@ def ending_in_order() -> Iterator[None]:
 def serve(session: Session, hosting: Hosting, port: int) -> None:
     """Until a signal ends it. What gradio keeps of visitors lies in the session's own folder, and goes with it."""
     os.environ["GRADIO_TEMP_DIR"] = str(session.scratch.folder / "gradio")
+    for name in ("NO_PROXY", "no_proxy"):  # gradio asks its own server whether it is there, and a proxy would not know
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "localhost", "127.0.0.1", "::1", hosting.host]))
     page = build(session, hosting)
     host = f"[{hosting.host}]" if ":" in hosting.host else hosting.host
     try:
@@ -138,12 +147,18 @@ def serve(session: Session, hosting: Hosting, port: int) -> None:
         session.scratch.close()
 
 
+def script() -> str:
+    """What runs in the browser when the page is there, one function after another."""
+    texts = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in SCRIPTS)
+    return f"() => {{ {' '.join(f'({text.strip()})();' for text in texts)} }}"
+
+
 def launch_options() -> dict[str, Any]:
     """How the page is served wherever it is: in its own looks, telling nobody anything."""
     return {
         "theme": theme(),
         "css_paths": STYLE,
-        "js": SCRIPT.read_text(encoding="utf-8"),
+        "js": script(),
         "ssr_mode": False,
         "show_error": False,
         "max_file_size": "20mb",
@@ -153,6 +168,7 @@ def launch_options() -> dict[str, Any]:
         "strict_cors": True,
         "footer_links": ["api"],
         "mcp_server": False,
+        "_frontend": False,  # else a machine that is busy when the page opens ends it: it must answer within 3 seconds
     }
 
 

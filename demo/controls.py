@@ -15,9 +15,10 @@ from ldm_core.registry import ModelSpec
 from ldm_core.substitution import TABLES
 
 from . import over_time
-from .session import RULES_OFFERED, Session, size_text, sizes
+from .session import COUNTS, RULES_OFFERED, Session, size_text, sizes
 
 FIRST_SEED = 7
+MORE = "several have seeds one after another, and are drawn together"
 Box = TypeVar("Box", bound=gr.components.Component)
 QUIET: dict[str, Any] = {
     "queue": False,
@@ -90,6 +91,7 @@ class Settings:
     model: gr.Dropdown
     guidance_rule: gr.Dropdown
     substitute: gr.Checkbox
+    pictures: gr.Radio
 
     @property
     def inputs(self) -> list[gr.components.Component]:
@@ -181,7 +183,14 @@ def scale_slider(session: Session) -> gr.Slider:
     )
 
 
-def advanced(session: Session, prompt: gr.Textbox, seed: gr.Number, scale: gr.Slider) -> Settings:
+def how_many() -> gr.Radio:
+    """How many pictures a click draws."""
+    choice = as_given(gr.Radio([(str(count), count) for count in COUNTS], value=1, label="Pictures a click", info=MORE))
+    choice.api_info = lambda: {"type": "integer", "enum": list(COUNTS), "description": MORE}  # type: ignore[method-assign]  # gradio offers no other way
+    return choice
+
+
+def advanced(session: Session, prompt: gr.Textbox, seed: gr.Number, scale: gr.Slider, pictures: gr.Radio) -> Settings:
     """All else, to be put under a fold."""
     spec, limits = session.model.spec, session.limits
     model = gr.Dropdown(list(session.specs), value=spec.reference, label="Model")
@@ -203,7 +212,7 @@ def advanced(session: Session, prompt: gr.Textbox, seed: gr.Number, scale: gr.Sl
         as_given(box)
     size.api_info = _any_of({name: [size_text(each) for each in sizes(own)] for name, own in session.specs.items()})  # type: ignore[method-assign]  # gradio offers no other way
     scheduler.api_info = _any_of({name: session.schedulers(name) for name in session.specs})  # type: ignore[method-assign]  # gradio offers no other way
-    return Settings(prompt, negative, seed, steps, scale, scheduler, schedule, size, model, rule, nearest)
+    return Settings(prompt, negative, seed, steps, scale, scheduler, schedule, size, model, rule, nearest, pictures)
 
 
 def _any_of(offered: dict[str, list[str]]) -> Callable[[], dict[str, object]]:

@@ -46,7 +46,7 @@ class Drift:
 def drift_html(drifts: Mapping[str, Drift]) -> str:
     """A curve for each, and the square that suffers most, after some of the trips."""
     rows = "".join(
-        f"<h5>{html.escape(name)}</h5><div class='row small'>{_strip(name, drift)}</div>"
+        f"<h5>{html.escape(name)}</h5><div class='row strip'>{_strip(name, drift)}</div>"
         for name, drift in drifts.items()
     )
     return (
@@ -91,8 +91,8 @@ def curve_svg(curves: Mapping[str, list[float]]) -> str:
         parts.append(f'<text x="{WIDTH - RIGHT + 8}" y="{label + 4:.1f}">{html.escape(name[:18])}</text>')
         parts.append(f'<circle cx="{WIDTH - RIGHT}" cy="{points[-1][1]:.1f}" r="3.5" fill="{colour}"/>')
     said = "; ".join(f"{name} from {decibels(v[0])} to {decibels(v[-1])} dB" for name, v in curves.items())
-    label = html.escape(f"PSNR over {TRIPS} round trips: {said}")
-    return f'<svg class="drift" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+    words = html.escape(f"PSNR over {TRIPS} round trips: {said}")
+    return f'<svg class="drift" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{words}">{"".join(parts)}</svg>'
 
 
 def _axis(bottom: float, top: float, low: int, high: int) -> str:

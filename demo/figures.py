@@ -23,7 +23,7 @@ def enlarged(picture: Image.Image, factor: int) -> Image.Image:
 def figure(source: str, words: str, described: str = "") -> str:
     """A picture over its caption; `described` where its alternative text has more to say. Neither is HTML yet."""
     alt, caption = html.escape(described or words), html.escape(words)
-    return f'<figure><img src="{source}" alt="{alt}" decoding="async"><figcaption>{caption}</figcaption></figure>'
+    return f'<figure><img src="{source}" alt="{alt}"><figcaption>{caption}</figcaption></figure>'
 
 
 def decibels(value: float) -> str:

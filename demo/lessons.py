@@ -21,6 +21,7 @@ from .noising_view import SCHEDULES, TIMES, noise_like, noised, noising_html
 from .session import Session
 from .trajectory_view import as_seen, channels_of, chosen, moments_of, trajectory_html
 from .uploads import read_upload
+from .word_view import WordsSeen
 from .zero_gpu import lent
 
 Frames = Generator[tuple, None, None]
@@ -34,7 +35,8 @@ def watch(session: Session, prompt: str, seed: int, guidance_scale: float) -> Fr
     """One drawing, every step of it kept and decoded."""
     model, began = session.model, time.perf_counter()
     states: list[State] = []
-    for state in model.denoise(prompt, seed, guidance_scale):
+    words = WordsSeen.of(model, prompt, guidance_scale)
+    for state in words.noting(model, model.denoise(prompt, seed, guidance_scale)):
         states.append(state)
         yield gr.skip(), turns.step_words(state, began)
     moments = chosen(moments_of(model, seed, states))
@@ -43,7 +45,10 @@ def watch(session: Session, prompt: str, seed: int, guidance_scale: float) -> Fr
         noisy, clean = model.decode(torch.stack([as_seen(moment.noisy), moment.clean]))
         pictures.append((noisy, clean))
         yield gr.skip(), f"Step {moment.step + 1} of {len(states)} decoded"
-    view = trajectory_html(moments, [noisy for noisy, _ in pictures], [clean for _, clean in pictures], len(states))
+    more = words.html([moment.step for moment in moments]), words.note(model.spec.world)
+    view = trajectory_html(
+        moments, [noisy for noisy, _ in pictures], [clean for _, clean in pictures], len(states), *more
+    )
     yield view, f"{len(states)} steps, {time.perf_counter() - began:.1f} s. Drag the slider, or press Play."
 
 

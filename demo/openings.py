@@ -14,7 +14,7 @@ from . import controls
 from .lane import Lane
 
 WAITING = '<div class="sweep empty">The first result is being drawn; it appears here by itself.</div>'
-WORDS = "Drawn as the page began, from the settings that stand here."  # the status is the second of an event's outputs
+WORDS = "An example, drawn as the page began; yours takes its place."  # the status is the second of an event's outputs
 log = logging.getLogger("demo")
 
 

@@ -17,7 +17,7 @@ def ratio_style(image: Tensor) -> str:
 
 def window(source: str, described: str) -> str:
     """A picture that the zoom moves; the description is no HTML yet."""
-    return f'<div class="window"><img src="{source}" alt="{html.escape(described)}" decoding="async"></div>'
+    return f'<div class="window"><img src="{source}" alt="{html.escape(described)}"></div>'
 
 
 def pair_html(pictures: Sequence[tuple[str, str]]) -> str:

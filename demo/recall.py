@@ -1,4 +1,4 @@
-"""Settings that come back into the inputs: from a picture made here, and from a link."""
+"""Settings that come back into the inputs: from a picture made here, from a link, and from before a reload."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import gradio as gr
 from ldm_core.recipe import Recipe, read_png
 
 from . import controls, over_time
-from .links import read_link
+from .links import link_to, query_of, read_link
 from .session import RULES_OFFERED, Session, size_text
 from .uploads import check_upload
 
@@ -26,18 +26,36 @@ def dropped(session: Session, names: Sequence[str], path: str) -> list[object]:
     return filled_in(session, names, values, str(words))
 
 
-def linked(session: Session, names: Sequence[str]) -> Callable[[gr.Request], list[object]]:
-    """What fills the inputs as the link says by which the page was opened."""
-    untouched: list[object] = [gr.skip()] * len(names)
+# Where settings come from that the browser hands over, and what is then said.
+WHENCE = {
+    "link": "These are the link's settings. Press Draw to make its picture.",
+    "kept": "These are your settings of before. Press Draw to make their picture.",
+    "picture": "These are that picture's settings. Press Draw to make it again.",
+}
 
-    def fill(request: gr.Request) -> list[object]:
-        query = {name: value for name, value in request.query_params.items() if name in names}
-        if not query:
-            return [*untouched, gr.skip(), gr.skip(), gr.skip()]
+
+def recalled(
+    session: Session, names: Sequence[str], defaults: Sequence[object]
+) -> Callable[[object, object], list[object]]:
+    """What fills the inputs with settings that the browser hands over: those of the link by which the page was opened, of
+    the visitor's form before a reload, or of a picture drawn before. `defaults` are the inputs' own values."""
+    own = dict(zip(names, defaults))
+    untouched: list[object] = [gr.skip()] * (len(names) + 3)
+
+    def fill(text: object, whence: object) -> list[object]:
+        query = query_of(text, names)
+        if not query or not isinstance(whence, str) or whence not in WHENCE:
+            return untouched
+        kept = whence == "kept"
+        if kept:  # what was not touched then is as it is now
+            query = {"prompt": str(own["prompt"]), "seed": str(own["seed"])} | query
         values, wrong = read_link(session, names, query)
+        if kept and (wrong or values == list(defaults)):
+            return untouched
         if wrong:
-            return [*untouched, f"The link's settings are not taken. {html.escape(wrong)}", gr.skip(), gr.skip()]
-        return filled_in(session, names, values, "These are the link's settings. Press Draw to make its picture.")
+            words = f"The link's settings are not taken. {html.escape(wrong)}"
+            return [*untouched[: len(names)], words, gr.skip(), gr.skip()]
+        return filled_in(session, names, values, WHENCE[whence])
 
     return fill
 
@@ -60,19 +78,42 @@ def restore(session: Session, names: Sequence[str], path: str) -> list[object]:
     except (ValueError, OSError):
         words = "This picture carries no recipe. A PNG that was downloaded from this page does; a screenshot or a JPEG does not."
         raise gr.Error(words, title="Not restored") from None
+    values = values_of(recipe)
+    given = [values[name] for name in names]
+    if wrong := session.problems(*given):
+        raise gr.Error(" ".join(wrong.values()), title="Not restored")
+    return [*given, restored_words(session, recipe)]
+
+
+def values_of(recipe: Recipe) -> dict[str, Any]:
+    """A recipe's settings by the names of the inputs, as far as the page offers them."""
     own = recipe.settings
-    values = own.flat() | {
+    return own.flat() | {
         "prompt": recipe.prompt,
         "seed": recipe.seed,
         "guidance_schedule": over_time.name_of(own) or own.guidance.schedule,
         "size": size_text((own["width"], own["height"])),
         "model": recipe.model,
         "guidance_rule": own.guidance.rule if own.guidance.rule in RULES_OFFERED else "cfg",
+        "pictures": 1,
     }
-    given = [values[name] for name in names]
-    if wrong := session.problems(*given):
-        raise gr.Error(" ".join(wrong.values()), title="Not restored")
-    return [*given, restored_words(session, recipe)]
+
+
+def is_offered(recipe: Recipe) -> bool:
+    """Whether the page's inputs can say all that a recipe does."""
+    own = recipe.settings
+    named = over_time.name_of(own) is not None and not own.guidance.rescale and own.rows_per_call is None
+    return (
+        named
+        and own.guidance.rule in RULES_OFFERED
+        and not (recipe.vae or recipe.lora or recipe.control or recipe.task)
+    )
+
+
+def link_of(session: Session, names: Sequence[str], recipe: Recipe) -> str:
+    """The link that opens a picture's settings in the inputs; empty where they do not offer all of them."""
+    values = {name: value for name, value in values_of(recipe).items() if name in names}
+    return link_to(values) if is_offered(recipe) and not session.problems(**values) else ""
 
 
 def restored_words(session: Session, recipe: Recipe) -> str:
@@ -81,10 +122,7 @@ def restored_words(session: Session, recipe: Recipe) -> str:
     if loaded is None:
         return "Restored. Press Draw to make it again."
     now = loaded.recipe(recipe.prompt, recipe.seed)
-    own = recipe.settings
-    offered = over_time.name_of(own) is not None and not own.guidance.rescale and own.rows_per_call is None
-    offered = offered and own.guidance.rule in RULES_OFFERED
-    if not recipe.is_of_model(now) or recipe.vae or recipe.lora or recipe.control or recipe.task or not offered:
+    if not recipe.is_of_model(now) or not is_offered(recipe):
         return "Restored, as far as this page goes: it was made with another model or with settings that are not offered here."
     if recipe.changes_since(now):
         return (

@@ -42,11 +42,12 @@ def run_html(run: OpenRun, group: str) -> str:
 
 
 def _table(summary: pd.DataFrame) -> str:
-    rows = tables.whole(summary.assign(category=summary["category"].fillna("") if "category" in summary else ""))
+    category = summary["category"].astype(object).fillna("") if "category" in summary else ""
+    rows = tables.whole(summary.assign(category=category))
     if "condition" not in rows:  # of the first house
         scales = rows["guidance_scale"] if "guidance_scale" in rows else pd.Series(math.nan, rows.index)
         rows = rows.assign(condition=[f"w = {scale:g}" if scale == scale else "" for scale in scales])
-    rows = rows.assign(condition=rows["condition"].fillna(""))
+    rows = rows.assign(condition=rows["condition"].astype(object).fillna(""))
     metrics, conditions = (list(dict.fromkeys(rows[name])) for name in ("metric", "condition"))
     higher = dict(zip(rows["metric"], rows["higher_is_better"]))
     found = {(row.condition, row.metric): row for row in rows.itertuples()}
@@ -135,7 +136,7 @@ def cell_html(run: OpenRun, image: int, settings: Mapping[str, object], words: s
     recipe = f"<details><summary>its recipe</summary><dl>{made}</dl></details>" if settings else ""
     prompt, seed = text(row["prompt"]), text(row["seed"])
     return (
-        f'<div class="cell"><img src="{source}" alt="{prompt}, large"><div><h4>{prompt}</h4>'
+        f'<div class="looked-at"><img src="{source}" alt="{prompt}, large"><div><h4>{prompt}</h4>'
         f"<p>{text(row['condition'])}{f'; seed {seed}' if seed else ''}</p>{_others(run, image)}"
         f"<dl>{scores}</dl>{link}{said}{recipe}</div></div>"
     )

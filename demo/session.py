@@ -17,7 +17,7 @@ from ldm_core.family import scheduler_names
 from ldm_core.guidance_rules import RULES
 from ldm_core.loading import autoencoder_folder, load_autoencoder
 from ldm_core.pipeline import LatentDiffusion
-from ldm_core.registry import MODELS, ModelSpec
+from ldm_core.registry import MODELS, ModelSpec, control_names
 
 from .lane import Lane, Stops
 from .listeners import Listeners
@@ -27,6 +27,7 @@ from .scratch import Scratch
 
 Size = tuple[int, int]  # width and height in pixels
 # Not those that load a model of the visitor's choice, or take w up to 1 alone.
+COUNTS = (1, 2, 4)  # pictures of one click
 RULES_OFFERED = tuple(name for name, rule in RULES.items() if not (rule.weaker or rule.renoises))
 
 
@@ -77,9 +78,13 @@ class Session:
         limits: Limits | None = None,
         engine: str | None = None,
         runs: Runs | None = None,
+        control: str | None = None,
     ):
         self.runs = runs  # that visitors may look at
         self.model, self.limits, self.engine = model, limits or Limits(), engine
+        own = f"{model.spec.name}-control"
+        self.control = control or (own if own in control_names() else "")  # of silhouettes, for the page's model
+        self._steered: LatentDiffusion | None = None
         self.lane = Lane()
         self.stops = Stops()
         self.scratch = Scratch()
@@ -109,6 +114,12 @@ class Session:
             self.models[name] = ldm_core.load(name, engine=self.engine)
         return self.models[name]
 
+    def steered(self) -> LatentDiffusion:
+        """The page's model with its control, loaded once. To be called in the lane, where there is a control."""
+        if self._steered is None:
+            self._steered = self.model.with_control(self.control)
+        return self._steered
+
     def autoencoder(self, name: str) -> Autoencoder:
         """An autoencoder by name, loaded once; ValueError says why it cannot be had. To be called in the lane."""
         if name not in self.autoencoders:
@@ -133,6 +144,7 @@ class Session:
         model: Any,
         guidance_rule: object = "cfg",
         substitute: object = True,
+        pictures: Any = 1,
     ) -> dict[str, str]:
         """What is wrong with a visitor's settings, in words by their names; empty where nothing is."""
         limits = self.limits
@@ -146,13 +158,16 @@ class Session:
             "model": _one_of(model, self.specs, "The model"),
             "guidance_rule": _one_of(guidance_rule, RULES_OFFERED, "The guidance rule"),
             "substitute": "" if isinstance(substitute, bool) else "Nearest words must be on or off.",
+            "pictures": "" if type(pictures) is int and pictures in COUNTS else "Pictures must be 1, 2 or 4.",
         }
         if not found["model"]:
             found["scheduler"] = _one_of(scheduler, self.schedulers(model), "The scheduler")
             found["size"] = _one_of(size, [size_text(each) for each in sizes(self.specs[model])], "The size")
         found = {name: words for name, words in found.items() if words}
-        if not found and (words := self.too_much(size_of(size), steps, 1)):
+        if not found and (words := self.too_much(size_of(size), steps, pictures)):
             found["steps"] = words
+        if not found and seed + pictures - 1 > limits.largest_seed:
+            found["seed"] = f"The seeds of {pictures} pictures follow one another, up to {limits.largest_seed}."
         return found
 
     @property

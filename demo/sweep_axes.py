@@ -1,10 +1,11 @@
-"""What the page's sweep varies: any one setting of a picture, its values as a visitor types them, and their bounds."""
+"""What the page's sweep varies: one or two settings of a picture, their values as a visitor types them, and their bounds."""
 
 from __future__ import annotations
 
 import re
 from typing import Any, NamedTuple
 
+from evaluation.generation.axes import WORDING as CONDITION_WORDING
 from evaluation.generation.axes import Axis, Condition, Value, conditions, parse_scales, parse_sweep, scale_axis
 from ldm_core.guidance_rules import parse_rule
 from ldm_core.settings import SamplingSettings
@@ -13,6 +14,7 @@ from .over_time import OVER_TIME
 from .session import Session, size_text
 
 SCALE, SCHEDULE, RULE, WORDING = "guidance_scale", "guidance_schedule", "guidance_rule", "prompt"
+SEED = "seed"  # whose values stand in an input of their own
 LONGEST = 2000  # characters of a list of values
 
 
@@ -33,7 +35,8 @@ AXES = {
     "guidance_rescale": Offer("Guidance rescale", "0,0.5,1", "0 to 1"),
     RULE: Offer("Guidance rule", "cfg,apg,fdg,tcfg", "names with commas between, parameters as in apg:eta=0:norm=5"),
     "negative_prompt": Offer("Negative prompt", "|a tree|night", "with | between; one may be empty"),
-    WORDING: Offer("Prompt's wording", "{}|a drawing of {}", "with | between; the prompt stands at {}"),
+    WORDING: Offer("Prompt", "{}|a drawing of {}|a green boat", "with | between; {} is the prompt above"),
+    SEED: Offer("Seed", "", "those of Seeds"),
 }
 
 
@@ -75,6 +78,40 @@ def read_axis(session: Session, axis: str, text: object, model: str, prompt: str
     return read
 
 
+def axes_of(
+    session: Session, guidance_scales: object, model: str, directions: Directions, prompt: str = ""
+) -> list[Axis]:
+    """What a request sweeps beside seeds, what goes down the page before what goes across."""
+    made = [
+        axis_of(session, guidance_scales, model, axis, values, prompt)
+        for axis, values in reversed(directions.both)
+        if axis != SEED
+    ]
+    if len(made) == 2 and (made[0].name == made[1].name or made[0].sets & made[1].sets):
+        one, other = (AXES[axis].title for axis, _ in directions.both)
+        raise ValueError(f"{one} and {other} decide the same setting, so they cannot be swept against each other.")
+    return made
+
+
+class Directions(NamedTuple):
+    """What varies across the page, and what down it, each with its values as they are typed."""
+
+    axis: str = SCALE
+    values: object = ""
+    second_axis: str = SEED
+    second_values: object = ""
+
+    @property
+    def both(self) -> tuple[tuple[str, object], tuple[str, object]]:
+        """(axis, values) across, and down."""
+        return (self.axis, self.values), (self.second_axis, self.second_values)
+
+    @property
+    def across(self) -> str:
+        """The name by which conditions know what goes across."""
+        return CONDITION_WORDING if self.axis == WORDING else self.axis
+
+
 def axis_of(session: Session, guidance_scales: object, model: str, axis: str, values: object, prompt: str = "") -> Axis:
     """What a request sweeps: `values` of `axis`; of guidance without values, the guidance scales."""
     if axis == SCALE and values == "":
@@ -88,14 +125,13 @@ def conditions_of(
     guidance_schedule: str,
     steps: float,
     model: str,
-    axis: str,
-    values: object,
+    directions: Directions,
 ) -> list[Condition]:
-    """The columns of a sweep. ValueError for what cannot be read or is out of bounds."""
+    """All that a sweep varies beside seeds. ValueError for what cannot be read or is out of bounds."""
     base = SamplingSettings.of(
         steps=int(steps), guidance_scale=held_scale(session, guidance_scales, model), **OVER_TIME[guidance_schedule]
     )
-    return conditions(base, [axis_of(session, guidance_scales, model, axis, values)])
+    return conditions(base, axes_of(session, guidance_scales, model, directions))
 
 
 def held_scale(session: Session, guidance_scales: object, model: str) -> float:
@@ -114,6 +150,11 @@ def _parsed(axis: str, text: object) -> Axis:
         if len(set(names)) < len(names) or not set(names) <= set(OVER_TIME):
             raise ValueError
         return Axis(axis, tuple(Value(name, tuple(OVER_TIME[name].items())) for name in names))
+    if axis == WORDING:  # without {} it is another prompt
+        texts = [part.strip() for part in text.split("|")]
+        if len(set(texts)) < len(texts):
+            raise ValueError
+        return Axis(CONDITION_WORDING, tuple(Value(part or "(none)", wording=part) for part in texts))
     read = parse_sweep(f"{axis}={text}")
     named = [Value("(none)", value.settings) if value.name == "" else value for value in read.values]
     return Axis(read.name, tuple(named))
@@ -123,7 +164,7 @@ def _out_of_bounds(session: Session, axis: str, value: Value, model: str, prompt
     """In words, where the page would not draw one picture with the value."""
     spec = session.specs[model]
     given: dict[str, Any] = {
-        "prompt": (value.wording or "{}").replace("{}", prompt),
+        "prompt": "" if value.wording is None else value.wording.replace("{}", prompt),
         "negative_prompt": "",
         "seed": 0,
         "steps": 1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
 
 import gradio as gr
 
@@ -15,63 +16,89 @@ from ldm_core.sampling import State
 
 from .controls import EXAMPLES
 from .prompt_words import prompt_words
+from .recall import link_of
 from .session import Session
 from .sweep_grid import SweepCell, cells_of, grid_html, worded, write_zip
-from .sweep_scores import chart_of, measured
+from .sweep_scores import EXPLAINED, chart_of, measured
 from .zero_gpu import lent
 
 PREVIEW_EVERY = 4  # steps
 
 
-@lent
-def draw(
-    session: Session, prompt: str, made: list[Condition], seeds: list[int], name: str
-) -> Generator[tuple, None, None]:
-    """Previews of the cells, then the pictures with what is measured of them, a chart, and a zip: what the page shows."""
-    model, began = session.model_of(name), time.perf_counter()
-    rows = model.network_rows
-    drawn = yield from drawing(model, prompt, made, seeds)
-    session.seconds_per_row[name] = (time.perf_counter() - began) / max(1, model.network_rows - rows)
-    cells = measured(model.spec.world, prompt, drawn)
-    cells = [
-        dataclasses.replace(cell, recipe=model.recipe(cell.prompt, cell.seed, cell.condition.settings))
-        for cell in cells
-    ]
-    grid, chart = grid_html(cells), chart_of(cells)
-    path = session.scratch.path("sweep.zip")
-    write_zip(path, cells, prompt)
-    words = f"{len(cells)} pictures, {time.perf_counter() - began:.1f} s. The zip holds each with its recipe, and the scores."
-    read = prompt_words(model, prompt, made[0].settings, EXAMPLES[model.spec.world][0])
-    yield grid, f"{words} {read}".strip(), chart, str(path)
+@dataclass
+class Sweep:
+    """What is drawn, and what of it is done."""
+
+    session: Session
+    prompt: str
+    made: list[Condition]
+    seeds: list[int]
+    name: str  # of a model on offer
+    across: str  # what of the settings goes across the page
+    form: Sequence[str]  # the inputs of the first tab, by name, in which pictures can be opened
+    cells: list[SweepCell] = field(default_factory=list)
+    began: float = field(default_factory=time.perf_counter)
+
+    @lent
+    def draw(self) -> Generator[tuple, None, None]:
+        """Previews of the cells, then the pictures with what is measured of them, a chart, and a zip: what the page shows."""
+        model = self.session.model_of(self.name)
+        rows, self.began = model.network_rows, time.perf_counter()
+        yield from self._drawing(model)
+        seconds = time.perf_counter() - self.began
+        self.session.seconds_per_row[self.name] = seconds / max(1, model.network_rows - rows)
+        yield self._finished(f"{_pictures(len(self.cells))}, {seconds:.1f} s.")
+
+    def stopped(self) -> tuple:
+        """What the page shows where Stop was pressed: what is done is measured and packed as ever."""
+        if not self.cells:
+            words = "Stopped before a picture was done; the previews stay as they are."
+            return gr.skip(), words, gr.skip(), gr.skip()
+        of = len(self.made) * len(self.seeds)
+        return self._finished(f"Stopped: {len(self.cells)} of {_pictures(of)} are done.")
+
+    def _finished(self, said: str) -> tuple:
+        """Scores, chart and zip of the pictures that are done."""
+        model = self.session.model_of(self.name)
+        cells = []
+        for cell in measured(model.spec.world, self.prompt, self.cells, self.across):
+            recipe = model.recipe(cell.prompt, cell.seed, cell.condition.settings)
+            link = link_of(self.session, self.form, recipe)
+            cells.append(dataclasses.replace(cell, recipe=recipe, link=link))
+        path = self.session.scratch.path("sweep.zip")
+        write_zip(path, cells, self.prompt, self.across)
+        read = prompt_words(model, self.prompt, self.made[0].settings, EXAMPLES[model.spec.world][0])
+        words = f"{said} The zip holds each with its recipe, and the scores. {read}".strip()
+        grid = grid_html(cells, across=self.across, explained=EXPLAINED)
+        return grid, words, chart_of(cells, self.across), str(path)
+
+    def _drawing(self, model: LatentDiffusion) -> Generator[tuple, None, None]:
+        """Frames for the page while the cells form. Conditions that may denoise together do; the groups of the others follow
+        one another, each beside the pictures of those before it."""
+        progress = Progress(sum((condition.settings.steps or 0) * len(self.seeds) for condition in self.made))
+        groups = groups_of(self.made)
+        for index, group in enumerate(groups):
+            to_come = [(one, seed) for later in groups[index + 1 :] for one in later for seed in self.seeds]
+            places = [(condition, seed) for condition in group for seed in self.seeds]
+            states = model.denoise(
+                [worded(condition, self.prompt) for condition, _ in places],
+                [seed for _, seed in places],
+                settings=[condition.settings for condition, _ in places],
+            )
+            for state in states:
+                words = progress.words(state, len(places), len(groups) > 1)
+                frame = gr.skip()
+                if (state.step + 1) % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:
+                    forming = cells_of(model.preview(state.clean), group, self.seeds, self.prompt)
+                    frame = grid_html([*self.cells, *forming], to_come, preview=True, across=self.across)
+                yield frame, words, gr.skip(), gr.skip()
+            self.cells += cells_of(model.decode(state.latent), group, self.seeds, self.prompt)
+            if to_come:
+                yield grid_html(self.cells, to_come, preview=True, across=self.across), *[gr.skip()] * 3
 
 
-def drawing(
-    model: LatentDiffusion, prompt: str, made: Sequence[Condition], seeds: Sequence[int]
-) -> Generator[tuple, None, list[SweepCell]]:
-    """Frames for the page while the cells form; returns the finished ones. Conditions that may denoise together do; the
-    groups of the others follow one another, each beside the pictures of those before it."""
-    cells: list[SweepCell] = []
-    progress = Progress(sum((condition.settings.steps or 0) * len(seeds) for condition in made))
-    groups = groups_of(made)
-    for index, group in enumerate(groups):
-        to_come = [condition for later in groups[index + 1 :] for condition in later]
-        places = [(condition, seed) for condition in group for seed in seeds]
-        states = model.denoise(
-            [worded(condition, prompt) for condition, _ in places],
-            [seed for _, seed in places],
-            settings=[condition.settings for condition, _ in places],
-        )
-        for state in states:
-            words = progress.words(state, len(places), len(groups) > 1)
-            frame = gr.skip()
-            if (state.step + 1) % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:
-                forming = cells_of(model.preview(state.clean), group, seeds, prompt)
-                frame = grid_html([*cells, *forming], to_come, preview=True)
-            yield frame, words, gr.skip(), gr.skip()
-        cells += cells_of(model.decode(state.latent), group, seeds, prompt)
-        if to_come:
-            yield grid_html(cells, to_come, preview=True), gr.skip(), gr.skip(), gr.skip()
-    return cells
+def _pictures(count: int) -> str:
+    return f"{count} picture{'' if count == 1 else 's'}"
 
 
 def groups_of(made: Sequence[Condition]) -> list[list[Condition]]:

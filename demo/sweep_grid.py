@@ -7,19 +7,20 @@ import html
 import io
 import re
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from evaluation.condition import shown
-from evaluation.generation.axes import Condition
+from evaluation.condition import condition_label, shown
+from evaluation.generation.axes import WORDING, Condition
 from ldm_core.images import png_text, to_pil
 from ldm_core.recipe import Recipe
 
 from .data_url import data_url
+from .sweep_axes import SEED
 
 LABEL, GAP, MARGIN = 22, 6, 110  # pixels of the contact sheet
 WIDEST_LABEL = 220  # pixels
@@ -38,6 +39,37 @@ class SweepCell:
     picture: Image.Image
     scores: dict[str, float] = field(default_factory=dict)
     recipe: Recipe | None = None
+    link: str = ""  # to its settings in the first tab
+
+
+@dataclass(frozen=True)
+class Table:
+    """Where pictures stand: what of their settings goes across, all else down."""
+
+    across: str
+    seeds: int = 1  # how many
+
+    def column(self, condition: Condition, seed: int) -> str:
+        """The name of a picture's column."""
+        return _parts(condition, seed).get(self.across, "")
+
+    def row(self, condition: Condition, seed: int) -> str:
+        """The name of its row. A seed that all have in common is not said where something else is."""
+        parts = _parts(condition, seed)
+        parts.pop(self.across, None)
+        if self.seeds == 1 and len(parts) > 1:
+            del parts[SEED]
+        return ", ".join(parts.values())
+
+
+def table_of(cells: Sequence[SweepCell], across: str = "") -> Table:
+    """With the last of what was swept across, where that is not said."""
+    values = cells[0].condition.values
+    return Table(across or (values[-1][0] if values else SEED), len({cell.seed for cell in cells}))
+
+
+def _parts(condition: Condition, seed: int) -> dict[str, str]:
+    return {name: condition_label({name: value}) for name, value in condition.values} | {SEED: f"seed {seed}"}
 
 
 def worded(condition: Condition, prompt: str) -> str:
@@ -54,22 +86,37 @@ def cells_of(images: Iterable[Tensor], made: Sequence[Condition], seeds: Sequenc
     ]
 
 
-def grid_html(cells: list[SweepCell], to_come: Sequence[Condition] = (), preview: bool = False) -> str:
-    """Seeds down, conditions across, empty where a picture is still to come; what was measured stands below each.
+def grid_html(
+    cells: list[SweepCell],
+    to_come: Sequence[tuple[Condition, int]] = (),
+    preview: bool = False,
+    across: str = "",
+    explained: Mapping[str, str] | None = None,
+) -> str:
+    """Columns of what is swept across, rows of all else, empty where a picture is still to come; what was measured stands
+    below each, and what that is below all.
 
     A preview's pictures are packed tight, so that on a slow line the next ones do not wait behind them.
     """
-    made = list(dict.fromkeys([*(cell.condition for cell in cells), *to_come]))
+    table, places = table_of(cells, across), [*((cell.condition, cell.seed) for cell in cells), *to_come]
+    columns = list(dict.fromkeys(table.column(*place) for place in places))
+    found = {(table.row(cell.condition, cell.seed), table.column(cell.condition, cell.seed)): cell for cell in cells}
     rows = []
-    for seed in dict.fromkeys(cell.seed for cell in cells):
-        row = {cell.condition: cell for cell in cells if cell.seed == seed}
-        figures = (_figure(row[one], preview) if one in row else "<td></td>" for one in made)
-        rows.append(f"<tr><th>seed {seed}</th>{''.join(figures)}</tr>")
-    head = "".join(_head(condition.label) for condition in made)
+    for row in dict.fromkeys(table.row(*place) for place in places):
+        named = (
+            f'<tr class="row"><th colspan="{len(columns)}" scope="rowgroup">{html.escape(row)}</th></tr>' if row else ""
+        )
+        row_cells = (found.get((row, column)) for column in columns)
+        rows.append(
+            f"{named}<tr>{''.join('<td></td>' if one is None else _figure(one, preview) for one in row_cells)}</tr>"
+        )
+    said = {name: words for name, words in (explained or {}).items() if any(name in cell.scores for cell in cells)}
+    terms = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(words)}</dd>" for name, words in said.items())
     return (
         '<div class="sweep" tabindex="0" role="region" aria-label="pictures of the sweep">'
         '<p class="scrolls">The grid is wider than the screen: scroll it sideways.</p>'
-        f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f'<table style="--columns: {len(columns)}"><thead><tr>{"".join(map(_head, columns))}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>{f'<dl>{terms}</dl>' if terms else ''}</div>"
     )
 
 
@@ -80,32 +127,40 @@ def _head(label: str) -> str:
 
 
 def _figure(cell: SweepCell, preview: bool) -> str:
+    """A finished picture is a button that enlarges it (enlarge.js)."""
     kind, options = ("webp", {"quality": 75, "method": 0}) if preview else ("png", {"compress_level": 1})
     source = data_url(cell.picture, kind, **options)
-    swept = (f"{axis.replace('_', ' ')} {shown(value)}" for axis, value in cell.condition.values)
-    words = html.escape(", ".join([cell.prompt, *swept, f"seed {cell.seed}"]))
-    notes = "".join(f"<div>{html.escape(name)} {value:.3g}</div>" for name, value in cell.scores.items())
-    return f'<td><img alt="{words}" title="{words}" src="{source}" onload="{WIDE}">{notes}</td>'
+    swept = (f"{axis.replace('_', ' ')} {shown(value)}" for axis, value in cell.condition.values if axis != WORDING)
+    words = html.escape(", ".join([cell.prompt or "no prompt", *swept, f"seed {cell.seed}"]))
+    image = f'<img alt="{words}" src="{source}" onload="{WIDE}">'
+    if preview:
+        return f"<td>{image}</td>"
+    notes = "".join(f'<div class="score">{html.escape(name)} {value:.3g}</div>' for name, value in cell.scores.items())
+    return f'<td><button type="button" class="cell" data-link="{html.escape(cell.link)}">{image}</button>{notes}</td>'
 
 
-def contact_sheet(cells: list[SweepCell]) -> Image.Image:
+def contact_sheet(cells: list[SweepCell], across: str = "") -> Image.Image:
     """All pictures in one, labelled along both sides."""
-    made = list(dict.fromkeys(cell.condition for cell in cells))
-    seeds = list(dict.fromkeys(cell.seed for cell in cells))
-    font = ImageFont.load_default(13)
-    labels = [_fitting(condition.label, font) for condition in made]
+    table, font = table_of(cells, across), ImageFont.load_default(13)
+    places = [(table.row(cell.condition, cell.seed), table.column(cell.condition, cell.seed)) for cell in cells]
+    rows, columns = (list(dict.fromkeys(place[side] for place in places)) for side in (0, 1))
+    tops, lefts = (
+        [_fitting(label.removeprefix("seed "), font) for label in rows],
+        [_fitting(label, font) for label in columns],
+    )
     width, height = cells[0].picture.size
-    column = max(width, *(int(font.getlength(label)) + GAP for label in labels)) + GAP
-    sheet = Image.new("RGB", (MARGIN + len(made) * column, LABEL + GAP + len(seeds) * (height + GAP)), "white")
+    column = max(width, *(int(font.getlength(label)) + GAP for label in lefts)) + GAP
+    margin = max(MARGIN, *(int(font.getlength(label)) + 3 * GAP for label in tops))
+    sheet = Image.new("RGB", (margin + len(columns) * column, LABEL + GAP + len(rows) * (height + GAP)), "white")
     draw = ImageDraw.Draw(sheet)
-    for index, label in enumerate(labels):
-        draw.text((MARGIN + (index + 0.5) * column, LABEL / 2), label, fill="black", font=font, anchor="mm")
-    for index, seed in enumerate(seeds):
+    for index, label in enumerate(lefts):
+        draw.text((margin + (index + 0.5) * column, LABEL / 2), label, fill="black", font=font, anchor="mm")
+    for index, label in enumerate(tops):
         middle = LABEL + GAP + index * (height + GAP) + height / 2
-        draw.text((MARGIN - 10, middle), f"{seed}", fill="black", font=font, anchor="rm")
-    for cell in cells:
-        left = MARGIN + made.index(cell.condition) * column + (column - width) // 2
-        sheet.paste(cell.picture, (left, LABEL + GAP + seeds.index(cell.seed) * (height + GAP)))
+        draw.text((margin - 10, middle), label, fill="black", font=font, anchor="rm")
+    for (row, place), cell in zip(places, cells):
+        left = margin + columns.index(place) * column + (column - width) // 2
+        sheet.paste(cell.picture, (left, LABEL + GAP + rows.index(row) * (height + GAP)))
     return sheet
 
 
@@ -118,7 +173,7 @@ def _fitting(label: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> 
     return f"{line[: next(fits)]}..."
 
 
-def write_zip(path: Path, cells: list[SweepCell], prompt: str) -> None:
+def write_zip(path: Path, cells: list[SweepCell], prompt: str, across: str = "") -> None:
     """The pictures with their recipes inside and beside, a table of the scores, and the contact sheet."""
     names = _file_names(cells, _slug(prompt, 60) or "sweep")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
@@ -126,7 +181,7 @@ def write_zip(path: Path, cells: list[SweepCell], prompt: str) -> None:
             archive.writestr(f"{name}.png", _png(cell.picture, cell.recipe.to_png_text() if cell.recipe else {}))
             if cell.recipe:
                 archive.writestr(f"{name}.json", cell.recipe.to_json())
-        archive.writestr("contact-sheet.png", _png(contact_sheet(cells), {}))
+        archive.writestr("contact-sheet.png", _png(contact_sheet(cells, across), {}))
         archive.writestr("scores.csv", _table(names, cells))
 
 

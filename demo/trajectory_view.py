@@ -66,8 +66,16 @@ def as_seen(latent: Tensor) -> Tensor:
     return latent / spread if spread > 2 else latent
 
 
-def trajectory_html(moments: Sequence[Moment], noisy: Sequence[Tensor], clean: Sequence[Tensor], steps: int) -> str:
-    """The view of chosen moments of so many steps, with their latents and predictions decoded, (3, H, W) each."""
+def trajectory_html(
+    moments: Sequence[Moment],
+    noisy: Sequence[Tensor],
+    clean: Sequence[Tensor],
+    steps: int,
+    beside: str = "",
+    below: str = "",
+) -> str:
+    """The view of chosen moments of so many steps, with their latents and predictions decoded, (3, H, W) each; `beside` are
+    further films of these moments, `below` is said of them."""
     arrows = [arrow_map(moment.arrow) for moment in moments]
     strengths, start = [moment.strength for moment in moments], len(moments) // 4
     words = [f"Step {moment.step + 1} of {steps}, t = {moment.t:.2f}" for moment in moments]
@@ -83,7 +91,7 @@ def trajectory_html(moments: Sequence[Moment], noisy: Sequence[Tensor], clean: S
         ]
     )
     curve = f'<div class="length">{strength_svg(strengths)}<p>{said(lengths, start)}</p></div>'
-    return scrubber(f'<div class="films">{films}</div>{curve}', words, "step of the drawing", start)
+    return scrubber(f'<div class="films">{films}{beside}</div>{below}{curve}', words, "step of the drawing", start)
 
 
 def arrow_map(arrow: Tensor) -> Image.Image:

@@ -77,11 +77,12 @@ def in_lane(
     outputs: int,
     draw: Callable[[], Generator[tuple, None, None]],
     request: gr.Request | None = None,
-    stopped: str = "Stopped.",
+    stopped: str | Callable[[], tuple] = "Stopped.",
 ) -> Iterator[tuple]:
     """What draw() yields, one visitor at a time; place in line, Stop, problems and errors are said in words.
 
-    The status is the second of an event's outputs.
+    The status is the second of an event's outputs. `stopped` is what it says when Stop has ended the drawing, or makes all
+    outputs of what is done by then, still on the device.
     """
     tab = who(request)[0]
     if problems:
@@ -96,7 +97,7 @@ def in_lane(
             yield frame if isinstance(frame, tuple) else (gr.skip(), frame, *skipped)
         ended = True
         if session.stops.end(tab, began):
-            yield gr.skip(), stopped, *skipped
+            yield (gr.skip(), stopped, *skipped) if isinstance(stopped, str) else stopped()
     except (ValueError, FloatingPointError, MemoryError) as error:
         raise gr.Error(html.escape(str(error)), title="Not drawn") from None
     except (RuntimeError, OSError) as error:  # what the device or the disk says; never a traceback on the page

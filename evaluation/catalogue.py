@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -101,7 +102,8 @@ METRICS: dict[str, Metric] = {
             bounds=(0, 1),
             has_ceiling=True,
         ),
-        ImageScore(name="clipped", higher_is_better=False, detector="pixels", captions=False, bounds=(0, 1)),
+        # Shares of thousandths: to an interval that reckons with values up to 1 they would all be alike.
+        ImageScore(name="clipped", higher_is_better=False, detector="pixels", captions=False, bounds=(0, math.inf)),
         AutoencoderScore(name="vae_psnr", higher_is_better=True),
         AutoencoderScore(
             name="vae_ssim", higher_is_better=True, numbers=(("window", 11), ("sigma", 1.5), ("border", "reflected"))

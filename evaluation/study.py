@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import command
@@ -93,13 +94,24 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.list:
             print(listing(studies))
             return 0
-        said = command_line("evaluation.study", argv)
+        said = command_line("evaluation.study", _without_out(sys.argv[1:] if argv is None else argv))
         if arguments.study is not None:
             carry_out(studies[arguments.study], arguments, said)
             return 0
         return all_of(studies, arguments)
 
     return command.carry_out(parser(), argv, work, "stopped; the same command goes on from here")
+
+
+def _without_out(words: Sequence[str]) -> list[str]:
+    """A command line without --out FOLDER: where results lie is this machine's affair, and decides none of them."""
+    kept, given = list[str](), iter(words)
+    for word in given:
+        if word == "--out":
+            next(given, None)
+        elif not word.startswith("--out="):
+            kept.append(word)
+    return kept
 
 
 def all_of(studies: dict[str, Study], arguments: argparse.Namespace) -> int:

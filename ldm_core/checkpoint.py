@@ -21,6 +21,7 @@ AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTi
 MOST_PARTS, MOST = 2_000, 10**6  # layers, and any number of a config, where the weights do not say what they allow
 MOST_LISTED = 1_000  # values of a list
 LEAST_BOUND = 10_000  # for numbers that are of no tensor: sizes of images, distances, frequencies
+LENGTHS = ("model_max_length", "max_length")  # of a tokenizer, which write 10**30 for none
 FEW_PARTS = 64  # layers that cost next to nothing to build
 LARGEST_CONFIG = 64_000_000  # bytes of a JSON file; a tokenizer's vocabulary may be one
 
@@ -157,7 +158,10 @@ def load_tokenizer(folder: Path, kind: type[PreTrainedTokenizerBase] = CLIPToken
     for names in (("tokenizer_config.json",), ("vocab.json", "tokenizer.json", "spiece.model")):
         if not any((folder / name).exists() for name in names):
             raise ValueError(f"the checkpoint is not whole: {folder / names[0]} is missing")
-    read_json(folder / "tokenizer_config.json")
+    path = folder / "tokenizer_config.json"
+    for name, value in plain_values(path):  # of as many as extra_ids says the library makes a list first
+        if type(value) is int and value > MOST and name not in LENGTHS:
+            raise ValueError(f"{path}: {name} is {shown(value)}, {MOST} is the most that is taken")
     try:
         tokenizer = kind.from_pretrained(folder, local_files_only=True)
         tokenizer("a word").input_ids[0]
@@ -169,12 +173,15 @@ def load_tokenizer(folder: Path, kind: type[PreTrainedTokenizerBase] = CLIPToken
 def read_json(path: Path) -> dict:
     """A checkpoint's own config file: one JSON object."""
     try:
-        if path.stat().st_size > LARGEST_CONFIG:
-            raise ValueError(f"{path} is damaged: no config is larger than {LARGEST_CONFIG} bytes")
-        values = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            data = file.read(LARGEST_CONFIG + 1)
     except OSError:
         raise ValueError(f"the checkpoint is not whole: {path} is missing") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    if len(data) > LARGEST_CONFIG:
+        raise ValueError(f"{path} is damaged: no config is larger than {LARGEST_CONFIG} bytes")
+    try:
+        values = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, numbers of thousands of digits
         raise ValueError(f"{path} is damaged: {first_line(error)}") from None
     if not isinstance(values, dict):
         raise ValueError(f"{path} is damaged: it must be a JSON object, got {shown(values)}")

@@ -15,6 +15,7 @@ from diffusers import ModelMixin, SD3Transformer2DModel, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
 
 from . import schedulers
+from .checks import check_truth, shown
 from .conditioning import ClipConditioner, ClipsAndT5Conditioner, Conditioner, TextEncoder, TwoClipsConditioner
 from .denoisers import Denoiser, SizedUnetDenoiser, TransformerDenoiser, UnetDenoiser, UpscalingUnetDenoiser
 
@@ -187,7 +188,7 @@ class StableDiffusionUpscaler(StableDiffusion):
             raise ValueError(f"{self.noising} is no schedule of noise levels: it has no alphas_cumprod")
         last = index.get("max_noise_level", 350)
         if type(last) is not int or last < 0:
-            raise ValueError(f"model_index.json: max_noise_level must be an integer from 0, got {last!r}")
+            raise ValueError(f"model_index.json: max_noise_level must be an integer from 0, got {shown(last)}")
         noisiest = min(last, len(alpha_bars) - 1, network.config.num_class_embeds - 1)
         return UpscalingUnetDenoiser(network, alpha_bars.float(), noisiest)
 
@@ -207,7 +208,8 @@ class StableDiffusionXL(UnetFamily):
     added_embedding = ("text_time",)
 
     def conditioner(self, encoders: list[TextEncoder], index: Mapping, denoiser: ModelMixin) -> Conditioner:
-        zeros = bool(index.get("force_zeros_for_empty_prompt", True))
+        said = index.get("force_zeros_for_empty_prompt", True)
+        zeros = said is not None and check_truth("model_index.json's force_zeros_for_empty_prompt", said)
         width = encoders[-1].network.config.projection_dim + 6 * denoiser.config.addition_time_embed_dim
         taken = denoiser.add_embedding.linear_1.in_features
         if width != taken:

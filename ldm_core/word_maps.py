@@ -6,7 +6,7 @@ Of every step and every cross-attention of the U-Net, the attention that each pl
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from .attention import watched
 from .checks import shown
 from .conditioning import Conditioner
 from .denoisers import Denoiser, UnetDenoiser
+from .sampling import State
 from .settings import FIELDS, SamplingSettings
 
 if TYPE_CHECKING:
@@ -88,17 +89,25 @@ def word_maps(
     if model.resolve(settings, **given).guidance.scale == 0:
         raise ValueError("guidance_scale 0 draws without the prompt: its words are looked up nowhere")
     found = words_of_prompt(model.conditioner, prompt)
-    states = model.denoise(prompt, seed, settings=settings, **overrides)
     steps, times = [], []
-    with model.denoiser.by_torch(), watched(model.denoiser.network) as maps:
-        for state in states:
-            if maps.kept:  # some guidance rules stand still at first
-                steps.append(of_words(maps.at_size(*state.latent.shape[2:]), found))
-                times.append(state.t)
-            maps.clear()
-            latent = state.latent
+    for state, maps in followed(model, found, model.denoise(prompt, seed, settings=settings, **overrides)):
+        if maps is not None:
+            steps.append(maps)
+            times.append(state.t)
+        latent = state.latent
     picture = model.decode(latent)[0]
     return WordMaps(picture, tuple(word.text for word in found), torch.stack(steps).cpu(), tuple(times))
+
+
+def followed(
+    model: LatentDiffusion, words: Sequence[Word], states: Iterable[State]
+) -> Iterator[tuple[State, Tensor | None]]:
+    """The states of one picture as `denoise` gives them, each with its words' maps (words, h, w); None where no network ran,
+    as in the first step of some guidance rules. As long as it runs torch runs the network."""
+    with model.denoiser.by_torch(), watched(model.denoiser.network) as maps:
+        for state in states:
+            yield state, of_words(maps.at_size(*state.latent.shape[2:]), words) if maps.kept else None
+            maps.clear()
 
 
 def check_watchable(denoiser: Denoiser) -> None:

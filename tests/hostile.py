@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 SECRET = "a prompt that is nobody's business"
 GOOD = {
-    "generate": ["an ankle boot", "", 7, 1, 1.0, "ddim", "constant", "32 x 32", "fashion", "cfg", True],
-    "sweep": ["a handbag", "1,2", "7", "constant", 1, "fashion", "steps", "1,2"],
+    "generate": ["an ankle boot", "", 7, 1, 1.0, "ddim", "constant", "32 x 32", "fashion", "cfg", True, 1],
+    "sweep": ["a handbag", "1,2", "7", "constant", 1, "fashion", "steps", "1,2", "seed", ""],
     "reconstruct": [
         {"path": "/visitors/x.png", "meta": {"_type": "gradio.FileData"}},
         ["fashion"],

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import re
 
+import gradio as gr
 import pytest
 import torch
 from PIL import Image
 
-from demo import app, recall
+from demo import app, recall, turns
 from demo.session import Door, Limits, Session
 from demo.tabs import generate
 from demo.tabs import guidance as guidance_tab
@@ -33,18 +34,56 @@ def session(tiny):
 
 
 def good(session, **changes):
-    own = {"size": "32 x 32", "model": session.model.spec.reference, "guidance_rule": "cfg", "substitute": True}
+    own = {
+        "size": "32 x 32",
+        "model": session.model.spec.reference,
+        "guidance_rule": "cfg",
+        "substitute": True,
+        "pictures": 1,
+    }
     return GOOD | own | changes
 
 
 def test_a_visitor_sees_previews_and_then_the_picture_with_its_recipe(session, tiny):
     frames = list(generate.handler(session)(**good(session)))
     assert len(frames) == 3 and frames[0][1].startswith("Step 1 of 5")
-    picture, words = frames[-1]
+    picture, words, several = frames[-1]
+    assert several == [(picture, "seed 7")]
     recipe = Recipe.from_json(picture.info["recipe"])
     again = tiny.sample(**recipe.sample_settings())
     torch.testing.assert_close(from_pil(picture), again[0], atol=0.51 / 255, rtol=0)
     assert "Seed 7" in words and picture.info["parameters"].startswith("a house")
+
+
+def test_several_pictures_are_drawn_in_one_call_each_step_and_each_carries_its_own_recipe(session, tiny):
+    calls, rows = tiny.network_calls, tiny.network_rows
+    frames = list(generate.handler(session)(**good(session, pictures=4)))
+    assert tiny.network_rows - rows == 4 * 2 * 5 and tiny.network_calls - calls < 4 * 5
+    assert [len(frame[2]) for frame in frames] == [4, 4, 4] and "Seeds 7 to 10" in frames[-1][1]
+    for seed, (picture, caption) in zip((7, 8, 9, 10), frames[-1][2]):
+        recipe = Recipe.from_json(picture.info["recipe"])
+        again = tiny.sample(**recipe.sample_settings())
+        torch.testing.assert_close(from_pil(picture), again[0], atol=1.01 / 255, rtol=0)
+        assert recipe.seed == seed and caption == f"seed {seed}"
+
+
+def test_several_pictures_count_as_several_and_their_seeds_stay_in_range(tiny):
+    small = Session(tiny, Limits(work=2 * 10 * 32 * 32 / 1e6))
+    assert not small.problems(**good(small, steps=5, pictures=2))
+    assert "2.0 times the work" in small.problems(**good(small, steps=5, pictures=4))["steps"]
+    assert "follow one another" in small.problems(**good(small, seed=2**32 - 1, pictures=2))["seed"]
+
+
+def test_stop_keeps_the_previews_of_all(session):
+    drawing = generate.handler(session)(**good(session, steps=9, pictures=2), request=Request())
+    assert len(next(drawing)[2]) == 2
+    turns.stopping(session)(Request())
+    _, words, several = list(drawing)[-1]
+    assert words.startswith("Stopped") and several == gr.skip() and not session.lane.locked()
+
+
+class Request:
+    session_hash = "tab"
 
 
 def test_words_the_model_never_saw_are_said(session):
@@ -74,6 +113,10 @@ def test_words_the_model_never_saw_are_said(session):
         ("guidance_rule", "autoguidance:model=scenes"),
         ("guidance_rule", "cfg++"),
         ("substitute", "perhaps"),
+        ("pictures", 3),
+        ("pictures", True),
+        ("pictures", "2"),
+        ("pictures", float("nan")),
         ("size", "64 x 64"),
         ("size", 3),
         ("model", "best"),
@@ -126,7 +169,7 @@ def test_too_much_work_for_one_request_is_said_in_words(tiny):
 
 
 def test_another_size_is_drawn_and_goes_into_the_recipe(session):
-    picture, _ = list(generate.handler(session)(**good(session, size="48 x 32")))[-1]
+    picture, *_ = list(generate.handler(session)(**good(session, size="48 x 32")))[-1]
     assert picture.size == (48, 32) and Recipe.from_json(picture.info["recipe"]).settings.width == 48
 
 
@@ -136,11 +179,11 @@ def test_a_picture_dropped_back_restores_every_setting_and_is_made_again_byte_fo
 ):
     asked = {"seed": 11, "guidance_scale": 2.5, "negative_prompt": "clouds", "size": "32 x 48"}
     given = good(session, **asked, guidance_schedule=schedule, guidance_rule=rule)
-    picture, _ = list(generate.handler(session)(**given))[-1]
+    picture, *_ = list(generate.handler(session)(**given))[-1]
     png_of(picture, tmp_path / "one.png")
     *values, words = recall.restore(session, generate.NAMES, str(tmp_path / "one.png"))
     assert values == list(given.values()) and "the same picture again" in words
-    again, _ = list(generate.handler(session)(*values))[-1]
+    again, *_ = list(generate.handler(session)(*values))[-1]
     png_of(again, tmp_path / "two.png")
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
 
@@ -151,7 +194,7 @@ def png_of(picture, path):
 
 
 def test_a_picture_of_other_circumstances_says_so(session, tmp_path):
-    picture, _ = list(generate.handler(session)(**good(session)))[-1]
+    picture, *_ = list(generate.handler(session)(**good(session)))[-1]
     recipe = Recipe.from_json(picture.info["recipe"])
     for change, words in (
         ({"weights": "0" * 64}, "another model"),
@@ -165,7 +208,7 @@ def test_pictures_without_a_recipe_or_with_a_bad_one_are_answered_in_words(sessi
     Image.new("RGB", (64, 64)).save(path)
     with pytest.raises(Exception, match="carries no recipe"):
         recall.restore(session, generate.NAMES, str(path))
-    picture, _ = list(generate.handler(session)(**good(session)))[-1]
+    picture, *_ = list(generate.handler(session)(**good(session)))[-1]
     recipe = Recipe.from_json(picture.info["recipe"])
     recipe = dataclasses.replace(recipe, settings=recipe.settings.replaced(steps=1000))
     picture.info = {"recipe": recipe.to_json()}
@@ -232,7 +275,7 @@ def test_a_page_with_a_model_of_another_family_draws_and_sweeps(request, family)
     own = session.schedulers(session.model.spec.reference)
     assert own[0] == session.model.scheduler_name and ("flow-euler" in own) == (own == ["flow-euler"])
     app.build(session)
-    picture, _ = list(generate.handler(session)(**good(session, scheduler=own[0])))[-1]
+    picture, *_ = list(generate.handler(session)(**good(session, scheduler=own[0])))[-1]
     assert picture.size == (32, 32)
     *_, (grid, words, _, path) = guidance_tab.handler(session)("a house", "1,3", "7", "constant", 3, str(folder))
     assert words.startswith("2 pictures") and path and grid.count("<img") >= 2

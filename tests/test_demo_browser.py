@@ -69,6 +69,36 @@ def test_a_sweep_streams_its_cells_together(visit):
     visit.page.wait_for_selector("text=Keep all (zip)")
 
 
+def test_cells_fit_the_width_and_one_is_enlarged_by_a_click_and_opened_in_draw(visit):
+    page = visit.page
+    visit.tab("Guidance sweep")
+    page.get_by_label("Guidance scales").fill("1,5")
+    page.get_by_label("Against", exact=True).click()
+    page.get_by_role("option", name="Steps", exact=True).click()
+    page.get_by_label("Values: Steps").fill("1,2")
+    page.wait_for_selector("text=/^4 pictures/")
+    page.get_by_role("button", name="Sweep", exact=True).click()
+    page.wait_for_selector("text=Keep all (zip)")
+    assert page.evaluate("(e => e.scrollWidth <= e.clientWidth)(document.querySelector('.sweep'))")
+    assert "Mean saturation of the colours" in page.inner_text(".sweep dl")
+    cell = page.get_by_role("button", name="guidance scale 5").last
+    small = cell.locator("img").bounding_box()
+    cell.click()
+    large = page.locator("dialog.enlarged img").bounding_box()
+    assert large["width"] > 1.3 * small["width"]
+    words = page.inner_text("dialog.enlarged")
+    assert "steps 2, guidance scale 5, seed 7" in words and "saturation" in words
+    page.keyboard.press("Escape")
+    assert not page.locator("dialog.enlarged").is_visible()
+    cell.click()
+    page.get_by_role("button", name="Open in Draw").click()
+    visit.wait_for_words("These are that picture's settings")
+    page.get_by_role("button", name="Draw", exact=True).wait_for()
+    assert page.locator("[aria-label='number input for Guidance scale w']:visible").input_value() == "5"
+    page.get_by_role("button", name="Advanced").first.click()
+    assert page.get_by_label("number input for Steps").first.input_value() == "2"
+
+
 def test_a_sweep_of_steps_charts_its_own_seeds_and_a_refusal_leaves_nothing_of_it(browser, demo_server):
     visit = Visit(browser, demo_server.address, viewport={"width": 1280, "height": 900})
     visit.tab("Guidance sweep")
@@ -84,10 +114,8 @@ def test_a_sweep_of_steps_charts_its_own_seeds_and_a_refusal_leaves_nothing_of_i
         visit.page.wait_for_selector(f"svg text:text-is('seed {seeds[-1]}')")
         legend = visit.page.locator("svg text").all_text_contents()
         assert [text for text in legend if re.match(r"seed \d", text)] == [f"seed {seed}" for seed in seeds]
-        assert "steps" in legend and visit.page.locator(".sweep th").all_inner_texts()[1:3] == [
-            "steps = 1",
-            "steps = 2",
-        ]
+        heads = visit.page.locator(".sweep thead th").all_inner_texts()
+        assert "steps" in legend and heads == ["steps = 1", "steps = 2"]
     values.fill("1,x")
     visit.page.get_by_role("button", name="Sweep").click()
     visit.page.wait_for_function("!document.querySelector('.sweep td img')")
@@ -140,6 +168,8 @@ def test_a_phone_needs_no_sideways_scrolling(browser, demo_server, dark):
         visit.page.wait_for_timeout(300)
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390, name
     visit.tab("Guidance sweep")
+    visit.page.get_by_label("Guidance scales").fill("1-8(1)")
+    visit.page.wait_for_selector("text=/^8 pictures/")
     visit.page.get_by_role("button", name="Sweep").click()
     keep = visit.page.get_by_role("button", name="Keep all (zip)")
     keep.wait_for()

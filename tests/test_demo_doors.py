@@ -59,6 +59,7 @@ def command(tmp_path_factory):
     folder, port = tmp_path_factory.mktemp("temporary"), free_port()
     log = folder.parent / "log"
     environment = os.environ | {"TMPDIR": str(folder), "LDM_MODEL": "fashion", "OMP_NUM_THREADS": "1"}
+    environment |= dict.fromkeys(("HTTP_PROXY", "http_proxy"), "http://127.0.0.1:9")  # where nothing answers
     environment.pop("GRADIO_TEMP_DIR", None)
     words = [sys.executable, "-m", "demo.app", "--port", str(port)]
     with log.open("wb") as out:

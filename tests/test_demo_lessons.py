@@ -12,13 +12,16 @@ from PIL import Image
 from test_demo_server import NASTY, call
 from visits import Visit
 
-from demo import lesson_endpoints, lessons
+import ldm_core
+from demo import app, lesson_endpoints, lessons
 from demo.cost_view import PIXELS, SPACES, byte_words, cost_html
 from demo.film import film
 from demo.noising_view import SCHEDULES, noised, shares
 from demo.openings import WORDS, Opening
 from demo.session import Limits, Session
+from demo.tabs import how_it_works
 from demo.trajectory_view import as_seen, chosen, moments_of
+from demo.word_view import WordsSeen
 
 
 @pytest.fixture
@@ -87,7 +90,7 @@ def test_a_film_is_one_picture_with_its_frames_side_by_side():
 
 def test_each_part_draws_and_refuses_in_words(session, tiny, tmp_path):
     view, words = list(lesson_endpoints.watch(session)("a house", 3, 4.0))[-1]
-    assert view.count('<figure class="film') == 4 and re.match(r"\d+ steps, ", words)
+    assert view.count('<figure class="film') == 4 + 2 and re.match(r"\d+ steps, ", words), "two words"
     assert list(lesson_endpoints.noising(session)("a house", 3))[-1][0].count('<figure class="film') == len(SCHEDULES)
     assert "of the second" in list(lesson_endpoints.between(session)("a house", "a boat", 3, 4))[-1][0]
     wrong = lesson_endpoints.problems(session, ("prompt", "seed"), "x" * 401, 1.5)
@@ -97,6 +100,40 @@ def test_each_part_draws_and_refuses_in_words(session, tiny, tmp_path):
     asked = lesson_endpoints.problems(small, lesson_endpoints.NAMES["between"], "a house", "a boat", 1, 2)
     assert "8.0 times the work" in asked["first_prompt"]
     assert "photo first" in lesson_endpoints.problems(session, ("photo",), None)["photo"]
+
+
+def test_a_words_map_is_the_models_own_of_each_step_shown_and_what_it_is_worth_is_said(tiny):
+    prompt = "a red house"
+    seen = WordsSeen.of(tiny, prompt, 3.0)
+    states = list(seen.noting(tiny, tiny.denoise(prompt, 7, 3.0, steps=4)))
+    assert torch.equal(states[-1].latent, list(tiny.denoise(prompt, 7, 3.0, steps=4))[-1].latent)
+    known = tiny.word_maps(prompt, 7, guidance_scale=3.0, steps=4)
+    assert [word.text for word in seen.words] == list(known.words) == ["a", "red", "house"]
+    for own, theirs in zip(seen.maps, known.steps):
+        torch.testing.assert_close(own, theirs)
+    view = seen.html([0, 2])
+    assert re.findall(r"<option( selected)?>(\w+)", view) == [("", "a"), ("", "red"), (" selected", "house")]
+    assert view.count('<div class="word" hidden>') == 2
+    assert "hardly better than chance" in seen.note("scenes") and "was not measured" in seen.note("fashion")
+    assert not any(module._forward_pre_hooks for module in tiny.denoiser.network.modules())
+
+
+def test_words_that_cannot_be_followed_are_told_of_in_one_sentence(tiny, tiny_sd3_folder):
+    assert "At w = 0" in WordsSeen.of(tiny, "a house", 0).note("scenes")
+    assert "must hold a word" in WordsSeen.of(tiny, " ... ", 2.0).note("scenes")
+    other = ldm_core.load(str(tiny_sd3_folder), device="cpu", dtype="float32")
+    seen = WordsSeen.of(other, "a house", 2.0)
+    assert "need a U-Net" in seen.note("") and seen.html([]) == ""
+    assert len(list(seen.noting(other, other.denoise("a house", 7, 2.0, steps=2)))) == 2
+
+
+def test_each_part_has_three_sentences_and_something_to_try(session):
+    for text in (how_it_works.WATCH, how_it_works.NOISE, how_it_works.BETWEEN, how_it_works.COST, how_it_works.FACTORS):
+        heading, _, body = text.partition("\n")
+        assert heading.startswith("### ") and len(re.findall(r"[.!?](?= [A-Z]|$)", body)) == 3, heading
+    page = app.build(session)
+    tries = [block.value for block in page.blocks.values() if str(getattr(block, "value", "")).startswith("Try this: ")]
+    assert len(tries) == 4 and "Try this: 2048 pixels" in cost_html()
 
 
 def test_a_photo_is_shrunk_by_the_three_autoencoders(session, tmp_path):
@@ -124,9 +161,14 @@ def test_the_slider_moves_every_film_without_a_word_to_the_server(browser, demo_
     assert slider.input_value() == str(31) and slider.get_attribute("aria-valuetext") == "2048 x 2048 pixels"
     visit.page.get_by_role("button", name="Try this: the same without guidance").click()
     visit.wait_for_words("12 steps, ", "#watch-status")
-    assert visit.page.locator("#watch .film").count() == 4
+    assert visit.page.locator("#watch .films > .film").count() == 4
     assert "one prediction alone" in visit.page.inner_text("#watch .length")
     assert visit.page.locator("[aria-label='number input for Guidance scale w']:visible").input_value() == "1"
+    words = visit.page.locator("#watch .words")
+    words.locator("select").select_option("house")
+    shown = words.locator(".word:not([hidden])")
+    assert shown.count() == 1 and shown.locator("[role=img]").get_attribute("aria-label") == "the map of house"
+    assert "hardly better than chance" in visit.page.inner_text("#watch")
     before = len([url for url in visit.requests if "gradio_api" in url])
     visit.page.locator("#watch .play").click()
     visit.page.wait_for_function("document.querySelector('#watch input[type=range]').value == 11")
@@ -138,15 +180,17 @@ def test_the_slider_moves_every_film_without_a_word_to_the_server(browser, demo_
 
 def test_a_tab_opens_with_a_finished_result_and_a_failed_one_is_left_out(browser, demo_server):
     openings = demo_server.openings
-    assert set(openings.known) == {"sweep", "comparison", "watch", "noising", "between", "factors", "from_picture"}
+    steered = {"layout"} if demo_server.session.control else set()
+    names = {"sweep", "comparison", "watch", "noising", "between", "factors", "from_picture"}
+    assert set(openings.known) == names | steered
     assert openings.of("sweep") == (), "nothing has begun"
     openings.known["broken"] = Opening("broken", (), lambda: iter([1 / 0]))
     openings.draw("sweep", "broken").join()
     assert openings.of("broken") == () and openings.of("sweep")[1] == WORDS and not demo_server.session.lane.locked()
     visit = Visit(browser, demo_server.address, viewport={"width": 1280, "height": 900})
     visit.tab("Guidance sweep")
-    visit.wait_for_words("Drawn as the page began", "#sweep-status")
-    assert visit.page.locator(".sweep td img").count() == 4
+    visit.wait_for_words("drawn as the page began", "#sweep-status")
+    visit.page.wait_for_function("document.querySelectorAll('.sweep td img').length === 4")
     visit.page.get_by_label("Guidance scales").fill("1,x")
     visit.page.get_by_role("button", name="Sweep").click()
     visit.page.wait_for_function("!document.querySelector('.sweep td img')")

@@ -21,7 +21,8 @@ from PIL import Image
 
 from demo import comparison, lessons, zero_gpu
 from demo.session import Session
-from demo.tabs import from_picture, generate, reconstruct
+from demo.sweep_drawing import Sweep
+from demo.tabs import from_picture, generate, guidance, reconstruct
 
 ROOT = Path(__file__).parents[1]
 
@@ -108,11 +109,35 @@ def test_each_tab_draws_where_the_gpu_is_lent(spaces, tiny, tmp_path, monkeypatc
         monkeypatch.setattr(module, name, zero_gpu.lent(getattr(module, name)))
     path = tmp_path / "x.png"
     Image.new("RGB", (64, 64), "teal").save(path)
-    picture, words = list(generate.handler(session)("a house", seed=3, steps=2))[-1]
+    picture, words, _ = list(generate.handler(session)("a house", seed=3, steps=2))[-1]
     assert picture.info.get("recipe") and "Seed 3" in words and spaces == [("draw", zero_gpu.SECONDS)]
     last = list(reconstruct.handler(session)(str(path), [tiny.spec.reference], drift=False))[-1]
     assert last[2][0]["autoencoder"] == tiny.spec.reference and spaces[-1][0] == "compare"
     assert "steps" in list(lessons.watch(session, "a house", 1, 2.0))[-1][1] and spaces[-1][0] == "watch"
+    monkeypatch.setattr(Sweep, "draw", zero_gpu.lent(Sweep.draw))
+    asked = len(spaces)
+    grid, words, *_ = list(guidance.handler(session)("a house", "1,2", "7", "constant", 2))[-1]
+    assert grid.count("<img") == 2 and words.startswith("2 pictures") and len(spaces) == asked + 1
+
+
+class Count:
+    """A drawing with a state of its own."""
+
+    def __init__(self, session):
+        self.session, self.done = session, []
+
+    def draw(self, most):
+        for number in range(most):
+            self.done = [*self.done, (number, self.session.model.spec.name)]
+            yield number, "words"
+
+
+def test_an_object_that_draws_keeps_what_it_has_come_to(spaces, tiny):
+    counting = Count(Session(tiny))
+    frames = zero_gpu.lent(Count.draw)(counting, 3)
+    assert next(frames) == (0, "words") and counting.done == [(0, tiny.spec.name)]
+    assert list(frames) == [(1, "words"), (2, "words")] and len(counting.done) == 3 and counting.session.model is tiny
+    assert spaces == [("draw", zero_gpu.SECONDS)]
 
 
 def test_what_fails_where_the_gpu_is_comes_back_in_words(spaces, tiny, tmp_path):

@@ -10,6 +10,7 @@ import threading
 
 import gradio_client
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -59,15 +60,16 @@ def good(demo_server, tmp_path_factory):
     with path.open("rb") as file:
         uploaded = httpx.post(f"{demo_server.address}/gradio_api/upload", files={"files": file}).json()[0]
     return {
-        "generate": ["a red house", "", 7, 1, 1.0, "ddim", "constant", "128 x 128", "scenes", "cfg", True],
-        "sweep": ["a red house", "1,2", "7", "constant", 1, "scenes", "steps", "1,2"],
+        "generate": ["a red house", "", 7, 1, 1.0, "ddim", "constant", "128 x 128", "scenes", "cfg", True, 1],
+        "sweep": ["a red house", "1,2", "7", "constant", 1, "scenes", "steps", "1,2", "seed", ""],
         "reconstruct": [{"path": uploaded, "meta": {"_type": "gradio.FileData"}}, ["scenes"], "mean", "float32", False],
     }
 
 
-def test_the_endpoints_have_names_and_types_that_a_person_can_read(client):
+def test_the_endpoints_have_names_and_types_that_a_person_can_read(client, demo_server):
     described = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(described) == {
+    steered = {"/layout"} if demo_server.session.control else set()
+    assert set(described) == steered | {
         "/generate",
         "/sweep",
         "/reconstruct",
@@ -90,6 +92,7 @@ def test_the_endpoints_have_names_and_types_that_a_person_can_read(client):
         "model",
         "guidance_rule",
         "substitute",
+        "pictures",
     ]
     parameters = described["/sweep"]["parameters"]
     assert [each["parameter_name"] for each in parameters] == [
@@ -101,12 +104,14 @@ def test_the_endpoints_have_names_and_types_that_a_person_can_read(client):
         "model",
         "axis",
         "values",
+        "second_axis",
+        "second_values",
     ]
-    assert [each["parameter_default"] for each in parameters[-2:]] == ["guidance_scale", ""]
+    assert [each["parameter_default"] for each in parameters[-4:]] == ["guidance_scale", "", "seed", ""]
 
 
 def test_generate_by_name_gives_a_png_with_its_recipe(client):
-    path, words = client.predict(prompt="a red house at night", seed=5, steps=3, api_name="/generate")
+    path, words, _ = client.predict(prompt="a red house at night", seed=5, steps=3, api_name="/generate")
     recipe = read_png(path)
     assert (recipe.prompt, recipe.seed, recipe.settings.steps, recipe.model) == (
         "a red house at night",
@@ -114,6 +119,16 @@ def test_generate_by_name_gives_a_png_with_its_recipe(client):
         3,
         "scenes",
     ) and "Seed 5" in words
+
+
+def test_several_pictures_of_a_call_have_seeds_one_after_another_and_a_recipe_each(client):
+    first, words, several = client.predict(prompt="a red house", seed=5, steps=2, pictures=4, api_name="/generate")
+    recipes = [read_png(each["image"]) for each in several]
+    assert [recipe.seed for recipe in recipes] == [5, 6, 7, 8] and read_png(first) == recipes[0]
+    assert [each["caption"] for each in several] == ["seed 5", "seed 6", "seed 7", "seed 8"] and "Seeds 5 to 8" in words
+    alone, *_ = client.predict(prompt="a red house", seed=7, steps=2, api_name="/generate")
+    one, third = (np.asarray(Image.open(path), int) for path in (alone, several[2]["image"]))
+    assert read_png(alone) == recipes[2] and abs(one - third).max() <= 1, "rounding, of another shape of call"
 
 
 def test_sweep_and_reconstruct_by_name_give_pictures_and_numbers(client, tmp_path):
@@ -168,13 +183,13 @@ def test_outputs_have_names_and_another_model_needs_no_more_than_its_name(client
     assert [
         [each["label"] for each in described[f"/{name}"]["returns"]] for name in ("generate", "sweep", "reconstruct")
     ] == [
-        ["Picture", "Status"],
+        ["Picture", "Status", "All pictures"],
         ["Grid", "Status", "Score", "Keep all (zip)"],
         ["Comparison", "Status", "Numbers", "Keep the numbers (CSV)"],
     ]
     sizes = next(each for each in described["/generate"]["parameters"] if each["parameter_name"] == "size")
     assert "32 x 32" in sizes["type"]["enum"] and "128 x 128" in sizes["type"]["enum"]
-    path, _ = client.predict(prompt="a handbag", model="fashion", steps=1, api_name="/generate")
+    path, *_ = client.predict(prompt="a handbag", model="fashion", steps=1, api_name="/generate")
     assert Image.open(path).size == (32, 32) and read_png(path).model == "fashion"
 
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import html
 import inspect
 import io
+import random
 import re
 import zipfile
 
+import gradio as gr
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from demo import over_time, sweep_axes, sweep_grid, sweep_scores, timing
+from demo import over_time, sweep_axes, sweep_grid, sweep_scores, timing, turns
+from demo.links import query_of, read_link
 from demo.session import Limits, Session
 from demo.sweep_grid import SweepCell
-from demo.tabs import guidance
+from demo.tabs import generate, guidance
 from evaluation.generation.axes import conditions, parse_sweep
 from ldm_core.images import from_pil
 from ldm_core.recipe import Recipe
@@ -65,7 +70,7 @@ def test_all_cells_stream_together_and_the_last_are_the_models_own(session, tiny
     grids = [frame[0] for frame in frames if isinstance(frame[0], str)]
     assert len(frames) == 6 and len(grids) == 2 and all(grid.count("<img") == 6 for grid in grids)
     assert len(grids[0]) < 0.7 * len(grids[1]), "previews are packed tight"
-    assert grids[-1].index("w = 1<") < grids[-1].index("w = 4<") and grids[-1].count("saturation") == 6
+    assert grids[-1].index("w = 1<") < grids[-1].index("w = 4<") and grids[-1].count('class="score">saturation') == 6
     assert session.seconds_per_row[tiny.spec.reference] > 0 and not session.lane.locked()
     path = frames[-1][3]
     expected = tiny.sweep(["a red house"] * 2, [7, 8], [1, 2, 4], steps=5)
@@ -135,6 +140,128 @@ def test_any_setting_is_swept_and_each_cell_is_what_the_model_samples_with_it(
     assert np.abs(np.asarray(pictures[name], float) - np.asarray(next(iter(pictures.values())), float)).max() > 0
 
 
+def test_two_settings_are_swept_against_each_other_and_every_pair_is_what_the_model_samples(session, tiny):
+    given = good(session, seeds="7", guidance_scales="3", axis="guidance_scale", values="1,4")
+    *_, (grid, words, chart, path) = guidance.handler(session)(**given, second_axis="steps", second_values="2,5")
+    assert words.startswith("4 pictures") and chart.color == "steps"
+    assert re.findall(r"<th>([^<]+)</th>", grid) == ["w = 1", "w = 4"]
+    assert re.findall(r'rowgroup">([^<]+)</th>', grid) == ["steps = 2", "steps = 5"]
+    pictures, recipes, table = kept(path)
+    assert [(row["steps"], row["guidance_scale"]) for row in table] == [("2", "1"), ("2", "4"), ("5", "1"), ("5", "4")]
+    assert [bool(row["change"]) for row in table] == [False, True, False, True], "from the left neighbour of its row"
+    for row in table:
+        own = {"steps": int(row["steps"]), "guidance_scale": float(row["guidance_scale"])}
+        name = row["file"].removesuffix(".png")
+        expected = tiny.sample("a red house", 7, **own)[0]
+        torch.testing.assert_close(from_pil(pictures[name]), expected, atol=0.51 / 255, rtol=0)
+        assert recipes[name] == tiny.recipe("a red house", 7, **own)
+
+
+def test_seeds_go_across_where_they_are_what_is_swept(session):
+    given = good(session, seeds="7,8,9", guidance_scales="2", axis="seed", steps=2)
+    *_, (grid, _, chart, _) = guidance.handler(session)(**given)
+    assert re.findall(r"<th>([^<]+)</th>", grid) == ["seed 7", "seed 8", "seed 9"] and 'class="row"' not in grid
+    assert chart.x == "seed" and [row[0] for row in chart.value["data"]] == ["7", "8", "9"]
+    *_, (grid, _, _, _) = guidance.handler(session)(**given, second_axis="scheduler", second_values="ddim,euler")
+    assert re.findall(r'rowgroup">([^<]+)</th>', grid) == ["scheduler = ddim", "scheduler = euler"]
+    assert grid.count("<img") == 6 and re.findall(r"<th>([^<]+)</th>", grid)[0] == "seed 7"
+
+
+def test_other_prompts_are_swept_beside_wordings_of_the_one_given(session, tiny):
+    given = good(session, seeds="7", guidance_scales="2", axis="prompt", values="{}|a boat", steps=2)
+    *_, (_, _, _, path) = guidance.handler(session)(**given)
+    _, recipes, table = kept(path)
+    assert [recipes[row["file"].removesuffix(".png")].prompt for row in table] == ["a red house", "a boat"]
+    asked = []
+    cells = [cell(f"prompt={text}", Image.new("RGB", (32, 32))) for text in ("a drawing of {}",)]
+    cells.append(SweepCell(dataclasses.replace(cells[0].condition, wording="a boat"), 7, "a boat", cells[0].picture))
+    found = sweep_scores.measured("scenes", "a house", cells)
+    for prompt in ("a house", "a boat"):
+        asked.append(sweep_scores.alignment("scenes", [prompt], [cells[0].picture])["clip_scenes"][0])
+    assert [each.scores["clip_scenes"] for each in found] == pytest.approx(asked), "each by what it was asked for"
+
+
+@pytest.mark.parametrize(
+    ("axis", "second", "second_values", "name", "message"),
+    [
+        ("steps", "steps", "2,3", "second_axis", "Steps and Steps decide the same"),
+        ("guidance_schedule", "guidance_interval", "none,0.1:0.9", "second_axis", "decide the same setting"),
+        ("steps", "size", "1", "second_axis", "must be of one of"),
+        ("steps", "scheduler", "ddim,best", "second_values", "must be one of ddim"),
+        ("steps", "guidance_scale", "1,99", "second_values", "from 0 to 20"),
+        ("steps", "seed", None, "", ""),
+    ],
+)
+def test_a_second_setting_is_checked_as_the_first_is(session, axis, second, second_values, name, message):
+    values = {"steps": "2,4", "guidance_schedule": "constant,interval"}[axis]
+    given = good(session, seeds="7", axis=axis, values=values, second_axis=second, second_values=second_values)
+    found = guidance.problems(session, **given)
+    assert (list(found) == [name] and message in found[name]) if name else not found
+
+
+def test_the_cost_is_refused_exactly_where_the_sweep_is(session):
+    rng, name = random.Random(5), session.model.spec.reference
+    texts = ["1,2,4", "1,99", "", "2", "x", "0-8[9]", "ddim,euler", "none,0.2:0.8", "{}|a boat", "4,8"]
+    refused = 0
+    for _ in range(300):
+        scales, values, second_values = (rng.choice(texts) for _ in range(3))
+        seeds, steps = rng.choice(["7", "7,8", "x", "1,2,3,4,5,6,7,8"]), rng.choice([5, 100, 0, 101, 2.5, None])
+        axis, second = rng.choice([*sweep_axes.AXES, "size"]), rng.choice([*sweep_axes.AXES, None])
+        schedule = rng.choice(["constant", "zigzag"])
+        found = guidance.problems(
+            session, "", scales, seeds, schedule, steps, name, axis, values, second, second_values
+        )
+        words = guidance.cost_words(session, scales, seeds, steps, name, axis, values, schedule, second, second_values)
+        assert words == " ".join(found.values()) if found else re.match(r"\d+ pictures?", words), (found, words)
+        refused += bool(found)
+    assert 50 < refused < 300
+
+
+def test_stop_keeps_scores_and_zip_of_what_is_done(session):
+    given = good(session, seeds="7", axis="steps", values="2,3,90", guidance_scales="2")
+    sweeping, frames = guidance.handler(session)(**given, request=Request()), []
+    for frame in sweeping:
+        frames.append(frame)
+        if isinstance(frame[1], str) and frame[1].startswith("Picture 3: step 2"):
+            turns.stopping(session)(Request())
+    grid, words, chart, path = frames[-1]
+    assert words.startswith("Stopped: 2 of 3 pictures are done.") and grid.count("<img") == 2
+    assert grid.count('class="score">saturation') == 2 and chart.visible
+    pictures, recipes, table = kept(path)
+    assert len(pictures) == len(recipes) == len(table) == 2 and not session.lane.locked()
+
+
+def test_stop_before_a_picture_is_done_says_so_and_while_waiting_too(session):
+    sweeping = guidance.handler(session)(**good(session), request=Request())
+    next(sweeping)
+    turns.stopping(session)(Request())
+    assert [frame[1] for frame in sweeping][-1].startswith("Stopped before a picture was done")
+    holder = session.lane.join()
+    assert session.lane.wait(holder, 0)
+    waiting = guidance.handler(session)(**good(session), request=Request())
+    next(waiting)
+    turns.stopping(session)(Request())
+    assert [frame[1] for frame in waiting][-1].startswith("Stopped")
+    session.lane.leave(holder)
+
+
+class Request:
+    session_hash = "tab"
+
+
+def test_each_score_is_explained_below_and_a_cell_opens_in_draw_where_its_settings_are_offered(session):
+    *_, (grid, _, _, _) = guidance.handler(session)(**good(session, seeds="7", guidance_scales="1,4"))
+    assert set(re.findall(r"<dt>([^<]+)</dt>", grid)) == {"saturation", "change"}
+    links = [html.unescape(link) for link in re.findall(r'data-link="([^"]*)"', grid)]
+    values, wrong = read_link(session, generate.NAMES, query_of(links[1], generate.NAMES))
+    own = dict(zip(generate.NAMES, values))
+    assert not wrong and own["prompt"] == "a red house" and own["guidance_scale"] == 4 and own["steps"] == 5
+    *_, (grid, _, _, _) = guidance.handler(session)(
+        **good(session, seeds="7", axis="guidance_rescale", values="0,0.5", guidance_scales="2", steps=2)
+    )
+    assert [bool(link) for link in re.findall(r'data-link="([^"]*)"', grid)] == [True, False]
+
+
 def test_cells_of_other_steps_are_drawn_group_by_group_beside_those_already_there(session):
     frames = list(guidance.handler(session)(**good(session, axis="steps", values="5,6", guidance_scales="2")))
     grids = [frame[0] for frame in frames if isinstance(frame[0], str)]
@@ -169,6 +296,8 @@ def test_the_endpoint_keeps_its_parameters_and_new_ones_stand_last_with_defaults
         session.model.spec.reference,
         "guidance_scale",
         "",
+        "seed",
+        "",
     ]
 
 
@@ -185,6 +314,11 @@ def test_choosing_an_axis_offers_values_that_the_page_then_takes(session):
         given = good(session, guidance_scales=scales.value, axis=axis, values=values.value)
         assert guidance.problems(session, **given) == {}
         assert (steps.interactive, schedule.interactive) == (axis != "steps", axis != "guidance_schedule")
+        other = "seed" if axis == "steps" else "steps"
+        scales, second, steps, _ = guidance.choose_against(session, axis, name, other)
+        assert scales == gr.skip() if axis == "guidance_scale" else scales.visible, "what was typed stays"
+        given |= {"second_axis": other, "second_values": second.value, "guidance_scales": "2"}
+        assert guidance.problems(session, **given) == {} and not steps.interactive
     with pytest.raises(Exception, match="one of"):
         guidance.choose_axis(session, "size", name)
 
@@ -207,7 +341,7 @@ def test_choosing_an_axis_offers_values_that_the_page_then_takes(session):
         ("guidance_rule", "cfg,agp", "like cfg,apg,fdg,tcfg"),
         ("guidance_rule", "cfg,autoguidance:model=scenes", "guidance rule must be one of cfg, apg"),
         ("negative_prompt", "|" + "x" * 401, "401 characters"),
-        ("prompt", "a drawing", "like {}"),
+        ("prompt", "{}|{}", "like {}"),
         ("prompt", "{}|" + "x" * 390 + " {}", "402 characters"),
         ("steps", "1-40(1)", "32 pictures at the most"),
     ],

@@ -48,6 +48,7 @@ def test_a_picture_of_another_model_is_restored_with_that_models_choices_and_dra
         "fashion",
         "cfg",
         True,
+        1,
     ]  # the size: left as the page has it
     text = event(demo_server.address, "generate", data)
     assert "event: complete" in text, text
@@ -230,9 +231,13 @@ def test_on_a_phone_draw_is_in_the_first_screen_and_a_wide_grid_says_that_it_scr
     form = visit.page.locator(".prompt").first.bounding_box()
     assert form["width"] >= 340 and visit.page.locator("#picture img").bounding_box()["width"] >= 300
     visit.tab("Guidance sweep")
-    visit.page.get_by_role("button", name="Sweep", exact=True).click()
-    visit.page.wait_for_selector("text=Keep all (zip)")
-    assert visit.page.locator(".scrolls").is_visible()
+    for scales, scrolls in (("1,2,4,8", False), ("1-8(1)", True)):  # as many as fit, and more
+        visit.page.get_by_label("Guidance scales").fill(scales)
+        visit.page.wait_for_selector(f"text=/^{8 if scrolls else 4} pictures/")
+        visit.page.get_by_role("button", name="Sweep", exact=True).click()
+        visit.page.wait_for_selector("text=Keep all (zip)")
+        visit.wait_for_words(f"^{8 if scrolls else 4} pictures", "#sweep-status")
+        assert visit.page.locator(".scrolls").is_visible() == scrolls
     visit.page.close()
 
 

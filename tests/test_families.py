@@ -443,6 +443,7 @@ def test_an_old_config_means_64_where_it_says_less(tiny_folder, tmp_path):
         ("sd", {"unet__sample_size": -1}, "sample_size"),
         ("sd", {"unet__num_class_embeds": 4}, "weights are missing|class labels"),
         ("sd", {"vae__scaling_factor": "x"}, "scaling_factor must be a finite number"),
+        ("sdxl", {"index__force_zeros_for_empty_prompt": []}, "force_zeros_for_empty_prompt must be true or false"),
         ("sdxl", {"vae__latents_mean": [1.0], "vae__latents_std": [1.0]}, "latents_mean must be 4 numbers"),
         ("sdxl", {"vae__latents_mean": ["a"] * 4, "vae__latents_std": [1.0] * 4}, "latents_mean"),
         ("sdxl", {"vae__latents_mean": [0.0] * 4, "vae__latents_std": [0.0] * 4}, "latents_std"),

@@ -61,14 +61,15 @@ def test_crops_lie_on_the_grid_of_the_latents_at_the_same_place_of_both():
 
 
 @pytest.mark.parametrize(
-    ("energy_gap", "psnr", "verdict"),
+    ("energy_gap", "psnr", "left", "verdict"),
     [
-        (f"{ENERGY} is better", "tied at this n", HOLDS),
-        (f"{ENERGY} is better", f"{PLAIN} is better", IN_PART),
-        ("tied at this n", f"{ENERGY} is better", FAILS),
+        (f"{ENERGY} is better", "tied at this n", 0.4, HOLDS),
+        (f"{ENERGY} is better", "tied at this n", 0.6, IN_PART),
+        (f"{ENERGY} is better", f"{PLAIN} is better", 0.4, IN_PART),
+        ("tied at this n", f"{ENERGY} is better", 1.0, FAILS),
     ],
 )
-def test_detail_is_restored_where_no_decibel_is_lost_for_it(energy_gap, psnr, verdict):
+def test_detail_is_restored_where_half_of_the_gap_closes_and_nothing_is_lost_for_it(energy_gap, psnr, left, verdict):
     said = {"energy_gap": energy_gap, "psnr": psnr}
     rows = [
         {
@@ -82,13 +83,13 @@ def test_detail_is_restored_where_no_decibel_is_lost_for_it(energy_gap, psnr, ve
         for way in (GAIN, SQUARED, ENERGY)
         for measure in high_frequency.MEASURES
     ]
-    summary = pd.DataFrame(
-        [
-            {"way": way, "measure": m, "value": 1.0}
-            for way in (PLAIN, GAIN, SQUARED, ENERGY)
-            for m in high_frequency.MEASURES
-        ]
-    )
+    ways, measures = (PLAIN, GAIN, SQUARED, ENERGY), high_frequency.MEASURES
+    values = [
+        {"way": way, "measure": measure, "value": left if way == ENERGY else 1.0}
+        for way in ways
+        for measure in measures
+    ]
+    summary = pd.DataFrame(values)
     cost = pd.DataFrame({"way": [PLAIN, GAIN, SQUARED, ENERGY], "of decoding": [0.0, 0.1, 0.5, 0.5]})
     assert high_frequency.concluded(pd.DataFrame(rows), summary, cost)[0] == verdict
 

@@ -72,6 +72,9 @@ def without_first_weight(path):
         (lambda m: (m / "text_encoder" / "model.safetensors").unlink(), "cannot load .*text_encoder"),
         (lambda m: (m / "model_index.json").write_text("{"), "model_index.json is damaged"),
         (lambda m: (m / "unet" / "config.json").write_text("{"), "unet/config.json is damaged"),
+        (lambda m: (m / "vae" / "config.json").write_bytes(b"\xff\xfe{"), "vae/config.json is damaged"),
+        (lambda m: (m / "model_index.json").write_text('{"a": ' + "9" * 5000 + "}"), "model_index.json is damaged"),
+        (lambda m: (m / "vae" / "config.json").write_text("[" * 99_999), "vae/config.json is damaged"),
         (
             lambda m: (m / "scheduler" / "scheduler_config.json").write_text('{"_class_name": "Foo"}'),
             "'Foo' is unknown",

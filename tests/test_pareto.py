@@ -62,7 +62,7 @@ def test_the_chart_labels_every_scale_and_hollows_what_is_dominated():
 
 
 def test_the_label_of_each_condition_stands_at_its_own_point():
-    points = {8.0: (30, 60), 1.0: (10, 62), 4.0: (20, 75), 2.0: (11, 70)}
+    points = {1.0: (10, 62), 2.0: (11, 70), 4.0: (20, 75), 8.0: (30, 60)}
     svg = charts.front_chart(find_front(a_summary(points)))
     circles = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"[^>]*><title>(w = \d)', svg)
     labels = re.findall(r'<text x="([\d.]+)" y="([\d.]+)"[^>]*>(w = \d)', svg)

@@ -60,6 +60,7 @@ def test_a_study_writes_tables_figures_a_page_and_its_circumstances(known, capsy
     page, facts = (out / "index.html").read_text(), json.loads((out / "study.json").read_text())
     assert "1/2 + 1/4 + ... is &lt; 2" in page and "<svg" in page and "after 4 steps 0.0625" in page
     assert facts["verdict"] == HOLDS and facts["options"] == {"rows": 4} and facts["versions"]["torch"]
+    assert facts["command"] == "python -m evaluation.study halves --rows 4", "no place of this machine"
     assert "The claim holds." in (out / "README.md").read_text()
     assert "the claim holds. after 4 steps" in capsys.readouterr().out
 

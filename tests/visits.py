@@ -34,7 +34,7 @@ def browser():
 class Visit:
     """A page, all that it asked for, and all that it complained of."""
 
-    def __init__(self, browser, address, **options):
+    def __init__(self, browser, address, picture=True, **options):
         self.page = browser.new_page(**options)
         self.page.set_default_timeout(SLOW)
         self.requests, self.errors = [], []
@@ -42,7 +42,7 @@ class Visit:
         self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.goto(address)
-        self.page.wait_for_selector("#picture img")
+        self.page.wait_for_selector("#picture img" if picture else "#picture")
 
     def source(self, selector="#picture img"):
         return self.page.get_attribute(selector, "src")

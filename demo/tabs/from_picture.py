@@ -19,7 +19,7 @@ from ldm_core.settings import STRENGTHS
 from ldm_core.tasks import image_to_image, inpainting, upscaling
 from ldm_core.tasks.start import Start
 
-from .. import controls, mask_grid, turns
+from .. import carried, controls, mask_grid, turns
 from ..openings import Opening
 from ..session import Session, size_text
 from ..uploads import check_upload, fitted_upload, picture_input
@@ -90,6 +90,8 @@ def build(session: Session, head: gr.Markdown) -> list[Opening]:
         drawing.success(lambda text: gr.Image(alt_text=alt_of(text)), prompt, drawn, **controls.QUIET)
     stop.click(turns.stopping(session), None, status, **controls.QUIET)
     picture.upload(functools.partial(taken, session), picture, [picture, status], **controls.QUIET)
+    tab = carried.carry(("prompt", "seed"), [prompt, seed], session.model.spec.reference)
+    carried.name_model(session, tab, head)
     if not session.model.spec.embedded:
         return []
     frames = functools.partial(draw, session, sample, example, STRENGTH, controls.FIRST_SEED, "", False)

@@ -9,12 +9,13 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import gradio as gr
+from gradio.context import Context
 from PIL import Image
 
 from ldm_core.images import to_pil
 from ldm_core.settings import SamplingSettings
 
-from .. import controls, links, over_time, recall, turns
+from .. import carried, controls, links, over_time, recall, turns
 from ..prompt_words import prompt_words
 from ..session import Session, size_of, size_text, sizes
 from ..uploads import picture_input
@@ -25,7 +26,7 @@ NAMES = [part.name for part in dataclasses.fields(controls.Settings)]
 # What choosing a model sets.
 CHOSEN = ("prompt", "steps", "guidance_scale", "size", "words", "prompts", "scheduler", "header")
 SHOWN = 384  # pixels: previews and results are enlarged in the browser, never in the file
-OPENED = "Drawn as the page began, from the prompt that stands there. Your picture appears in its place."
+OPENED = "An example, drawn as the page began; your picture takes its place."
 
 
 def build(session: Session, head: gr.Markdown) -> None:
@@ -48,14 +49,24 @@ def build(session: Session, head: gr.Markdown) -> None:
                 elem_id="picture",
                 alt_text=alt_of(controls.EXAMPLES[session.model.spec.world][0]),
             )
+            several = gr.Gallery(
+                label="All pictures",
+                format="png",
+                interactive=False,
+                columns=2,
+                height="auto",
+                object_fit="contain",
+                buttons=["download", "fullscreen"],
+                elem_id="pictures",
+            )
             status = gr.Markdown(OPENED if first else "", label="Status", elem_id="status", elem_classes="status")
             gr.HTML(links.KEPT, label="Drawn before")
         with gr.Column(elem_classes="more"):
             words = controls.vocabulary(session.model.spec)
             prompts = controls.prompts_to_try(session, prompt)
-            seed, scale = controls.seed_row(session), controls.scale_slider(session)
+            seed, pictures, scale = controls.seed_row(session), controls.how_many(), controls.scale_slider(session)
             with gr.Accordion("Advanced", open=False):
-                settings = controls.advanced(session, prompt, seed, scale)
+                settings = controls.advanced(session, prompt, seed, scale, pictures)
             with gr.Accordion("Go on from a picture made here", open=False):
                 earlier = picture_input(
                     height=140, label="A PNG from this page: its settings come back", elem_id="earlier"
@@ -64,7 +75,7 @@ def build(session: Session, head: gr.Markdown) -> None:
         gr.on,
         fn=handler(session),
         inputs=settings.inputs,
-        outputs=[picture, status],
+        outputs=[picture, status, several],
         validator=turns.validator(session, functools.partial(problems, session), NAMES),
         **turns.on_device(status),
     )
@@ -76,8 +87,6 @@ def build(session: Session, head: gr.Markdown) -> None:
         drawn.success(None, None, None, js=links.browser("keep", NAMES), **controls.QUIET)
     gr.on([go.click, prompt.submit], None, settings.inputs, None, js=links.browser("asked", NAMES), **controls.QUIET)
     link.click(None, settings.inputs, status, js=links.browser("copy", NAMES), **controls.QUIET)
-    filled = [*settings.inputs, status, head, words]
-    gr.on(None, recall.linked(session, NAMES), None, filled, **controls.QUIET)  # as the page is opened
     stop.click(turns.stopping(session), None, status, **controls.QUIET)
     settings.model.input(
         functools.partial(choose_model, session),
@@ -85,7 +94,29 @@ def build(session: Session, head: gr.Markdown) -> None:
         [prompt, settings.steps, scale, settings.size, words, prompts, settings.scheduler, head],
         **controls.QUIET,
     )
+    filled = [*settings.inputs, status, head, words]
     earlier.upload(functools.partial(recall.dropped, session, NAMES), earlier, filled, **controls.QUIET)
+    _bring_back(session, settings, filled)
+    tab = carried.carry(NAMES, settings.inputs)
+    carried.name_model(session, tab, head, settings.model)
+    settings.model.change(
+        functools.partial(fit_model, session),
+        [settings.model, settings.size, settings.scheduler],
+        [settings.size, settings.scheduler, words, prompts, head],
+        **controls.QUIET,
+    )
+
+
+def _bring_back(session: Session, settings: controls.Settings, filled: list[gr.components.Component]) -> None:
+    """Settings that the browser hands over: as the page is opened, and when a picture drawn before is clicked."""
+    given = [gr.Textbox("", visible=False, label=label) for label in ("Settings", "Whence")]
+    fill = recall.recalled(session, NAMES, [box.value for box in settings.inputs])
+    given = [controls.as_given(box) for box in given]
+    page = Context.root_block
+    assert page is not None, "inputs are made within a page"
+    page.load(fill, given, filled, js=links.OPENED, **controls.QUIET)
+    button = gr.Button("Settings of a picture", visible="hidden", elem_id="recall")
+    button.click(fill, given, filled, js="() => window.drawings.recalled()", **controls.QUIET)
 
 
 def alt_of(prompt: object) -> str:
@@ -101,13 +132,26 @@ def choose_model(session: Session, name: str) -> list[object]:
     return [found[key] for key in CHOSEN]
 
 
+def fit_model(session: Session, name: object, size: object, scheduler: object) -> list[object]:
+    """The choices, words and prompts of a model that came with a visitor from another tab; size and scheduler stay where it
+    has them."""
+    if not isinstance(name, str) or name not in session.specs:
+        return [gr.skip()] * 5
+    found = controls.defaults_of(session, name)
+    kept: list[object] = []
+    for given, box in ((size, found["size"]), (scheduler, found["scheduler"])):
+        known = [str(value) for _, value in box.choices]  # type: ignore[attr-defined]  # both are dropdowns
+        kept.append(gr.Dropdown(choices=known, value=given if isinstance(given, str) and given in known else known[0]))
+    return [*kept, found["words"], found["prompts"], found["header"]]
+
+
 def opening(session: Session) -> Image.Image | None:
     """The picture that is there when the page opens: the first example, drawn by a model that ships and is quick."""
     spec = session.model.spec
     if not spec.embedded:
         return None
     prompt = controls.EXAMPLES[spec.world][0]
-    *_, (picture, _) = draw(session, prompt, controls.FIRST_SEED, SamplingSettings(), spec.reference)
+    *_, (picture, *_) = draw(session, prompt, controls.FIRST_SEED, SamplingSettings(), spec.reference)
     return picture
 
 
@@ -146,8 +190,9 @@ def handler(session: Session) -> Callable[..., Iterator]:
         model: str = spec.reference,
         guidance_rule: str = "cfg",
         substitute: bool = True,
+        pictures: int = 1,
         request: gr.Request | None = None,
-    ) -> Iterator[tuple[Image.Image, str]]:
+    ) -> Iterator[tuple]:
         given = (
             prompt,
             negative_prompt,
@@ -160,6 +205,7 @@ def handler(session: Session) -> Callable[..., Iterator]:
             model,
             guidance_rule,
             substitute,
+            pictures,
         )
 
         def chosen() -> Generator[tuple, None, None]:
@@ -176,26 +222,37 @@ def handler(session: Session) -> Callable[..., Iterator]:
                 height=height,
                 width=width,
             )
-            return draw(session, prompt, int(seed), settings, model)
+            return draw(session, prompt, int(seed), settings, model, pictures)
 
         found = problems(session, *given)
-        yield from turns.in_lane(session, found, 2, chosen, request, "Stopped; the last preview stays.")
+        yield from turns.in_lane(session, found, 3, chosen, request, "Stopped; the last preview stays.")
 
     return generate
 
 
 @lent
 def draw(
-    session: Session, prompt: str, seed: int, settings: SamplingSettings, name: str
-) -> Generator[tuple[Image.Image, str], None, None]:
-    """Previews of the predicted clean latent, then the picture with its recipe inside."""
+    session: Session, prompt: str, seed: int, settings: SamplingSettings, name: str, count: int = 1
+) -> Generator[tuple, None, None]:
+    """Previews of the predicted clean latents, then the pictures of so many seeds from `seed` on, each with its recipe inside:
+    the first, words, and all of them."""
     model, began = session.model_of(name), time.perf_counter()
-    rows = model.network_rows
-    for state in model.denoise(prompt, seed, settings=settings):
+    rows, seeds = model.network_rows, range(seed, seed + count)
+    for state in model.denoise([prompt] * count, list(seeds), settings=settings):
         if state.step % PREVIEW_EVERY == 0 and state.step + 1 < state.steps:
-            yield to_pil(model.decode(state.clean)[0]), turns.step_words(state, began)
+            forming = [to_pil(image) for image in model.decode(state.clean)]
+            yield forming[0], turns.step_words(state, began), named(forming, seeds) if count > 1 else gr.skip()
     session.seconds_per_row.setdefault(name, (time.perf_counter() - began) / (model.network_rows - rows))
-    picture = to_pil(model.decode(state.latent)[0])
-    picture.info.update(model.recipe(prompt, seed, settings).to_png_text())
+    pictures = [to_pil(image) for image in model.decode(state.latent)]
+    for own, picture in zip(seeds, pictures):
+        picture.info.update(model.recipe(prompt, own, settings).to_png_text())
+    which = f"Seed {seed}" if count == 1 else f"Seeds {seed} to {seeds[-1]}"
+    each = "The PNG carries its recipe." if count == 1 else "Each PNG carries its recipe."
     read = prompt_words(model, prompt, settings, controls.EXAMPLES[model.spec.world][0])
-    yield picture, f"Seed {seed}, {time.perf_counter() - began:.1f} s. The PNG carries its recipe. {read}".strip()
+    words = f"{which}, {time.perf_counter() - began:.1f} s. {each} {read}".strip()
+    yield pictures[0], words, named(pictures, seeds)
+
+
+def named(pictures: Sequence[Image.Image], seeds: Sequence[int]) -> list[tuple[Image.Image, str]]:
+    """Pictures as a gallery shows them, each with its seed."""
+    return [(picture, f"seed {seed}") for picture, seed in zip(pictures, seeds)]

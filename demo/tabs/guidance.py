@@ -3,26 +3,58 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gradio as gr
 
 from evaluation.generation.axes import Condition
 
-from .. import controls, over_time, turns
+from .. import carried, controls, over_time, turns
 from ..openings import Opening
 from ..session import Session, size_text
-from ..sweep_axes import AXES, SCALE, SCHEDULE, axis_of, conditions_of, example_of, held_scale, read_scales, read_seeds
-from ..sweep_drawing import draw
+from ..sweep_axes import (
+    AXES,
+    SCALE,
+    SCHEDULE,
+    SEED,
+    Directions,
+    axes_of,
+    axis_of,
+    conditions_of,
+    example_of,
+    held_scale,
+    read_scales,
+    read_seeds,
+)
+from ..sweep_drawing import Sweep
+from . import generate
 
 # The endpoint's parameters, of which scripts may give the first few by place.
-NAMES = ("prompt", "guidance_scales", "seeds", "guidance_schedule", "steps", "model", "axis", "values")
+NAMES = (
+    "prompt",
+    "guidance_scales",
+    "seeds",
+    "guidance_schedule",
+    "steps",
+    "model",
+    "axis",
+    "values",
+    "second_axis",
+    "second_values",
+)
+SHARED = (
+    "prompt",
+    "seeds",
+    "guidance_schedule",
+    "steps",
+    "model",
+)  # by the names that tabs have in common: see carried.py
 HELD = "of every picture; of several the model's own is taken"
 WHAT_IT_IS = (
     "Guidance is how hard the prompt pulls. At every step the model predicts twice, with the prompt and without, and goes "
     "w times the way from one to the other: a small w wanders off, a large one insists and turns gaudy. All pictures here "
-    "begin with the same noise, so w is all that differs. Other settings are swept in the same way."
+    "begin with the same noise, so w is all that differs. Other settings are swept in the same way, two against each other too."
 )
 # Runs in the browser as soon as Sweep is pressed, so that nothing of an earlier sweep stands beside a new one's refusal.
 CLEAR = """() => ['<div class="sweep empty"></div>', '', {__type__: 'update', visible: false, value: null},
@@ -62,47 +94,59 @@ def build(session: Session, head: gr.Markdown) -> list[Opening]:
 def opening(session: Session) -> Iterator[tuple]:
     """A sweep of the settings that the tab opens with."""
     spec = session.model.spec
-    made = conditions_of(session, AXES[SCALE].example, "constant", spec.steps, spec.reference, SCALE, "")
-    return draw(session, controls.EXAMPLES[spec.world][0], made, [controls.FIRST_SEED], spec.reference)
+    prompt, directions = controls.EXAMPLES[spec.world][0], Directions()
+    made = conditions_of(session, AXES[SCALE].example, "constant", spec.steps, spec.reference, directions)
+    return Sweep(session, prompt, made, [controls.FIRST_SEED], spec.reference, directions.across, generate.NAMES).draw()
 
 
 def _inputs(session: Session, head: gr.Markdown) -> tuple[list[Any], gr.Button, gr.Button]:
     """The inputs in the order of NAMES, and the two buttons; what the sweep will cost follows them."""
     spec = session.model.spec
     prompt = controls.prompt_box(session)
-    axis = gr.Dropdown([(offer.title, name) for name, offer in AXES.items()], value=SCALE, label="Sweep")
-    values = gr.Textbox("", label="Values", visible=False)
+    axis = gr.Dropdown(
+        [(offer.title, name) for name, offer in AXES.items()], value=SCALE, label="Sweep", info="across the page"
+    )
     scales = gr.Textbox(AXES[SCALE].example, label="Guidance scales", info=AXES[SCALE].hint)
-    seeds = gr.Textbox("7", label="Seeds", info="one or several, with commas between")
+    values = gr.Textbox("", label="Values", visible=False)
+    against = gr.Dropdown(
+        [(offer.title, name) for name, offer in AXES.items()], value=SEED, label="Against", info="down the page"
+    )
+    against_values = gr.Textbox("", label="Values against", visible=False)
+    seeds = gr.Textbox(str(controls.FIRST_SEED), label="Seeds", info="one or several, with commas between")
     with gr.Row(elem_classes="buttons"):
         go, stop = gr.Button("Sweep", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
-    cost = gr.Markdown(cost_words(session, AXES[SCALE].example, "7", spec.steps, spec.reference), elem_classes="cost")
+    own = (AXES[SCALE].example, str(controls.FIRST_SEED), spec.steps, spec.reference)
+    cost = gr.Markdown(cost_words(session, *own), elem_classes="cost")
     words = controls.vocabulary(spec)
     with gr.Accordion("Advanced", open=False):
         schedule = over_time.choice()
         curve = gr.HTML(over_time.curve_svg("constant"), label="Guidance over time")
         steps = gr.Slider(1, session.limits.steps, spec.steps, step=1, label="Steps")
         model = gr.Dropdown(list(session.specs), value=spec.reference, label="Model")
-    for box in (axis, values, scales, seeds, schedule, steps, model):
+    inputs: list[Any] = [prompt, scales, seeds, schedule, steps, model, axis, values, against, against_values]
+    for box in inputs:
         controls.as_given(box)
-    priced: list[Any] = [scales, seeds, steps, model, axis, values]
-    gr.on(
-        [each.change for each in priced],
-        lambda *given: cost_words(session, *given),
-        priced,
-        cost,
-        **controls.QUIET,
-    )
+    priced: list[Any] = [scales, seeds, steps, model, axis, values, schedule, against, against_values, prompt]
+    gr.on([each.change for each in priced], functools.partial(cost_words, session), priced, cost, **controls.QUIET)
     model.input(functools.partial(choose_model, session), model, [prompt, steps, words, head], **controls.QUIET)
     gr.on(
         [axis.input, model.input],
         functools.partial(choose_axis, session),
-        [axis, model],
+        [axis, model, against],
         [scales, values, steps, schedule],
         **controls.QUIET,
     )
+    against.input(
+        functools.partial(choose_against, session),
+        [axis, model, against],
+        [scales, against_values, steps, schedule],
+        **controls.QUIET,
+    )
     schedule.change(over_time.curve_svg, schedule, curve, **controls.QUIET)
-    return [prompt, scales, seeds, schedule, steps, model, axis, values], go, stop
+    tab = carried.carry(SHARED, [prompt, seeds, schedule, steps, model])
+    carried.name_model(session, tab, head, model)
+    model.change(functools.partial(fit_model, session), model, [words, head], **controls.QUIET)
+    return inputs, go, stop
 
 
 def problems(
@@ -115,31 +159,57 @@ def problems(
     model: Any,
     axis: Any = SCALE,
     values: object = "",
+    second_axis: Any = SEED,
+    second_values: object = "",
 ) -> dict[str, str]:
     """What is wrong with a visitor's settings, in words by their names; empty where nothing is."""
     name = model if isinstance(model, str) and model in session.specs else session.model.spec.reference
     spec = session.specs[name]
     size, own = (spec.width, spec.height), session.schedulers(name)[0]
     found = session.problems(prompt, "", 0, steps, 1.0, own, guidance_schedule, size_text(size), model)
+    directions = Directions(axis, values, second_axis, second_values)
     readers: dict[str, Callable[[], object]] = {
         "guidance_scales": lambda: read_scales(session, guidance_scales),
         "seeds": lambda: read_seeds(session, seeds),
     }
-    if not isinstance(axis, str) or axis not in AXES:
-        found["axis"] = f"The sweep must be of one of {', '.join(AXES)}."
-    elif not found and not (axis == SCALE and values == ""):
-        readers["values"] = lambda: axis_of(session, guidance_scales, name, axis, values, prompt)
+    for asked, given in (("axis", axis), ("second_axis", second_axis)):
+        if not isinstance(given, str) or given not in AXES:
+            found[asked] = f"The sweep must be of one of {', '.join(AXES)}."
+    if not found:
+        readers |= _value_readers(session, guidance_scales, name, directions, prompt)
     for asked, read in readers.items():
         try:
             read()
         except ValueError as error:
             found[asked] = str(error)
     if not found:
-        made = conditions_of(session, guidance_scales, guidance_schedule, steps, name, axis, values)
-        found = too_many(
-            session, made, len(read_seeds(session, seeds)), size, "values" if values else "guidance_scales"
-        )
+        made = conditions_of(session, guidance_scales, guidance_schedule, steps, name, directions)
+        asked = "guidance_scales" if values == "" else "values"
+        found = too_many(session, made, len(read_seeds(session, seeds)), size, asked)
     return found
+
+
+def _value_readers(
+    session: Session, guidance_scales: object, model: str, directions: Directions, prompt: str
+) -> dict[str, Callable[[], object]]:
+    """What reads the values of each direction, by the name of the input where its complaint belongs."""
+    readers: dict[str, Callable[[], object]] = {}
+    for asked, (axis, values) in zip(("values", "second_values"), directions.both):
+        if axis != SEED and not (axis == SCALE and values == ""):
+            readers[asked] = functools.partial(axis_of, session, guidance_scales, model, axis, values, prompt)
+    if SEED not in (directions.axis, directions.second_axis):
+        readers["second_axis"] = functools.partial(_both, session, guidance_scales, model, directions, prompt)
+    return readers
+
+
+def _both(session: Session, guidance_scales: object, model: str, directions: Directions, prompt: str) -> None:
+    """ValueError where the two directions of a sweep decide the same; what is wrong with one of them is said elsewhere."""
+    try:
+        for axis, values in directions.both:
+            axis_of(session, guidance_scales, model, axis, values, prompt)
+    except ValueError:
+        return
+    axes_of(session, guidance_scales, model, directions, prompt)
 
 
 def too_many(
@@ -160,40 +230,74 @@ def choose_model(session: Session, name: str) -> list[object]:
     return [found[key] for key in ("prompt", "steps", "words", "header")]
 
 
-def choose_axis(session: Session, axis: str, model: str) -> list[object]:
-    """The inputs for another axis: examples of its values, and what it overrules out of reach."""
-    if axis not in AXES or model not in session.specs:
-        raise gr.Error(f"The sweep must be of one of {', '.join(AXES)}.", title="Not chosen")
-    offer, own = AXES[axis], AXES[SCALE]
+def fit_model(session: Session, name: object) -> list[object]:
+    """The words of a model that came with a visitor from another tab, and the header."""
+    if not isinstance(name, str) or name not in session.specs:
+        return [gr.skip()] * 2
+    found = controls.defaults_of(session, name)
+    return [found["words"], found["header"]]
+
+
+def choose_axis(session: Session, axis: str, model: str, against: str = SEED) -> list[object]:
+    """The inputs for another axis across: examples of its values, and what is overruled out of reach."""
+    _check_axes(session, axis, model, against)
+    own = AXES[SCALE]
     if axis == SCALE:
-        boxes = [gr.Textbox(own.example, label="Guidance scales", info=own.hint), gr.Textbox("", visible=False)]
+        scales = gr.Textbox(own.example, label="Guidance scales", info=own.hint, visible=True)
     else:
         scale = f"{session.specs[model].guidance_scale:g}"
-        boxes = [
-            gr.Textbox(scale, label="Guidance scale", info=HELD),
-            gr.Textbox(example_of(session, axis, model), label=f"Values: {offer.title}", info=offer.hint, visible=True),
-        ]
-    return [*boxes, gr.Slider(interactive=axis != "steps"), gr.Dropdown(interactive=axis != SCHEDULE)]
+        scales = gr.Textbox(scale, label="Guidance scale", info=HELD, visible=against != SCALE)
+    return [scales, _values_box(session, axis, model, axis not in (SCALE, SEED)), *_in_reach(axis, against)]
+
+
+def choose_against(session: Session, axis: str, model: str, against: str) -> list[object]:
+    """The inputs for another axis down the page; what was typed for the one across stays."""
+    _check_axes(session, axis, model, against)
+    scales = gr.skip() if axis == SCALE else gr.Textbox(visible=against != SCALE)
+    return [scales, _values_box(session, against, model, against != SEED), *_in_reach(axis, against)]
+
+
+def _check_axes(session: Session, axis: str, model: str, against: str) -> None:
+    if axis not in AXES or against not in AXES or model not in session.specs:
+        raise gr.Error(f"The sweep must be of one of {', '.join(AXES)}.", title="Not chosen")
+
+
+def _values_box(session: Session, axis: str, model: str, shown: bool) -> gr.Textbox:
+    """The input for an axis's values, with an example; hidden and empty where they stand elsewhere."""
+    offer = AXES[axis]
+    if not shown:
+        return gr.Textbox("", visible=False)
+    return gr.Textbox(example_of(session, axis, model), label=f"Values: {offer.title}", info=offer.hint, visible=True)
+
+
+def _in_reach(*swept: str) -> tuple[gr.Slider, gr.Dropdown]:
+    """Steps and schedule, which a sweep of them overrules."""
+    return gr.Slider(interactive="steps" not in swept), gr.Dropdown(interactive=SCHEDULE not in swept)
 
 
 def cost_words(
-    session: Session, scales: object, seeds: object, steps: float, model: str, axis: str = SCALE, values: object = ""
+    session: Session,
+    scales: object,
+    seeds: object,
+    steps: Any,
+    model: Any,
+    axis: Any = SCALE,
+    values: object = "",
+    schedule: Any = "constant",
+    second_axis: Any = SEED,
+    second_values: object = "",
+    prompt: Any = "",
 ) -> str:
-    """What a sweep will cost, before it starts; or why it may not."""
-    try:
-        made, count = (
-            conditions_of(session, scales, "constant", steps, model, axis, values),
-            len(read_seeds(session, seeds)),
-        )
-        spec = session.specs[model]
-        if refused := too_many(session, made, count, (spec.width, spec.height), "values"):
-            return " ".join(refused.values())
-        held = "" if axis == SCALE else f" at w = {held_scale(session, scales, model):g}"
-    except (ValueError, TypeError) as error:
-        return str(error)
-    rows = count * sum(_rows(condition) for condition in made)
-    pictures = f"{len(made) * count} picture{'s' if len(made) * count > 1 else ''}{held}"
-    known = session.seconds_per_row.get(model)
+    """What a sweep will cost, before it starts; or why it may not, by the very check that is made then."""
+    found = problems(session, prompt, scales, seeds, schedule, steps, model, axis, values, second_axis, second_values)
+    if found:
+        return " ".join(found.values())
+    directions = Directions(axis, values, second_axis, second_values)
+    made = conditions_of(session, scales, schedule, steps, model, directions)
+    count = len(made) * len(read_seeds(session, seeds))
+    held = "" if SCALE in (axis, second_axis) else f" at w = {held_scale(session, scales, model):g}"
+    pictures = f"{count} picture{'s' if count > 1 else ''}{held}"
+    known, rows = session.seconds_per_row.get(model), count / len(made) * sum(_rows(condition) for condition in made)
     return f"{pictures}, about {rows * known:.0f} s" if known else pictures
 
 
@@ -214,14 +318,18 @@ def handler(session: Session) -> Callable[..., Iterator]:
         model: str = session.model.spec.reference,
         axis: str = SCALE,
         values: str = "",
+        second_axis: str = SEED,
+        second_values: str = "",
         request: gr.Request | None = None,
     ) -> Iterator[tuple]:
-        found = problems(session, prompt, guidance_scales, seeds, guidance_schedule, steps, model, axis, values)
+        directions = Directions(axis, values, second_axis, second_values)
+        found = problems(session, prompt, guidance_scales, seeds, guidance_schedule, steps, model, *directions)
 
-        def chosen() -> Generator[tuple, None, None]:
-            made = conditions_of(session, guidance_scales, guidance_schedule, steps, model, axis, values)
-            return draw(session, prompt, made, read_seeds(session, seeds), model)
+        @functools.cache
+        def asked() -> Sweep:
+            made = conditions_of(session, guidance_scales, guidance_schedule, steps, model, directions)
+            return Sweep(session, prompt, made, read_seeds(session, seeds), model, directions.across, generate.NAMES)
 
-        yield from turns.in_lane(session, found, 4, chosen, request, "Stopped; the cells stay as they are.")
+        yield from turns.in_lane(session, found, 4, lambda: asked().draw(), request, lambda: asked().stopped())
 
     return sweep

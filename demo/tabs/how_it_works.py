@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 from PIL import Image
 
+from ldm_core.data import scenes
 from ldm_core.data.test_card import test_card
 
-from .. import controls, lesson_endpoints, lessons, turns
+from .. import carried, controls, lesson_endpoints, lessons, turns
 from ..cost_view import cost_html
 from ..openings import WAITING, Opening
 from ..session import Session
 from ..uploads import picture_input
-from .reconstruct import taken
+from .reconstruct import SAMPLE_SEEDS, taken
 
 WATCH = (
     "### Watch it think\n"
@@ -55,7 +57,7 @@ NEXT_SEED = "(p, s) => [p, (s || 0) + 1]"
 def build(session: Session, head: gr.Markdown) -> list[Opening]:
     """The tab's five parts."""
     with gr.Column(elem_classes="lessons"):
-        prompt, seed, watching = _watching(session)
+        prompt, seed, watching = _watching(session, head)
         drawn = [watching, _noising(session, prompt, seed), _between(session)]
         with gr.Column(elem_classes="lesson"):
             gr.Markdown(COST)
@@ -64,7 +66,7 @@ def build(session: Session, head: gr.Markdown) -> list[Opening]:
     return [*(drawn if session.model.spec.embedded else []), factors]
 
 
-def _watching(session: Session) -> tuple[gr.Textbox, gr.Number, Opening]:
+def _watching(session: Session, head: gr.Markdown) -> tuple[gr.Textbox, gr.Number, Opening]:
     spec = session.model.spec
     example = controls.EXAMPLES[spec.world][0]
     with gr.Column(elem_classes="lesson"):
@@ -76,6 +78,8 @@ def _watching(session: Session) -> tuple[gr.Textbox, gr.Number, Opening]:
             scale = controls.scale_slider(session)
         lesson = Lesson(session, "watch", [prompt, seed, scale])
         status = lesson.buttons("Watch", "the same without guidance, w = 1", "(p, s, w) => [p, s, 1]", view, [prompt])
+    tab = carried.carry(("prompt", "seed", "guidance_scale"), [prompt, seed, scale], spec.reference)
+    carried.name_model(session, tab, head)
     opening = functools.partial(lessons.watch, session, example, controls.FIRST_SEED, spec.guidance_scale)
     return prompt, seed, Opening("watch", [view, status], opening)
 
@@ -108,14 +112,15 @@ def _between(session: Session) -> Opening:
 
 
 def _factors(session: Session) -> Opening:
-    path = session.scratch.lasting("card.png")
+    path, other = session.scratch.lasting("card.png"), session.scratch.lasting("landscape.png")
     Image.fromarray(test_card()).save(path)
+    Image.fromarray(scenes.draw(scenes.random_scene(SAMPLE_SEEDS[0]), lessons.PHOTO_SIDE)).save(other)
     with gr.Column(elem_classes="lesson"):
         gr.Markdown(FACTORS)
         view = gr.HTML(WAITING, label="Three sizes of latent", elem_id="factors")
         photo = picture_input(value=str(path), label="Photo", height=180, elem_id="factor-photo")
         lesson = Lesson(session, "factors", [photo])
-        status = lesson.buttons("Shrink it", "", "", view)
+        status = lesson.buttons("Shrink it", "a drawing in place of the test card", lambda: str(other), view)
     photo.upload(functools.partial(taken, session), photo, [photo, status], **controls.QUIET)
     return Opening("factors", [view, status], functools.partial(lessons.by_factor, session, str(path)))
 
@@ -138,28 +143,36 @@ class Lesson:
     inputs: Sequence[gr.components.Component]
 
     def buttons(
-        self, go: str, suggestion: str, changed: str, view: gr.HTML, submitting: Sequence[gr.Textbox] = ()
+        self,
+        go: str,
+        suggestion: str,
+        changed: str | Callable[[], str],
+        view: gr.HTML,
+        submitting: Sequence[gr.Textbox] = (),
     ) -> gr.Markdown:
-        """Draw, try this, stop; and the status, which it gives. `changed` is what the suggestion makes of the inputs, in
-        the browser."""
+        """Draw, try this, stop; and the status, which it gives. `changed` is what the suggestion makes of the inputs: a script
+        for the browser, or what gives the file of another picture."""
         with gr.Row(elem_classes="buttons"):
             start = gr.Button(go, variant="primary", min_width=96)
-            trying = gr.Button(f"Try this: {suggestion}", min_width=96, visible=bool(suggestion), elem_classes="try")
+            trying = gr.Button(f"Try this: {suggestion}", min_width=96, elem_classes="try")
             stop = gr.Button("Stop", min_width=72)
         names, problems = lesson_endpoints.NAMES[self.endpoint], lesson_endpoints.problems
         status = gr.Markdown(label="Status", elem_id=f"{self.endpoint}-status", elem_classes="status")
-        drawing = functools.partial(
-            gr.on,
+        drawing: dict[str, Any] = dict(
             fn=lesson_endpoints.HANDLERS[self.endpoint](self.session),
             inputs=list(self.inputs),
             outputs=[view, status],
             validator=turns.validator(self.session, functools.partial(problems, self.session, names), names),
             **turns.on_device(status),
         )
-        drawing([start.click], api_name=self.endpoint)
-        drawing([box.submit for box in submitting], api_visibility="private") if submitting else None
-        if suggestion:
+        start.click(**drawing, api_name=self.endpoint)
+        if submitting:
+            gr.on([box.submit for box in submitting], **drawing, api_visibility="private")
+        if isinstance(changed, str):
             trying.click(None, list(self.inputs), list(self.inputs), js=changed, **controls.QUIET)
-            drawing([trying.click], js=changed, api_visibility="private")
+            trying.click(**drawing, js=changed, api_visibility="private")
+        else:
+            chosen = trying.click(changed, None, self.inputs[0], **controls.QUIET)
+            chosen.success(**drawing, api_visibility="private")
         stop.click(turns.stopping(self.session), None, status, **controls.QUIET)
         return status

@@ -138,9 +138,10 @@ def problems(
     """What is wrong with a visitor's settings, in words by their names; empty where nothing is."""
     known = [name for _, name in choices(session)]
     found = {"photo": check_upload(photo, session.limits.megapixels)}
-    if not isinstance(autoencoders, list) or not autoencoders:
+    names = autoencoders if isinstance(autoencoders, list) else []
+    if not names:
         found["autoencoders"] = "Choose at least one autoencoder."
-    elif any(name not in known for name in autoencoders):
+    elif any(name not in known for name in names):
         found["autoencoders"] = f"The autoencoders must be of {', '.join(known)}."
     if posterior not in POSTERIORS:
         found["posterior"] = f"The latent must be one of {', '.join(POSTERIORS)}."
@@ -150,7 +151,8 @@ def problems(
         found["drift"] = "Drift must be on or off."
     found = {name: words for name, words in found.items() if words}
     if not found:
-        words = too_much(session, str(photo), len(set(autoencoders)), Ways(posterior == "sample", str(dtype), drift))  # type: ignore[arg-type]  # they were looked at above
+        ways = Ways(posterior == "sample", str(dtype), bool(drift))
+        words = too_much(session, str(photo), len(set(names)), ways)
         found |= {"autoencoders": words} if words else {}
     return found
 

@@ -128,4 +128,5 @@ def settings_of(session: Session, run: OpenRun, image: int) -> tuple[dict[str, o
         found["model"] == session.model.spec.reference
     ):  # it may be a folder of the server; a link without it means the same
         del found["model"]
-    return found, str(words).replace("Restored. Press Draw", "Press Draw there")
+    said = str(words).removeprefix("Restored").lstrip(",. ")
+    return found, (said[:1].upper() + said[1:]).replace("Press Draw", "Press Draw there", 1)

@@ -59,7 +59,9 @@ def save_adapted(
     """What a U-Net with a low-rank adapter has that its base, a registry name or folder, has not (see ..adapted), in fp16."""
     UNet2DConditionModel.from_config(student.config).save_config(folder / "unet")
     changes = {f"unet.{name}": value.half().cpu() for name, value in get_peft_model_state_dict(student).items()}
-    save_file(changes, folder / LORA, {"format": "pt"})  # as diffusers names them; alpha is the rank, so that the scale is 1
+    save_file(
+        changes, folder / LORA, {"format": "pt"}
+    )  # as diffusers names them; alpha is the rank, so that the scale is 1
     own = {"time_embedding.cond_proj.weight": student.time_embedding.cond_proj.weight.detach().half().cpu()}
     save_file(own, folder / "unet" / LAYERS)
     DDIMScheduler.from_config(scheduler_config).save_pretrained(folder / "scheduler")

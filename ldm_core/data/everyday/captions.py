@@ -29,7 +29,8 @@ def caption(
         raise ValueError(f"dropout must be in [0, 1], got {dropout!r}")
     if unknown := set(without) - set(SKILLS):
         raise ValueError(f"without must name skills of {', '.join(SKILLS)}, got {', '.join(sorted(unknown))}")
-    part, numbers = leave_out(scene, random.Random(operator.index(seed)), dropout, without)
+    seed = operator.index(seed)
+    part, numbers = leave_out(scene, random.Random(seed), dropout, without)
     return _Speaker(seed, None if looks is None else [looks[number] for number in numbers]).sentence(part)
 
 
