@@ -24,7 +24,7 @@ WHAT_IT_IS = (
 )
 HOW = (
     "No results are shown on this page yet. The start names a folder of them, on the server:\n\n"
-    "```bash\npython -m evaluation.run --prompts prompts/scenes.txt --limit 8\npython -m demo.app --results runs\n```\n\n"
+    "```text\npython -m evaluation.run --prompts prompts/scenes.txt --limit 8\npython -m demo.app --results runs\n```\n\n"
     "`LDM_RESULTS` says the same. Visitors see the runs in that folder, and no other file of the server."
 )
 CLICK = """element.addEventListener('click', (event) => {
