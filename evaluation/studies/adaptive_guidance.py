@@ -34,6 +34,7 @@ SCHEDULES: dict[str, dict[str, object]] = {
     "interval 0.2:0.8": {"guidance_interval": (0.2, 0.8)},
     "rescale 0.7": {"guidance_rescale": 0.7},
 }
+CONTRAST = {"rescale 0.7"}  # which does not vary with time: it is told, and decides nothing
 NOISE, DRAWING = "from noise", "from a drawing"
 # Against the drawing of the caption. From noise things stand elsewhere, so that only the amount of detail can be compared.
 GAP = ImageScore(name="energy_gap", higher_is_better=False, captions=False)
@@ -177,8 +178,9 @@ def balance(rows: pd.DataFrame) -> dict[str, int]:
 
 
 def concluded(each: pd.DataFrame, best: pd.DataFrame) -> tuple[str, str]:
-    """It steadies where at the largest w a schedule is better by some metric of pictures from noise and worse by none; it keeps
-    detail where that is so of the details of drawings drawn anew, each at its best w."""
+    """A schedule steadies where at the largest w it is better by some metric of pictures from noise and worse by none; it keeps
+    detail where that is so of the details of drawings drawn anew, each at its best w. The claim holds where all that vary with
+    time do both, in part where any does something."""
     largest = each[SCALE].max()
     at_largest = each[(each["pictures"] == NOISE) & (each[SCALE] == largest)]
     details = best[(best["pictures"] == DRAWING) & best["metric"].isin([metric.name for metric in DETAILS])]
@@ -191,7 +193,9 @@ def concluded(each: pd.DataFrame, best: pd.DataFrame) -> tuple[str, str]:
         f"its best w {_named(better)} ({_sentences(at_best)}); by the fine details of drawings drawn anew {_named(detailed)} "
         f"({_sentences(details)})."
     )
-    return HOLDS if steady & detailed else IN_PART if steady | detailed | better else FAILS, words
+    judged = set(each[AXIS]) - CONTRAST
+    both, any_of = judged & steady & detailed, judged & (steady | detailed | better)
+    return HOLDS if both == judged else IN_PART if any_of else FAILS, words
 
 
 def _named(names: set[str]) -> str:
