@@ -21,6 +21,10 @@ ALLOWED = {
         "evaluation.statistics",
         "evaluation.prompts",
         "evaluation.generation.axes",
+        # Finished runs and their reports, which the tab "Results" shows.
+        "evaluation.finished",
+        "evaluation.report",
+        "evaluation.run_facts",
     ),
 }
 
