@@ -78,6 +78,7 @@ def test_unknown_exports_are_refused(tmp_path, capsys):
     assert ended.value.code == 2 and "--exports must be of onnx-fp32" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_study_exports_compares_and_times_each_way(tmp_path, tiny_folder, monkeypatch):
     pytest.importorskip("openvino")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
