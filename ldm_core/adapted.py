@@ -59,8 +59,6 @@ def _grown(folder: Path, base: ModelMixin) -> ModelMixin:
         network = type(base).from_config(read_json(folder / "config.json"))
         own = load_file(folder / LAYERS)
         network.load_state_dict({**base.state_dict(), **own})
-    except ValueError:
-        raise
     except (OSError, SafetensorError, RuntimeError, TypeError, AttributeError, KeyError) as error:
         raise ValueError(f"cannot load {folder}: {first_line(error)}") from None
     return network

@@ -6,9 +6,12 @@ import argparse
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
-from ..command import carry_out
-from ..loading import quiet
+from .. import command
+from ..loading import choose_device, quiet
+
+R = TypeVar("R")  # a recipe
 
 
 def add_run_options(parser: argparse.ArgumentParser, recipes: Mapping[str, object]) -> None:
@@ -39,4 +42,25 @@ def run_command(
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         return 0 if train(arguments) else 130
 
-    return carry_out(parser, argv, work)
+    return command.carry_out(parser, argv, work)
+
+
+def run_on_model(
+    module: str,
+    description: str | None,
+    recipes: Mapping[str, R],
+    model: str,
+    train: Callable[[R, str, Path, str, float | None], bool],
+    argv: list[str] | None,
+) -> int:
+    """Run a training that starts from a finished model, which `model` says the part of: train(recipe, name, folder, device,
+    minutes)."""
+    parser = command.parser(module, description)
+    add_run_options(parser, recipes)
+    parser.add_argument("--model", required=True, metavar="NAME|FOLDER", help=model)
+
+    def work(arguments: argparse.Namespace) -> bool:
+        recipe, device = recipes[arguments.recipe], choose_device(arguments.device)
+        return train(recipe, arguments.model, arguments.out, device, arguments.minutes)
+
+    return run_command(parser, argv, work)

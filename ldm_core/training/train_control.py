@@ -9,7 +9,6 @@ stays as it is.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,13 +18,12 @@ from diffusers import DDIMScheduler, T2IAdapter
 from torch import Tensor
 from tqdm import tqdm
 
-from .. import command
 from ..conditioning import Conditioning
-from ..loading import choose_device, load
+from ..loading import load
 from ..pipeline import LatentDiffusion
 from ..tasks.control_folder import feature_places
 from . import losses
-from .command import add_run_options, run_command
+from .command import run_on_model
 from .config import CONTROLS, ControlConfig
 from .corpus import Corpus, load_corpus
 from .everyday import Drawings
@@ -153,15 +151,9 @@ def save_adapter(folder: Path, adapter: T2IAdapter) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = command.parser("ldm_core.training.train_control", __doc__)
-    add_run_options(parser, CONTROLS)
-    parser.add_argument("--model", required=True, metavar="NAME|FOLDER", help="the finished model that is to obey")
-
-    def work(arguments: argparse.Namespace) -> bool:
-        config, device = CONTROLS[arguments.recipe], choose_device(arguments.device)
-        return train(config, arguments.model, arguments.out, device, arguments.minutes)
-
-    return run_command(parser, argv, work)
+    return run_on_model(
+        "ldm_core.training.train_control", __doc__, CONTROLS, "the finished model that is to obey", train, argv
+    )
 
 
 if __name__ == "__main__":

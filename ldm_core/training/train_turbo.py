@@ -12,7 +12,6 @@ distillation, Salimans & Ho 2022).
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,12 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from peft import LoraConfig
 from torch import Tensor, nn
 
-from .. import command
 from ..conditioning import Conditioning
 from ..denoisers import guidance_embedding
-from ..loading import choose_device, load
+from ..loading import load
 from ..pipeline import LatentDiffusion
 from . import losses
-from .command import add_run_options, run_command
+from .command import run_on_model
 from .config import TURBOS, TurboConfig
 from .corpus import Corpus, load_corpus
 from .folder import save_adapted
@@ -198,15 +196,9 @@ def save(folder: Path, student: Any, model: LatentDiffusion) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = command.parser("ldm_core.training.train_turbo", __doc__)
-    add_run_options(parser, TURBOS)
-    parser.add_argument("--model", required=True, metavar="NAME|FOLDER", help="the finished model that is the teacher")
-
-    def work(arguments: argparse.Namespace) -> bool:
-        config, device = TURBOS[arguments.recipe], choose_device(arguments.device)
-        return train(config, arguments.model, arguments.out, device, arguments.minutes)
-
-    return run_command(parser, argv, work)
+    return run_on_model(
+        "ldm_core.training.train_turbo", __doc__, TURBOS, "the finished model that is the teacher", train, argv
+    )
 
 
 if __name__ == "__main__":
