@@ -80,7 +80,8 @@ def train(
     if finished:
         with averaged(trainer):
             save_text_encoder(folder / "model", module["text_encoder"], tokenizer, corpus.words)
-            save_file(module["head"].state_dict(), folder / "model" / "text_encoder" / "facts.safetensors")
+            head = {name: value.half() for name, value in module["head"].state_dict().items()}
+            save_file(head, folder / "model" / "text_encoder" / "facts.safetensors")
     return finished
 
 
