@@ -61,6 +61,7 @@ def every_processor():
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(DATA is None, reason="LDM_TEST_DATA is not set")
 @pytest.mark.usefixtures("every_processor")
 def test_taef2_keeps_what_it_is_known_to_keep_of_kodak():
