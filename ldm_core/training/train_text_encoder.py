@@ -80,8 +80,8 @@ def train(
     if finished:
         with averaged(trainer):
             save_text_encoder(folder / "model", module["text_encoder"], tokenizer, corpus.words)
-            head = {name: value.half() for name, value in module["head"].state_dict().items()}
-            save_file(head, folder / "model" / "text_encoder" / "facts.safetensors")
+            facts = {name: value.half() for name, value in module["head"].state_dict().items()}
+            save_file(facts, folder / "model" / "text_encoder" / "facts.safetensors")
     return finished
 
 
