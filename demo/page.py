@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from .alias import Alias
 from .answers import FULL, disk_is_full, names_a_path
 from .guard import Doors, Guard
+from .leavers import forgive
 from .openings import Openings
 from .sharing import Sharing
 from .uploads import NO_PICTURE
@@ -51,6 +52,12 @@ class Page(gr.Blocks):
                 takes[event.api_name] = asked
         doors.takes, doors.places.waits = takes, lambda event: event in self._queue.event_ids_to_events
         self.doors = doors
+        return self
+
+    def queue(self, *given: Any, **named: Any) -> Page:
+        """As gradio's, but visitors may leave at any moment."""
+        super().queue(*given, **named)
+        forgive(self._queue)
         return self
 
     async def process_api(self, block_fn: Any, inputs: list, *given: Any, **named: Any) -> dict[str, Any]:

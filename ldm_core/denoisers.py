@@ -22,6 +22,12 @@ from .conditioning import Conditioning
 ROW_COUNTS = (1, 2, 4, 6, 8, 12, 16)  # of calls to an engine that has a graph for each: in between they are filled up
 
 
+def predicted_channels(network: ModelMixin) -> int:
+    """Channels of what a network predicts; a transformer whose config has null there predicts as many as it takes."""
+    said = network.config.out_channels
+    return network.config.in_channels if said is None else said
+
+
 class Denoiser(ABC):
     """What all families share: packing rows into calls, and counting them."""
 
@@ -29,7 +35,7 @@ class Denoiser(ABC):
         self.network = network.eval()
         self.device, self.dtype = network.device, network.dtype  # asked once: the library walks all modules for each
         self.in_channels: int = network.config.in_channels
-        self.latent_channels: int = network.config.out_channels
+        self.latent_channels: int = predicted_channels(network)
         self.sample_size = network.config.sample_size  # latent values along the sides where it was trained, or None
         self.patch_size: int = getattr(network.config, "patch_size", None) or 1  # latent values that it takes as one
         self.guidance_width: int | None = getattr(network.config, "time_cond_proj_dim", None)

@@ -17,7 +17,14 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from . import schedulers
 from .checks import check_truth, shown
 from .conditioning import ClipConditioner, ClipsAndT5Conditioner, Conditioner, TextEncoder, TwoClipsConditioner
-from .denoisers import Denoiser, SizedUnetDenoiser, TransformerDenoiser, UnetDenoiser, UpscalingUnetDenoiser
+from .denoisers import (
+    Denoiser,
+    SizedUnetDenoiser,
+    TransformerDenoiser,
+    UnetDenoiser,
+    UpscalingUnetDenoiser,
+    predicted_channels,
+)
 
 
 class TextPart(NamedTuple):
@@ -54,7 +61,7 @@ class Family(ABC):
 
     def refusal(self, denoiser: ModelMixin) -> str:
         """Why a denoiser's config asks for inputs that the family has none of; empty where it does not."""
-        given, taken = denoiser.config.out_channels, denoiser.config.in_channels
+        given, taken = predicted_channels(denoiser), denoiser.config.in_channels
         if taken not in (given, 2 * given + 1):
             return (
                 f"out_channels is {given} and in_channels {taken}: a network is run that predicts as many as it takes, or "
@@ -175,8 +182,9 @@ class StableDiffusionUpscaler(StableDiffusion):
         config = denoiser.config
         if config.class_embed_type is not None or not config.num_class_embeds:
             return "num_class_embeds is not set, or class_embed_type is: the noise level is told as a plain class label"
-        if config.in_channels != config.out_channels + 3:
-            given = f"out_channels is {config.out_channels} and in_channels {config.in_channels}"
+        predicted = predicted_channels(denoiser)
+        if config.in_channels != predicted + 3:
+            given = f"out_channels is {predicted} and in_channels {config.in_channels}"
             return f"{given}: an upscaler takes the latent and an image of three channels"
         if config.addition_embed_type is not None or config.encoder_hid_dim_type is not None:
             return "addition_embed_type or encoder_hid_dim_type is set: it wants more than a text and an image"

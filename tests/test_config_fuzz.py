@@ -122,8 +122,8 @@ def drawn(model) -> torch.Tensor:
     return model.sample(["a red house"], [3], 3.0, steps=2)
 
 
-def drawn_by_diffusers(folder: Path, kind: type) -> torch.Tensor | None:
-    """None where it cannot."""
+def drawn_by_diffusers(folder: Path, kind: type, height: int, width: int) -> torch.Tensor | None:
+    """None where it cannot. It is told the size: it has no default where a config names none, and the family has."""
     try:
         pipeline = kind.from_pretrained(folder)
         pipeline.set_progress_bar_config(disable=True)
@@ -132,6 +132,8 @@ def drawn_by_diffusers(folder: Path, kind: type) -> torch.Tensor | None:
             generator=[torch.Generator().manual_seed(3)],
             num_inference_steps=2,
             guidance_scale=3.0,
+            height=height,
+            width=width,
             output_type="pt",
         ).images
     except Exception:  # noqa: BLE001  # it raises what it likes
@@ -154,7 +156,7 @@ def verdict(folder: Path, kind: type, whole: torch.Tensor) -> str:
         return ""
     if picture.shape == whole.shape and torch.equal(picture, whole):
         return ""
-    theirs = drawn_by_diffusers(folder, kind)
+    theirs = drawn_by_diffusers(folder, kind, model.height, model.width)
     if theirs is None:
         return "a picture, where diffusers draws none"
     return "" if theirs.shape == picture.shape and (theirs - picture).abs().max() < 1e-3 else "another picture"
@@ -283,3 +285,9 @@ def test_a_tokenizer_that_is_to_have_a_million_million_tokens_is_refused_before_
     with pytest.raises(ValueError, match="tokenizer_config.json: extra_ids is 1000000000000, 1000000 is the most"):
         ldm_core.load(str(tmp_path / "m"), device="cpu")
     signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+@pytest.mark.parametrize(("name", "place"), [("sd3", ("out_channels",)), ("sd", ("sample_size",))])
+def test_what_a_denoisers_config_may_leave_empty_is_the_familys_own(request, tmp_path, name, place):
+    file = "transformer/config.json" if name == "sd3" else "unet/config.json"
+    assert not surveyed(request, tmp_path, name, lambda _: [Mutant(file, place, "null"), Mutant(file, place, "gone")])
