@@ -311,7 +311,8 @@ def test_a_denoiser_that_says_nothing_errs_by_the_whole_of_v(everyday_autoencode
     torch.nn.init.zeros_(unet.conv_out.weight), torch.nn.init.zeros_(unet.conv_out.bias)
     unet.save_pretrained(tmp_path / "model" / "unet")
     # v of unit noise and latents of about unit spread has a mean square of about one.
-    assert held_out.v_error(tmp_path / "model", "everyday", 64, "cpu", count=8) == pytest.approx(1, abs=0.4)
+    error, by_its_caption = held_out.v_error(tmp_path / "model", "everyday", 64, "cpu", count=8)
+    assert error == pytest.approx(1, abs=0.4) and by_its_caption == 0
 
 
 def test_an_autoencoder_goes_on_from_the_weights_of_a_former_stage(everyday_autoencoder, tmp_path):
@@ -393,7 +394,7 @@ def test_recipes_are_changed_by_name_and_compared_at_equal_time(tmp_path):
         (folder / "log.csv").write_text("250,0.5,10\n300,0.4,12\n")
         return True
 
-    assert compare.compare(["", "a=1"], tmp_path, 0.2, train, lambda folder: len(folder.name))
+    assert compare.compare(["", "a=1"], tmp_path, 0.2, train, lambda folder: (len(folder.name),))
     lines = (tmp_path / "compare.csv").read_text().splitlines()
     assert lines[1:] == ["as it is,300,0.2,8.0000", "a=1,300,0.2,3.0000"]
 
@@ -407,7 +408,8 @@ def test_denoisers_are_compared_by_one_command_on_latents_that_they_share(everyd
     assert compare.main(command) == 0
     rows = [line.split(",") for line in (tmp_path / "compare.csv").read_text().splitlines()]
     assert [row[0] for row in rows] == ["options", "as it is", "pooled_caption=False"]
-    assert all(0 < float(row[3]) < 10 for row in rows[1:])
+    assert all(0 < float(row[3]) < 10 and abs(float(row[4])) < 1 for row in rows[1:])
+    assert rows[0][4] == "by its caption"
     assert [path.name for path in tmp_path.glob("**/latents*.npy")] == ["latents-4-0.npy"]
 
 

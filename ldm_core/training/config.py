@@ -244,7 +244,7 @@ DENOISERS = {
     "everyday-cpu": DenoiserConfig(
         data="everyday", image_size=256, channels=(128, 192), heads=(4, 6), attention=(False, True),
         text_width=192, text_layers=4, pool=24_000, batch=64, steps=40_000, learning_rate=1e-3, warmup_steps=50,
-        optimizer="muon", ema_decay=0.9995, pooled_caption=False,
+        optimizer="muon", ema_decay=0.9995, pooled_caption=False, mask_weight=0.1, layout_weight=0.1, attribute_dropout=0.1,
     ),
     "everyday-gpu": DenoiserConfig(
         data="everyday", image_size=256, channels=(192, 320, 448), heads=(6, 10, 14), attention=(True, True, True),
