@@ -25,7 +25,7 @@ from .command import add_run_options, run_command
 from .config import AUTOENCODERS, AutoencoderConfig
 from .corpus import load_corpus
 from .everyday import Drawings
-from .trainer import Trainer, averaged
+from .trainer import Trainer, averaged, generator_of_step
 
 Network: TypeAlias = AutoencoderKL | AutoencoderDC | AutoencoderTiny
 
@@ -148,9 +148,7 @@ def train(
     images = pictures(load_corpus(config.data, config.pool, config.image_size, data_folder).images)
 
     def loss_of(step: int) -> Tensor:
-        # Drawn for this step alone, so that a resumed run sees what an unbroken one would have seen.
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        return loss_on(module, batch_of(images, config, step).to(device), config, generator)
+        return loss_on(module, batch_of(images, config, step).to(device), config, generator_of_step(config, step))
 
     finished = trainer.run(loss_of, lambda path: save_pairs(module, images[:8], path, device))
     if finished:

@@ -22,13 +22,13 @@ from ..conditioning import Conditioning
 from ..loading import load
 from ..pipeline import LatentDiffusion
 from ..tasks.control_folder import feature_places
-from . import losses
+from .batch import batch_of
 from .command import run_on_model
 from .config import CONTROLS, ControlConfig
 from .corpus import Corpus, load_corpus
 from .everyday import Drawings
 from .kept import identity_of_pictures, kept_array
-from .lesson import attention_for_training, batch_of
+from .lesson import attention_for_training
 from .train_denoiser import cached_latents
 from .trainer import Trainer, averaged
 
@@ -80,13 +80,10 @@ class ControlLesson:
 
     def loss(self, step: int) -> Tensor:
         """Of a batch that depends on the step alone."""
-        latent, captions, pictures = batch_of(self.latents, self.corpus, self.config, step)
-        clean, generator = latent.to(self.device), torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
-        noise = torch.randn(clean.shape, generator=generator).to(self.device)
-        t = losses.timesteps(len(clean), len(self.alpha_bars), self.config.time_sampling, generator).to(self.device)
-        noisy, target = losses.diffusion_target(clean, noise, self.alpha_bars[t], self.prediction_type)
-        shown = torch.from_numpy(self.silhouettes[pictures])[:, None].to(self.device).float() / 255
-        told = Conditioning.stack([self.model.conditioner.encode(caption) for caption in captions])
+        batch = batch_of(self.latents, self.corpus, self.config, step, self.device)
+        t, noisy, target = batch.noised(self.alpha_bars, self.config.time_sampling, self.prediction_type)
+        shown = torch.from_numpy(self.silhouettes[batch.pictures])[:, None].to(self.device).float() / 255
+        told = Conditioning.stack([self.model.conditioner.encode(caption) for caption in batch.captions])
         with torch.autocast(self.device, torch.bfloat16), attention_for_training(self.device):
             features = self.adapter(shown)
             prediction = self.unet(

@@ -139,6 +139,11 @@ class Trainer:
             sample(self.folder / "samples" / f"{self.step:06d}.png")
 
 
+def generator_of_step(config: Recipe, step: int) -> torch.Generator:
+    """A step's own randomness, on the CPU: a resumed run sees what an unbroken one would have seen."""
+    return torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+
+
 def optimizer_of(module: nn.Module, config: Recipe) -> torch.optim.Optimizer:
     """AdamW, or Muon with Adam for what is no inner layer: embeddings, and the first and last of the convolutions."""
     rate, decay, betas = config.learning_rate, config.weight_decay, (0.9, 0.99)
