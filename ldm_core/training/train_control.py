@@ -30,7 +30,7 @@ from .everyday import Drawings
 from .kept import identity_of_pictures, kept_array
 from .lesson import attention_for_training
 from .train_denoiser import cached_latents
-from .trainer import Trainer, averaged
+from .trainer import Trainer
 
 # Of each adapter of diffusers' the sides of its features, for a latent of 64, and the first one's halvings of the latent.
 ADAPTERS = {"full_adapter": ((64, 32, 16, 8, 4), 1), "full_adapter_xl": ((32, 32, 16, 16), 2)}
@@ -119,14 +119,7 @@ def train(
     silhouettes = cached_silhouettes(corpus.silhouette, corpus.images, folder / "silhouettes.npy")
     lesson = ControlLesson(adapter, model, corpus, latents, silhouettes, config, device)
 
-    def sample(path: Path) -> None:
-        save_adapter(folder / "model", adapter)
-
-    finished = trainer.run(lesson.loss, sample)
-    if finished:
-        with averaged(trainer):
-            save_adapter(folder / "model", adapter)
-    return finished
+    return trainer.run(lesson.loss, lambda path: save_adapter(folder / "model", adapter))
 
 
 def cached_silhouettes(

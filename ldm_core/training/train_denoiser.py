@@ -35,7 +35,7 @@ from .lesson import Lesson
 from .reading import learn_to_read
 from .tokenizer import tokenizer_for
 from .train_autoencoder import mean_of, to_model_range
-from .trainer import Trainer, averaged
+from .trainer import Trainer
 
 SHEET_PROMPTS = {
     "scenes": (
@@ -132,11 +132,7 @@ def train(
         save_model(folder / "model", module, vae, tokenizer, scheduler, corpus.words, config.data)
         save_sheet(folder / "model", SHEET_PROMPTS[config.data], path, device)
 
-    finished = trainer.run(lesson.loss, sample)
-    if finished:
-        with averaged(trainer):
-            save_model(folder / "model", module, vae, tokenizer, scheduler, corpus.words, config.data)
-    return finished
+    return trainer.run(lesson.loss, sample)
 
 
 def read_first(

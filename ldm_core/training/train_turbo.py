@@ -33,7 +33,7 @@ from .corpus import Corpus, load_corpus
 from .folder import save_adapted
 from .lesson import attention_for_training
 from .train_denoiser import cached_latents
-from .trainer import Trainer, averaged
+from .trainer import Trainer
 
 
 def build(config: TurboConfig, teacher: UNet2DConditionModel) -> UNet2DConditionModel:
@@ -178,14 +178,7 @@ def train(
     latents = cached_latents(model.autoencoder.vae, corpus.images, latents_file or folder / "latents.npy", device)
     lesson = TurboLesson(student, model, corpus, latents, config, device)
 
-    def sample(path: Path) -> None:
-        save(folder / "model", student, model)
-
-    finished = trainer.run(lesson.loss, sample)
-    if finished:
-        with averaged(trainer):
-            save(folder / "model", student, model)
-    return finished
+    return trainer.run(lesson.loss, lambda path: save(folder / "model", student, model))
 
 
 def save(folder: Path, student: Any, model: LatentDiffusion) -> None:
