@@ -22,7 +22,8 @@ from ldm_core.autoencoder import Autoencoder
 from ldm_core.data.photos import open_photo, photo_files
 from ldm_core.files import write_whole
 from ldm_core.images import from_pil
-from ldm_core.loading import autoencoder_folder, choose_device, load_autoencoder, quiet
+from ldm_core.loading import autoencoder_folder, load_autoencoder, quiet
+from ldm_core.placement import choose_device
 from ldm_core.registry import AUTOENCODERS
 
 from . import command, statistics

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from ldm_core.checks import check_text, check_whole, shown
-from ldm_core.loading import choose_device
+from ldm_core.placement import choose_device
 from ldm_core.settings import SamplingSettings
 
 from .bounds import MOST_IMAGES

@@ -17,6 +17,7 @@ import torch
 from diffusers import SchedulerMixin
 from torch import Tensor
 
+from .checks import first_line
 from .schedulers import make_scheduler, predicted_clean, set_steps, time_of
 from .tasks.start import Start, begin, put_back
 
@@ -123,5 +124,4 @@ def _rehearse(config: str, name: str | None) -> None:
         for _ in denoise(lambda latent, timestep, t: torch.zeros_like(latent), scheduler, zeros, generators, REHEARSAL):
             pass
     except Exception as error:  # noqa: BLE001  # the library raises what it likes: all of it means that this scheduler cannot draw
-        reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
-        raise ValueError(f"the scheduler {type(scheduler).__name__} cannot draw: {reason}") from None
+        raise ValueError(f"the scheduler {type(scheduler).__name__} cannot draw: {first_line(error)}") from None

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ldm_core.checks import first_line
 from ldm_core.data.photos import open_photo, photo_files
 from ldm_core.images import from_pil, from_uint8, rounded
 from ldm_core.pipeline import LatentDiffusion
@@ -70,7 +71,7 @@ class Reconstructions:
             try:
                 lpips(torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64))
             except (ImportError, OSError, RuntimeError) as error:
-                return f"LPIPS needs torchvision and its AlexNet weights ({str(error).splitlines()[0]})"
+                return f"LPIPS needs torchvision and its AlexNet weights ({first_line(error)})"
         return None
 
     def prepare(self, metrics: Sequence[Metric], detectors: Mapping[str, Detector]) -> None:

@@ -24,7 +24,8 @@ COLUMNS = {"autoencoder": "psnr", "JPEG": "psnr_jpeg", "WebP": "psnr_webp", "bic
 def run(options: argparse.Namespace, work: Path) -> Outcome:
     """Each photograph through each autoencoder and, at equal bytes, through JPEG and WebP."""
     from ldm_core.data.photos import photo_files
-    from ldm_core.loading import autoencoder_folder, choose_device, load_autoencoder, quiet
+    from ldm_core.loading import autoencoder_folder, load_autoencoder, quiet
+    from ldm_core.placement import choose_device
 
     from ..autoencoders import measure
 

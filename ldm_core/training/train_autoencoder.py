@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from .. import command
 from ..autoencoder import posterior_mean
-from ..loading import autoencoder_folder, choose_device, load_autoencoder
+from ..loading import autoencoder_folder, load_autoencoder
+from ..placement import choose_device
 from . import losses
 from .command import add_run_options, run_command
 from .config import AUTOENCODERS, AutoencoderConfig

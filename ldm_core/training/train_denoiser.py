@@ -22,7 +22,8 @@ from tqdm import tqdm
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from .. import command
-from ..loading import choose_device, load_autoencoder
+from ..loading import load_autoencoder
+from ..placement import choose_device
 from .command import add_run_options, run_command
 from .config import DENOISERS, DenoiserConfig
 from .corpus import Corpus, load_corpus

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from .. import command
-from ..loading import choose_device
+from ..placement import choose_device
 from . import reading
 from .command import add_run_options, run_command
 from .config import TEXT_ENCODERS, TextEncoderConfig
