@@ -117,15 +117,12 @@ def work(arguments: argparse.Namespace, argv: list[str] | None = None) -> int:
 def say(found: Evaluation) -> None:
     """What the terminal shows: what was scored, the values side by side, what could not be computed, the differences."""
     from .report import tables
-    from .report.page import measured_as
+    from .report.page import terminal
 
     print(f"{found.facts.image_count} images, {found.facts.prompt_count} prompts")
     for note in found.facts.notes:
         print(note)
-    print(f"\n{found}")
-    for note, rows in found.summary[found.summary["value"].isna()].groupby("note", sort=False):
-        print(f"{', '.join(dict.fromkeys(rows['metric']))}: {note}")
-    print(*measured_as(found.facts), sep="\n")
+    print(f"\n{terminal(found.summary, found.facts)}")
     if len(found.differences):
         shown = found.differences.drop(columns=["axis", "value_a", "value_b"])
         print(f"\n{tables.rounded(shown).to_string(index=False)}")
