@@ -82,29 +82,22 @@ def evaluate(
     ValueError, before any image is scored, for what cannot be done. A metric that cannot be computed stops it too, unless
     `asked_for` is false: it is then a row that says why.
     """
-    images_per_prompt, batch_size = (
-        check_whole(name, value, 1, MOST_IMAGES)
-        for name, value in (("images_per_prompt", images_per_prompt), ("batch_size", batch_size))
-    )
-    seed = check_whole("seed", seed, 0, 2**32 - 1)
+    listed = _prompts(prompts)
+    own_settings = SamplingSettings() if settings is None else settings
+    drawing = _Drawing(listed, own_settings, sweep or {}, images_per_prompt, seed, batch_size)
     limit = None if limit is None else check_whole("limit", limit, 1, MOST_IMAGES)
-    if settings is not None and not isinstance(settings, SamplingSettings):
-        raise ValueError(
-            f"settings must be SamplingSettings, as SamplingSettings.of(steps=8) makes them, got {shown(settings)}"
-        )
     resolved, own = resolve(metrics, world)
     held = tempfile.TemporaryDirectory(prefix="evaluate-", ignore_cleanup_errors=True) if out is None else None
-    kept, listed = Path(out or held.name), _prompts(prompts)  # type: ignore[union-attr]  # one of the two is there
-    drawing = _Drawing(listed, settings or SamplingSettings(), sweep or {}, images_per_prompt, seed, batch_size)
-    given = Path(prompts) if isinstance(prompts, str | Path) else listed
-    sources = named_sources(image_set).items()
+    kept = Path(out or held.name)  # type: ignore[union-attr]  # one of the two is there
+    texts = Path(prompts) if isinstance(prompts, str | Path) else listed
     folders = {
-        name: read_folder(Path(source), given, captions, pairing)
+        name: read_folder(Path(source), texts, captions, pairing)
         if isinstance(source, str | Path)
         else drawing.folder(source, kept / "images" / f"{place:02d}")
-        for place, (name, source) in enumerate(sources)
+        for place, (name, source) in enumerate(named_sources(image_set).items())
     }
-    found = examined(drawn(side_by_side({name: one.images for name, one in folders.items()}), limit, shuffle, seed))
+    together = side_by_side({name: one.images for name, one in folders.items()})
+    found = examined(drawn(together, limit, shuffle, drawing.seed))
     instruments = Instruments(
         resolved,
         found.images,
@@ -148,7 +141,7 @@ def _prompts(given: str | Path | Sequence[str] | None) -> list[Prompt] | None:
 
 @dataclass(frozen=True)
 class _Drawing:
-    """What a function is asked for."""
+    """What a function is asked for; ValueError for what cannot be."""
 
     prompts: list[Prompt] | None
     settings: SamplingSettings
@@ -156,6 +149,15 @@ class _Drawing:
     images_per_prompt: int
     seed: int
     batch_size: int
+
+    def __post_init__(self) -> None:
+        for name in ("images_per_prompt", "batch_size"):
+            object.__setattr__(self, name, check_whole(name, getattr(self, name), 1, MOST_IMAGES))
+        object.__setattr__(self, "seed", check_whole("seed", self.seed, 0, 2**32 - 1))
+        if not isinstance(self.settings, SamplingSettings):
+            raise ValueError(
+                f"settings must be SamplingSettings, as SamplingSettings.of(steps=8) makes them, got {shown(self.settings)}"
+            )
 
     def folder(self, draw: object, into: Path) -> Folder:
         if not callable(draw):
