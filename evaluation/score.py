@@ -88,7 +88,8 @@ def work(arguments: argparse.Namespace, argv: list[str] | None = None) -> int:
     reference = arguments.reference
     if str(reference or "") in DATA_SETS and not reference.exists():
         reference = photographs_folder(str(reference), downloads)
-    from .image_evaluation import evaluate, named_sources  # torch takes seconds to import: only who got this far waits
+    from .image_evaluation import evaluate  # torch takes seconds to import: only who got this far waits
+    from .image_sources import named_sources
 
     out = arguments.out or Path("runs") / f"score-{'-'.join(named_sources(folders))}"
     found = evaluate(
