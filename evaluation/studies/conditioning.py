@@ -73,7 +73,7 @@ def map_table(model: LatentDiffusion, count: int, calibration: int) -> pd.DataFr
     rows = []
     for t in word_maps.TIMES:
         for name, estimate in word_maps.figures(found[t], tuned[t]).items():
-            rows.append({"t": t, "figure": name} | estimate.columns())
+            rows.append({"t": t, "figure": name, **estimate.columns()})
     return pd.DataFrame(rows)
 
 

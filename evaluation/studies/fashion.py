@@ -114,7 +114,7 @@ def by_time(errors: Sequence[tuple[float, float]], parts: int = 10) -> pd.DataFr
     for part in range(parts):
         own = [error for t, error in errors if part <= t * parts < part + 1]
         if own:
-            rows.append({"t": (part + 0.5) / parts} | mean(own).columns())
+            rows.append({"t": (part + 0.5) / parts, **mean(own).columns()})
     return pd.DataFrame(rows)
 
 

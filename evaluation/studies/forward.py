@@ -148,7 +148,7 @@ def decoded_rows(
     for t in SHOWN:
         place = round(t * STEPS)
         shown = model.decode(noised(clean, float(signal[place]), float(spread[place])))
-        rows.append({"schedule": name, "t": t} | mean(psnr(images, shown).numpy()).columns())
+        rows.append({"schedule": name, "t": t, **mean(psnr(images, shown).numpy()).columns()})
     return rows
 
 
