@@ -57,6 +57,7 @@ def test_every_word_of_the_corpus_is_one_token_and_any_text_survives():
     tokenizer = build_tokenizer(scenes.known_words(), 16)
     assert all(len(tokenizer(word).input_ids) == 3 for word in scenes.known_words())
     assert tokenizer.decode(tokenizer("a zebra, ünï ☃").input_ids, skip_special_tokens=True) == "a zebra , ünï ☃"
+    assert all(build_tokenizer(scenes.known_words(), 16).get_vocab() == tokenizer.get_vocab() for _ in range(3))
 
 
 def test_what_a_caption_states_is_a_thing_with_its_own_colour_and_place():
