@@ -23,8 +23,9 @@ import diffusers
 import torch
 
 import ldm_core
-from ldm_core.loading import choose_device, quiet
+from ldm_core.loading import quiet
 from ldm_core.pipeline import LatentDiffusion
+from ldm_core.placement import choose_device
 
 from . import command
 from .benchmarks.timing import alternating, seconds

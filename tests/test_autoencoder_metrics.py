@@ -48,7 +48,8 @@ def measured(model, name, folder, **detectors):
 
 
 def test_images_are_the_middles_of_photographs_cropped_to_what_the_model_takes(photographs):
-    sizes = [tuple(image.shape) for image in autoencoder.real_images(Halves(), photographs, 1)]
+    images = [image for _, image in autoencoder.real_images(Halves(), photographs, 1)]
+    sizes = [tuple(image.shape) for image in images if image is not None]
     assert sizes == [(1, 3, 48, 40), (1, 3, 32, 64)]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ldm_core.checks import first_line
 from ldm_core.data.photos import open_photo, photo_files
 from ldm_core.images import from_pil, from_uint8, rounded
 from ldm_core.pipeline import LatentDiffusion
@@ -70,7 +71,7 @@ class Reconstructions:
             try:
                 lpips(torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64))
             except (ImportError, OSError, RuntimeError) as error:
-                return f"LPIPS needs torchvision and its AlexNet weights ({str(error).splitlines()[0]})"
+                return f"LPIPS needs torchvision and its AlexNet weights ({first_line(error)})"
         return None
 
     def prepare(self, metrics: Sequence[Metric], detectors: Mapping[str, Detector]) -> None:
@@ -91,7 +92,7 @@ class Reconstructions:
         left_out: dict[str, list[str]] = {metric.name: [] for metric in self.metrics}
         features: dict[str, tuple[list, list]] = {name: ([], []) for name in extracting}
         count, used = FOR_DISTANCES if extracting else DRAWINGS, 0
-        for label, image in _labelled_images(self.model, self.photographs, count):
+        for label, image in real_images(self.model, self.photographs, count):
             if image is None:
                 for labels in left_out.values():
                     labels.append(label)
@@ -124,15 +125,9 @@ class Reconstructions:
         return found
 
 
-def real_images(model: LatentDiffusion, photographs: Path | None, count: int) -> Iterator[Tensor]:
-    """Images (1, 3, H, W) in [0, 1]: photographs, their middles cropped to sides the model takes; else drawings."""
-    return (image for _, image in _labelled_images(model, photographs, count) if image is not None)
-
-
-def _labelled_images(
-    model: LatentDiffusion, photographs: Path | None, count: int
-) -> Iterator[tuple[str, Tensor | None]]:
-    """Each with what it is called; None where a photograph cannot be read, or is smaller than the model can take."""
+def real_images(model: LatentDiffusion, photographs: Path | None, count: int) -> Iterator[tuple[str, Tensor | None]]:
+    """What each is called and the image (1, 3, H, W) in [0, 1]: photographs, their middles cropped to sides that the model
+    takes, None for one that cannot be read or is too small; else drawings."""
     if photographs is None:
         side = max(model.height, model.width)
         world = DRAWN[model.spec.world if model.spec.world in DRAWN else DRAWN_WORLD]

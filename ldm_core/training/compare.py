@@ -24,7 +24,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from .. import command
-from ..loading import choose_device
+from ..placement import choose_device
 from . import held_out, train_autoencoder, train_denoiser
 from .command import run_command
 from .config import AUTOENCODERS, DENOISERS, AutoencoderConfig, DenoiserConfig

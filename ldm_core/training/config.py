@@ -37,9 +37,6 @@ class AutoencoderConfig:
     ema_decay: float = 0.995
     # 0: an AutoencoderKL, which says each latent's variance itself. Above: an AutoencoderDC, one variance for all.
     posterior_std: float = 0.0
-    # One entry per resolution: an AutoencoderTiny of one width, with so many blocks of three convolutions at each.
-    tiny_blocks: tuple[int, ...] = ()
-    encoder_blocks: tuple[int, ...] = ()  # where an AutoencoderTiny's encoder has others than its decoder
     channel_weight: float = 0.0  # on each latent channel being N(0, 1) over a batch, as the denoiser's noise is
     equivariance_weight: float = 0.0  # on decoding latents at half the size to images at half the size
     optimizer: str = "adamw"  # adamw | muon

@@ -20,7 +20,8 @@ from .. import command
 from ..conditioning import Conditioning
 from ..data import everyday, scenes
 from ..data.everyday import captions
-from ..loading import choose_device, load, load_autoencoder
+from ..loading import load, load_autoencoder
+from ..placement import choose_device
 from .command import run_command
 from .losses import diffusion_target
 
