@@ -262,7 +262,7 @@ def test_what_stands_in_the_way_of_lpips_is_said_and_nothing_is_fetched(tmp_path
     monkeypatch.syspath_prepend(str(tmp_path))
     assert reconstruction.lpips_obstacle().startswith("AlexNet's weights")
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
-    (tmp_path / "hub" / "checkpoints" / reconstruction.ALEXNET).write_bytes(b"")
+    (tmp_path / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth").write_bytes(b"")
     assert reconstruction.lpips_obstacle() == ""
     image = torch.rand(3, 64, 64)
     trip = RoundTrip(torch.zeros(1, 4, 8, 8), image[None], 30.0, 0.9, 48.0, 0.1, 0.1)
