@@ -139,15 +139,19 @@ def vocabulary(spec: ModelSpec) -> gr.Markdown:
 
 def prompts_to_try(session: Session, prompt: gr.Textbox) -> gr.Dataset:
     """Prompts that a click puts into the box."""
-    offered = _samples(session.model.spec)
-    shown = gr.Dataset(components=[prompt], **offered, label="Prompts to try", show_label=True)
+    shown = gr.Dataset(
+        components=[prompt],
+        samples=_samples(session.model.spec),
+        label="Prompts to try",
+        show_label=True,
+        elem_id="prompts-to-try",
+    )
     shown.click(lambda sample: sample[0], shown, prompt, queue=False, api_visibility="private")
     return shown
 
 
-def _samples(spec: ModelSpec) -> dict[str, Any]:
-    """A model's prompts, whole: without labels gradio cuts them after 60 characters."""
-    return {"samples": [[text] for text in EXAMPLES[spec.world]], "sample_labels": EXAMPLES[spec.world]}
+def _samples(spec: ModelSpec) -> list[list[str]]:
+    return [[text] for text in EXAMPLES[spec.world]]
 
 
 def seed_row(session: Session) -> gr.Number:
@@ -239,6 +243,6 @@ def defaults_of(session: Session, name: str) -> dict[str, object]:
         "size": gr.Dropdown(choices=offered, value=offered[0]),
         "header": header(spec, session.model),
         "words": gr.Markdown(WHAT_IT_DRAWS[spec.world], visible=bool(WHAT_IT_DRAWS[spec.world])),
-        "prompts": gr.Dataset(**_samples(spec)),
+        "prompts": gr.Dataset(samples=_samples(spec)),
         "scheduler": gr.Dropdown(choices=known, value=known[0]),
     }

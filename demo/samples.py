@@ -74,7 +74,7 @@ def sample_row(session: Session, box: gr.Image) -> None:
     """A button for each sample, its picture on it; a click puts it into an input, which has an elem_id."""
     found = samples(session)
     styles = thumbnails(f"{box.elem_id}-sample", list(found.values()))
-    gr.HTML(f"<p>Samples: a click takes one</p><style>{styles}</style>", padding=False)
+    gr.HTML(f"<p>Samples: a click takes one</p><style>{styles}</style>", padding=False, elem_classes="samples-head")
     with gr.Row(elem_classes="samples"):
         for index, (name, path) in enumerate(found.items()):
             taking = gr.Button(name, size="sm", min_width=80, elem_id=f"{box.elem_id}-sample-{index}")

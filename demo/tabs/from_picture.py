@@ -31,6 +31,7 @@ NAMES = ("picture", "prompt", "strength", "seed", "mask", "enlarge")  # the endp
 STRENGTH = STRENGTHS[image_to_image.NAME]
 FACTOR = 2  # times a side, where it is enlarged
 PREVIEW_EVERY = 3  # steps
+ADDS = 2  # of the examples: a prompt that leaves room for what the picture shows
 WHAT_IT_IS = (
     "Your picture becomes a latent, noise is mixed into it, and the model draws from there: the more noise, the more is new. "
     "Paint squares, and only those are drawn anew while all else stays to the bit. Your picture is shown to nobody and deleted "
@@ -43,7 +44,7 @@ WITH_MASK = """(picture, prompt, strength, seed, mask, enlarge) =>
 
 def build(session: Session, head: gr.Markdown) -> list[Opening]:
     """The tab's inputs, picture and events; gives what it opens with."""
-    sample, example = sample_file(session), controls.EXAMPLES[session.model.spec.world][1]
+    sample, example = sample_file(session), controls.EXAMPLES[session.model.spec.world][ADDS]
     gr.Markdown(WHAT_IT_IS, elem_classes="what")
     with gr.Row(elem_classes="stage"):
         with gr.Column(elem_classes="ask"):
