@@ -36,6 +36,7 @@ from demo.options import options
 from demo.page import Page
 from demo.places import Allowance, Places
 from demo.runs import Runs
+from demo.samples import photographs_of
 from demo.scratch import AGE
 from demo.session import Session, limits_of
 from demo.tabs import about, from_picture, generate, guidance, how_it_works, layout, reconstruct, results
@@ -78,6 +79,7 @@ def build(session: Session, hosting: Hosting | None = None) -> Page:
     )
     # Without api_open=False a script could pass by the queue, its limits and the validator.
     page.queue(max_size=turns.AT_ONCE, default_concurrency_limit=1, api_open=False)
+    session.listeners.waiting = lambda tab: page._queue.pending_messages_per_session[tab].qsize()
     return page
 
 
@@ -94,6 +96,12 @@ def main(argv: list[str] | None = None) -> int:
         metavar="FOLDER",
         help="of a run of the evaluation, or of several, that visitors may look at (LDM_RESULTS; default: none)",
     )
+    parser.add_argument(
+        "--photographs",
+        default=os.environ.get("LDM_PHOTOGRAPHS", ""),
+        metavar="FOLDER",
+        help="whose first three stand among the samples; they are shown to everybody (LDM_PHOTOGRAPHS; default: none)",
+    )
     with ending_in_order():
         return command.carry_out(parser, argv, work)
 
@@ -104,7 +112,8 @@ def work(arguments: argparse.Namespace) -> int:
     hosting = Hosting.of(arguments.host, arguments.allow_host, arguments.trust_proxy)
     check_free(arguments.host, port)
     runs = Runs(Path(arguments.results)) if arguments.results else None
-    session = Session.load(arguments.model, limits, arguments.engine, runs)
+    photographs = photographs_of(arguments.photographs)
+    session = Session.load(arguments.model, limits, arguments.engine, runs, photographs)
     try:
         serve(session, hosting, port)
     except OSError:  # somebody else has taken the port while the model was loaded

@@ -26,12 +26,18 @@ COLUMNS = (
     "SSIM",
     "mean &Delta;E",
     "latent",
-    "values saved",
-    "kB at 8 bits",
+    "times fewer values",
+    "kB (bits a pixel)",
     "bicubic, dB",
     "JPEG, dB",
     "WebP, dB",
     "encode, decode, s",
+)
+MEASURES = (
+    "PSNR: how close each pixel is to the photo's, in decibels, more is closer; from about 40 on hardly anybody sees a "
+    "difference. SSIM: how alike structures are, 1 is the same. &Delta;E: the difference of colours as eyes see them; 2 is "
+    "about what one notices. kB and bits a pixel: of a latent that is kept with 8 bits a number. What else is to be had at the "
+    "same cost: bicubic is the photo shrunk to as many numbers and enlarged again; JPEG and WebP are files of as many bytes"
 )
 
 
@@ -59,6 +65,7 @@ class Compared:
             "latent": list(trip.latent.shape[1:]),
             "values_saved": trip.values_saved,
             "bytes": trip.byte_count,
+            "bits_per_pixel": round(trip.bits_per_pixel, 4),
             "psnr_mean_float32": _number(self.usual_psnr),
             **{name: _number(value) for name, value in self.others.items()},
             "encode_seconds": round(trip.encode_seconds, 3),
@@ -101,8 +108,12 @@ def _notes(failed: Mapping[str, str]) -> str:
         f'<p class="failed"><b>{html.escape(name)}</b>: {html.escape(why)}</p>' for name, why in failed.items()
     )
     obstacle = lpips_obstacle()
-    lpips = f"; LPIPS is not computed: {html.escape(obstacle)}" if obstacle else ""
-    return f"{missing}<p>bicubic: shrunk to as many numbers and enlarged again; JPEG and WebP: files of as many bytes{lpips}</p>"
+    lpips = (
+        f"LPIPS is not computed: {html.escape(obstacle)}"
+        if obstacle
+        else "LPIPS: how different it looks, less is closer"
+    )
+    return f'{missing}<details class="measures"><summary>What the numbers say</summary><p>{MEASURES}. {lpips}.</p></details>'
 
 
 def _row(each: Compared, best: bool, scored: bool) -> str:
@@ -116,7 +127,7 @@ def _row(each: Compared, best: bool, scored: bool) -> str:
         f"{each.delta_e:.2f}",
         f"{channels} x {height} x {width}",
         f"{trip.values_saved:.0f}x",
-        f"{trip.byte_count / 1000:.1f}",
+        f"{trip.byte_count / 1000:.1f} ({trip.bits_per_pixel:.2f})",
         *others,
         f"{trip.encode_seconds:.2f}, {trip.decode_seconds:.2f}",
         *([] if not scored else ["" if each.lpips is None else f"{each.lpips:.4f}"]),

@@ -140,7 +140,11 @@ def vocabulary(spec: ModelSpec) -> gr.Markdown:
 def prompts_to_try(session: Session, prompt: gr.Textbox) -> gr.Dataset:
     """Prompts that a click puts into the box."""
     shown = gr.Dataset(
-        components=[prompt], samples=_samples(session.model.spec), label="Prompts to try", show_label=True
+        components=[prompt],
+        samples=_samples(session.model.spec),
+        label="Prompts to try",
+        show_label=True,
+        elem_id="prompts-to-try",
     )
     shown.click(lambda sample: sample[0], shown, prompt, queue=False, api_visibility="private")
     return shown
@@ -195,7 +199,7 @@ def advanced(session: Session, prompt: gr.Textbox, seed: gr.Number, scale: gr.Sl
     spec, limits = session.model.spec, session.limits
     model = gr.Dropdown(list(session.specs), value=spec.reference, label="Model")
     offered = [size_text(each) for each in sizes(spec)]
-    size = gr.Dropdown(offered, value=offered[0], label="Size", info="it was trained at the first")
+    size = gr.Dropdown(offered, value=offered[0], label="Size", info="the first is the one that it was trained at")
     steps = gr.Slider(
         1, limits.steps, spec.steps, step=1, label="Steps", info="more take longer and are a little finer"
     )

@@ -19,7 +19,7 @@ from .figures import decibels, picture_source
 from .film import film, scrubber
 from .noising_view import SCHEDULES, TIMES, noise_like, noised, noising_html
 from .session import Session
-from .trajectory_view import as_seen, channels_of, chosen, moments_of, trajectory_html
+from .trajectory_view import as_seen, channels_of, chosen, moments_of, noise_share, trajectory_html
 from .uploads import read_upload
 from .word_view import WordsSeen
 from .zero_gpu import lent
@@ -46,9 +46,9 @@ def watch(session: Session, prompt: str, seed: int, guidance_scale: float) -> Fr
         pictures.append((noisy, clean))
         yield gr.skip(), f"Step {moment.step + 1} of {len(states)} decoded"
     more = words.html([moment.step for moment in moments]), words.note(model.spec.world)
-    view = trajectory_html(
-        moments, [noisy for noisy, _ in pictures], [clean for _, clean in pictures], len(states), *more
-    )
+    shares = [noise_share(model.scheduler_config, moment.t) for moment in moments]
+    noisy_and_clean = [noisy for noisy, _ in pictures], [clean for _, clean in pictures]
+    view = trajectory_html(moments, *noisy_and_clean, len(states), *more, shares=shares)
     yield view, f"{len(states)} steps, {time.perf_counter() - began:.1f} s. Drag the slider, or press Play."
 
 

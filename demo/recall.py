@@ -16,6 +16,8 @@ from .links import link_to, query_of, read_link
 from .session import RULES_OFFERED, Session, size_text
 from .uploads import check_upload
 
+NAMED = 3  # differences between where a picture was made and here
+
 
 def dropped(session: Session, names: Sequence[str], path: str) -> list[object]:
     """The inputs with the settings that a picture carries, choices of its model among them; or in words why not."""
@@ -99,33 +101,42 @@ def values_of(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def is_offered(recipe: Recipe) -> bool:
-    """Whether the page's inputs can say all that a recipe does."""
+def not_offered(recipe: Recipe) -> list[str]:
+    """What of a recipe the page's inputs cannot say, in words."""
     own = recipe.settings
-    named = over_time.name_of(own) is not None and not own.guidance.rescale and own.rows_per_call is None
-    return (
-        named
-        and own.guidance.rule in RULES_OFFERED
-        and not (recipe.vae or recipe.lora or recipe.control or recipe.task)
-    )
+    words = {
+        "its guidance over time": over_time.name_of(own) is None,
+        "rescaled guidance": own.guidance.rescale,
+        f"the guidance rule {own.guidance.rule}": own.guidance.rule not in RULES_OFFERED,
+        "a fixed number of rows a network call": own.rows_per_call is not None,
+        f"the autoencoder {recipe.vae}": recipe.vae,
+        f"the LoRA {recipe.lora}": recipe.lora,
+        "the layout that steered it": recipe.control,
+        f"the picture that it began from ({recipe.task.name if recipe.task else ''})": recipe.task,
+    }
+    return [part for part, there in words.items() if there]
 
 
 def link_of(session: Session, names: Sequence[str], recipe: Recipe) -> str:
     """The link that opens a picture's settings in the inputs; empty where they do not offer all of them."""
     values = {name: value for name, value in values_of(recipe).items() if name in names}
-    return link_to(values) if is_offered(recipe) and not session.problems(**values) else ""
+    return link_to(values) if not not_offered(recipe) and not session.problems(**values) else ""
 
 
 def restored_words(session: Session, recipe: Recipe) -> str:
-    """Whether drawing now gives the very same picture, as far as can be known beforehand."""
-    loaded = session.models.get(recipe.model)
+    """Whether drawing now gives the very same picture, as far as can be known beforehand; and if not, why."""
+    loaded, lacking = session.models.get(recipe.model), not_offered(recipe)
+    if lacking:
+        return f"Restored, but for {', '.join(lacking)}: the page has no input for that, so Draw gives another picture."
     if loaded is None:
         return "Restored. Press Draw to make it again."
     now = loaded.recipe(recipe.prompt, recipe.seed)
-    if not recipe.is_of_model(now) or not is_offered(recipe):
-        return "Restored, as far as this page goes: it was made with another model or with settings that are not offered here."
-    if recipe.changes_since(now):
+    if not recipe.is_of_model(now):
+        return f"Restored. {recipe.model} has other weights here than it was made with, so Draw gives another picture."
+    if changes := recipe.changes_since(now):
+        more = f" and {len(changes) - NAMED} things more" if len(changes) > NAMED else ""
         return (
-            "Restored. It was made by other versions, engine or device: the picture will be very close, not the same."
+            "Restored. Draw gives nearly the same picture, not the same to the last bit, since it was made with "
+            f"{', '.join(changes[:NAMED])}{more}."
         )
     return "Restored. Press Draw to make the same picture again."

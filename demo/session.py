@@ -7,8 +7,9 @@ import math
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ldm_core
@@ -79,8 +80,10 @@ class Session:
         engine: str | None = None,
         runs: Runs | None = None,
         control: str | None = None,
+        photographs: Sequence[Path] = (),
     ):
         self.runs = runs  # that visitors may look at
+        self.photographs = photographs  # among the samples
         self.model, self.limits, self.engine = model, limits or Limits(), engine
         own = f"{model.spec.name}-control"
         self.control = control or (own if own in control_names() else "")  # of silhouettes, for the page's model
@@ -96,10 +99,15 @@ class Session:
 
     @classmethod
     def load(
-        cls, name: str, limits: Limits | None = None, engine: str | None = None, runs: Runs | None = None
+        cls,
+        name: str,
+        limits: Limits | None = None,
+        engine: str | None = None,
+        runs: Runs | None = None,
+        photographs: Sequence[Path] = (),
     ) -> Session:
         """With the model of a registry name, folder or hub id, by an engine or the quicker one."""
-        return cls(ldm_core.load(name, engine=engine), limits, engine, runs)
+        return cls(ldm_core.load(name, engine=engine), limits, engine, runs, photographs=photographs)
 
     @property
     def specs(self) -> dict[str, ModelSpec]:

@@ -27,8 +27,8 @@ class Offer(NamedTuple):
 
 
 AXES = {
-    SCALE: Offer("Guidance scale", "1,2,4,8", "1,2,4,8 or 1-8(1) or 1-8[4]"),
-    "steps": Offer("Steps", "4,8,12", "4,8,12 or 4-12(4)"),
+    SCALE: Offer("Guidance scale", "1,2,4,8", "1,2,4,8; or 1-8(1), in steps of 1; or 1-8[4], four of them"),
+    "steps": Offer("Steps", "4,8,12", "4,8,12; or 4-12(4), in steps of 4"),
     "scheduler": Offer("Scheduler", "ddim,euler,dpm++2m", "names with commas between"),
     SCHEDULE: Offer("Guidance over time", ",".join(OVER_TIME), "names with commas between"),
     "guidance_interval": Offer("Guidance interval", "none,0.2:0.8", "low:high; 1 is noise, 0 the picture"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 from ldm_core.images import to_pil
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.sampling import State, image_generators, initial_noise
+from ldm_core.schedulers import DIFFUSION, FLOW, kind_of, make_scheduler
 
 from .error_maps import PLAIN
 from .film import film, said, scrubber
@@ -60,6 +62,17 @@ def chosen(moments: Sequence[Moment], most: int = FRAMES) -> list[Moment]:
     return [moments[place] for place in dict.fromkeys(places.tolist())]
 
 
+def noise_share(scheduler_config: Mapping, t: float) -> float | None:
+    """How much of a latent's variance is noise at time t from 0 (clean) to 1, for a clean latent of unit variance: b^2 of
+    z_t = a z + b eps where a^2 + b^2 = 1 (Ho et al. 2020, eq. 4), and t^2 to (1 - t)^2 on a straight flow (Lipman et al.
+    2022). None for models whose t says no such thing."""
+    kind = kind_of(scheduler_config)
+    if kind == FLOW:
+        return t**2 / (t**2 + (1 - t) ** 2)
+    table = getattr(make_scheduler(scheduler_config), "alphas_cumprod", None) if kind == DIFFUSION else None
+    return None if table is None else 1 - float(table[round(t * (len(table) - 1))])
+
+
 def as_seen(latent: Tensor) -> Tensor:
     """A latent (C, h, w) that a decoder can take: some solvers keep theirs many times as large while it is noise."""
     spread = float(latent.std())
@@ -73,12 +86,16 @@ def trajectory_html(
     steps: int,
     beside: str = "",
     below: str = "",
+    shares: Sequence[float | None] = (),
 ) -> str:
     """The view of chosen moments of so many steps, with their latents and predictions decoded, (3, H, W) each; `beside` are
-    further films of these moments, `below` is said of them."""
+    further films of these moments, `below` is said of them; `shares` is each one's noise_share."""
     arrows = [arrow_map(moment.arrow) for moment in moments]
     strengths, start = [moment.strength for moment in moments], len(moments) // 4
     words = [f"Step {moment.step + 1} of {steps}, t = {moment.t:.2f}" for moment in moments]
+    words = [
+        text if share is None else f"{text}: {share:.0%} noise" for text, share in itertools.zip_longest(words, shares)
+    ]
     lengths = [
         f"length {value:.3f}" if value else "no arrow: one prediction alone was asked for" for value in strengths
     ]

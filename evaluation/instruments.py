@@ -92,8 +92,7 @@ class Instruments:
 
     def _prepare(self, metric: Metric) -> None:
         try:
-            if why := metric.obstacle(self.images, self.autoencoder):
-                raise ValueError(why)
+            self.processes.first_then_all(lambda: self._check(metric))  # one process alone asks, and fetches
             if metric.detector and metric.detector not in self.detectors:
                 self.detectors[metric.detector] = self._detector(metric)
             if metric.needs_reference:
@@ -102,6 +101,10 @@ class Instruments:
             if metric.name in self.asked_for:
                 raise ValueError(f"--metrics {metric.name} cannot be computed: {error}") from None
             self.obstacles[metric.name] = without_home(str(error))
+
+    def _check(self, metric: Metric) -> None:
+        if why := metric.obstacle(self.images, self.autoencoder):
+            raise ValueError(why)
 
     def _detector(self, metric: Metric) -> Detector:
         made_with = (self.resize, self.device, self.downloads, self.autoencoder)

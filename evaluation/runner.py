@@ -104,6 +104,7 @@ class Run:
             return Instruments([], self.images, processes=self.processes)
         photographs = config.reference if config.reference is not None and config.reference.is_dir() else None
         names = config.metrics or self._default_metrics()
+        downloads = NO_DOWNLOADS if config.dry_run else self.downloads
         metrics, earlier = (catalogue.find(some, self.model.spec.world) for some in (names, self._earlier(names)))
         return Instruments(
             metrics,
@@ -114,12 +115,12 @@ class Run:
             kept=self.out / "references",
             resize=config.resize,
             device=str(self.model.device),
-            autoencoder=None if self.plan.several_models else Reconstructions(self.model, photographs),
+            autoencoder=None if self.plan.several_models else Reconstructions(self.model, photographs, downloads),
             processes=self.processes,
             measure_references=not config.dry_run,
             world=self.model.spec.world,
-            downloads=NO_DOWNLOADS if config.dry_run else self.downloads,
-            own=job_detectors([*metrics, *earlier], config, self.jobs, str(self.model.device), self.downloads),
+            downloads=downloads,
+            own=job_detectors([*metrics, *earlier], config, self.jobs, str(self.model.device), downloads),
         )
 
     def _earlier(self, names: Sequence[str]) -> list[str]:

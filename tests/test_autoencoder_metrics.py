@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 from PIL import Image
 
 from evaluation.catalogue import METRICS, find
-from evaluation.metrics import autoencoder
+from evaluation.downloads import Downloads
+from evaluation.metrics import autoencoder, reconstruction
 from evaluation.metrics.reconstruction import crop, psnr
 from evaluation.run import main as run
 from ldm_core.data import scenes
@@ -173,3 +175,53 @@ def test_lpips_without_torchvision_is_a_reason_in_words(tiny_folder, tmp_path, c
             ]
         )
     assert stopped.value.code == 2 and "LPIPS needs torchvision" in capsys.readouterr().err
+
+
+@pytest.fixture
+def torchvision_without_weights(tmp_path, monkeypatch):
+    """A torchvision that can be imported, whose AlexNet notes each time that it is asked for; and an empty cache."""
+    package = tmp_path / "site" / "torchvision"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "models.py").write_text(
+        "from pathlib import Path\n\ndef alexnet(**options):\n"
+        "    Path(__file__).with_name('asked').touch()\n    raise RuntimeError('no net')\n"
+    )
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(str(package.parent))
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    yield package
+    for name in ("torchvision", "torchvision.models"):
+        sys.modules.pop(name, None)
+
+
+def test_to_ask_whether_lpips_can_be_computed_fetches_nothing(torchvision_without_weights, tmp_path, monkeypatch):
+    fetched = []
+    monkeypatch.setattr(reconstruction, "download", lambda remote, path: fetched.append((remote.url, path)))
+    why = METRICS["vae_lpips"].obstacle(None, autoencoder.Reconstructions(Halves()))
+    assert "--download yes fetches it (244 MB from download.pytorch.org)" in why and not fetched
+    assert not (torchvision_without_weights / "asked").exists() and not (tmp_path / "hub").exists()
+    asked = []
+    refusing = Downloads("ask", ask=lambda question: bool(asked.append(question)))
+    assert METRICS["vae_lpips"].obstacle(None, autoencoder.Reconstructions(Halves(), None, refusing))
+    assert "AlexNet: 244 MB" in asked[0] and not fetched
+
+
+def test_lpips_fetches_its_weights_where_that_is_agreed_and_only_once(
+    torchvision_without_weights, tmp_path, monkeypatch
+):
+    fetched = []
+
+    def download(remote, path):
+        fetched.append(remote.url)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"weights")
+
+    monkeypatch.setattr(reconstruction, "download", download)
+    agreed = autoencoder.Reconstructions(Halves(), None, Downloads("yes"))
+    assert METRICS["vae_lpips"].obstacle(None, agreed) is None
+    assert METRICS["vae_lpips"].obstacle(None, agreed) is None and reconstruction.lpips_obstacle() == ""
+    assert fetched == ["https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"]
+    assert (tmp_path / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth").read_bytes() == b"weights"

@@ -54,10 +54,11 @@ def test_a_visitor_sees_each_autoencoder_join_and_gets_the_evaluations_numbers(s
     found = numbers[0]
     assert found["psnr_mean_float32"] == pytest.approx(expected["psnr"], abs=1e-3) and found["latent"] == [4, 12, 12]
     assert found["psnr_bicubic"] == pytest.approx(expected["psnr_bicubic"]) and found["bytes"] == 576
+    assert found["bits_per_pixel"] == 576 * 8 / 96**2 and "0.6 (0.50)" in view
     assert found["psnr_jpeg"] == expected["psnr_jpeg"] and found["psnr"] < expected["psnr"] + 0.05
     assert len(found["drift_psnr"]) == drift.TRIPS and found["drift_psnr"][-1] < found["drift_psnr"][0]
-    assert view.count("<details") == 2 and view.count('class="window"') == 3 + 2 * 3, (
-        "three pictures, three maps for each"
+    assert view.count("<details") == 3 and view.count('class="window"') == 3 + 2 * 3, (
+        "what the numbers say, and one for each; three pictures, three maps for each"
     )
     assert f"{found['psnr']:.2f} <small>(mean, float32: {expected['psnr']:.2f})" in re.sub("</?b>", "", view)
     assert "LPIPS is not computed: torchvision is not installed" in view or found["lpips"] > 0
@@ -262,7 +263,7 @@ def test_what_stands_in_the_way_of_lpips_is_said_and_nothing_is_fetched(tmp_path
     monkeypatch.syspath_prepend(str(tmp_path))
     assert reconstruction.lpips_obstacle().startswith("AlexNet's weights")
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
-    (tmp_path / "hub" / "checkpoints" / reconstruction.ALEXNET).write_bytes(b"")
+    (tmp_path / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth").write_bytes(b"")
     assert reconstruction.lpips_obstacle() == ""
     image = torch.rand(3, 64, 64)
     trip = RoundTrip(torch.zeros(1, 4, 8, 8), image[None], 30.0, 0.9, 48.0, 0.1, 0.1)

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from diffusers import DDIMScheduler
 from PIL import Image
 from test_demo_server import NASTY, call
 from visits import Visit
@@ -20,7 +21,7 @@ from demo.noising_view import SCHEDULES, noised, shares
 from demo.openings import WORDS, Opening
 from demo.session import Limits, Session
 from demo.tabs import how_it_works
-from demo.trajectory_view import as_seen, chosen, moments_of
+from demo.trajectory_view import as_seen, chosen, moments_of, noise_share
 from demo.word_view import WordsSeen
 
 
@@ -46,6 +47,17 @@ def test_the_moments_of_a_drawing_begin_at_its_seeds_noise_and_hand_on_their_lat
     assert all(torch.equal(after.noisy, state.latent[0].float()) for after, state in zip(moments[1:], states))
     assert [moment.step for moment in chosen(moments, 3)] == [0, 2, 4] and chosen(moments) == moments
     assert moments[1].strength == pytest.approx(float(states[1].arrow.square().mean().sqrt()))
+
+
+def test_the_share_of_noise_is_the_schedulers_own(tiny):
+    scheduler = DDIMScheduler.from_config(tiny.scheduler_config)
+    zeros, ones = torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
+    for step in (0, 250, 999):
+        added = scheduler.add_noise(zeros, ones, torch.tensor([step]))
+        assert noise_share(tiny.scheduler_config, step / 999) == pytest.approx(float(added) ** 2, abs=1e-6)
+    flow = {"_class_name": "FlowMatchEulerDiscreteScheduler"}
+    assert [noise_share(flow, t) for t in (0.0, 0.5, 0.75, 1.0)] == [0, 0.5, 0.9, 1]
+    assert noise_share({"_class_name": "EDMEulerScheduler"}, 0.5) is None
 
 
 def test_a_latent_of_a_solver_that_keeps_large_ones_is_brought_to_unit_spread_and_no_other():
@@ -90,6 +102,7 @@ def test_a_film_is_one_picture_with_its_frames_side_by_side():
 
 def test_each_part_draws_and_refuses_in_words(session, tiny, tmp_path):
     view, words = list(lesson_endpoints.watch(session)("a house", 3, 4.0))[-1]
+    assert re.search(r"Step 6 of 20, t = 0\.70: \d\d% noise", view)
     assert view.count('<figure class="film') == 4 + 2 and re.match(r"\d+ steps, ", words), "two words"
     assert list(lesson_endpoints.noising(session)("a house", 3))[-1][0].count('<figure class="film') == len(SCHEDULES)
     assert "of the second" in list(lesson_endpoints.between(session)("a house", "a boat", 3, 4))[-1][0]

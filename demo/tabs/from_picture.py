@@ -11,30 +11,31 @@ import gradio as gr
 from PIL import Image
 from torch import Tensor
 
-from ldm_core.data import scenes
-from ldm_core.data.test_card import test_card
 from ldm_core.images import to_pil
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.settings import STRENGTHS
 from ldm_core.tasks import image_to_image, inpainting, upscaling
 from ldm_core.tasks.start import Start
+from ldm_core.training.held_out import WORLDS
 
 from .. import carried, controls, mask_grid, turns
 from ..openings import Opening
+from ..samples import SEEDS, SIDE, sample_row, samples
 from ..session import Session, size_text
 from ..uploads import check_upload, fitted_upload, picture_input
 from ..zero_gpu import lent
 from .generate import alt_of
-from .reconstruct import SAMPLE_SEEDS, taken
+from .reconstruct import taken
 
 NAMES = ("picture", "prompt", "strength", "seed", "mask", "enlarge")  # the endpoint's parameters
 STRENGTH = STRENGTHS[image_to_image.NAME]
 FACTOR = 2  # times a side, where it is enlarged
 PREVIEW_EVERY = 3  # steps
+ADDS = 2  # of the examples: a prompt that leaves room for what the picture shows
 WHAT_IT_IS = (
     "Your picture becomes a latent, noise is mixed into it, and the model draws from there: the more noise, the more is new. "
     "Paint squares, and only those are drawn anew while all else stays to the bit. Your picture is shown to nobody and deleted "
-    "within the hour."
+    "within half an hour."
 )
 # What is painted stands in the page, not in an input.
 WITH_MASK = """(picture, prompt, strength, seed, mask, enlarge) =>
@@ -43,7 +44,7 @@ WITH_MASK = """(picture, prompt, strength, seed, mask, enlarge) =>
 
 def build(session: Session, head: gr.Markdown) -> list[Opening]:
     """The tab's inputs, picture and events; gives what it opens with."""
-    sample, example = sample_file(session), controls.EXAMPLES[session.model.spec.world][1]
+    sample, example = sample_file(session), controls.EXAMPLES[session.model.spec.world][ADDS]
     gr.Markdown(WHAT_IT_IS, elem_classes="what")
     with gr.Row(elem_classes="stage"):
         with gr.Column(elem_classes="ask"):
@@ -55,6 +56,7 @@ def build(session: Session, head: gr.Markdown) -> list[Opening]:
                     gr.Button("Enlarge it", min_width=96),
                 )
                 stop = gr.Button("Stop", min_width=72)
+            sample_row(session, picture)
         with gr.Column(elem_classes="shown"):
             drawn = gr.Image(
                 label="Drawn from it",
@@ -99,11 +101,12 @@ def build(session: Session, head: gr.Markdown) -> list[Opening]:
 
 
 def sample_file(session: Session) -> str:
-    """A picture to begin with: a drawing that the model of drawings has never seen, for others the test card."""
-    drawing = session.model.spec.world == "scenes"
-    pixels = scenes.draw(scenes.random_scene(SAMPLE_SEEDS[0]), 512) if drawing else test_card()
-    path = session.scratch.lasting("start.png")
-    Image.fromarray(pixels).save(path)
+    """A picture to begin with: a drawing of the model's own world that nothing was trained on, for others the first sample."""
+    world = session.model.spec.world
+    if world not in WORLDS:
+        return next(iter(samples(session).values()))
+    path, drawn = session.scratch.lasting("start.png"), WORLDS[world][0]
+    Image.fromarray(drawn.draw(drawn.random_scene(SEEDS[0]), SIDE)).save(path)
     return str(path)
 
 

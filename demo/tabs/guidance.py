@@ -66,7 +66,16 @@ def build(session: Session, head: gr.Markdown) -> list[Opening]:
     gr.Markdown(WHAT_IT_IS, elem_classes="what")
     with gr.Row(elem_classes="stage wide"):
         with gr.Column(elem_classes="ask"):
-            inputs, go, stop = _inputs(session, head)
+            boxes = _asked(session)
+            with gr.Row(elem_classes="buttons"):
+                go, stop = gr.Button("Sweep", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
+            own = (
+                AXES[SCALE].example,
+                str(controls.FIRST_SEED),
+                session.model.spec.steps,
+                session.model.spec.reference,
+            )
+            cost = gr.Markdown(cost_words(session, *own), elem_classes="cost")
         with gr.Column(elem_classes="shown"):
             status = gr.Markdown(label="Status", elem_id="sweep-status", elem_classes="status")
             grid = gr.HTML('<div class="sweep empty">The pictures appear here side by side.</div>', label="Grid")
@@ -74,6 +83,11 @@ def build(session: Session, head: gr.Markdown) -> list[Opening]:
                 x="guidance scale", y="score", color="seed", height=220, visible=False, label="Score", show_label=False
             )
             keep = gr.DownloadButton("Keep all (zip)", visible=False)
+        with gr.Column(elem_classes="more"):
+            words = controls.vocabulary(session.model.spec)
+            boxes |= _advanced(session)
+    inputs = [controls.as_given(boxes[name]) for name in NAMES]
+    _follow(session, head, boxes, cost, words)
     shown: list[Any] = [grid, status, chart, keep]
     for trigger, public in ((go.click, True), (inputs[0].submit, False)):
         trigger(None, None, shown, js=CLEAR, **controls.QUIET)
@@ -99,34 +113,38 @@ def opening(session: Session) -> Iterator[tuple]:
     return Sweep(session, prompt, made, [controls.FIRST_SEED], spec.reference, directions.across, generate.NAMES).draw()
 
 
-def _inputs(session: Session, head: gr.Markdown) -> tuple[list[Any], gr.Button, gr.Button]:
-    """The inputs in the order of NAMES, and the two buttons; what the sweep will cost follows them."""
+def _asked(session: Session) -> dict[str, Any]:
+    """What is swept, by the names of the endpoint's parameters."""
+    offered = [(offer.title, name) for name, offer in AXES.items()]
+    return {
+        "prompt": controls.prompt_box(session),
+        "axis": gr.Dropdown(offered, value=SCALE, label="Sweep", info="across the page"),
+        "guidance_scales": gr.Textbox(AXES[SCALE].example, label="Guidance scales", info=AXES[SCALE].hint),
+        "values": gr.Textbox("", label="Values", visible=False),
+        "second_axis": gr.Dropdown(offered, value=SEED, label="Against", info="down the page"),
+        "second_values": gr.Textbox("", label="Values against", visible=False),
+        "seeds": gr.Textbox(str(controls.FIRST_SEED), label="Seeds", info="one or several, with commas between"),
+    }
+
+
+def _advanced(session: Session) -> dict[str, Any]:
+    """What all pictures of a sweep share, under a fold."""
     spec = session.model.spec
-    prompt = controls.prompt_box(session)
-    axis = gr.Dropdown(
-        [(offer.title, name) for name, offer in AXES.items()], value=SCALE, label="Sweep", info="across the page"
-    )
-    scales = gr.Textbox(AXES[SCALE].example, label="Guidance scales", info=AXES[SCALE].hint)
-    values = gr.Textbox("", label="Values", visible=False)
-    against = gr.Dropdown(
-        [(offer.title, name) for name, offer in AXES.items()], value=SEED, label="Against", info="down the page"
-    )
-    against_values = gr.Textbox("", label="Values against", visible=False)
-    seeds = gr.Textbox(str(controls.FIRST_SEED), label="Seeds", info="one or several, with commas between")
-    with gr.Row(elem_classes="buttons"):
-        go, stop = gr.Button("Sweep", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
-    own = (AXES[SCALE].example, str(controls.FIRST_SEED), spec.steps, spec.reference)
-    cost = gr.Markdown(cost_words(session, *own), elem_classes="cost")
-    words = controls.vocabulary(spec)
     with gr.Accordion("Advanced", open=False):
         schedule = over_time.choice()
         curve = gr.HTML(over_time.curve_svg("constant"), label="Guidance over time")
         steps = gr.Slider(1, session.limits.steps, spec.steps, step=1, label="Steps")
         model = gr.Dropdown(list(session.specs), value=spec.reference, label="Model")
-    inputs: list[Any] = [prompt, scales, seeds, schedule, steps, model, axis, values, against, against_values]
-    for box in inputs:
-        controls.as_given(box)
-    priced: list[Any] = [scales, seeds, steps, model, axis, values, schedule, against, against_values, prompt]
+    schedule.change(over_time.curve_svg, schedule, curve, **controls.QUIET)
+    return {"guidance_schedule": schedule, "steps": steps, "model": model}
+
+
+def _follow(session: Session, head: gr.Markdown, boxes: dict[str, Any], cost: gr.Markdown, words: gr.Markdown) -> None:
+    """Inputs that change with others, and the cost, which changes with all."""
+    prompt, scales, seeds, schedule, steps, model, axis, values, against, against_values = (
+        boxes[name] for name in NAMES
+    )
+    priced = [scales, seeds, steps, model, axis, values, schedule, against, against_values, prompt]
     gr.on([each.change for each in priced], functools.partial(cost_words, session), priced, cost, **controls.QUIET)
     model.input(functools.partial(choose_model, session), model, [prompt, steps, words, head], **controls.QUIET)
     gr.on(
@@ -142,11 +160,9 @@ def _inputs(session: Session, head: gr.Markdown) -> tuple[list[Any], gr.Button, 
         [scales, against_values, steps, schedule],
         **controls.QUIET,
     )
-    schedule.change(over_time.curve_svg, schedule, curve, **controls.QUIET)
     tab = carried.carry(SHARED, [prompt, seeds, schedule, steps, model])
     carried.name_model(session, tab, head, model)
     model.change(functools.partial(fit_model, session), model, [words, head], **controls.QUIET)
-    return inputs, go, stop
 
 
 def problems(

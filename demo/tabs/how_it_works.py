@@ -8,17 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from PIL import Image
-
-from ldm_core.data import scenes
-from ldm_core.data.test_card import test_card
 
 from .. import carried, controls, lesson_endpoints, lessons, turns
 from ..cost_view import cost_html
 from ..openings import WAITING, Opening
+from ..samples import samples
 from ..session import Session
 from ..uploads import picture_input
-from .reconstruct import SAMPLE_SEEDS, taken
+from .reconstruct import taken
 
 WATCH = (
     "### Watch it think\n"
@@ -112,17 +109,18 @@ def _between(session: Session) -> Opening:
 
 
 def _factors(session: Session) -> Opening:
-    path, other = session.scratch.lasting("card.png"), session.scratch.lasting("landscape.png")
-    Image.fromarray(test_card()).save(path)
-    Image.fromarray(scenes.draw(scenes.random_scene(SAMPLE_SEEDS[0]), lessons.PHOTO_SIDE)).save(other)
+    found = samples(session)
+    card, other = found["test card"], next(iter(found))  # a photograph where there is one
+    if other == "test card":
+        other = next(name for name in found if name != other)
     with gr.Column(elem_classes="lesson"):
         gr.Markdown(FACTORS)
         view = gr.HTML(WAITING, label="Three sizes of latent", elem_id="factors")
-        photo = picture_input(value=str(path), label="Photo", height=180, elem_id="factor-photo")
+        photo = picture_input(value=card, label="Photo", height=180, elem_id="factor-photo")
         lesson = Lesson(session, "factors", [photo])
-        status = lesson.buttons("Shrink it", "a drawing in place of the test card", lambda: str(other), view)
+        status = lesson.buttons("Shrink it", f"{other} in place of the test card", lambda: found[other], view)
     photo.upload(functools.partial(taken, session), photo, [photo, status], **controls.QUIET)
-    return Opening("factors", [view, status], functools.partial(lessons.by_factor, session, str(path)))
+    return Opening("factors", [view, status], functools.partial(lessons.by_factor, session, card))
 
 
 def _prompt_box(text: str, label: str) -> gr.Textbox:

@@ -17,10 +17,10 @@ from ldm_core.training.held_out import WORLDS
 from .. import carried, controls, mask_grid, turns
 from ..mask_grid import LAYOUT_SIDE
 from ..openings import Opening
+from ..samples import SEEDS
 from ..session import Session, size_text
 from ..zero_gpu import lent
 from .generate import PREVIEW_EVERY, alt_of
-from .reconstruct import SAMPLE_SEEDS
 
 NAMES = ("prompt", "layout", "control_scale", "seed")  # the endpoint's parameters
 MOST = 2.0  # the largest control scale
@@ -87,7 +87,7 @@ def examples_of(world: str) -> list[tuple[str, str, str]]:
         return []
     module, say = WORLDS[world]
     made: list[tuple[str, str, str]] = []
-    for seed in itertools.count(SAMPLE_SEEDS[0]):
+    for seed in itertools.count(SEEDS[0]):
         scene = module.random_scene(seed)
         if len(scene.things) < 2:
             continue

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import gradio as gr
-from PIL import Image
 
-from ldm_core.data import scenes
-from ldm_core.data.test_card import test_card
 from ldm_core.registry import AUTOENCODERS
 
 from .. import controls, turns
 from ..comparison import DTYPES, POSTERIORS, Ways, compare, own_autoencoders, too_much
-from ..data_url import data_url
 from ..openings import Opening
+from ..samples import sample_row, samples
 from ..session import Session
 from ..uploads import check_upload, picture_input
 
 NAMES = ("photo", "autoencoders", "posterior", "dtype", "drift")  # the endpoint's parameters
-SAMPLE_SEEDS = (100_000_011, 100_000_040)  # held-out scenes
 WHAT_IT_IS = (
     "A latent-diffusion model never sees pixels: an autoencoder first turns a picture into a small latent, and turns the "
     "model's latent back into a picture. What the autoencoder cannot keep, the model cannot draw. Here you see what each "
@@ -41,15 +36,17 @@ def build(session: Session, head: gr.Markdown) -> list[Opening]:
     gr.Markdown(WHAT_IT_IS, elem_classes="what")
     with gr.Row(elem_classes="stage wide"):
         with gr.Column(elem_classes="ask"):
-            samples = sample_files(session)
-            photo = picture_input(value=samples[0], label="Photo", height=260, elem_id="photo")
+            sample = next(iter(samples(session).values()))
+            photo = picture_input(value=sample, label="Photo", height=260, elem_id="photo")
             with gr.Row(elem_classes="buttons"):
                 go, stop = gr.Button("Compare", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
-            gr.HTML(f"<p>Samples of our own: a click takes one</p><style>{thumbnails(samples)}</style>", padding=False)
-            with gr.Row(elem_classes="samples"):
-                for index, path in enumerate(samples):
-                    taking = gr.Button(Path(path).stem, size="sm", min_width=80, elem_id=f"sample-{index}")
-                    taking.click(functools.partial(str, path), None, photo, **controls.QUIET)
+            sample_row(session, photo)
+        with gr.Column(elem_classes="shown"):
+            status = gr.Markdown(label="Status", elem_id="compare-status", elem_classes="status")
+            view = gr.HTML(EMPTY, label="Comparison", elem_id="comparison")
+            numbers = gr.JSON(visible=False, label="Numbers")
+            keep = gr.DownloadButton("Keep the numbers (CSV)", visible=False)
+        with gr.Column(elem_classes="more"):
             choice = gr.CheckboxGroup(
                 choices(session),
                 value=default_choice(session),
@@ -57,11 +54,6 @@ def build(session: Session, head: gr.Markdown) -> list[Opening]:
                 info="those of the project are here already; others are fetched when first chosen",
             )
             switches = switches_of()
-        with gr.Column(elem_classes="shown"):
-            status = gr.Markdown(label="Status", elem_id="compare-status", elem_classes="status")
-            view = gr.HTML(EMPTY, label="Comparison", elem_id="comparison")
-            numbers = gr.JSON(visible=False, label="Numbers")
-            keep = gr.DownloadButton("Keep the numbers (CSV)", visible=False)
     for box in (choice, *switches):
         controls.as_given(box)
     comparing = go.click(
@@ -76,7 +68,7 @@ def build(session: Session, head: gr.Markdown) -> list[Opening]:
     stop.click(turns.stopping(session), None, status, **controls.QUIET)
     photo.change(None, [photo, status], [view, status, numbers, keep], js=CLEAR, **controls.QUIET)
     photo.upload(functools.partial(taken, session), photo, [photo, status], **controls.QUIET)
-    begin = functools.partial(compare, session, samples[0], default_choice(session), Ways())
+    begin = functools.partial(compare, session, sample, default_choice(session), Ways())
     return [Opening("comparison", [view, status], begin)]
 
 
@@ -88,16 +80,6 @@ def switches_of() -> list[gr.components.Component]:
         gr.Radio(list(DTYPES), value="float32", label="Calculated in", info="bfloat16 has half the bits of a number"),
         gr.Checkbox(True, label="Drift: ten round trips one after another"),
     ]
-
-
-def thumbnails(paths: list[str]) -> str:
-    """A style for each sample's button: its picture, within the page itself."""
-    rules = []
-    for index, path in enumerate(paths):
-        with Image.open(path) as picture:
-            small = picture.convert("RGB").resize((72, 72), Image.Resampling.LANCZOS)
-        rules.append(f"#sample-{index} {{ background-image: url({data_url(small, 'webp', quality=85)}); }}")
-    return " ".join(rules)
 
 
 def taken(session: Session, path: object) -> tuple[object, str]:
@@ -118,18 +100,6 @@ def choices(session: Session) -> list[tuple[str, str]]:
 def default_choice(session: Session) -> list[str]:
     """Those that are there at once, and take photographs: the models' own, which know drawings, where there are no others."""
     return [name for name, spec in AUTOENCODERS.items() if spec.embedded] or list(own_autoencoders(session))
-
-
-def sample_files(session: Session) -> list[str]:
-    """The test card and drawn scenes at 512 pixels, as files."""
-    pictures = {"test card": test_card()}
-    for index, seed in enumerate(SAMPLE_SEEDS):
-        pictures[f"drawing {index + 1}"] = scenes.draw(scenes.random_scene(seed), 512)
-    paths = []
-    for name, pixels in pictures.items():
-        paths.append(session.scratch.lasting(f"{name}.png"))
-        Image.fromarray(pixels).save(paths[-1])
-    return [str(path) for path in paths]
 
 
 def problems(

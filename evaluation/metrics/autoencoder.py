@@ -18,11 +18,12 @@ from ldm_core.pipeline import LatentDiffusion
 
 from .. import statistics
 from ..detectors.detector import Detector
+from ..downloads import NO_DOWNLOADS, Downloads
 from ..paths import without_home
 from ..worlds import DRAWN, DRAWN_WORLD
 from .frechet import FrechetReference, Moments
 from .metric import AutoencoderScore, Metric, Row
-from .reconstruction import crop, lpips, psnr, ssim
+from .reconstruction import crop, lpips, psnr, require_lpips, ssim
 from .rows import not_computed, row
 
 DRAWINGS = 64  # held out, for figures per image
@@ -54,11 +55,12 @@ class AutoencoderDetector:
 class Reconstructions:
     """A model's autoencoder over real images, each encoded and decoded once for all metrics that ask.
 
-    The images are `photographs`, a folder, or drawings that nothing was trained on. `seconds` are the networks' so far.
+    The images are `photographs`, a folder, or drawings that nothing was trained on. What a metric lacks is fetched where
+    `downloads` agrees. `seconds` are the networks' so far.
     """
 
-    def __init__(self, model: LatentDiffusion, photographs: Path | None = None):
-        self.model, self.photographs, self.seconds = model, photographs, 0.0
+    def __init__(self, model: LatentDiffusion, photographs: Path | None = None, downloads: Downloads = NO_DOWNLOADS):
+        self.model, self.photographs, self.downloads, self.seconds = model, photographs, downloads, 0.0
         self.metrics: list[AutoencoderScore] = []  # what will be asked for
         self.detectors: Mapping[str, Detector] = {}
         self._found: dict[str, Row] = {}
@@ -69,9 +71,9 @@ class Reconstructions:
             return "the data set does not ship; python -m evaluation.card fashion --data FOLDER computes it"
         if metric.name == "vae_lpips":
             try:
-                lpips(torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64))
-            except (ImportError, OSError, RuntimeError) as error:
-                return f"LPIPS needs torchvision and its AlexNet weights ({first_line(error)})"
+                require_lpips(self.downloads)
+            except (ValueError, OSError) as error:
+                return str(error)
         return None
 
     def prepare(self, metrics: Sequence[Metric], detectors: Mapping[str, Detector]) -> None:

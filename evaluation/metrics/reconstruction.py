@@ -10,9 +10,17 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from ..downloads import NO_DOWNLOADS, Downloads, Remote
+from ..transfer import download
+
 SSIM_WINDOW = 11  # pixels
 LPIPS_SIDE = 31  # pixels: AlexNet's strides leave nothing of less
-ALEXNET = "alexnet-owt-7be5be79.pth"  # as torchvision keeps it, below torch's own cache
+ALEXNET = Remote(
+    "LPIPS's AlexNet",
+    "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+    244_408_911,
+    "sha256:7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+)
 
 
 def psnr(images: Tensor, others: Tensor, data_range: float = 1.0) -> Tensor:
@@ -46,7 +54,7 @@ def bicubic(images: Tensor, values: int) -> Tensor:
 def lpips(images: Tensor, others: Tensor) -> Tensor:
     """Learned perceptual distance per image (Zhang et al. 2018, AlexNet), of (B, 3, H, W) in [0, 1]; lower is closer.
 
-    NaN where a side is shorter than the network can halve. ImportError where torchvision is not installed.
+    NaN where a side is shorter than the network can halve. Ask `require_lpips` first: torchvision would fetch the weights.
     """
     if min(images.shape[2:]) < LPIPS_SIDE:
         return torch.full((len(images),), torch.nan)
@@ -56,13 +64,29 @@ def lpips(images: Tensor, others: Tensor) -> Tensor:
     return torch.stack([distance(other[None], image[None], net_type="alex", normalize=True) for other, image in pairs])
 
 
+def require_lpips(downloads: Downloads = NO_DOWNLOADS) -> None:
+    """ValueError, in one line, unless `lpips` can be computed; AlexNet's weights are fetched only where that is agreed."""
+    try:
+        importlib.import_module("torchvision.models")
+    except (ImportError, OSError, RuntimeError) as error:  # the latter two where it was built for another torch
+        raise ValueError(f"LPIPS needs torchvision, which cannot be used here: {str(error).splitlines()[0]}") from None
+    file = _alexnet_file()
+    if not file.is_file():
+        downloads.permit(ALEXNET.name, ALEXNET.size, ALEXNET.host, file.parent)
+        download(ALEXNET, file)
+
+
 def lpips_obstacle() -> str:
     """Why `lpips` cannot be computed without fetching anything; empty where it can."""
     if importlib.util.find_spec("torchvision") is None:
         return "torchvision is not installed"
-    if not (Path(torch.hub.get_dir()) / "checkpoints" / ALEXNET).is_file():
-        return f"AlexNet's weights ({ALEXNET}) are not in torch's cache"
-    return ""
+    file = _alexnet_file()
+    return "" if file.is_file() else f"AlexNet's weights ({file.name}) are not in torch's cache"
+
+
+def _alexnet_file() -> Path:
+    """Where torchvision keeps it, below torch's own cache."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / ALEXNET.url.rpartition("/")[2]
 
 
 def crop(image: Tensor, multiple: int) -> Tensor:

@@ -37,6 +37,11 @@ class RoundTrip:
         """Of the latent at 8 bits a value."""
         return self.latent.numel() * BITS // 8
 
+    @property
+    def bits_per_pixel(self) -> float:
+        """Of the latent at 8 bits a value, by pixels of the image."""
+        return self.latent.numel() * BITS / self.rebuilt[0, 0].numel()
+
 
 def round_trip(image: Tensor, autoencoder: Autoencoder, sample_seed: int | None = None) -> RoundTrip:
     """One image (3, H, W) in [0, 1] whose sides the autoencoder takes; by the posterior's mean, or a seeded sample of it."""
