@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ldm_core.checks import first_line
 from ldm_core.data.photos import open_photo, photo_files
 from ldm_core.images import from_pil, from_uint8, rounded
 from ldm_core.pipeline import LatentDiffusion
