@@ -6,7 +6,6 @@ plan, files, features, statistics, tables and pages. Each run is a process of it
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,14 @@ from ldm_core.training.tokenizer import build_tokenizer
 SCALES = (1, 2, 3, 4, 5, 6, 7, 8)
 PROMPTS = (12, 125, 1_250, 5_000)
 METRICS = "scene_accuracy,clip_scenes,fd_scenes,kd_scenes,precision_scenes,recall_scenes,density_scenes,coverage_scenes"
+# Between us and what is measured: a process counts as its own the memory of the one that it is split from.
+MEASURED = """
+import resource, subprocess, sys
+code = subprocess.call([sys.executable, *sys.argv[2:]])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+open(sys.argv[1], "w").write(f"{used.ru_utime + used.ru_stime} {used.ru_maxrss}")
+sys.exit(code)
+"""
 
 
 @dataclass(frozen=True)
@@ -92,12 +99,16 @@ def run_options(model: Path, place: Path, size: int, name: str = "one") -> Seque
 def spent_by(command: Sequence[str]) -> Spent:
     """Run this Python with a command line to its end. RuntimeError where it fails."""
     began = time.perf_counter()
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen([sys.executable, *command], stdout=said, stderr=subprocess.STDOUT)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            said.seek(0)
-            raise RuntimeError(f"{' '.join(command)} failed:\n{said.read().decode(errors='replace')[-2000:]}")
-    kilobyte = 1 if sys.platform == "darwin" else 1024
-    return Spent(used.ru_utime + used.ru_stime, time.perf_counter() - began, kilobyte * used.ru_maxrss / 1e9)
+    with tempfile.NamedTemporaryFile() as told:
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURED, told.name, *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}")
+        processor, memory = map(float, Path(told.name).read_text(encoding="utf-8").split())
+    return Spent(processor, time.perf_counter() - began, memory * (1 if sys.platform == "darwin" else 1024) / 1e9)
