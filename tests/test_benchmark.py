@@ -53,13 +53,13 @@ def test_less_guidance_costs_fewer_network_rows(monkeypatch, tmp_path):
 
 @pytest.mark.slow
 def test_the_runner_is_measured_as_it_grows_and_beside_a_second_process(monkeypatch, tmp_path):
-    monkeypatch.setattr(growth, "PROMPTS", (1,))
+    monkeypatch.setattr(growth, "PROMPTS", (6,))  # distances are of three prompts or more
     monkeypatch.setattr(growth, "SCALES", (1, 2))
-    rows = dict(growth.growth_suite(2, tmp_path))
-    assert list(rows) == ["2 pictures of 1 prompts", "2 pictures by two processes"]
+    rows = dict(growth.growth_suite(12, tmp_path))
+    assert list(rows) == ["12 pictures of 6 prompts", "12 pictures by two processes"]
     assert all("s of processor" in words and "GB" in words for words in rows.values())
-    alone, together = (pd.read_csv(tmp_path / f"{name}-1" / "images.csv") for name in ("one", "two"))
-    assert len(alone) == 2 and alone.equals(together)
+    alone, together = (pd.read_csv(tmp_path / f"{name}-6" / "images.csv") for name in ("one", "two"))
+    assert len(alone) == 12 and alone.equals(together)
 
 
 def test_what_a_process_and_its_children_took_is_theirs():
