@@ -190,6 +190,8 @@ def test_axe_finds_nothing_serious_on_any_tab(browser, demo_server, size, dark):
         ]
         assert not serious, (name, serious)
     visit.page.close()
+    demo_server.openings.begun = False
+    demo_server.openings.drawn.clear()
 
 
 def test_the_tab_key_goes_to_the_prompt_first_focus_is_seen_and_the_status_is_spoken(visit):
