@@ -51,6 +51,14 @@
   });
   ["pointerup", "pointercancel"].forEach((name) => document.addEventListener(name, () => { dragged = null; }));
 
+  // Draw (tabs/generate.py): with its switch on, a pause in typing draws.
+  let pause = null;
+  document.addEventListener("input", (event) => {
+    if (!event.target.matches(".prompt textarea") || !document.querySelector("#while-typing input")?.checked) return;
+    clearTimeout(pause);
+    if (event.target.value.trim()) pause = setTimeout(() => document.querySelector("#as-typed").click(), 250);
+  });
+
   // Results (results_view.py): a click on a heading sorts the table by its column, and once more the other way round.
   document.addEventListener("click", (event) => {
     const heading = event.target.closest(".sortable thead button")?.parentNode;

@@ -22,7 +22,8 @@ from ldm_core.autoencoder import Autoencoder
 from ldm_core.data.photos import open_photo, photo_files
 from ldm_core.files import write_whole
 from ldm_core.images import from_pil
-from ldm_core.loading import autoencoder_folder, choose_device, load_autoencoder, quiet
+from ldm_core.loading import autoencoder_folder, load_autoencoder, quiet
+from ldm_core.placement import choose_device
 from ldm_core.registry import AUTOENCODERS
 
 from . import command, statistics
@@ -30,6 +31,7 @@ from .metrics.reconstruction import SSIM_WINDOW, crop
 from .metrics.round_trip import QUALITIES, round_trip, same_cost
 from .paths import without_home
 from .report.document import document
+from .run_folder import write_table
 
 CODECS = [f"psnr_{codec.lower()}" for codec in QUALITIES]
 DEFAULT = "photo-f4,photo-f8,photo-f16"
@@ -182,7 +184,7 @@ def work(arguments: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     summary = summarise(table)
     for name, content in (("images", table), ("summary", summary)):
-        write_whole(out / f"{name}.csv", content.to_csv(index=False, lineterminator="\n"))
+        write_table(out / f"{name}.csv", content)
     write_whole(out / "report.html", page(summary, arguments.images, left_out))
     for reason in left_out.values():
         print(f"left out: {reason}")

@@ -4,6 +4,7 @@
     python -m evaluation.benchmark --suite engines    torch and OpenVINO on a CPU, both beside diffusers
     python -m evaluation.benchmark --suite gpu        Stable Diffusion 1.5 and XL at real size, random weights
     python -m evaluation.benchmark --suite less-work  what fewer network calls cost in quality
+    python -m evaluation.benchmark --suite growth     what a run costs beside its networks, up to 5,000 prompts at 8 scales
 
 One image, and an 8-scale sweep against eight pipeline calls; cold start, warm times at 1 and 16 images, peak memory.
 Seconds depend on the machine; the ratios are what to compare.
@@ -22,8 +23,9 @@ import diffusers
 import torch
 
 import ldm_core
-from ldm_core.loading import choose_device, quiet
+from ldm_core.loading import quiet
 from ldm_core.pipeline import LatentDiffusion
+from ldm_core.placement import choose_device
 
 from . import command
 from .benchmarks.timing import alternating, seconds
@@ -109,12 +111,15 @@ def graphics_card() -> str:
 
 def main(argv: list[str] | None = None) -> int:
     parser = command.parser("evaluation.benchmark", __doc__)
-    parser.add_argument("--suite", choices=["core", "engines", "gpu", "less-work"], default="core")
+    parser.add_argument("--suite", choices=["core", "engines", "gpu", "less-work", "growth"], default="core")
     parser.add_argument("--model", default="scenes", help="registry name or folder (default: %(default)s)")
     parser.add_argument("--device", default=None)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument(
-        "--count", type=int, default=300, help="pictures of each way in less-work (default: %(default)s)"
+        "--count",
+        type=int,
+        default=None,
+        help="pictures: of each way in less-work (300), at the most in growth (40000)",
     )
     return command.carry_out(parser, argv, work)
 
@@ -129,7 +134,11 @@ def work(arguments: argparse.Namespace) -> int:
     elif arguments.suite == "less-work":
         from .benchmarks.less_work import less_work_suite
 
-        rows = less_work_suite(arguments.device, arguments.count, Path("runs/less-work"))
+        rows = less_work_suite(arguments.device, arguments.count or 300, Path("runs/less-work"))
+    elif arguments.suite == "growth":
+        from .benchmarks.growth import growth_suite
+
+        rows = growth_suite(arguments.count or 40_000)
     elif arguments.suite == "engines":
         from .benchmarks.engines import engines_suite
 

@@ -25,6 +25,7 @@ from . import command
 from .calibrations import distances, means
 from .calibrations.trial import Case, simulate
 from .report.tables import markdown
+from .run_folder import write_table
 
 PROMPTS, IMAGES = (4, 8, 24, 48, 96), (1, 4)
 QUICK_PROMPTS, QUICK_PART = (8, 24), 10  # a tenth of the draws
@@ -53,7 +54,7 @@ def calibrate(
                 rows = pd.DataFrame(simulate(case, p, k, draws, lambda _: bar.update()))
                 table = pd.concat([table, rows], ignore_index=True) if len(table) else rows
                 if file is not None:
-                    write_whole(file, table.to_csv(index=False, lineterminator="\n"))
+                    write_table(file, table)
             else:
                 bar.update(draws)
     names = {case.name: place for place, case in enumerate(cases)}

@@ -35,7 +35,7 @@ from .detectors.everyday.audit import COUNT, audit
 from .metrics.composition import composition
 from .metrics.reconstruction import psnr
 from .statistics import Estimate
-from .worlds import DRAWN, caption_of
+from .worlds import DRAWN, caption_of, drawings
 
 BATCH = 50  # images
 SHEET = 8  # pictures along a side
@@ -50,11 +50,10 @@ Held = tuple[list[str], Tensor]  # captions, and images (B, 3, H, W) in [0, 1]
 
 def held_out_drawings(world: str, count: int, size: int) -> Iterator[Held]:
     """Captions of a drawn world's held-out scenes, and their drawings."""
-    drawn = DRAWN[world]
     for start in range(0, count, BATCH):
-        seeds = drawn.HELD_OUT_SEEDS[start : min(start + BATCH, count)]
+        seeds = DRAWN[world].HELD_OUT_SEEDS[start : min(start + BATCH, count)]
         named = [caption_of(world, seed) for seed in seeds]
-        yield named, from_uint8(np.stack([drawn.draw(drawn.random_scene(seed), size) for seed in seeds]))
+        yield named, from_uint8(drawings(world, seeds, size))
 
 
 def held_out_fashion(count: int, size: int, folder: Path | None) -> Iterator[Held]:

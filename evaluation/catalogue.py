@@ -165,11 +165,6 @@ def drawn_world(detectors: Iterable[str]) -> str:
     return next((name for name in detectors if name in DRAWN), "")
 
 
-def metric_of(row_name: str) -> Metric:
-    """The metric that a row of summary.csv belongs to, its corrected value and its ceiling too."""
-    return METRICS[row_name.removesuffix("_jackknife").removesuffix("_ceiling")]
-
-
 def check(names: Iterable[str]) -> None:
     """ValueError for a metric that is not known."""
     for name in names:

@@ -19,14 +19,13 @@ from typing import Any
 
 import pandas as pd
 
-from ldm_core.files import write_whole
-
 from . import command
 from .catalogue import METRICS, drawn_world, find
 from .comparisons import Difference, independent_values
 from .finished import Finished, axes_of
 from .metrics.differences import COLUMNS, unpaired, with_verdicts
 from .metrics.metric import Metric, Row
+from .run_folder import write_table
 from .statistics import Estimate
 
 SAME = ("prompts_sha256", "prompt_count", "images_per_prompt")
@@ -217,7 +216,7 @@ def work(arguments: argparse.Namespace) -> int:
     table = compare(runs)
     worse, unclear = gate(table, allowed)
     if arguments.out is not None:
-        write_whole(arguments.out, table.to_csv(index=False, lineterminator="\n"))
+        write_table(arguments.out, table)
     print(report(runs, table))
     for line in [*worse, *(line if arguments.strict else f"warning: {line}" for line in unclear)]:
         print(line)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ldm_core.checks import check_real, check_whole
 from ldm_core.recipe import Recipe, Task
-from ldm_core.registry import MODELS, find
 from ldm_core.settings import STRENGTHS, SamplingSettings, default
 
 from .bounds import MOST_IMAGES
@@ -136,19 +135,3 @@ class RunConfig:
     def conditions(self) -> list[Condition]:
         """Every value of each axis with every value of the others."""
         return conditions(self.settings, self.axes)
-
-
-def choose_model(name: str | None, device: str | None) -> tuple[str, str]:
-    """The model to run, and why: the one asked for, else the best this machine can really run."""
-    if name is not None:
-        find(name)
-        return name, "asked for"
-    import torch
-    from huggingface_hub import try_to_load_from_cache
-
-    if device == "cpu" or not torch.cuda.is_available():
-        return "scenes", "embedded: no CUDA device"
-    spec = MODELS["sd1.5"]
-    if isinstance(try_to_load_from_cache(spec.source, "model_index.json"), str):
-        return spec.name, "a CUDA device and its weights are here"
-    return "scenes", "embedded: the weights of sd1.5 are not in the local cache (--model sd1.5 downloads 4.3 GB)"

@@ -14,6 +14,7 @@ from ldm_core.files import write_whole
 from .paths import portable
 from .report import page, tables
 from .report.page import Results
+from .run_folder import write_table
 from .set_facts import SetFacts
 
 
@@ -42,7 +43,7 @@ class Evaluation:
         folder = Path(folder)
         listed = self.images.assign(file=[portable(file) for file in self.images["file"]])
         for name, table in (("summary", self.summary), ("images", listed), ("differences", self.differences)):
-            write_whole(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+            write_table(folder / f"{name}.csv", table)
         self.facts.write(folder)
         self.report(folder / "report.md")
         return self.report(folder / "report.html")

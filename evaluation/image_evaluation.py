@@ -9,36 +9,33 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ldm_core.checks import check_text, check_whole, shown
-from ldm_core.loading import choose_device
+from ldm_core.checks import check_whole
+from ldm_core.placement import choose_device
 from ldm_core.settings import SamplingSettings
 
 from .bounds import MOST_IMAGES
 from .detectors.feature_cache import cache_file, identity, parts
 from .downloads import NO_DOWNLOADS, Downloads
-from .drawing import draw_set, swept
 from .findings import Evaluation
 from .folders import AXIS, Examined, Folder, drawn, examined, read_folder, side_by_side, twins
-from .generation.jobs import with_seeds
 from .image_set import ImageSet
+from .image_sources import Drawing, Source, listed_prompts, named_sources
 from .instruments import Instruments
 from .metrics.differences import differences
 from .metrics.scoring import gather_evidence, tabulate
 from .own import Asked, ScoreDetector, resolve
 from .paths import portable
-from .prompts import Prompt, load_prompts
 from .report import tables
 from .run_facts import machine
 from .set_facts import SetFacts
 
-Source = str | Path | Callable
 COST = ["stage", "condition", "images", "seconds", "network_seconds"]
 
 
@@ -82,29 +79,22 @@ def evaluate(
     ValueError, before any image is scored, for what cannot be done. A metric that cannot be computed stops it too, unless
     `asked_for` is false: it is then a row that says why.
     """
-    images_per_prompt, batch_size = (
-        check_whole(name, value, 1, MOST_IMAGES)
-        for name, value in (("images_per_prompt", images_per_prompt), ("batch_size", batch_size))
-    )
-    seed = check_whole("seed", seed, 0, 2**32 - 1)
+    listed = listed_prompts(prompts)
+    own_settings = SamplingSettings() if settings is None else settings
+    drawing = Drawing(listed, own_settings, sweep or {}, images_per_prompt, seed, batch_size)
     limit = None if limit is None else check_whole("limit", limit, 1, MOST_IMAGES)
-    if settings is not None and not isinstance(settings, SamplingSettings):
-        raise ValueError(
-            f"settings must be SamplingSettings, as SamplingSettings.of(steps=8) makes them, got {shown(settings)}"
-        )
     resolved, own = resolve(metrics, world)
     held = tempfile.TemporaryDirectory(prefix="evaluate-", ignore_cleanup_errors=True) if out is None else None
-    kept, listed = Path(out or held.name), _prompts(prompts)  # type: ignore[union-attr]  # one of the two is there
-    drawing = _Drawing(listed, settings or SamplingSettings(), sweep or {}, images_per_prompt, seed, batch_size)
-    given = Path(prompts) if isinstance(prompts, str | Path) else listed
-    sources = named_sources(image_set).items()
+    kept = Path(out or held.name)  # type: ignore[union-attr]  # one of the two is there
+    texts = Path(prompts) if isinstance(prompts, str | Path) else listed
     folders = {
-        name: read_folder(Path(source), given, captions, pairing)
+        name: read_folder(Path(source), texts, captions, pairing)
         if isinstance(source, str | Path)
         else drawing.folder(source, kept / "images" / f"{place:02d}")
-        for place, (name, source) in enumerate(sources)
+        for place, (name, source) in enumerate(named_sources(image_set).items())
     }
-    found = examined(drawn(side_by_side({name: one.images for name, one in folders.items()}), limit, shuffle, seed))
+    together = side_by_side({name: one.images for name, one in folders.items()})
+    found = examined(drawn(together, limit, shuffle, drawing.seed))
     instruments = Instruments(
         resolved,
         found.images,
@@ -118,53 +108,6 @@ def evaluate(
         downloads=downloads,
     )
     return replace(_score(found, instruments, kept / "features", folders, command), held=held)
-
-
-def named_sources(given: Source | Sequence[Source] | Mapping[str, Source]) -> dict[str, Source]:
-    """By the name that tables have: a folder's own, a function's own; of two alike by a number. ValueError for none."""
-    if isinstance(given, Mapping):
-        return {str(name): source for name, source in given.items()}
-    listed = [given] if isinstance(given, str | Path) or callable(given) else list(given)
-    if not listed:
-        raise ValueError("image_set must hold at least one folder or function, got none")
-    names = [_name(source) for source in listed]
-    return {
-        f"{name} ({index + 1})" if names.count(name) > 1 else name: source
-        for index, (name, source) in enumerate(zip(names, listed))
-    }
-
-
-def _name(source: Source) -> str:
-    if isinstance(source, str | Path):
-        return Path(source).resolve().name
-    return getattr(source, "__name__", type(source).__name__).strip("<>")
-
-
-def _prompts(given: str | Path | Sequence[str] | None) -> list[Prompt] | None:
-    if given is None or isinstance(given, str | Path):
-        return None if given is None else load_prompts(Path(given))
-    return [Prompt(index, check_text("prompts", text)) for index, text in enumerate(given)]
-
-
-@dataclass(frozen=True)
-class _Drawing:
-    """What a function is asked for."""
-
-    prompts: list[Prompt] | None
-    settings: SamplingSettings
-    sweep: Mapping[str, Sequence[Any]]
-    images_per_prompt: int
-    seed: int
-    batch_size: int
-
-    def folder(self, draw: object, into: Path) -> Folder:
-        if not callable(draw):
-            raise ValueError(f"image_set must be folders or functions, got {type(draw).__name__}")
-        if not self.prompts:
-            raise ValueError("a function that draws needs prompts: a file or a list of them")
-        pairs = with_seeds(self.prompts, self.images_per_prompt, self.seed)
-        made = draw_set(draw, pairs, into, swept(self.settings, self.sweep), self.batch_size)
-        return Folder(made, "the prompts that it was given")
 
 
 def _score(

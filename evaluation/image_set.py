@@ -24,8 +24,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ldm_core.data.photos import photo_files
-
 from .condition import condition_label
 from .run_folder import read_table
 
@@ -63,11 +61,6 @@ class ImageSet:
         more = [name for name in table if name not in (*FIRST, *axes, "file", *OPTIONAL, "condition")]
         kept = [name for name in OPTIONAL if name in table]
         return cls(root, table[[*FIRST, *axes, *more, "file", *kept, "condition"]], tuple(axes), named_by_content)
-
-    @classmethod
-    def of_folder(cls, folder: Path) -> ImageSet:
-        """The images in a folder and below it, nothing known of any but its file. ValueError where there is none."""
-        return cls.of_rows(folder, ({"file": path.relative_to(folder).as_posix()} for path in photo_files(folder)))
 
     @classmethod
     def read(cls, run: Path, axes: Sequence[str] | None = None) -> ImageSet:

@@ -18,7 +18,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ldm_core.images import from_uint8
-from ldm_core.loading import choose_device, quiet
+from ldm_core.loading import quiet
+from ldm_core.placement import choose_device
 
 from . import command
 from .catalogue import RESIZE_MODES

@@ -15,9 +15,7 @@ import dataclasses
 import functools
 import os
 from pathlib import Path
-from typing import Any
 
-from ldm_core.recipe import LARGEST, Recipe, Task, read_png
 from ldm_core.registry import ENGINES
 from ldm_core.settings import FIELDS, SamplingSettings, default, from_text
 
@@ -29,11 +27,11 @@ from .detectors.reference_files import SUFFIXES
 from .downloads import MODES, Downloads
 from .generation.axes import EXAMPLE, parse_scales, parse_sweep
 from .prompts import Prompt, draw_prompts, empty_prompts, load_prompts, prompt_file
+from .recipes import read_recipe, recipe_values
 from .run_facts import command_line
 from .shard import Shard
 from .trackers import TRACKERS, check_installed
 
-PNG_MARK = b"\x89PNG\r\n\x1a\n"
 DEFAULT = {field.name: field.default for field in dataclasses.fields(RunConfig)}
 STOPPED = (
     "Stopped. Every finished image is kept; the same command goes on from here, and with --report-only it makes the tables "
@@ -189,7 +187,7 @@ def config_of(arguments: argparse.Namespace, argv: list[str] | None = None) -> R
     if arguments.metrics is not None:
         values["metrics"] = tuple(dict.fromkeys(name.strip() for name in arguments.metrics.split(",")))
     if arguments.recipe is not None:
-        values |= _recipe_values(arguments)
+        values |= recipe_values(arguments, [*SETTINGS, "guidance_scales", "sweep"])
     if arguments.shard is not None:
         values["shard"] = Shard.parse(arguments.shard)
     if arguments.unconditional is not None:
@@ -203,66 +201,6 @@ def settings_of(arguments: argparse.Namespace) -> SamplingSettings:
     """The settings that were given; ValueError names an option and its value."""
     given = {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
     return SamplingSettings.of(**{name: from_text(name, text) for name, text in given.items()})
-
-
-def _recipe_values(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What a recipe decides of a RunConfig; a flag that says the same thing again is refused, not passed over."""
-    recipe = read_recipe(arguments.recipe)
-    own = {name: getattr(recipe, name) for name in ("model", "vae", "lora", "control", "dtype", "engine")}
-    for name in [*SETTINGS, *own, "guidance_scales", "sweep"]:
-        if getattr(arguments, name) not in (None, []):
-            raise ValueError(f"--{name.replace('_', '-')} cannot be given with --recipe, which decides it")
-    settings = recipe.settings.replaced(guidance_scale=None, rows_per_call=None)
-    _check_task(recipe, arguments)
-    _check_steering(recipe, arguments)
-    steering = Task(f"steering by {recipe.control}", recipe.control_image or "") if recipe.control else None
-    return own | {
-        "task": recipe.task,
-        "remade": recipe,
-        "steering": steering,
-        "prompts": arguments.recipe,
-        "settings": settings,
-        "guidance_scales": (recipe.settings["guidance_scale"],),
-    }
-
-
-def _check_task(recipe: Recipe, arguments: argparse.Namespace) -> None:
-    """ValueError where a recipe's picture began at an image and none is given, or the other way round."""
-    task, given = recipe.task, arguments.init_images is not None
-    if task is not None and task.name not in ("image_to_image", "inpainting"):
-        raise ValueError(f"--recipe {arguments.recipe} is of {task.name}: model.redraw(recipe, image) makes it again")
-    if (task is not None) != given:
-        why = (
-            "begins at noise: it takes no --init-images"
-            if task is None
-            else "needs its start image: --init-images FILE"
-        )
-        raise ValueError(f"--recipe {arguments.recipe} is of {task.name if task else 'a picture'} and {why}")
-
-
-def _check_steering(recipe: Recipe, arguments: argparse.Namespace) -> None:
-    """ValueError where an image steered a recipe's picture and none is given, or the other way round."""
-    if (recipe.control is not None) != (arguments.control_images is not None):
-        steered = f"steered by {recipe.control} and needs its image: --control-images FILE"
-        why = steered if recipe.control else "steered by no image: it takes no --control-images"
-        raise ValueError(f"--recipe {arguments.recipe} is of a picture {why}")
-
-
-def read_recipe(path: Path) -> Recipe:
-    """A recipe from its JSON, or from the PNG that carries it."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(PNG_MARK))
-            if start == PNG_MARK or path.suffix.lower() == ".png":
-                return read_png(path)
-            return Recipe.from_json((start + file.read(4 * LARGEST)).decode("utf-8-sig"))
-    except OSError as error:
-        raise ValueError(f"--recipe {path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"--recipe {path} is neither a PNG nor JSON in UTF-8") from None
-    except ValueError as error:
-        words = str(error)
-        raise ValueError(words if str(path) in words else f"--recipe {path}: {words}") from None
 
 
 def prompts_of(arguments: argparse.Namespace, config: RunConfig) -> list[Prompt]:

@@ -68,6 +68,11 @@ def read_table(path: Path, columns: Iterable[str], numbers: Iterable[str] = ()) 
     return table
 
 
+def write_table(path: Path, table: pd.DataFrame, float_format: str | None = None) -> None:
+    """A table as CSV, whole or not at all, the same bytes on every system."""
+    write_whole(path, table.to_csv(index=False, lineterminator="\n", float_format=float_format))
+
+
 @contextmanager
 def alone(out: Path) -> Iterator[None]:
     """Nobody else works in a run's folder within the block, no member of a job array either; ValueError where somebody does.

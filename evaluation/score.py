@@ -88,7 +88,8 @@ def work(arguments: argparse.Namespace, argv: list[str] | None = None) -> int:
     reference = arguments.reference
     if str(reference or "") in DATA_SETS and not reference.exists():
         reference = photographs_folder(str(reference), downloads)
-    from .image_evaluation import evaluate, named_sources  # torch takes seconds to import: only who got this far waits
+    from .image_evaluation import evaluate  # torch takes seconds to import: only who got this far waits
+    from .image_sources import named_sources
 
     out = arguments.out or Path("runs") / f"score-{'-'.join(named_sources(folders))}"
     found = evaluate(
@@ -117,15 +118,12 @@ def work(arguments: argparse.Namespace, argv: list[str] | None = None) -> int:
 def say(found: Evaluation) -> None:
     """What the terminal shows: what was scored, the values side by side, what could not be computed, the differences."""
     from .report import tables
-    from .report.page import measured_as
+    from .report.page import terminal
 
     print(f"{found.facts.image_count} images, {found.facts.prompt_count} prompts")
     for note in found.facts.notes:
         print(note)
-    print(f"\n{found}")
-    for note, rows in found.summary[found.summary["value"].isna()].groupby("note", sort=False):
-        print(f"{', '.join(dict.fromkeys(rows['metric']))}: {note}")
-    print(*measured_as(found.facts), sep="\n")
+    print(f"\n{terminal(found.summary, found.facts)}")
     if len(found.differences):
         shown = found.differences.drop(columns=["axis", "value_a", "value_b"])
         print(f"\n{tables.rounded(shown).to_string(index=False)}")

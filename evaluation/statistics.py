@@ -38,6 +38,10 @@ class Estimate:
     about: str = ""
     note: str = ""
 
+    def columns(self) -> dict[str, float | int | None]:
+        """value, low, high and n, as a table has them."""
+        return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
+
 
 @dataclass(frozen=True)
 class Mean:

@@ -6,13 +6,23 @@ has the world's name in detectors/detector.py, so metrics called after scenes kn
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+
+import numpy as np
 
 from ldm_core.data import everyday, scenes
 
 DRAWN: dict[str, Any] = {"scenes": scenes, "everyday": everyday}
 # Whose pictures they are where nobody says: a run's are its model's, and evaluation.score has --world.
 DRAWN_WORLD = "scenes"
+
+
+def drawings(world: str, seeds: Iterable[int], size: int | None = None) -> np.ndarray:
+    """A world's scenes of these seeds as pictures, uint8 (N, size, size, 3); at the size of its models where none is given."""
+    drawn = DRAWN[world]
+    sizes = {} if size is None else {"size": size}
+    return np.stack([drawn.draw(drawn.random_scene(seed), **sizes) for seed in seeds])
 
 
 def caption_of(world: str, seed: int) -> str:

@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from . import registry
-from .checkpoint import Checkpoint, check_denoiser, check_numbers, first_line, read_checkpoint, read_json
-from .checks import shown
+from .checkpoint import Checkpoint, check_denoiser, check_numbers, read_checkpoint, read_json
+from .checks import first_line, shown
 from .lora import merge_lora
 
 BASE, LORA, LAYERS = "_base", "lora.safetensors", "diffusion_pytorch_model.safetensors"

@@ -11,6 +11,7 @@ import copy
 import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import Any
 
 import torch
 from diffusers import ModelMixin
@@ -52,9 +53,9 @@ class Autoencoder:
 
         def encode_one(image: Tensor) -> Tensor:
             encoded = self._encode(to_model(image))
-            if not hasattr(encoded, "latent_dist"):  # the tiny and the deep ones give a latent, no distribution
-                return encoded.latents if hasattr(encoded, "latents") else encoded.latent
-            return encoded.latent_dist.sample(generator) if sample else encoded.latent_dist.mode()
+            if sample and hasattr(encoded, "latent_dist"):
+                return encoded.latent_dist.sample(generator)
+            return posterior_mean(encoded)
 
         with torch.autocast(self.device.type, enabled=False):
             inputs = images.float().to(self.device)
@@ -118,6 +119,14 @@ class Autoencoder:
     def reconstruct(self, images: Tensor) -> Tensor:
         """decode(encode(images)): what the autoencoder keeps of them, (B, 3, H, W) in [0, 1]."""
         return self.decode(self.encode(images))
+
+
+def posterior_mean(encoded: Any) -> Tensor:
+    """Of what an autoencoder of diffusers' makes of images: the mean (B, C, h, w), unscaled. The tiny and the deep ones give a
+    latent, no distribution."""
+    if hasattr(encoded, "latent_dist"):
+        return encoded.latent_dist.mode()
+    return encoded.latents if hasattr(encoded, "latents") else encoded.latent
 
 
 def scale_and_shift(config: Mapping, channels: int) -> tuple[float | Tensor, float | Tensor]:

@@ -14,7 +14,7 @@ from diffusers import AutoencoderDC, AutoencoderKL, AutoencoderTiny, ModelMixin
 from safetensors import SafetensorError, safe_open
 from transformers import CLIPTokenizer, PreTrainedTokenizerBase
 
-from .checks import shown
+from .checks import first_line, shown
 from .family import Family, family_of
 
 AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny, "AutoencoderDC": AutoencoderDC}
@@ -186,8 +186,3 @@ def read_json(path: Path) -> dict:
     if not isinstance(values, dict):
         raise ValueError(f"{path} is damaged: it must be a JSON object, got {shown(values)}")
     return values
-
-
-def first_line(error: BaseException) -> str:
-    """What a library's error says, on one line; its kind where it says nothing."""
-    return next((" ".join(line.split()) for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -72,6 +72,11 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN else f"{text[: SHOWN // 2]}...{text[-SHOWN // 4 :]}"
 
 
+def first_line(error: BaseException) -> str:
+    """What a library's error says, on one line; its kind where it says nothing."""
+    return next((" ".join(line.split()) for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 def _plain(value: Any) -> Any:
     """The number within an array or tensor of no dimensions; anything else as it is."""
     alone = getattr(value, "ndim", None) == 0 and hasattr(value, "item")

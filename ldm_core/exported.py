@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from diffusers import ModelMixin
 
-from .checkpoint import first_line, read_json
-from .checks import shown
+from .checkpoint import read_json
+from .checks import first_line, shown
 from .settings import SamplingSettings
 
 if TYPE_CHECKING:

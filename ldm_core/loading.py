@@ -4,52 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import diffusers
 import torch
 import transformers
-from huggingface_hub import errors, snapshot_download
 
 from . import registry
-from .adapted import BASE, base_folder, read_adapted
+from .adapted import base_folder, read_adapted
 from .autoencoder import Autoencoder
-from .checkpoint import AUTOENCODERS, Checkpoint, first_line, network, read_checkpoint, read_json
-from .checks import shown
+from .checkpoint import AUTOENCODERS, Checkpoint, network, read_checkpoint, read_json
+from .checks import first_line, shown
 from .conditioning import Conditioner, Conditioning, load_words
+from .defaults import with_own_defaults
 from .denoisers import Denoiser
 from .engine import check_engine, use_engine
 from .exported import Export, empty_network
+from .family import Family
+from .hub import CONFIG_FILES, VAE_FILES, local_folder
 from .lora import merge_lora, parse_lora
 from .pipeline import LatentDiffusion
-from .placement import Placement
+from .placement import Placement, choose_device
+from .precision import choose_dtype
 from .sampling import check_scheduler
-from .schedulers import FLOW, kind_of
 from .single_file import hub_id_of, read_single_file
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-SHORT = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-WEIGHTS = "diffusion_pytorch_model*.safetensors"
-VAE_FILES = ["vae/*.json", f"vae/{WEIGHTS}", "config.json", WEIGHTS]  # the last two: an autoencoder alone
-FILES = [
-    "model_index.json",
-    "scheduler/*.json",
-    "low_res_scheduler/*.json",
-    "tokenizer*/*",
-    "text_encoder*/*.json",
-    "text_encoder*/model*.safetensors",
-    "unet/*.json",
-    f"unet/{WEIGHTS}",
-    "transformer/*.json",
-    f"transformer/{WEIGHTS}",
-    *VAE_FILES,
-]
-CONFIG_FILES = ["model_index.json", "*/*.json", "tokenizer*/*"]
 Named = str | os.PathLike[str]  # a registry name, a hub id, or where something lies
-NOT_FILES = ["*.fp16*", "*non_ema*"]  # the same weights once more
 
 
 def load(
@@ -98,39 +80,12 @@ def load(
     if vae:
         own_vae = autoencoder_folder(vae)
         files = (*files, own_vae)
-    home = str(placement.home)
-    read = empty_network if export is not None and own_vae == export.folder / "vae" else network
-    autoencoder = load_autoencoder(own_vae, home, read) if isinstance(own_vae, Path) else Autoencoder(own_vae.to(home))
-    autoencoder.scaling = checkpoint.family.scaling_factor or autoencoder.scaling
+    autoencoder = _autoencoder(own_vae, checkpoint.family, str(placement.home), export)
     for path, weight in loras:
         merge_lora(checkpoint, autoencoder.vae, path, weight)
-    check_scheduler(checkpoint.scheduler_config)
-    conditioner, denoiser = assemble(checkpoint, autoencoder.factor, dtype, placement)
-    if denoiser.latent_channels != autoencoder.latent_channels:
-        raise ValueError(
-            f"vae {vae!r} has {autoencoder.latent_channels} latent channels, the denoiser takes {denoiser.latent_channels}"
-        )
-    if name not in registry.MODELS:
-        spec = _described(spec, checkpoint, autoencoder.factor)
-    conditioner.words = load_words(files)
-    files = (*files, *(path for path, _ in loras))
-    model = LatentDiffusion(
-        spec,
-        conditioner,
-        denoiser,
-        autoencoder,
-        checkpoint.scheduler_config,
-        files,
-        vae,
-        lora,
-        placement,
-        checkpoint.configs,
-        checkpoint.family,
-    )
+    model = _assembled(spec, checkpoint, autoencoder, files, vae, lora, dtype, placement)
     _set_going(model, export, engine, compiled)
-    if control:
-        model = model.with_control(control)
-    return model
+    return model.with_control(control) if control else model
 
 
 def path_text(option: str, value: object) -> str | None:
@@ -141,6 +96,52 @@ def path_text(option: str, value: object) -> str | None:
     if not isinstance(text, str) or "\0" in text:
         raise ValueError(f"{option} must be a name or a path, got {shown(value)}")
     return text
+
+
+def _autoencoder(source: Path | torch.nn.Module, family: Family, home: str, export: Export | None) -> Autoencoder:
+    """Of a folder, or as a single file held it, with the scale that the family sets; of an export without weights."""
+    if isinstance(source, Path):
+        read = empty_network if export is not None and source == export.folder / "vae" else network
+        autoencoder = load_autoencoder(source, home, read)
+    else:
+        autoencoder = Autoencoder(source.to(home))
+    autoencoder.scaling = family.scaling_factor or autoencoder.scaling
+    return autoencoder
+
+
+def _assembled(
+    spec: registry.ModelSpec,
+    checkpoint: Checkpoint,
+    autoencoder: Autoencoder,
+    files: tuple[Path, ...],
+    vae: str | None,
+    lora: str | None,
+    dtype: torch.dtype,
+    placement: Placement,
+) -> LatentDiffusion:
+    """The model of parts that have been read; ValueError where they do not fit together."""
+    check_scheduler(checkpoint.scheduler_config)
+    conditioner, denoiser = assemble(checkpoint, autoencoder.factor, dtype, placement)
+    if denoiser.latent_channels != autoencoder.latent_channels:
+        raise ValueError(
+            f"vae {vae!r} has {autoencoder.latent_channels} latent channels, the denoiser takes {denoiser.latent_channels}"
+        )
+    if spec not in registry.MODELS.values():
+        spec = with_own_defaults(spec, checkpoint, autoencoder.factor)
+    conditioner.words = load_words(files)
+    return LatentDiffusion(
+        spec,
+        conditioner,
+        denoiser,
+        autoencoder,
+        checkpoint.scheduler_config,
+        (*files, *(path for path, _ in parse_lora(lora))),
+        vae,
+        lora,
+        placement,
+        checkpoint.configs,
+        checkpoint.family,
+    )
 
 
 def _set_going(model: LatentDiffusion, export: Export | None, engine: str | None, compiled: bool) -> None:
@@ -170,34 +171,6 @@ def _rehearse(model: LatentDiffusion, native: bool) -> None:
     except Exception as error:  # noqa: BLE001  # the libraries raise what they like: all of it means that this checkpoint cannot draw
         raise ValueError(f"model {model.spec.name!r} cannot draw: {first_line(error)}") from None
     denoiser.calls = denoiser.rows = 0
-
-
-def _described(spec: registry.ModelSpec, checkpoint: Checkpoint, factor: int) -> registry.ModelSpec:
-    """A stranger's spec: its native size is in its own config; its world too, where it was trained here."""
-    world = checkpoint.index.get("_world")
-    world = world if world in registry.WORLDS else ""
-    family, (steps, scale) = checkpoint.family, _pace(spec, checkpoint)
-    height, width = family.native_size(checkpoint.parts[family.denoiser_part], factor)
-    spec = dataclasses.replace(spec, steps=steps, guidance_scale=scale)
-    return dataclasses.replace(spec, height=height, width=width, world=world, family=family.name)
-
-
-def _pace(spec: registry.ModelSpec, checkpoint: Checkpoint) -> tuple[int, float]:
-    """Steps and w of a stranger: of one that was distilled to few, known by its config or by its name and schedule, those of
-    its authors' examples."""
-    if checkpoint.family.pace is not None:
-        return checkpoint.family.pace
-    config, scheduler = checkpoint.parts[checkpoint.family.denoiser_part].config, checkpoint.scheduler_config
-    if base := checkpoint.index.get(BASE):  # of train_turbo: its base's weight
-        return 4, registry.find(base).guidance_scale
-    if getattr(config, "time_cond_proj_dim", None):  # takes the weight (Meng et al. 2023): a latent consistency model
-        return 4, 8.5
-    if scheduler.get("_class_name") in ("LCMScheduler", "TCDScheduler"):
-        return 4, 1.0
-    to_the_end = kind_of(scheduler) == FLOW or scheduler.get("timestep_spacing") == "trailing"
-    if to_the_end and re.search("turbo|lightning", spec.name, re.IGNORECASE):
-        return 4, 1.0
-    return spec.steps, spec.guidance_scale
 
 
 def _read(
@@ -257,61 +230,6 @@ def quiet() -> None:
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     warnings.filterwarnings("ignore", category=FutureWarning, module="diffusers|transformers|huggingface_hub")
-
-
-def choose_device(device: str | torch.device | None) -> str:
-    """The device asked for, if it is there; else the best one."""
-    if device is None:
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, TypeError) as error:
-        raise ValueError(f"device {shown(device)} cannot be used here: {first_line(error)}") from None
-    return str(torch.device(device))
-
-
-def _cpu_has_bfloat16() -> bool:
-    """Whether the processor multiplies in bfloat16 itself: `python -m evaluation.benchmark --suite core` shows the gain."""
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-
-
-def choose_dtype(dtype: str | torch.dtype | None, device: str) -> torch.dtype:
-    """The denoiser's precision: as asked for, else bfloat16 where it is known to be faster."""
-    if isinstance(dtype, torch.dtype) and dtype in DTYPES.values():
-        return dtype
-    if dtype is None:
-        fast = device.startswith("cuda") or (device == "cpu" and _cpu_has_bfloat16())
-        return torch.bfloat16 if fast else torch.float32
-    known = SHORT.get(dtype, dtype) if isinstance(dtype, str) else ""
-    if known not in DTYPES:
-        raise ValueError(f"dtype must be one of {', '.join([*SHORT, *DTYPES])}, got {shown(dtype)}")
-    return DTYPES[known]
-
-
-def local_folder(
-    spec: registry.ModelSpec | registry.AutoencoderSpec | registry.ControlSpec, files: Sequence[str] = FILES
-) -> Path:
-    """The folder of a model, downloaded first where it lives on the hub: of its files, those that fit the patterns."""
-    if Path(spec.source).is_dir():
-        return Path(spec.source)
-    if spec.embedded:
-        raise ValueError(f"model {spec.name!r} should be at {spec.source}, which is missing: is the clone complete?")
-    try:
-        found = snapshot_download(
-            spec.source, revision=spec.revision, allow_patterns=list(files), ignore_patterns=NOT_FILES
-        )
-        return Path(found)
-    except errors.GatedRepoError:
-        raise ValueError(
-            f"{spec.source} is gated: accept its licence on huggingface.co, then run `hf auth login`"
-        ) from None
-    except errors.RepositoryNotFoundError:
-        raise ValueError(f"no model {spec.source!r} on the hub (or it is private: run `hf auth login`)") from None
-    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError) as error:
-        raise ValueError(
-            f"{spec.source} is not in the local cache and the hub cannot be reached ({type(error).__name__}); "
-            "go online, or give a folder, or use the embedded model 'scenes'"
-        ) from None
 
 
 def autoencoder_folder(name: str) -> Path:

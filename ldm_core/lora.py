@@ -16,8 +16,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from .checkpoint import Checkpoint, first_line
-from .checks import check_real, shown
+from .checkpoint import Checkpoint
+from .checks import check_real, first_line, shown
 from .schedulers import make_scheduler
 
 

@@ -6,7 +6,6 @@ prompt -> conditioning -> noise -> (denoiser, guidance, scheduler step)* -> late
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,9 +16,8 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-from . import arguments
+from . import arguments, sweep
 from .autoencoder import Autoencoder
-from .checks import shown
 from .conditioning import Conditioner
 from .denoisers import Denoiser
 from .drawing import rows_alone, states
@@ -33,15 +31,13 @@ from .recipe import Recipe, recipe_for
 from .registry import ModelSpec
 from .sampling import State, check_scheduler
 from .schedulers import kind_of, names_of, readable_name
-from .settings import FIELDS, SamplingSettings, default
+from .settings import SamplingSettings, default
 from .substitution import Substitution, in_own_words
 from .tasks.control import NO_CONTROL, Control
 from .tasks.methods import TaskMethods
 from .tasks.start import Start, check_images, image_sha256
 from .word_maps import WordMaps, word_maps
 
-DEFAULT_SCALES = (1, 2, 4, 8)
-SIDES = ("height", "width")
 ControlImages = Tensor | None
 
 
@@ -234,18 +230,9 @@ class LatentDiffusion(TaskMethods):
         Cells denoise together where their settings allow it; text encoding, noise and every network row that they have in
         common (of a sweep of guidance the whole first step) are computed once.
         """
-        given = dict(axes or {})
-        if guidance_scales is not None or not given:
-            scales = DEFAULT_SCALES if guidance_scales is None else guidance_scales
-            given = {"guidance_scale": scales} | {name: given[name] for name in given if name != "guidance_scale"}
-        values = {name: _axis(name, listed) for name, listed in given.items()}
+        values = sweep.axes_of(guidance_scales, axes)
         base = pictures_of(self, prompts, seeds, settings, overrides, control_images=control_images)
-        cells = [dict(zip(values, cell)) for cell in itertools.product(*values.values())]
-        each = [own.replaced(**cell) for cell in cells for own in base.settings]
-        many = len(cells)
-        steering = None if base.control_images is None else torch.stack(base.control_images * many)
-        images = self.sample(base.prompts * many, base.seeds * many, settings=each, control_images=steering)
-        return torch.stack(list(images)).unflatten(0, (*map(len, values.values()), len(base.prompts)))
+        return sweep.draw(self, base, values)
 
     def denoise(
         self,
@@ -345,16 +332,3 @@ class LatentDiffusion(TaskMethods):
     def rows_alone(self, settings: SamplingSettings) -> int:
         """Network rows that one image with these settings needs by itself, over all steps."""
         return rows_alone(self, self.resolve(settings))
-
-
-def _axis(name: str, values: Sequence) -> list:
-    """The values of a sweep's axis."""
-    if name not in FIELDS or name in SIDES:
-        known = ", ".join(field for field in FIELDS if field not in SIDES)
-        raise ValueError(f"axes must be settings of one size's pictures ({known}), got {shown(name)}")
-    if isinstance(values, str) or not hasattr(values, "__iter__"):
-        raise ValueError(f"the axis {name} must be a list of values, got {shown(values)}")
-    listed = list(values)
-    if not listed:
-        raise ValueError(f"the axis {name} must hold at least one value, got none")
-    return listed

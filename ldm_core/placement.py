@@ -9,6 +9,8 @@ import psutil
 import torch
 from torch import nn
 
+from .checks import first_line, shown
+
 
 class Placement:
     """A device, and whether networks leave it after their work."""
@@ -43,6 +45,17 @@ class Placement:
             raise ValueError(
                 f"model {name!r} needs about {needed_gb:.0f} GB on {self.home} and {free:.0f} GB are free: take {small}"
             )
+
+
+def choose_device(device: str | torch.device | None) -> str:
+    """The device asked for, if it is there; else the best one."""
+    if device is None:
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ValueError(f"device {shown(device)} cannot be used here: {first_line(error)}") from None
+    return str(torch.device(device))
 
 
 def free_gb(device: torch.device) -> float:

@@ -17,6 +17,7 @@ import torch
 from diffusers import SchedulerMixin
 from torch import Tensor
 
+from .checks import first_line
 from .schedulers import make_scheduler, predicted_clean, set_steps, time_of
 from .tasks.start import Start, begin, put_back
 
@@ -94,14 +95,17 @@ def denoise(
             following = timesteps[step + 1 : step + 2]
             latent = put_back(scheduler, latent, noise, start, following, first + step + 1)
             clean = put_back(scheduler, clean, noise, start)
-        # Asking a GPU waits for it, so there only the last latent is asked for: what is not finite stays so.
-        ask = latent.device.type == "cpu" or step + 1 == len(timesteps)
-        if ask and not torch.isfinite(latent).all():
-            raise FloatingPointError(
-                f"the latent stopped being finite at step {step + 1} of {len(timesteps)}; "
-                "a lower guidance_scale or dtype='float32' may do"
-            )
+        _check_finite(latent, step + 1, len(timesteps))
         yield State(step, len(timesteps), t, latent, clean)
+
+
+def _check_finite(latent: Tensor, step: int, steps: int) -> None:
+    """Asking a GPU waits for it, so there only the last latent is asked for: what is not finite stays so."""
+    if (latent.device.type == "cpu" or step == steps) and not torch.isfinite(latent).all():
+        raise FloatingPointError(
+            f"the latent stopped being finite at step {step} of {steps}; "
+            "a lower guidance_scale or dtype='float32' may do"
+        )
 
 
 def _own_clean(stepped: object) -> Tensor | None:
@@ -123,5 +127,4 @@ def _rehearse(config: str, name: str | None) -> None:
         for _ in denoise(lambda latent, timestep, t: torch.zeros_like(latent), scheduler, zeros, generators, REHEARSAL):
             pass
     except Exception as error:  # noqa: BLE001  # the library raises what it likes: all of it means that this scheduler cannot draw
-        reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
-        raise ValueError(f"the scheduler {type(scheduler).__name__} cannot draw: {reason}") from None
+        raise ValueError(f"the scheduler {type(scheduler).__name__} cannot draw: {first_line(error)}") from None

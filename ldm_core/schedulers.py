@@ -17,7 +17,7 @@ import torch
 from diffusers.configuration_utils import FrozenDict
 from torch import Tensor
 
-from .checks import shown
+from .checks import first_line, shown
 
 SCHEDULERS = {
     "ddim": "DDIMScheduler",
@@ -102,7 +102,7 @@ def _made(found: type[diffusers.SchedulerMixin], config: Mapping) -> diffusers.S
     try:
         return found.from_config({**values})
     except Exception as error:  # noqa: BLE001  # the library raises what it likes: all of it means that a value does not fit
-        raise ValueError(f"the scheduler {found.__name__} cannot be made of its config: {_first_line(error)}") from None
+        raise ValueError(f"the scheduler {found.__name__} cannot be made of its config: {first_line(error)}") from None
 
 
 def _check_sizes(config: Mapping) -> None:
@@ -114,10 +114,6 @@ def _check_sizes(config: Mapping) -> None:
     steps = config.get("num_train_timesteps", 1000)
     if type(steps) is not int or steps < 1:
         raise ValueError(f"the scheduler config's num_train_timesteps must be an integer >= 1, got {shown(steps)}")
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
 
 
 def kind_of(config: Mapping) -> str:
@@ -169,7 +165,7 @@ def set_steps(scheduler: diffusers.SchedulerMixin, steps: int, image_tokens: int
             scheduler.set_timesteps(steps, **arguments)
     except Exception as error:  # noqa: BLE001  # the library raises what it likes: all of it means that this many do not fit
         name = readable_name(type(scheduler).__name__)
-        raise ValueError(f"steps={steps} does not fit the scheduler {name}: {_first_line(error)}") from None
+        raise ValueError(f"steps={steps} does not fit the scheduler {name}: {first_line(error)}") from None
 
 
 def _by_table(scheduler: diffusers.SchedulerMixin) -> bool:

@@ -16,7 +16,8 @@ from diffusers.loaders.single_file_utils import fetch_diffusers_config, load_sin
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from .checkpoint import Checkpoint, check_denoiser, check_numbers, first_line, load_tokenizer, network, read_json
+from .checkpoint import Checkpoint, check_denoiser, check_numbers, load_tokenizer, network, read_json
+from .checks import first_line
 from .family import Family, family_of
 
 EDM_PREDICTS_V = ("edm_vpred.sigma_min", "edm_vpred.sigma_max")  # CosXL

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 import torch
 
 from evaluation import benchmark
-from evaluation.benchmarks import gpu_suite, less_work
+from evaluation.benchmarks import gpu_suite, growth, less_work
 from evaluation.benchmarks.random_weights import build_model, build_unet, shape_of
 
 
@@ -48,3 +49,27 @@ def test_less_guidance_costs_fewer_network_rows(monkeypatch, tmp_path):
     monkeypatch.setattr(less_work, "VARIANTS", {name: less_work.VARIANTS[name] for name in chosen})
     rows = [float(words.split()[0]) for _, words in less_work.less_work_suite("cpu", 6, tmp_path)]
     assert rows[0] == 24 and rows[1] < 24
+
+
+@pytest.mark.slow
+def test_the_runner_is_measured_as_it_grows_and_beside_a_second_process(monkeypatch, tmp_path):
+    monkeypatch.setattr(growth, "PROMPTS", (1,))
+    monkeypatch.setattr(growth, "SCALES", (1, 2))
+    rows = dict(growth.growth_suite(2, tmp_path))
+    assert list(rows) == ["2 pictures of 1 prompts", "2 pictures by two processes"]
+    assert all("s of processor" in words and "GB" in words for words in rows.values())
+    alone, together = (pd.read_csv(tmp_path / f"{name}-1" / "images.csv") for name in ("one", "two"))
+    assert len(alone) == 2 and alone.equals(together)
+
+
+def test_what_a_process_and_its_children_took_is_theirs():
+    busy = "import time\nheld = bytearray(300_000_000)\nwhile time.process_time() < 0.5: pass"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}], check=True)"
+    for command in (["-c", busy], ["-c", child]):
+        spent = growth.spent_by(command)
+        assert 0.5 < spent.processor < 5 and 0.3 < spent.memory < 0.5 and spent.clock > 0.5
+
+
+def test_a_process_that_fails_says_what_it_said():
+    with pytest.raises(RuntimeError, match="no such prompts"):
+        growth.spent_by(["-c", "raise SystemExit('no such prompts')"])

@@ -133,6 +133,27 @@ def test_four_pictures_of_a_click_stand_together_and_each_is_kept_with_its_seed(
     assert not page.locator("#pictures").is_visible()
 
 
+def test_with_the_switch_on_a_pause_in_typing_draws_one_picture_of_the_newest_words_which_is_not_kept(visit):
+    page = visit.page
+    box, source = page.locator(".prompt textarea:visible"), "document.querySelector('#picture img')?.src"
+    box.fill("a red house")
+    opened = page.evaluate(source)
+    page.wait_for_timeout(600)
+    assert page.evaluate(source) == opened, "the switch is off"
+    page.get_by_role("radio", name="4", exact=True).check()
+    page.get_by_label("Draw while I type").check()
+    box.fill("a blue boat on a lake")
+    visit.wait_for_words("Seed 7, ")
+    page.wait_for_function("document.querySelector('#picture img').alt.endsWith('a blue boat on a lake')")
+    assert page.evaluate(source) != opened
+    box.press_sequentially(" at night", delay=30)
+    page.wait_for_function("document.querySelector('#picture img').alt.endsWith('a lake at night')")
+    assert page.locator("#kept figure").count() == 0
+    box.fill("")
+    page.wait_for_timeout(600)
+    assert page.locator("#picture img").get_attribute("alt").endswith("at night"), "no words draw nothing"
+
+
 def test_a_link_brings_the_settings_back_and_the_browser_keeps_what_was_drawn(visit, browser, demo_server):
     page = visit.page
     page.locator(".prompt textarea:visible").fill("a green boat & a tree")

@@ -16,6 +16,7 @@ from PIL import Image
 
 from ldm_core.recipe import read_png
 
+CLIENT = httpx.Client(timeout=60)  # one for all: each anew reads the certificates anew
 NASTY = [
     None,
     True,
@@ -58,7 +59,7 @@ def good(demo_server, tmp_path_factory):
     path = tmp_path_factory.mktemp("upload") / "x.png"
     Image.new("RGB", (64, 64), "teal").save(path)
     with path.open("rb") as file:
-        uploaded = httpx.post(f"{demo_server.address}/gradio_api/upload", files={"files": file}).json()[0]
+        uploaded = CLIENT.post(f"{demo_server.address}/gradio_api/upload", files={"files": file}).json()[0]
     return {
         "generate": ["a red house", "", 7, 1, 1.0, "ddim", "constant", "128 x 128", "scenes", "cfg", True, 1],
         "sweep": ["a red house", "1,2", "7", "constant", 1, "scenes", "steps", "1,2", "seed", ""],
@@ -196,7 +197,7 @@ def test_outputs_have_names_and_another_model_needs_no_more_than_its_name(client
 def ask(address, name, data):
     """Join the queue; json.dumps writes NaN, which strict clients cannot."""
     headers = {"content-type": "application/json"}
-    return httpx.post(
+    return CLIENT.post(
         f"{address}/gradio_api/call/{name}", content=json.dumps({"data": data}), headers=headers, timeout=60
     )
 
@@ -207,7 +208,7 @@ def call(address, name, data):
     if answer.status_code != 200:
         return answer.status_code, answer.text
     event = answer.json()["event_id"]
-    return 200, httpx.get(f"{address}/gradio_api/call/{name}/{event}", timeout=60).text
+    return 200, CLIENT.get(f"{address}/gradio_api/call/{name}/{event}").text
 
 
 def test_three_hundred_bad_requests_leave_the_server_well(demo_server, good):
@@ -259,12 +260,12 @@ def test_forty_visitors_at_once_are_served_or_told_and_never_overlap_on_the_mode
 
     def visit(index):
         if index % 5 == 4:  # joins, and closes the tab after a moment
-            answer = httpx.post(
+            answer = CLIENT.post(
                 f"{demo_server.address}/gradio_api/call/generate", content=json.dumps({"data": data}), timeout=60
             )
             if answer.status_code == 200:
                 try:
-                    httpx.get(
+                    CLIENT.get(
                         f"{demo_server.address}/gradio_api/call/generate/{answer.json()['event_id']}", timeout=0.3
                     )
                 except httpx.TimeoutException:
@@ -288,7 +289,7 @@ def test_forty_visitors_at_once_are_served_or_told_and_never_overlap_on_the_mode
 
 def test_files_of_the_server_are_not_handed_out(demo_server):
     for path in ("/etc/passwd", "demo/app.py", "README.md"):
-        assert httpx.get(f"{demo_server.address}/gradio_api/file={path}").status_code in (403, 404)
-    assert httpx.get(f"{demo_server.address}/gradio_api/file=https://example.org/x").status_code == 403
+        assert CLIENT.get(f"{demo_server.address}/gradio_api/file={path}").status_code in (403, 404)
+    assert CLIENT.get(f"{demo_server.address}/gradio_api/file=https://example.org/x").status_code == 403
     for way in ("run", "api"):
-        assert httpx.post(f"{demo_server.address}/gradio_api/{way}/generate", json={"data": []}).status_code == 404
+        assert CLIENT.post(f"{demo_server.address}/gradio_api/{way}/generate", json={"data": []}).status_code == 404

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from transformers import CLIPTokenizer
 
 from ldm_core.loading import load_autoencoder
@@ -26,8 +25,7 @@ def test_the_autoencoder_is_the_recipes_and_keeps_what_its_card_says():
 def test_the_text_encoder_reads_most_captions_without_a_mistake_withheld_combinations_too():
     tokenizer = CLIPTokenizer.from_pretrained(FOLDER / "tokenizer")
     config, corpus = TEXT_ENCODERS["everyday-cpu"], load_corpus("everyday", 1, 16)
-    encoder, head = train_text_encoder.build(config, tokenizer), torch.nn.Linear(config.width, len(corpus.facts))
-    module = torch.nn.ModuleDict({"text_encoder": encoder, "head": head})
+    module = train_text_encoder.build(config, tokenizer, corpus)
     train_text_encoder.go_on_from(module, FOLDER)
     usual, rare = train_text_encoder.to_be_judged(corpus, 64, 16)
     rows = train_text_encoder.report(module.eval(), tokenizer, corpus, (usual, rare), "cpu")

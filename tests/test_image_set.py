@@ -11,6 +11,7 @@ from evaluation import catalogue
 from evaluation.condition import condition_label, shown
 from evaluation.detectors.detector import load_detector
 from evaluation.detectors.reference_sources import load_reference
+from evaluation.folders import read_folder
 from evaluation.image_set import ImageSet
 from evaluation.metrics.scoring import score
 from ldm_core.data import scenes
@@ -59,7 +60,7 @@ def test_a_folder_is_a_set_of_which_nothing_else_is_known(tmp_path):
     (tmp_path / "below").mkdir()
     for name in ("b.png", "below/a.jpg"):
         Image.new("RGB", (8, 8)).save(tmp_path / name)
-    images = ImageSet.of_folder(tmp_path)
+    images = read_folder(tmp_path, captions="none").images
     assert images.table["file"].tolist() == ["b.png", "below/a.jpg"] and images.conditions == [""]
     assert images.captions == ["", ""] and images.table["prompt_id"].nunique() == 2
     assert all(path.exists() for path in images.paths)
@@ -109,7 +110,7 @@ def test_two_folders_are_scored_side_by_side_with_paired_verdicts(drawn, tmp_pat
 
 def test_captions_that_are_not_known_are_a_reason_in_words(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    images = ImageSet.of_folder(tmp_path)
+    images = read_folder(tmp_path, captions="none").images
     for name in ("clip_score", "scene_accuracy"):
         assert "none are known" in catalogue.METRICS[name].obstacle(images)
     assert "three prompts" in catalogue.METRICS["fid"].obstacle(images)

@@ -15,7 +15,7 @@ from diffusers import AutoencoderTiny
 from safetensors.torch import load_file, save_file
 
 import ldm_core
-from ldm_core import loading, registry
+from ldm_core import precision, registry
 
 
 def test_the_registry_and_the_package_import_no_torch():
@@ -187,7 +187,8 @@ def test_devices_and_precisions_are_checked(tiny_folder):
     with pytest.raises(ValueError, match="dtype must be one of fp32"):
         ldm_core.load(str(tiny_folder), dtype="int3")
     assert (
-        loading.choose_dtype("bf16", "cpu") is torch.bfloat16 and loading.choose_dtype(None, "cuda:0") is torch.bfloat16
+        precision.choose_dtype("bf16", "cpu") is torch.bfloat16
+        and precision.choose_dtype(None, "cuda:0") is torch.bfloat16
     )
 
 

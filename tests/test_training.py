@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 
 import numpy as np
@@ -13,8 +14,9 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline
 import ldm_core
 from ldm_core.data import scenes
 from ldm_core.loading import load_autoencoder
-from ldm_core.training import corpus, losses, reading, train_autoencoder, train_denoiser
-from ldm_core.training.config import AUTOENCODERS, DENOISERS
+from ldm_core.training import corpus, losses, reading, train_autoencoder, train_denoiser, trainer
+from ldm_core.training.batch import batch_of
+from ldm_core.training.config import AUTOENCODERS, DENOISERS, NetworkConfig
 from ldm_core.training.tokenizer import build_tokenizer
 
 
@@ -55,6 +57,7 @@ def test_every_word_of_the_corpus_is_one_token_and_any_text_survives():
     tokenizer = build_tokenizer(scenes.known_words(), 16)
     assert all(len(tokenizer(word).input_ids) == 3 for word in scenes.known_words())
     assert tokenizer.decode(tokenizer("a zebra, ünï ☃").input_ids, skip_special_tokens=True) == "a zebra , ünï ☃"
+    assert all(build_tokenizer(scenes.known_words(), 16).get_vocab() == tokenizer.get_vocab() for _ in range(3))
 
 
 def test_what_a_caption_states_is_a_thing_with_its_own_colour_and_place():
@@ -185,6 +188,61 @@ def test_a_folder_of_another_recipe_is_refused(autoencoder, capsys):
     with pytest.raises(SystemExit) as stopped:
         train_autoencoder.main(["scenes-cpu", "--out", str(autoencoder), "--device", "cpu"])
     assert stopped.value.code == 2 and "other settings" in capsys.readouterr().err
+
+
+def test_the_last_weights_are_shown_once_and_again_by_a_run_that_finds_itself_finished(tmp_path):
+    recipe = NetworkConfig(steps=3, learning_rate=0.5)
+    shown = []
+
+    def run():
+        torch.manual_seed(0)
+        network = torch.nn.Linear(2, 1)
+        trained = trainer.Trainer(network, recipe, tmp_path, 0, "cpu")
+        assert trained.run(
+            lambda step: network(torch.ones(1, 2)).square().sum(),
+            lambda path: shown.append((path.name, network.weight.tolist(), network.training)),
+            every=2,
+        )
+        return trained.average["weight"].tolist()
+
+    last = run()
+    assert [name for name, _, _ in shown] == ["000002.png", "000003.png"]
+    assert shown[-1][1:] == (last, False), "averaged, in evaluation mode"
+    assert run() == last and shown[2:] == [shown[1]]
+    assert (tmp_path / "log.csv").read_text().count("\n") == 2
+
+
+def test_a_run_goes_on_where_its_recipe_has_gained_or_lost_an_option_that_is_off(tmp_path):
+    begin = functools.partial(trainer.Trainer, torch.nn.Linear(2, 1), folder=tmp_path, warmup_steps=0, device="cpu")
+    recipe = NetworkConfig(about="earlier")
+    begin(config=recipe)
+    known = tmp_path / "config.json"
+    now = json.loads(known.read_text())
+    del now["weight_decay"]  # which is 0
+    known.write_text(json.dumps(now | {"rare_blocks": []}))
+    begin(config=recipe)
+    assert json.loads(known.read_text()) == json.loads(json.dumps(dataclasses.asdict(recipe)))
+    known.write_text(json.dumps(now | {"rare_blocks": [1, 2]}))
+    with pytest.raises(ValueError, match=r"other settings \(rare_blocks\)"):
+        begin(config=recipe)
+    with pytest.raises(ValueError, match=r"other settings \(rare_blocks, seed\)"):
+        begin(config=dataclasses.replace(recipe, seed=1))
+
+
+def test_a_batch_depends_on_its_step_alone_and_takes_the_noise_to_the_times_it_draws():
+    world = corpus.load_corpus("scenes", 4, 16)
+    latents = np.random.default_rng(0).normal(size=(4, 2, 3, 3)).astype(np.float16)
+    config = dataclasses.replace(DENOISERS["tiny"], batch=64, caption_dropout=0.5)
+    first, again, other = (batch_of(latents, world, config, step, "cpu") for step in (7, 7, 8))
+    assert torch.equal(first.noise, again.noise) and first.captions == again.captions
+    assert not torch.equal(first.noise, other.noise) and first.pictures != other.pictures
+    assert torch.equal(first.clean, torch.from_numpy(latents[first.pictures]).float())
+    assert 16 < sum(not caption for caption in first.captions) < 48
+    scheduler = DDIMScheduler()
+    t, noisy, target = first.noised(scheduler.alphas_cumprod, "uniform", "epsilon")
+    torch.testing.assert_close(noisy, scheduler.add_noise(first.clean, first.noise, t))
+    assert torch.equal(target, first.noise) and len(t.unique()) > 32
+    assert torch.equal(t, again.noised(scheduler.alphas_cumprod, "uniform", "epsilon")[0])
 
 
 def test_a_missing_autoencoder_is_one_line(tmp_path, capsys):

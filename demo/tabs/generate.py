@@ -22,6 +22,7 @@ from ..uploads import picture_input
 from ..zero_gpu import lent
 
 PREVIEW_EVERY = 3  # steps
+FEW_STEPS = 4  # of a model that draws while one types
 NAMES = [part.name for part in dataclasses.fields(controls.Settings)]
 # What choosing a model sets.
 CHOSEN = ("prompt", "steps", "guidance_scale", "size", "words", "prompts", "scheduler", "header")
@@ -37,6 +38,7 @@ def build(session: Session, head: gr.Markdown) -> None:
             with gr.Row(elem_classes="buttons"):
                 go, stop = gr.Button("Draw", variant="primary", min_width=96), gr.Button("Stop", min_width=72)
                 link = gr.Button("Link", min_width=72)
+            as_typed = while_typing(session)
         with gr.Column(elem_classes="shown"):
             first = opening(session)
             picture = gr.Image(
@@ -85,6 +87,15 @@ def build(session: Session, head: gr.Markdown) -> None:
     ):
         drawn.success(lambda text: gr.Image(alt_text=alt_of(text)), prompt, picture, **controls.QUIET)
         drawn.success(None, None, None, js=links.browser("keep", NAMES), **controls.QUIET)
+    # One picture, of the newest words alone, and none of them goes among those drawn before.
+    typed = drawing(
+        [as_typed.click],
+        inputs=settings.inputs[:-1],
+        validator=turns.validator(session, functools.partial(problems, session), NAMES[:-1]),
+        trigger_mode="always_last",
+        api_visibility="private",
+    )
+    typed.success(lambda text: gr.Image(alt_text=alt_of(text)), prompt, picture, **controls.QUIET)
     gr.on([go.click, prompt.submit], None, settings.inputs, None, js=links.browser("asked", NAMES), **controls.QUIET)
     link.click(None, settings.inputs, status, js=links.browser("copy", NAMES), **controls.QUIET)
     stop.click(turns.stopping(session), None, status, **controls.QUIET)
@@ -117,6 +128,19 @@ def _bring_back(session: Session, settings: controls.Settings, filled: list[gr.c
     page.load(fill, given, filled, js=links.OPENED, **controls.QUIET)
     button = gr.Button("Settings of a picture", visible="hidden", elem_id="recall")
     button.click(fill, given, filled, js="() => window.drawings.recalled()", **controls.QUIET)
+
+
+def while_typing(session: Session) -> gr.Button:
+    """A switch, offered where a picture is quick; and what page.js presses when it is on and the visitor pauses in typing."""
+    spec = session.model.spec
+    gr.Checkbox(
+        False,
+        label="Draw while I type",
+        visible=spec.embedded or spec.steps <= FEW_STEPS,
+        container=False,
+        elem_id="while-typing",
+    )
+    return gr.Button("Draw as typed", visible="hidden", elem_id="as-typed")
 
 
 def alt_of(prompt: object) -> str:

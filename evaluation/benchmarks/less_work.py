@@ -5,14 +5,12 @@ held-out prompts and seeds.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
-from ldm_core.data import scenes
 from ldm_core.settings import SamplingSettings
 
 from ..config import RunConfig
-from ..prompts import Prompt
+from ..held_out import held_out_prompts
 from ..report import tables
 from ..runner import Run
 
@@ -27,10 +25,8 @@ METRICS = ("scene_accuracy", "fd_scenes")
 
 def less_work_suite(device: str | None, count: int, out: Path, scale: float = 4.0) -> list[tuple[str, str]]:
     """A row for each way; runs are kept in `out` and resumed from there."""
-    prompts = list(held_out_prompts(count))
     out.mkdir(parents=True, exist_ok=True)
-    file = out / "held-out.txt"
-    file.write_text("\n".join(prompt.text for prompt in prompts))
+    prompts, file = held_out_prompts(count, out)
     base = RunConfig(file, model="scenes", guidance_scales=(scale,), device=device, metrics=METRICS)
     rows = []
     for name, change in VARIANTS.items():
@@ -42,9 +38,3 @@ def less_work_suite(device: str | None, count: int, out: Path, scale: float = 4.
         measured = "; ".join(f"{metric} {found[metric]}" for metric in METRICS)
         rows.append((f"w = {scale:g}, {name}", f"{calls:.1f} network rows an image; {measured}"))
     return rows
-
-
-def held_out_prompts(count: int) -> Iterator[Prompt]:
-    """Captions of scenes that nothing was trained on."""
-    for index, seed in enumerate(scenes.HELD_OUT_SEEDS[:count]):
-        yield Prompt(index, scenes.caption(scenes.random_scene(seed), seed))

@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ldm_core.checks import first_line
+
 from ..downloads import NO_DOWNLOADS, Downloads, Remote
 from ..transfer import download
 from .resize import resize
@@ -242,7 +244,7 @@ def load_published(network: InceptionV3, path: Path) -> None:
         state = torch.load(path, map_location="cpu", weights_only=True)
         missing, _ = network.load_state_dict(state, strict=False)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
-        raise ValueError(f"{path} is no file of Inception weights: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"{path} is no file of Inception weights: {first_line(error)}") from None
     # The batch counters are of use in training alone, and old files lack them.
     absent = [name for name in missing if not name.endswith("num_batches_tracked")]
     if absent:

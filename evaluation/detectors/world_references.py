@@ -7,7 +7,6 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -16,7 +15,7 @@ from ldm_core.data import fashion_mnist
 from ldm_core.images import from_uint8
 
 from ..downloads import NO_DOWNLOADS, Downloads
-from ..worlds import DRAWN
+from ..worlds import DRAWN, drawings
 from .detector import Detector
 from .reference_sources import cached
 from .references import Reference, made_by
@@ -58,11 +57,10 @@ def world_reference(
     )
 
 
-def _drawings(world: Any, count: int, downloads: Downloads) -> Iterator[np.ndarray]:
+def _drawings(world: str, count: int, downloads: Downloads) -> Iterator[np.ndarray]:
     """Drawings of a world's reference seeds, uint8 (up to BATCH, H, W, 3)."""
     for start in range(0, count, BATCH):
-        seeds = world.REFERENCE_SEEDS[start : min(start + BATCH, count)]
-        yield np.stack([world.draw(world.random_scene(seed)) for seed in seeds])
+        yield drawings(world, DRAWN[world].REFERENCE_SEEDS[start : min(start + BATCH, count)])
 
 
 def _clothes(count: int, downloads: Downloads) -> Iterator[np.ndarray]:
@@ -88,7 +86,7 @@ def _fashion_folder(downloads: Downloads) -> Path | None:
 
 
 PICTURES: dict[str, Callable[[int, Downloads], Iterator[np.ndarray]]] = {
-    **{name: functools.partial(_drawings, world) for name, world in DRAWN.items()},
+    **{name: functools.partial(_drawings, name) for name in DRAWN},
     "fashion": _clothes,
 }
 WORDS = {**dict.fromkeys(DRAWN, "drawings of the reference seeds"), "fashion": "official test images"}

@@ -93,7 +93,7 @@ class Reconstructions:
         left_out: dict[str, list[str]] = {metric.name: [] for metric in self.metrics}
         features: dict[str, tuple[list, list]] = {name: ([], []) for name in extracting}
         count, used = FOR_DISTANCES if extracting else DRAWINGS, 0
-        for label, image in _labelled_images(self.model, self.photographs, count):
+        for label, image in real_images(self.model, self.photographs, count):
             if image is None:
                 for labels in left_out.values():
                     labels.append(label)
@@ -126,15 +126,9 @@ class Reconstructions:
         return found
 
 
-def real_images(model: LatentDiffusion, photographs: Path | None, count: int) -> Iterator[Tensor]:
-    """Images (1, 3, H, W) in [0, 1]: photographs, their middles cropped to sides the model takes; else drawings."""
-    return (image for _, image in _labelled_images(model, photographs, count) if image is not None)
-
-
-def _labelled_images(
-    model: LatentDiffusion, photographs: Path | None, count: int
-) -> Iterator[tuple[str, Tensor | None]]:
-    """Each with what it is called; None where a photograph cannot be read, or is smaller than the model can take."""
+def real_images(model: LatentDiffusion, photographs: Path | None, count: int) -> Iterator[tuple[str, Tensor | None]]:
+    """What each is called and the image (1, 3, H, W) in [0, 1]: photographs, their middles cropped to sides that the model
+    takes, None for one that cannot be read or is too small; else drawings."""
     if photographs is None:
         side = max(model.height, model.width)
         world = DRAWN[model.spec.world if model.spec.world in DRAWN else DRAWN_WORLD]

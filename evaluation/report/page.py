@@ -102,9 +102,19 @@ def remarks(results: Results) -> list[str]:
         )
     if results.front:
         notes.append(results.front.words())
-    noted = summary[summary["note"] != ""].drop_duplicates(["metric", "note"])
-    notes += [f"{', '.join(rows['metric'])}: {note}" for note, rows in noted.groupby("note", sort=False)]
-    return notes + measured_as(facts)
+    return notes + _noted(summary[summary["note"] != ""]) + measured_as(facts)
+
+
+def terminal(summary: pd.DataFrame, facts: RunFacts | SetFacts) -> str:
+    """The values side by side, why others could not be computed, and what all are measured by."""
+    absent = summary[summary["value"].isna()]
+    return "\n".join([tables.as_text(summary), *_noted(absent), *measured_as(facts)])
+
+
+def _noted(summary: pd.DataFrame) -> list[str]:
+    """Each note of some rows once, after the metrics that it is of."""
+    once = summary.drop_duplicates(["metric", "note"])
+    return [f"{', '.join(rows['metric'])}: {note}" for note, rows in once.groupby("note", sort=False)]
 
 
 def measured_as(facts: RunFacts | SetFacts) -> list[str]:

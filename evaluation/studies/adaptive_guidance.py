@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ldm_core.files import write_whole
-
 from ..generation.axes import parse_scales
 from ..metrics.metric import ImageScore
 from .guidance import AXIS, SCALE, draw_rules, evidence_of
@@ -91,10 +89,9 @@ def _drawn(options: argparse.Namespace, work: Path) -> Iterator[tuple[str, Evide
     """The evidence of both kinds of pictures, with the details' scores, and the metrics to be told."""
     from ldm_core.settings import SamplingSettings
 
-    from ..benchmarks.less_work import held_out_prompts
+    from ..held_out import held_out_prompts
 
-    prompts, file = list(held_out_prompts(options.prompts)), work / "held-out.txt"
-    write_whole(file, "\n".join(prompt.text for prompt in prompts))
+    prompts, file = held_out_prompts(options.prompts, work)
     groups = ((SCHEDULES, parse_scales(options.scales)),)
     drawn, labels = draw_rules(options, prompts, file, work / "noise", groups)
     reals = real_drawings(options.prompts, drawn.model.height)
@@ -110,13 +107,12 @@ def _drawn(options: argparse.Namespace, work: Path) -> Iterator[tuple[str, Evide
 
 def real_drawings(count: int, side: int) -> Tensor:
     """The drawings (count, 3, side, side) in [0, 1] of the held-out captions."""
-    import numpy as np
-
     from ldm_core.data import scenes
     from ldm_core.images import from_uint8
 
-    seeds = scenes.HELD_OUT_SEEDS[:count]
-    return from_uint8(np.stack([scenes.draw(scenes.random_scene(seed), side) for seed in seeds]))
+    from ..worlds import drawings
+
+    return from_uint8(drawings("scenes", scenes.HELD_OUT_SEEDS[:count], side))
 
 
 def save_drawings(drawings: Tensor, folder: Path) -> Path:

@@ -73,8 +73,7 @@ def map_table(model: LatentDiffusion, count: int, calibration: int) -> pd.DataFr
     rows = []
     for t in word_maps.TIMES:
         for name, estimate in word_maps.figures(found[t], tuned[t]).items():
-            bounds = {"value": estimate.value, "low": estimate.low, "high": estimate.high, "n": estimate.n}
-            rows.append({"t": t, "figure": name, **bounds})
+            rows.append({"t": t, "figure": name, **estimate.columns()})
     return pd.DataFrame(rows)
 
 

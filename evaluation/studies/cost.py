@@ -210,52 +210,67 @@ def concluded(
     """Figure by figure of the text; of time only where it was measured."""
     side = SAID_SIDE if (computed["pixels"] == SAID_SIDE).any() else int(computed["pixels"].max())
     ratio = saved.set_index("pixels").loc[side]
-    own = computed[computed["pixels"] == side].set_index("space")
-    training = {space: own["training GB, fused"][space] + own["weights and optimiser GB"][space] for space in CHANNELS}
-    forward = {
-        space: own["forward GB, fused"][space] + own["weights and optimiser GB"][space] / 8 for space in CHANNELS
-    }
-    amounts = any(
-        all(abs(kind[space] * GIGABYTE / SAID_MEMORY[space] - 1) <= NEAR for space in CHANNELS)
-        for kind in (training, forward)
-    )
-    said_ratio = SAID_MEMORY["pixels"] / SAID_MEMORY["latents"]
     growth = scores["said over the row above"].dropna()
+    memory = memory_at(computed, side)
+    said_ratio = SAID_MEMORY["pixels"] / SAID_MEMORY["latents"]
     checks = {
         "values": ratio["values"] == SAID_SAVING,
         "times less memory": abs(ratio["training GB, fused, with weights"] / said_ratio - 1) <= NEAR,
-        "amounts of memory": amounts,
+        "amounts of memory": any(_as_said(memory[kind]) for kind in ("training", "forward")),
         "growth of attention's memory": bool((growth == 4).all()),
     }
     if len(quicker):
         checks["time"] = quicker["step s"].max() >= SAID_SPEED
+    held = sum(checks.values())
+    failed = [name for name, right in checks.items() if not right]
     words = [
         f"Values: {ratio['values']:.0f} times fewer at {side} px.",
-        (
-            f"Memory of a training step there, fused attention, weights and optimiser included: {training['pixels']:.1f} GB on pixels, "
-            f"{training['latents']:.1f} on latents, {ratio['training GB, fused, with weights']:.1f} times less; of a forward pass "
-            f"{forward['pixels']:.1f} and {forward['latents']:.1f} (24 and 4 said, 6 times). "
-            f"With plain attention the activations "
-            f"of a forward pass on pixels would take {own['forward GB, plain']['pixels']:.4g} GB, "
-            f"on latents {own['forward GB, plain']['latents']:.2f}."
-        ),
+        _memory_in_words(memory, ratio),
         (
             f"The text's table of attention's memory is N^2 at {scores['bytes a score, one head'].iloc[0]:.0f} byte a score of one head, "
             f"which no float has: in float16 with eight heads it is 16 times that. Doubling the side multiplies the table by "
             f"{growth.iloc[0]:.0f}, where the text beside it says 4."
         ),
         f"Operations: {ratio['GFLOP']:.0f} times fewer at {side} px, for attention at full resolution grows with N^2.",
+        *([_time_in_words(quicker)] if len(quicker) else []),
+        f"Of {len(checks)} figures {held} hold" + (f"; not: {'; '.join(failed)}." if failed else "."),
     ]
-    if len(quicker):
-        side, at = quicker["step s"].idxmax(), quicker.loc[quicker["step s"].idxmax()]
-        words.append(
-            f"Measured at a tenth of the width: a training step at {side} px takes {at['step s']:.1f} times as long on pixels, a "
-            f"forward pass {at['forward s']:.1f} times ({SAID_SPEED} said, of training at 512 px)."
-        )
-    held = sum(checks.values())
-    failed = [name for name, right in checks.items() if not right]
-    words.append(f"Of {len(checks)} figures {held} hold" + (f"; not: {'; '.join(failed)}." if failed else "."))
     return HOLDS if not failed else IN_PART if held else FAILS, " ".join(words)
+
+
+def memory_at(computed: pd.DataFrame, side: int) -> dict[str, dict[str, float]]:
+    """GB by space: of a training step and of a forward pass with fused attention, weights and optimiser included, and of a
+    forward pass's activations with plain attention."""
+    own = computed[computed["pixels"] == side].set_index("space")
+    weights = own["weights and optimiser GB"]
+    # A forward pass needs the float16 weights alone, 2 of the 16 bytes of a parameter in training.
+    return {
+        "training": dict(own["training GB, fused"] + weights),
+        "forward": dict(own["forward GB, fused"] + weights / 8),
+        "plain": dict(own["forward GB, plain"]),
+    }
+
+
+def _as_said(memory: dict[str, float]) -> bool:
+    return all(abs(memory[space] * GIGABYTE / SAID_MEMORY[space] - 1) <= NEAR for space in CHANNELS)
+
+
+def _memory_in_words(memory: dict[str, dict[str, float]], ratio: pd.Series) -> str:
+    training, forward, plain = memory["training"], memory["forward"], memory["plain"]
+    return (
+        f"Memory of a training step there, fused attention, weights and optimiser included: {training['pixels']:.1f} GB on pixels, "
+        f"{training['latents']:.1f} on latents, {ratio['training GB, fused, with weights']:.1f} times less; of a forward pass "
+        f"{forward['pixels']:.1f} and {forward['latents']:.1f} (24 and 4 said, 6 times). With plain attention the activations "
+        f"of a forward pass on pixels would take {plain['pixels']:.4g} GB, on latents {plain['latents']:.2f}."
+    )
+
+
+def _time_in_words(quicker: pd.DataFrame) -> str:
+    side = quicker["step s"].idxmax()
+    return (
+        f"Measured at a tenth of the width: a training step at {side} px takes {quicker.loc[side, 'step s']:.1f} times as long on "
+        f"pixels, a forward pass {quicker.loc[side, 'forward s']:.1f} times ({SAID_SPEED} said, of training at 512 px)."
+    )
 
 
 def _figures(computed: pd.DataFrame) -> dict[str, str]:

@@ -24,8 +24,7 @@ def budgets_of(text: str) -> list[float]:
 
 def distance_row(found: Jackknifed) -> dict[str, float | int | None]:
     """value, low, high and n of a distance."""
-    estimate = found.estimate()
-    return {"value": estimate.value, "low": estimate.low, "high": estimate.high, "n": estimate.n}
+    return found.estimate().columns()
 
 
 def apart(sides: Mapping[object, Jackknifed], plain: object, metric: str, name: str) -> pd.DataFrame:

@@ -114,9 +114,7 @@ def by_time(errors: Sequence[tuple[float, float]], parts: int = 10) -> pd.DataFr
     for part in range(parts):
         own = [error for t, error in errors if part <= t * parts < part + 1]
         if own:
-            found = mean(own)
-            bounds = {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
-            rows.append({"t": (part + 0.5) / parts, **bounds})
+            rows.append({"t": (part + 0.5) / parts, **mean(own).columns()})
     return pd.DataFrame(rows)
 
 

@@ -148,10 +148,7 @@ def decoded_rows(
     for t in SHOWN:
         place = round(t * STEPS)
         shown = model.decode(noised(clean, float(signal[place]), float(spread[place])))
-        found = mean(psnr(images, shown).numpy())
-        rows.append(
-            {"schedule": name, "t": t, "value": found.value, "low": found.low, "high": found.high, "n": found.n}
-        )
+        rows.append({"schedule": name, "t": t, **mean(psnr(images, shown).numpy()).columns()})
     return rows
 
 
@@ -180,13 +177,12 @@ def _drawings(model: LatentDiffusion, count: int) -> Tensor:
     """Held-out drawings of the model's world, at its size."""
     from ldm_core.images import from_uint8
 
-    from ..worlds import DRAWN
+    from ..worlds import DRAWN, drawings
 
     if model.spec.world not in DRAWN:
         raise ValueError(f"--model {model.spec.name} draws none of the worlds {', '.join(DRAWN)}")
-    world = DRAWN[model.spec.world]
-    seeds = world.HELD_OUT_SEEDS[:count]
-    return from_uint8(np.stack([world.draw(world.random_scene(seed), model.height) for seed in seeds]))
+    seeds = DRAWN[model.spec.world].HELD_OUT_SEEDS[:count]
+    return from_uint8(drawings(model.spec.world, seeds, model.height))
 
 
 def _figures(over_time: pd.DataFrame, decoded: pd.DataFrame) -> dict[str, str]:

@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ldm_core.files import write_whole
-
 from ..catalogue import METRICS
 from ..config import RunConfig
 from ..generation.axes import Axis, Value, parse_scales
@@ -81,7 +79,7 @@ def prompts_of(options: argparse.Namespace, work: Path) -> tuple[list[Prompt], P
     """The captions, and the file of them: those of held-out scenes, or of a file that was given."""
     from ldm_core.registry import find as find_model
 
-    from ..benchmarks.less_work import held_out_prompts
+    from ..held_out import held_out_prompts
     from ..prompts import load_prompts, prompt_file
 
     world = find_model(options.model).world
@@ -94,9 +92,7 @@ def prompts_of(options: argparse.Namespace, work: Path) -> tuple[list[Prompt], P
         return load_prompts(file, options.prompts), file
     if world != "scenes":
         raise ValueError(f"--model {options.model} has no held-out captions of its own: give --captions FILE")
-    prompts, file = list(held_out_prompts(options.prompts)), work / "held-out.txt"
-    write_whole(file, "\n".join(prompt.text for prompt in prompts))
-    return prompts, file
+    return held_out_prompts(options.prompts, work)
 
 
 def draw_rules(
@@ -226,9 +222,10 @@ def _of_real(drawn: Run, count: int) -> str:
     from ldm_core.images import from_uint8
 
     from ..detectors.pixels import clipped
+    from ..worlds import drawings
 
     side, seeds = drawn.model.height, scenes.HELD_OUT_SEEDS[:count]
-    shares = [float(clipped(from_uint8(scenes.draw(scenes.random_scene(seed), side)[None]))) for seed in seeds]
+    shares = [float(clipped(from_uint8(drawings("scenes", [seed], side)))) for seed in seeds]
     return f"Of real drawings of the same captions {sum(shares) / count:.4f} of the pixels are clipped."
 
 

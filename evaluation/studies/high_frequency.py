@@ -103,12 +103,12 @@ def pictures(options: argparse.Namespace, work: Path) -> Pictures:
 
 def _drawings(options: argparse.Namespace) -> np.ndarray:
     """Held-out drawings, then training ones."""
-    import numpy as np
-
     from ldm_core.data import scenes
 
+    from ..worlds import drawings
+
     seeds = [*scenes.HELD_OUT_SEEDS[: options.test], *scenes.TRAINING_SEEDS[: options.train]]
-    return np.stack([scenes.draw(scenes.random_scene(seed), SIDE) for seed in seeds])
+    return drawings("scenes", seeds, SIDE)
 
 
 def _photographs(options: argparse.Namespace) -> np.ndarray:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .paired import interval, summarise
 from .study import FAILS, HOLDS, IN_PART, MEASURED, Option, Outcome, Study
 
 if TYPE_CHECKING:
@@ -37,13 +38,17 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
     import pandas as pd
 
     import ldm_core
+    from ldm_core.data import scenes
+    from ldm_core.images import from_uint8
+
+    from ..worlds import drawings
 
     if options.pairs < 2 or options.frames < 3:
         raise ValueError("--pairs must be 2 or more and --frames 3 or more")
     model = ldm_core.load(options.model, dtype="float32", engine="torch")
     if model.spec.world != "scenes":
         raise ValueError(f"--model {options.model} does not draw the world whose reader is used here, scenes")
-    real = _features(_drawn_by_program(range(REAL), model.height, reference=True))
+    real = _features(from_uint8(drawings("scenes", scenes.REFERENCE_SEEDS[:REAL], model.height)))
     rows: list[dict[str, object]] = []
     shown: dict[str, Tensor] = {}
     for pair in range(options.pairs):
@@ -51,7 +56,7 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
             rows.append({"pair": pair, "way": way, **measured(frames, real)})
             shown.setdefault(way, frames)
     table = pd.DataFrame(rows)
-    summary, apart = summarise(table), differences(table)
+    summary, apart = summarise(table, ["way"], MEASURES), differences(table)
     verdict, words = concluded(summary, apart)
     figures = _figures(summary, apart) | {"strip": _strip(shown)}
     return Outcome(verdict, words, {"summary": summary, "differences": apart, "pairs": table}, figures, NOTES)
@@ -80,10 +85,13 @@ def ways(model: LatentDiffusion, pair: int, frames: int) -> dict[str, Tensor]:
     import torch
 
     from ldm_core.data import scenes
+    from ldm_core.images import from_uint8
     from ldm_core.tasks.interpolation import lerp, slerp
 
+    from ..worlds import drawings
+
     seeds = scenes.HELD_OUT_SEEDS[2 * pair : 2 * pair + 2]
-    ends = _drawn_by_program(seeds, model.height)
+    ends = from_uint8(drawings("scenes", seeds, model.height))
     clean, shares = model.encode(ends), [place / (frames - 1) for place in range(frames)]
     found = {FADE: _along(lerp, ends, shares)}
     for name, between in ((LERP, lerp), (SLERP, slerp)):
@@ -174,33 +182,6 @@ def _features(images: Tensor) -> Tensor:
         return torch.cat([load_scenes_detector().image_features(part) for part in images.split(50)])
 
 
-def _drawn_by_program(places: range, size: int, reference: bool = False) -> Tensor:
-    """Drawings of seeds, or of places among the reference seeds."""
-    import numpy as np
-
-    from ldm_core.data import scenes
-    from ldm_core.images import from_uint8
-
-    seeds = [scenes.REFERENCE_SEEDS[place] for place in places] if reference else places
-    return from_uint8(np.stack([scenes.draw(scenes.random_scene(seed), size) for seed in seeds]))
-
-
-def summarise(table: pd.DataFrame) -> pd.DataFrame:
-    """A row for each way and measure, over pairs."""
-    import pandas as pd
-
-    from ..statistics import mean
-
-    rows = []
-    for way, part in table.groupby("way", sort=False):
-        for name in MEASURES:
-            found = mean(part[name].dropna()) if part[name].notna().any() else None
-            if found is not None:
-                bounds = {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
-                rows.append({"way": way, "measure": name, **bounds})
-    return pd.DataFrame(rows)
-
-
 def differences(table: pd.DataFrame) -> pd.DataFrame:
     """Each way minus the cross-fade of its own ends, paired."""
     import pandas as pd
@@ -226,7 +207,7 @@ def concluded(summary: pd.DataFrame, apart: pd.DataFrame) -> tuple[str, str]:
         f"{way}: path {value[way, 'path']:.2f}, largest step {value[way, 'jump']:.1f} times the mean, middle frame "
         f"{value[way, 'fade dB']:.1f} dB from a cross-fade, {value[way, 'between']:.0%} of what is seen is an end's, "
         f"{value[way, 'unreal']:.2f} times as far from real drawings as its ends (cross-fade {value[contrast, 'unreal']:.2f}; "
-        f"difference {_interval(nearer.loc[way])})"
+        f"difference {interval(nearer.loc[way])})"
         for way, contrast in CONTRAST.items()
     ]
     both = {way for way in CONTRAST if smooth[way] and meaningful[way]}
@@ -237,11 +218,6 @@ def concluded(summary: pd.DataFrame, apart: pd.DataFrame) -> tuple[str, str]:
     )
     others = ", ".join(sorted(way for way in CONTRAST if meaningful[way] and way != LERP)) or "none"
     return verdict, f"{judged}; of the others {others} is nearer. {'. '.join(parts)}."
-
-
-def _interval(row: pd.Series) -> str:
-    ends = f" [{row['low']:+.2f}, {row['high']:+.2f}]" if row["low"] is not None and not math.isnan(row["low"]) else ""
-    return f"{row['difference']:+.2f}{ends}"
 
 
 def _figures(summary: pd.DataFrame, apart: pd.DataFrame) -> dict[str, str]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def summarise(table: pd.DataFrame, by: Sequence[str], measures: Iterable[str]) -> pd.DataFrame:
-    """A row for each combination of `by` and each measure: the mean over images with its 95 % interval."""
+    """A row for each combination of `by` and each measure: the mean over those images that have one, with its 95 % interval."""
     import pandas as pd
 
     from ..statistics import mean
@@ -20,9 +20,8 @@ def summarise(table: pd.DataFrame, by: Sequence[str], measures: Iterable[str]) -
     rows = []
     for values, part in table.groupby(list(by), sort=False):
         for measure in measures:
-            found = mean(part[measure])
-            bounds = {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
-            rows.append(dict(zip(by, values)) | {"measure": measure} | bounds)
+            if len(known := part[measure].dropna()):
+                rows.append(dict(zip(by, values)) | {"measure": measure} | mean(known).columns())
     return pd.DataFrame(rows)
 
 

@@ -17,6 +17,7 @@ from ldm_core.files import write_whole
 from ..paths import clean_json
 from ..report.document import document, svg_file
 from ..report.tables import as_html, markdown, rounded
+from ..run_folder import write_table
 from .study import Outcome, Study
 
 RECORDED = Path(__file__).parent / "results"  # as run, in the repository
@@ -52,8 +53,7 @@ def facts_of(
 def write_results(out: Path, outcome: Outcome, facts: Mapping[str, Any]) -> None:
     """Every file into a folder, each whole or not at all; numbers in the tables to six digits."""
     for name, table in outcome.tables.items():
-        content = table.to_csv(index=False, lineterminator="\n", float_format="%.6g")
-        write_whole(out / f"{name}.csv", content)
+        write_table(out / f"{name}.csv", table, "%.6g")
     for name, figure in outcome.figures.items():
         write_whole(out / f"{name}.svg", svg_file(figure))
     write_whole(out / PAGE, page(outcome, facts))

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ldm_core.files import write_whole
-
 from .study import FAILS, HOLDS, IN_PART, MEASURED, Option, Outcome, Study
 
 if TYPE_CHECKING:
@@ -120,13 +118,12 @@ def _megabytes(folder: Path) -> float:
 def quality(options: argparse.Namespace, served: Sequence[Served], work: Path) -> pd.DataFrame:
     """Every way's pictures minus those of torch in float32: evaluation.compare's rows, with the margin, and whether the whole
     interval of the loss lies within it."""
-    from ..benchmarks.less_work import held_out_prompts
     from ..compare import compare, gate
     from ..finished import Finished
+    from ..held_out import held_out_prompts
     from ..runner import Run
 
-    prompts, file = list(held_out_prompts(options.prompts)), work / "held-out.txt"
-    write_whole(file, "\n".join(prompt.text for prompt in prompts))
+    prompts, file = held_out_prompts(options.prompts, work)
     for one in served:
         Run(_config(one, file, options, work), prompts).carry_out()
     runs = [Finished.read(work / "runs" / _folder(one)) for one in served]

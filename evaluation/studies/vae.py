@@ -24,7 +24,8 @@ COLUMNS = {"autoencoder": "psnr", "JPEG": "psnr_jpeg", "WebP": "psnr_webp", "bic
 def run(options: argparse.Namespace, work: Path) -> Outcome:
     """Each photograph through each autoencoder and, at equal bytes, through JPEG and WebP."""
     from ldm_core.data.photos import photo_files
-    from ldm_core.loading import autoencoder_folder, choose_device, load_autoencoder, quiet
+    from ldm_core.loading import autoencoder_folder, load_autoencoder, quiet
+    from ldm_core.placement import choose_device
 
     from ..autoencoders import measure
 
@@ -63,27 +64,16 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """A row for each autoencoder and each way of keeping a picture in as many bytes (bicubic: values)."""
     import pandas as pd
 
-    from ..statistics import mean
+    from ..statistics import Estimate, mean
 
     rows = []
     for model, part in table.groupby("model", sort=False):
         saved = part["values_saved"].mean()
         for way, column in COLUMNS.items():
             values = part[column].astype(float)
-            whole = values.notna().all()
-            found = mean(values) if whole else None
-            rows.append(
-                {
-                    "model": model,
-                    "values saved": saved,
-                    "kept by": way,
-                    "value": found.value if found else math.nan,
-                    "low": found.low if found else math.nan,
-                    "high": found.high if found else math.nan,
-                    "n": len(part),
-                    "above 30 dB": int((values >= BAR).sum()),
-                }
-            )
+            found = mean(values) if values.notna().all() else Estimate(math.nan, len(part))
+            kept = {"model": model, "values saved": saved, "kept by": way} | found.columns()
+            rows.append(kept | {"above 30 dB": int((values >= BAR).sum())})
     return pd.DataFrame(rows)
 
 
@@ -95,26 +85,18 @@ def codec_table(files: Sequence[Path]) -> pd.DataFrame:
     from ldm_core.images import from_pil
 
     from ..metrics.round_trip import codec_psnr
-    from ..statistics import mean
+    from ..statistics import Estimate, mean
 
     images = [from_pil(open_photo(path)) for path in files]
     rows = []
     for ratio in RATIOS:
         found = [codec_psnr(image, image.numel() // ratio, "JPEG") for image in images]
         known = [value for value in found if value is not None]
-        estimate = mean(known) if len(known) == len(found) else None  # a mean over those that go so far would flatter
-        rows.append(
-            {
-                "codec": "JPEG",
-                "times fewer bytes": ratio,
-                "psnr": estimate.value if estimate else math.nan,
-                "low": estimate.low if estimate else math.nan,
-                "high": estimate.high if estimate else math.nan,
-                "n": len(found),
-                "above 30 dB": sum(value >= BAR for value in known),
-            }
-        )
-    return pd.DataFrame(rows)
+        whole = len(known) == len(found)  # a mean over those that go so far would flatter
+        estimate = mean(known) if whole else Estimate(math.nan, len(found))
+        above = {"above 30 dB": sum(value >= BAR for value in known)}
+        rows.append({"codec": "JPEG", "times fewer bytes": ratio} | estimate.columns() | above)
+    return pd.DataFrame(rows).rename(columns={"value": "psnr"})
 
 
 def concluded(summary: pd.DataFrame, codecs: pd.DataFrame) -> tuple[str, str]:

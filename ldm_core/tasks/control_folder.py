@@ -10,11 +10,11 @@ import torch
 from diffusers import ModelMixin
 from torch import Tensor
 
-from ..checkpoint import first_line, network, read_json
-from ..checks import shown
+from ..checkpoint import network, read_json
+from ..checks import first_line, shown
 from ..conditioning import Conditioning
 from ..denoisers import UnetDenoiser
-from ..loading import WEIGHTS, local_folder
+from ..hub import WEIGHTS, local_folder
 from ..pipeline import LatentDiffusion
 from ..registry import find_control
 from ..settings import SamplingSettings

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from .. import command
-from ..loading import choose_device, quiet
+from ..loading import quiet
+from ..placement import choose_device
 
 R = TypeVar("R")  # a recipe
 

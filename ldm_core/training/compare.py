@@ -6,7 +6,8 @@
 
 Each way has a folder OUT/<options>, which resumes. OUT/compare.csv says how many steps it took in that time and what it
 came to: decibels of held-out pictures for an autoencoder, the squared error of v on held-out latents for a denoiser
-(lower is better; the same for all, whatever a recipe weighs). A denoiser's folder is for `python -m evaluation.card` to judge further.
+(lower is better; the same for all, whatever a recipe weighs), and beside it how much more that is with another picture's
+caption (higher is better: it goes by what it is told). A denoiser's folder is for `python -m evaluation.card` to judge further.
 Run it on a machine that does nothing else: the minutes are those of the clock.
 """
 
@@ -23,7 +24,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from .. import command
-from ..loading import choose_device
+from ..placement import choose_device
 from . import held_out, train_autoencoder, train_denoiser
 from .command import run_command
 from .config import AUTOENCODERS, DENOISERS, AutoencoderConfig, DenoiserConfig
@@ -49,7 +50,11 @@ def changed(config: Config, options: str) -> Config:
 
 
 def compare(
-    ways: list[str], out: Path, minutes: float, train: Callable[[str, Path], bool], judge: Callable[[Path], float]
+    ways: list[str],
+    out: Path,
+    minutes: float,
+    train: Callable[[str, Path], bool],
+    judge: Callable[[Path], tuple[float, ...]],
 ) -> bool:
     """Train each way and write the table; False where Ctrl-C stopped it."""
     rows = []
@@ -58,10 +63,14 @@ def compare(
         if not train(options, folder):
             return False
         *_, last = csv.reader((folder / "log.csv").open())
-        rows.append([options or "as it is", last[0], minutes, f"{judge(folder):.4f}"])
-        tqdm.write("{}: {} steps in {} minutes, {}".format(*rows[-1]))
+        result, *told = (f"{value:.4f}" for value in judge(folder))
+        rows.append([options or "as it is", last[0], minutes, result, *told])
+        tqdm.write(
+            "{}: {} steps in {} minutes, {}".format(*rows[-1]) + "".join(f" ({each} by its caption)" for each in told)
+        )
     with (out / "compare.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([["options", "steps", "minutes", "result"], *rows])
+        header = ["options", "steps", "minutes", "result", "by its caption"]
+        csv.writer(file).writerows([header[: len(rows[0])], *rows])
     return True
 
 
@@ -102,8 +111,8 @@ def _autoencoders(arguments: argparse.Namespace, device: str) -> bool:
         settings = (arguments.data, arguments.init, arguments.minutes)
         return train_autoencoder.train(configs[options], folder, device, *settings)
 
-    def judge(folder: Path) -> float:
-        return held_out.psnr(folder / "vae", recipe.data, recipe.image_size, device=device)[0]
+    def judge(folder: Path) -> tuple[float, ...]:
+        return held_out.psnr(folder / "vae", recipe.data, recipe.image_size, device=device)[:1]
 
     return compare(arguments.options, arguments.out, arguments.minutes, train, judge)
 
@@ -118,7 +127,7 @@ def _denoisers(arguments: argparse.Namespace, device: str) -> bool:
         settings = (arguments.data, arguments.init, arguments.minutes, pictures)
         return train_denoiser.train(config, arguments.autoencoder, folder, device, *settings)
 
-    def judge(folder: Path) -> float:
+    def judge(folder: Path) -> tuple[float, ...]:
         return held_out.v_error(folder / "model", recipe.data, recipe.image_size, device)
 
     return compare(arguments.options, arguments.out, arguments.minutes, train, judge)

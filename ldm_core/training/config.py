@@ -37,9 +37,6 @@ class AutoencoderConfig:
     ema_decay: float = 0.995
     # 0: an AutoencoderKL, which says each latent's variance itself. Above: an AutoencoderDC, one variance for all.
     posterior_std: float = 0.0
-    # One entry per resolution: an AutoencoderTiny of one width, with so many blocks of three convolutions at each.
-    tiny_blocks: tuple[int, ...] = ()
-    encoder_blocks: tuple[int, ...] = ()  # where an AutoencoderTiny's encoder has others than its decoder
     channel_weight: float = 0.0  # on each latent channel being N(0, 1) over a batch, as the denoiser's noise is
     equivariance_weight: float = 0.0  # on decoding latents at half the size to images at half the size
     optimizer: str = "adamw"  # adamw | muon
@@ -244,7 +241,7 @@ DENOISERS = {
     "everyday-cpu": DenoiserConfig(
         data="everyday", image_size=256, channels=(128, 192), heads=(4, 6), attention=(False, True),
         text_width=192, text_layers=4, pool=24_000, batch=64, steps=40_000, learning_rate=1e-3, warmup_steps=50,
-        optimizer="muon", ema_decay=0.9995, pooled_caption=False,
+        optimizer="muon", ema_decay=0.9995, pooled_caption=False, mask_weight=0.1, layout_weight=0.1, attribute_dropout=0.1,
     ),
     "everyday-gpu": DenoiserConfig(
         data="everyday", image_size=256, channels=(192, 320, 448), heads=(6, 10, 14), attention=(True, True, True),

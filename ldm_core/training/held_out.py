@@ -20,7 +20,8 @@ from .. import command
 from ..conditioning import Conditioning
 from ..data import everyday, scenes
 from ..data.everyday import captions
-from ..loading import choose_device, load, load_autoencoder
+from ..loading import load, load_autoencoder
+from ..placement import choose_device
 from .command import run_command
 from .losses import diffusion_target
 
@@ -53,23 +54,29 @@ def psnr(folder: Path, data: str, size: int, count: int = 128, device: str = "cp
 
 
 @torch.inference_mode()
-def v_error(folder: Path, data: str, size: int, device: str, count: int = 256) -> float:
-    """The mean squared error of v over held-out latents with their captions: times evenly spread, noise by seed."""
+def v_error(folder: Path, data: str, size: int, device: str, count: int = 256) -> tuple[float, float]:
+    """The mean squared error of v over held-out latents: times evenly spread, noise by seed.
+
+    With the pictures' captions, and how much more it is with those of other pictures: what the denoiser makes of words.
+    """
     model = load(str(folder), device=device, dtype="float32", engine="torch")
     scheduler = DDIMScheduler.from_config(model.scheduler_config)
+    shown = list(pictures(data, count, size))
     errors = []
-    for index, (image, caption) in enumerate(pictures(data, count, size)):
+    for index, (image, caption) in enumerate(shown):
         clean = model.encode(torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255)
         noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(index)).to(clean)
         t = torch.tensor(int((index + 0.5) / count * len(scheduler.alphas_cumprod)))
         alpha_bar = scheduler.alphas_cumprod[t].view(1).to(clean)
         noisy, target = diffusion_target(clean, noise, alpha_bar, "v_prediction")
-        told = Conditioning.stack([model.conditioner.encode(caption)])
-        said = model.denoiser(noisy, t, told, 1)
+        other = shown[(index + count // 2) % count][1]
+        told = Conditioning.stack([model.conditioner.encode(text) for text in (caption, other)])
+        said = model.denoiser(torch.cat([noisy] * 2), t, told, 2)
         if scheduler.config.prediction_type == "epsilon":  # v by what was said of the noise
             said = (said - (1 - alpha_bar).sqrt() * noisy) / alpha_bar.sqrt()
-        errors.append(float((said.cpu() - target.cpu()).square().mean()))
-    return float(np.mean(errors))
+        errors.append((said - target).square().mean(dim=(1, 2, 3)).tolist())
+    own, others = np.mean(errors, axis=0)
+    return float(own), float(others - own)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""What one step of stage 2 teaches: a batch, and the loss that the recipe makes of it."""
+"""What one step of stage 2 teaches: the loss that the recipe makes of a batch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTokenizer
 
 from . import attention, losses, wording
-from .config import ControlConfig, DenoiserConfig, TurboConfig
+from .batch import batch_of
+from .config import DenoiserConfig
 from .corpus import Corpus
 from .layout import LayoutHead, layouts
 from .tokenizer import SUFFIX
@@ -42,12 +43,9 @@ class Lesson:
     def loss(self, step: int) -> Tensor:
         """The weighted squared error, and the terms that the recipe adds to it."""
         config = self.config
-        latent, captions, pictures = batch_of(self.latents, self.corpus, config, step)
-        clean, generator = latent.to(self.device), torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        noise = torch.randn(clean.shape, generator=generator).to(self.device)
-        t = losses.timesteps(len(clean), len(self.alpha_bars), config.time_sampling, generator).to(self.device)
-        noisy, target = losses.diffusion_target(clean, noise, self.alpha_bars[t], config.prediction_type)
-        tokens = self.tokens_of(captions)
+        batch = batch_of(self.latents, self.corpus, config, step, self.device)
+        t, noisy, target = batch.noised(self.alpha_bars, config.time_sampling, config.prediction_type)
+        tokens = self.tokens_of(batch.captions)
         self.maps.clear()
         prediction = self.predict(noisy, t, tokens)
         error = (prediction - target).square().mean(dim=(1, 2, 3))
@@ -55,12 +53,13 @@ class Lesson:
             error = error * losses.min_snr_weight(self.alpha_bars[t], config.min_snr_gamma, config.prediction_type)
         loss = error.mean()
         if config.mask_weight:
-            loss = loss + config.mask_weight * self.attention_outside(tokens, pictures)
+            loss = loss + config.mask_weight * self.attention_outside(tokens, batch.pictures)
         if config.layout_weight:
-            loss = loss + config.layout_weight * self.layout_surprise(pictures)
+            loss = loss + config.layout_weight * self.layout_surprise(batch.pictures)
         if config.composition_weight:
             rng = np.random.default_rng((config.seed, step, 1))
-            loss = loss + config.composition_weight * self.composition_gap(prediction, noisy, t, captions, rng)
+            gap = self.composition_gap(prediction, noisy, t, batch.captions, rng)
+            loss = loss + config.composition_weight * gap
         return loss
 
     def tokens_of(self, captions: list[str]) -> Tensor:
@@ -115,17 +114,3 @@ def masks_of_tokens(tokens: Tensor, masks: list[dict[str, np.ndarray]], named: d
 def attention_for_training(device: str) -> AbstractContextManager:
     """On a CPU the plain product beats the fused kernel, whose backward pass is slow: a fifth of a step saved."""
     return sdpa_kernel(SDPBackend.MATH) if device == "cpu" else nullcontext()
-
-
-def batch_of(
-    latents: np.ndarray, corpus: Corpus, config: DenoiserConfig | ControlConfig | TurboConfig, step: int
-) -> tuple[Tensor, list[str], list[int]]:
-    """Latents (B, C, h, w), a caption each, a share of them dropped, and which pictures; all depend on the step alone."""
-    rng = np.random.default_rng((config.seed, step))
-    chosen = rng.integers(len(latents), size=config.batch)
-    dropped = rng.random(config.batch) < config.caption_dropout
-    captions = ["" if drop else corpus.caption(int(i), step) for i, drop in zip(chosen, dropped)]
-    if config.attribute_dropout:
-        settings = (corpus.colours, corpus.nouns, config.attribute_dropout, rng)
-        captions = [wording.less_one_attribute(text, *settings) for text in captions]
-    return torch.from_numpy(latents[chosen]).float(), captions, [int(i) for i in chosen]

@@ -16,12 +16,21 @@ def build_tokenizer(words: list[str], max_length: int) -> CLIPTokenizer:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     learner = Tokenizer(models.BPE(end_of_word_suffix=SUFFIX))
     learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    # Merging goes on until no pair is left, so that each word ends as a single token.
+    # Merging goes on until no pair is left, so that each word ends as a single token. Named beforehand, the letters that end
+    # words have numbers of their own: the library would number them as chance has it, and so break ties between merges.
+    last = [letter + SUFFIX for letter in alphabet]
     learner.train_from_iterator(
-        words, trainers.BpeTrainer(vocab_size=100_000, min_frequency=1, end_of_word_suffix=SUFFIX, show_progress=False)
+        words,
+        trainers.BpeTrainer(
+            vocab_size=100_000,
+            min_frequency=1,
+            end_of_word_suffix=SUFFIX,
+            special_tokens=last,
+            show_progress=False,
+        ),
     )
     merges = _merges(learner)
-    tokens = [*alphabet, *(letter + SUFFIX for letter in alphabet), *(a + b for a, b in merges), START, END]
+    tokens = [*alphabet, *last, *(a + b for a, b in merges), START, END]
     vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
     return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=max_length)
 

@@ -14,26 +14,26 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from diffusers import AutoencoderDC, AutoencoderKL, AutoencoderTiny
+from diffusers import AutoencoderDC, AutoencoderKL
 from PIL import Image
 from torch import Tensor, nn
 
 from .. import command
-from ..loading import autoencoder_folder, choose_device, load_autoencoder
+from ..autoencoder import posterior_mean
+from ..loading import autoencoder_folder, load_autoencoder
+from ..placement import choose_device
 from . import losses
 from .command import add_run_options, run_command
 from .config import AUTOENCODERS, AutoencoderConfig
 from .corpus import load_corpus
 from .everyday import Drawings
-from .trainer import Trainer, averaged
+from .trainer import Trainer, averaged, generator_of_step
 
-Network: TypeAlias = AutoencoderKL | AutoencoderDC | AutoencoderTiny
+Network: TypeAlias = AutoencoderKL | AutoencoderDC
 
 
 def build(config: AutoencoderConfig) -> Network:
     """The untrained autoencoder of a recipe: convolutions only, so that it takes images of any size."""
-    if config.tiny_blocks:
-        return _tiny(config)
     return _deep_compression(config) if config.posterior_std else _kl(config)
 
 
@@ -74,32 +74,6 @@ def _deep_compression(config: AutoencoderConfig) -> AutoencoderDC:
     return vae
 
 
-def _tiny(config: AutoencoderConfig) -> AutoencoderTiny:
-    """Plain convolutions of one width, no norm (TAESD, Bohan 2023): fast on a CPU, and at home in a Stable Diffusion
-    folder. As it comes, five levels pass next to nothing on; so here each level starts by carrying what it is given:
-    strided convolutions as a rotation of their 2 x 2 pixels, those of the decoder as copies, branches small."""
-    vae = AutoencoderTiny(
-        encoder_block_out_channels=config.channels,
-        decoder_block_out_channels=config.channels[::-1],
-        num_encoder_blocks=config.encoder_blocks or config.tiny_blocks,
-        num_decoder_blocks=config.tiny_blocks[::-1],
-        latent_channels=config.latent_channels,
-    )
-    with torch.no_grad():
-        for name, layer in vae.named_modules():
-            if not isinstance(layer, nn.Conv2d):
-                continue
-            if layer.stride == (2, 2):
-                width = layer.out_channels
-                rotation = nn.init.orthogonal_(torch.empty(width, 4 * width)).view(width, width, 2, 2)
-                layer.weight.mul_(0.3)[..., :2, :2] += rotation
-            elif name.endswith("conv.4"):
-                layer.weight.mul_(0.3)
-            elif layer.bias is None:
-                layer.weight.mul_(0.3).add_(nn.init.dirac_(torch.empty_like(layer.weight)))
-    return vae
-
-
 def take_fitting(vae: nn.Module, earlier: nn.Module) -> int:
     """Begin with the weights of another autoencoder wherever name and shape agree; how many tensors that were.
 
@@ -115,10 +89,7 @@ def take_fitting(vae: nn.Module, earlier: nn.Module) -> int:
 
 def mean_of(vae: Network, image: Tensor) -> Tensor:
     """What stands for an image (B, 3, H, W) in [-1, 1]: its posterior's mean, or all that the network gives."""
-    encoded = vae.encode(image)
-    if hasattr(encoded, "latent_dist"):
-        return encoded.latent_dist.mean
-    return encoded.latents if hasattr(encoded, "latents") else encoded.latent
+    return posterior_mean(vae.encode(image))
 
 
 def posterior(vae: Network, image: Tensor, config: AutoencoderConfig) -> tuple[Tensor, Tensor]:
@@ -148,9 +119,7 @@ def train(
     images = pictures(load_corpus(config.data, config.pool, config.image_size, data_folder).images)
 
     def loss_of(step: int) -> Tensor:
-        # Drawn for this step alone, so that a resumed run sees what an unbroken one would have seen.
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        return loss_on(module, batch_of(images, config, step).to(device), config, generator)
+        return loss_on(module, batch_of(images, config, step).to(device), config, generator_of_step(config, step))
 
     finished = trainer.run(loss_of, lambda path: save_pairs(module, images[:8], path, device))
     if finished:

@@ -22,15 +22,15 @@ from ..conditioning import Conditioning
 from ..loading import load
 from ..pipeline import LatentDiffusion
 from ..tasks.control_folder import feature_places
-from . import losses
+from .batch import batch_of
 from .command import run_on_model
 from .config import CONTROLS, ControlConfig
 from .corpus import Corpus, load_corpus
 from .everyday import Drawings
 from .kept import identity_of_pictures, kept_array
-from .lesson import attention_for_training, batch_of
+from .lesson import attention_for_training
 from .train_denoiser import cached_latents
-from .trainer import Trainer, averaged
+from .trainer import Trainer
 
 # Of each adapter of diffusers' the sides of its features, for a latent of 64, and the first one's halvings of the latent.
 ADAPTERS = {"full_adapter": ((64, 32, 16, 8, 4), 1), "full_adapter_xl": ((32, 32, 16, 16), 2)}
@@ -80,13 +80,10 @@ class ControlLesson:
 
     def loss(self, step: int) -> Tensor:
         """Of a batch that depends on the step alone."""
-        latent, captions, pictures = batch_of(self.latents, self.corpus, self.config, step)
-        clean, generator = latent.to(self.device), torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
-        noise = torch.randn(clean.shape, generator=generator).to(self.device)
-        t = losses.timesteps(len(clean), len(self.alpha_bars), self.config.time_sampling, generator).to(self.device)
-        noisy, target = losses.diffusion_target(clean, noise, self.alpha_bars[t], self.prediction_type)
-        shown = torch.from_numpy(self.silhouettes[pictures])[:, None].to(self.device).float() / 255
-        told = Conditioning.stack([self.model.conditioner.encode(caption) for caption in captions])
+        batch = batch_of(self.latents, self.corpus, self.config, step, self.device)
+        t, noisy, target = batch.noised(self.alpha_bars, self.config.time_sampling, self.prediction_type)
+        shown = torch.from_numpy(self.silhouettes[batch.pictures])[:, None].to(self.device).float() / 255
+        told = Conditioning.stack([self.model.conditioner.encode(caption) for caption in batch.captions])
         with torch.autocast(self.device, torch.bfloat16), attention_for_training(self.device):
             features = self.adapter(shown)
             prediction = self.unet(
@@ -122,14 +119,7 @@ def train(
     silhouettes = cached_silhouettes(corpus.silhouette, corpus.images, folder / "silhouettes.npy")
     lesson = ControlLesson(adapter, model, corpus, latents, silhouettes, config, device)
 
-    def sample(path: Path) -> None:
-        save_adapter(folder / "model", adapter)
-
-    finished = trainer.run(lesson.loss, sample)
-    if finished:
-        with averaged(trainer):
-            save_adapter(folder / "model", adapter)
-    return finished
+    return trainer.run(lesson.loss, lambda path: save_adapter(folder / "model", adapter))
 
 
 def cached_silhouettes(

@@ -19,10 +19,11 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm import tqdm
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from .. import command
-from ..loading import choose_device, load_autoencoder
+from ..loading import load_autoencoder
+from ..placement import choose_device
 from .command import add_run_options, run_command
 from .config import DENOISERS, DenoiserConfig
 from .corpus import Corpus, load_corpus
@@ -33,9 +34,10 @@ from .kept import identity_of_network, identity_of_pictures, kept_array
 from .layout import LayoutHead
 from .lesson import Lesson
 from .reading import learn_to_read
+from .text_encoder import build_text_encoder
 from .tokenizer import tokenizer_for
 from .train_autoencoder import mean_of, to_model_range
-from .trainer import Trainer, averaged
+from .trainer import Trainer
 
 SHEET_PROMPTS = {
     "scenes": (
@@ -78,19 +80,8 @@ def build(config: DenoiserConfig, latent_channels: int, tokenizer: CLIPTokenizer
         addition_embed_type="text" if config.pooled_caption else None,
         addition_embed_type_num_heads=max(1, config.text_width // 32),
     )
-    text = CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=config.text_width,
-        intermediate_size=4 * config.text_width,
-        num_hidden_layers=config.text_layers,
-        num_attention_heads=max(1, config.text_width // 32),
-        max_position_embeddings=config.text_tokens,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        projection_dim=config.text_width,
-    )
-    return nn.ModuleDict({"unet": unet, "text_encoder": CLIPTextModel(text)})
+    text = build_text_encoder(tokenizer, config.text_width, config.text_layers, config.text_tokens)
+    return nn.ModuleDict({"unet": unet, "text_encoder": text})
 
 
 def train(
@@ -132,11 +123,7 @@ def train(
         save_model(folder / "model", module, vae, tokenizer, scheduler, corpus.words, config.data)
         save_sheet(folder / "model", SHEET_PROMPTS[config.data], path, device)
 
-    finished = trainer.run(lesson.loss, sample)
-    if finished:
-        with averaged(trainer):
-            save_model(folder / "model", module, vae, tokenizer, scheduler, corpus.words, config.data)
-    return finished
+    return trainer.run(lesson.loss, sample)
 
 
 def read_first(

@@ -16,35 +16,26 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from .. import command
-from ..loading import choose_device
+from ..placement import choose_device
 from . import reading
 from .command import add_run_options, run_command
 from .config import TEXT_ENCODERS, TextEncoderConfig
 from .corpus import Corpus, load_corpus
 from .folder import save_text_encoder
+from .text_encoder import build_text_encoder
 from .tokenizer import tokenizer_for
 from .trainer import Trainer, averaged
 
 
-def build(config: TextEncoderConfig, tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    """The untrained text encoder of a recipe."""
-    return CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=config.width,
-            intermediate_size=4 * config.width,
-            num_hidden_layers=config.layers,
-            num_attention_heads=max(1, config.width // 32),
-            max_position_embeddings=config.tokens,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-            projection_dim=config.width,
-        )
-    )
+def build(config: TextEncoderConfig, tokenizer: CLIPTokenizer, corpus: Corpus) -> nn.ModuleDict:
+    """The untrained text encoder of a recipe, and the head by which it learns to tell facts."""
+    head = nn.Linear(config.width, len(corpus.facts))
+    nn.init.constant_(head.bias, -5.0)  # a caption states one fact in two hundred
+    encoder = build_text_encoder(tokenizer, config.width, config.layers, config.tokens)
+    return nn.ModuleDict({"text_encoder": encoder, "head": head})
 
 
 def train(
@@ -59,9 +50,7 @@ def train(
     torch.manual_seed(config.seed)
     corpus = load_corpus(config.data, config.pool, 16, data_folder)
     tokenizer = tokenizer_for(corpus.words, config.tokens, folder, init)
-    head = nn.Linear(config.width, len(corpus.facts))
-    nn.init.constant_(head.bias, -5.0)  # a caption states one fact in two hundred
-    module = nn.ModuleDict({"text_encoder": build(config, tokenizer), "head": head})
+    module = build(config, tokenizer, corpus)
     if init is not None:
         go_on_from(module, init)
     trainer = Trainer(module, config, folder, config.steps // 20, device, minutes)

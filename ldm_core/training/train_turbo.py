@@ -26,13 +26,14 @@ from ..denoisers import guidance_embedding
 from ..loading import load
 from ..pipeline import LatentDiffusion
 from . import losses
+from .batch import batch_of
 from .command import run_on_model
 from .config import TURBOS, TurboConfig
 from .corpus import Corpus, load_corpus
 from .folder import save_adapted
-from .lesson import attention_for_training, batch_of
+from .lesson import attention_for_training
 from .train_denoiser import cached_latents
-from .trainer import Trainer, averaged
+from .trainer import Trainer
 
 
 def build(config: TurboConfig, teacher: UNet2DConditionModel) -> UNet2DConditionModel:
@@ -98,15 +99,14 @@ class TurboLesson:
 
     def loss(self, step: int) -> Tensor:
         """Of a batch that depends on the step alone: the squared error of v at the student's own times."""
-        latent, captions, _ = batch_of(self.latents, self.corpus, self.config, step)
-        clean, generator = latent.to(self.device), torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
-        noise = torch.randn(clean.shape, generator=generator).to(self.device)
-        count, substeps = len(clean), self.config.teacher_steps // self.config.drawing_steps
-        first = substeps * torch.randint(self.config.drawing_steps, (count,), generator=generator)
+        batch = batch_of(self.latents, self.corpus, self.config, step, self.device)
+        count, substeps = len(batch.clean), self.config.teacher_steps // self.config.drawing_steps
+        first = substeps * torch.randint(self.config.drawing_steps, (count,), generator=batch.generator)
         low, high = self.config.least_weight, self.config.most_weight
-        weights = low + (high - low) * torch.rand(count, generator=generator)
-        start, _ = losses.diffusion_target(clean, noise, self.alpha_bars[first].to(self.device), "v_prediction")
-        words = self.words([*captions, ""])
+        weights = low + (high - low) * torch.rand(count, generator=batch.generator)
+        alpha_bar = self.alpha_bars[first].to(self.device)
+        start, _ = losses.diffusion_target(batch.clean, batch.noise, alpha_bar, "v_prediction")
+        words = self.words([*batch.captions, ""])
         told, nothing = words[:-1], words[-1:].expand_as(words[:-1])
         end = self.followed(start, first, weights, told, nothing)
         now, then = (self.alpha_bars[at].to(self.device) for at in (first, first + substeps))
@@ -178,14 +178,7 @@ def train(
     latents = cached_latents(model.autoencoder.vae, corpus.images, latents_file or folder / "latents.npy", device)
     lesson = TurboLesson(student, model, corpus, latents, config, device)
 
-    def sample(path: Path) -> None:
-        save(folder / "model", student, model)
-
-    finished = trainer.run(lesson.loss, sample)
-    if finished:
-        with averaged(trainer):
-            save(folder / "model", student, model)
-    return finished
+    return trainer.run(lesson.loss, lambda path: save(folder / "model", student, model))
 
 
 def save(folder: Path, student: Any, model: LatentDiffusion) -> None:

@@ -57,8 +57,10 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         recipe = json.loads(json.dumps(dataclasses.asdict(self.config)))
         known = self.folder / "config.json"
-        if known.exists() and (before := json.loads(known.read_text())) != recipe:
-            changed = sorted(key for key in recipe if before.get(key) != recipe[key])
+        before = json.loads(known.read_text()) if known.exists() else recipe
+        # An option that is off is as good as none: recipes gain some, and lose some, while runs go on.
+        changed = sorted(key for key in {*before, *recipe} if (before.get(key) or None) != (recipe.get(key) or None))
+        if changed:
             raise ValueError(
                 f"--out {self.folder} holds a run with other settings ({', '.join(changed)}); choose a new folder"
             )
@@ -98,9 +100,14 @@ class Trainer:
         return self.step >= self.config.steps or bool(self.minutes and self.seconds >= 60 * self.minutes)
 
     def run(self, loss_of: Callable[[int], Tensor], sample: Callable[[Path], None], every: int = 250) -> bool:
-        """Train to the last step; loss_of(step) computes a fresh batch's loss. False where Ctrl-C stopped it."""
+        """Train to the last step; loss_of(step) computes a fresh batch's loss. False where Ctrl-C stopped it.
+
+        sample(path) shows what the averaged weights have come to, now and then and after the last step; path is for a picture.
+        """
         bar = tqdm(total=self.config.steps, initial=self.step, unit="step", dynamic_ncols=True, mininterval=2)
         try:
+            if self.finished:  # what stopped an earlier run may have come between its last checkpoint and this
+                self._show(sample)
             while not self.finished:
                 began = self.clock()
                 loss = self._take_step(loss_of(self.step))
@@ -134,9 +141,17 @@ class Trainer:
         self.save()
         with (self.folder / "log.csv").open("a", newline="") as file:
             csv.writer(file).writerow([self.step, f"{loss:.5f}", f"{self.seconds:.0f}"])
+        self._show(sample)
+
+    def _show(self, sample: Callable[[Path], None]) -> None:
         (self.folder / "samples").mkdir(exist_ok=True)
         with averaged(self):
             sample(self.folder / "samples" / f"{self.step:06d}.png")
+
+
+def generator_of_step(config: Recipe, step: int) -> torch.Generator:
+    """A step's own randomness, on the CPU: a resumed run sees what an unbroken one would have seen."""
+    return torch.Generator().manual_seed(config.seed * 1_000_003 + step)
 
 
 def optimizer_of(module: nn.Module, config: Recipe) -> torch.optim.Optimizer:

@@ -7,6 +7,7 @@ where positions are many. They predict v under the cosine schedule, as the shipp
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -182,10 +183,9 @@ def drawn_world(side: int, pool: int, count: int, compared: int) -> World:
     from ldm_core.data import scenes
 
     from ...detectors.scenes import load_scenes_detector
+    from ...worlds import drawings
 
-    def draw(seeds: range) -> np.ndarray:
-        return np.stack([scenes.draw(scenes.random_scene(seed), side) for seed in seeds])
-
+    draw = functools.partial(drawings, "scenes", size=side)
     features = features_by(load_scenes_detector().image_features)
     of_real = features(from_uint8(draw(scenes.REFERENCE_SEEDS[:compared])))
     training, held_out = draw(scenes.TRAINING_SEEDS[:pool]), draw(scenes.HELD_OUT_SEEDS[:count])
