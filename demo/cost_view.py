@@ -42,16 +42,19 @@ def cost_html() -> str:
     at = SIZES.index(OPENS_AT)
     rows = []
     for space in SPACES:
-        columns = [
-            [f"{size // space.factor} x {size // space.factor}" for size in SIZES],
-            [f"{space.values(size):,}" for size in SIZES],
-            [byte_words(space.attention_bytes(size)) for size in SIZES],
-        ]
+        memory, grid, numbers = (
+            said(column, at, "td")
+            for column in (
+                [byte_words(space.attention_bytes(size)) for size in SIZES],
+                [f"{size // space.factor} x {size // space.factor}" for size in SIZES],
+                [f"{space.values(size):,}" for size in SIZES],
+            )
+        )
         fewer = PIXELS.values(OPENS_AT) / space.values(OPENS_AT)
         less = PIXELS.attention_bytes(OPENS_AT) // space.attention_bytes(OPENS_AT)
-        cells = "".join(said(column, at, "td") for column in columns)
-        rows.append(f"<tr><td>{space.name}</td>{cells}<td>{fewer:g} x</td><td>{less:,} x</td></tr>")
-    names = ("works on", "grid", "numbers", "memory of attention", "fewer numbers", "less attention")
+        # What it is about stands first: a phone shows no more without scrolling.
+        rows.append(f"<tr><td>{space.name}</td>{memory}<td>{less:,} x</td>{grid}{numbers}<td>{fewer:g} x</td></tr>")
+    names = ("works on", "memory of attention", "less attention", "grid", "numbers", "fewer numbers")
     head = "".join(f"<th>{name}</th>" for name in names)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     region = f'<div class="wide" tabindex="0" role="region" aria-label="cost by size">{table}</div>'

@@ -26,6 +26,7 @@ class Opening:
     outputs: Sequence[gr.components.Component]
     frames: Callable[[], Iterable[tuple]]
     words: str = WORDS
+    read: bool = False  # from files alone: it comes before those that are drawn
 
 
 class Openings:
@@ -58,7 +59,8 @@ class Openings:
     def draw(self, *names: str) -> threading.Thread:
         """Begins, in a thread that ends with the page; all of them where none is named."""
         self.begun = True
-        thread = threading.Thread(target=self._draw_all, args=(names or tuple(self.known),), daemon=True)
+        ordered = sorted(names or self.known, key=lambda name: not self.known[name].read)
+        thread = threading.Thread(target=self._draw_all, args=(ordered,), daemon=True)
         thread.start()
         return thread
 

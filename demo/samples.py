@@ -25,7 +25,7 @@ from .session import Session
 MOST = 3  # photographs
 NAME = 24  # characters of a file's name that a button shows
 SEEDS = (100_000_011, 100_000_040)  # of scenes that nothing was trained on
-SIDE = 512  # pixels of a drawing
+SIDE = 512  # pixels, the longer side's: more would make the tab that opens with one slow to come
 
 
 def photographs_of(folder: str) -> tuple[Path, ...]:
@@ -51,7 +51,7 @@ def samples(session: Session) -> dict[str, str]:
         kept = session.scratch.lasting(f"photograph-{len(found)}.png")
         if not kept.exists():
             picture = open_photo(path)
-            picture.thumbnail((session.limits.photo_side,) * 2, Image.Resampling.LANCZOS)
+            picture.thumbnail((min(SIDE, session.limits.photo_side),) * 2, Image.Resampling.LANCZOS)
             Image.fromarray(np.asarray(picture)).save(kept)
         found[_name(path, found)] = str(kept)
     drawn = {"test card": None} | {f"drawing {index + 1}": seed for index, seed in enumerate(SEEDS)}

@@ -17,6 +17,11 @@ def portable(path: Path | str) -> str:
     return without_home(str(path))
 
 
+def name_alone(value: Any) -> Any:
+    """A whole path's last name, by which others have it too; anything else as it is."""
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+
+
 def clean_json(value: Any) -> Any:
     """A JSON value with no home folder in its texts."""
     if isinstance(value, Mapping):

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import command
+from .paths import name_alone
 from .run_facts import command_line
 from .studies.study import Study, all_studies, that_fit
 
@@ -94,7 +95,7 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.list:
             print(listing(studies))
             return 0
-        said = command_line("evaluation.study", _without_out(sys.argv[1:] if argv is None else argv))
+        said = command_line("evaluation.study", _anywhere(sys.argv[1:] if argv is None else argv))
         if arguments.study is not None:
             carry_out(studies[arguments.study], arguments, said)
             return 0
@@ -103,14 +104,16 @@ def main(argv: list[str] | None = None) -> int:
     return command.carry_out(parser(), argv, work, "stopped; the same command goes on from here")
 
 
-def _without_out(words: Sequence[str]) -> list[str]:
-    """A command line without --out FOLDER: where results lie is this machine's affair, and decides none of them."""
+def _anywhere(words: Sequence[str]) -> list[str]:
+    """A command line as it would be on another machine: without --out FOLDER, which decides nothing, and with the names of
+    folders whose whole paths are given."""
     kept, given = list[str](), iter(words)
     for word in given:
         if word == "--out":
             next(given, None)
         elif not word.startswith("--out="):
-            kept.append(word)
+            option, equals, value = word.rpartition("=")
+            kept.append(f"{option}{equals}{name_alone(value)}")
     return kept
 
 

@@ -98,6 +98,17 @@ MODELS: dict[str, ModelSpec] = {
             world="scenes",
         ),
         ModelSpec(
+            "scenes-turbo",
+            str(WEIGHTS / "scenes-turbo"),
+            height=128,
+            width=128,
+            steps=4,
+            guidance_scale=2.0,
+            licence="MIT",
+            description="scenes in four steps, each asked once: a sixth of its network rows",
+            world="scenes",
+        ),
+        ModelSpec(
             "fashion",
             str(WEIGHTS / "fashion"),
             height=32,

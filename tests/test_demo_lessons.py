@@ -17,8 +17,9 @@ import ldm_core
 from demo import app, lesson_endpoints, lessons
 from demo.cost_view import PIXELS, SPACES, byte_words, cost_html
 from demo.film import film
+from demo.lane import Lane
 from demo.noising_view import SCHEDULES, noised, shares
-from demo.openings import WORDS, Opening
+from demo.openings import WORDS, Opening, Openings
 from demo.session import Limits, Session
 from demo.tabs import how_it_works
 from demo.trajectory_view import as_seen, chosen, moments_of, noise_share
@@ -210,6 +211,17 @@ def test_a_tab_opens_with_a_finished_result_and_a_failed_one_is_left_out(browser
     visit.page.close()
     openings.begun = False
     openings.drawn.clear(), openings.known.pop("broken")
+
+
+def test_what_is_read_from_files_does_not_wait_for_what_is_drawn():
+    openings, begun = Openings(Lane()), []
+
+    def opening(name, **more):
+        return Opening(name, (), lambda: iter([(begun.append(name), "")]), **more)
+
+    openings.known = {name: opening(name) for name in ("watch", "sweep")} | {"results": opening("results", read=True)}
+    openings.draw().join(60)
+    assert begun == ["results", "watch", "sweep"] == list(openings.drawn)
 
 
 def test_bad_requests_to_the_lessons_are_refused_in_words_before_the_queue(demo_server):

@@ -144,6 +144,7 @@ def test_with_the_switch_on_a_pause_in_typing_draws_one_picture_of_the_newest_wo
     page.get_by_label("Draw while I type").check()
     box.fill("a blue boat on a lake")
     visit.wait_for_words("Seed 7, ")
+    visit.wait_for_words(" s by scenes-turbo. ")
     page.wait_for_function("document.querySelector('#picture img').alt.endsWith('a blue boat on a lake')")
     assert page.evaluate(source) != opened
     box.press_sequentially(" at night", delay=30)

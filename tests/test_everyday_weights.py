@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+import torch
+from torch import nn
 from transformers import CLIPTokenizer
 
 from ldm_core.loading import load_autoencoder
@@ -31,3 +34,15 @@ def test_the_text_encoder_reads_most_captions_without_a_mistake_withheld_combina
     rows = train_text_encoder.report(module.eval(), tokenizer, corpus, (usual, rare), "cpu")
     assert rows["captions"][1] > 0.6 and rows["captions of what no picture shows"][1] > 0.4
     assert all(share > 0.6 for name, (_, share) in rows.items() if name.startswith("facts"))
+
+
+def test_the_layer_that_names_facts_is_kept_in_bytes_to_half_a_percent_of_each_facts_largest_weight(tmp_path):
+    head, found = nn.Linear(8, 5), nn.Linear(8, 5)
+    nn.init.zeros_(head.weight[4])
+    train_text_encoder.save_head(tmp_path / "head.safetensors", head)
+    train_text_encoder.load_head(tmp_path / "head.safetensors", found)
+    bound = head.weight.abs().amax(dim=1, keepdim=True) / 200 + 1e-6
+    assert ((found.weight - head.weight).abs() <= bound).all() and not found.weight[4].any()
+    torch.testing.assert_close(found.bias, head.bias, atol=1e-3, rtol=0)
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        train_text_encoder.load_head(tmp_path / "head.safetensors", nn.Linear(8, 6))

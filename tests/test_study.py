@@ -91,6 +91,16 @@ def test_what_is_recorded_is_small_and_listed_with_its_verdict(known, capsys):
     assert "as run: holds" in capsys.readouterr().out
 
 
+def test_no_whole_path_of_this_machine_is_recorded(known, monkeypatch, tmp_path):
+    options = (Option("data", "", "a folder of photographs"), Option("rows", 5, "how many"))
+    study = Study("halves", "c", "s", COMPUTED, 0, STUDY.run, options=options)
+    monkeypatch.setattr(command, "all_studies", lambda: {"halves": study})
+    assert command.main(["--out", str(known), "--record", "halves", "--data", str(tmp_path / "photos")]) == 0
+    said = json.loads((known / "recorded" / "halves" / "study.json").read_text())
+    assert said["options"]["data"] == "photos" and said["command"].endswith("--record halves --data photos")
+    assert not [path for path in (known / "recorded" / "halves").iterdir() if str(tmp_path) in path.read_text()]
+
+
 def test_all_runs_each_with_its_own_defaults_and_goes_on_behind_one_that_cannot(known, monkeypatch, capsys):
     def impossible(options, work):
         raise ValueError("no such data here")

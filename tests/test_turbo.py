@@ -12,10 +12,12 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
 
 import ldm_core
+from ldm_core.adapted import LORA
 from ldm_core.denoisers import guidance_embedding
-from ldm_core.training import train_turbo
+from ldm_core.training import resize_lora, train_turbo
 from ldm_core.training.config import TURBOS
 from ldm_core.training.corpus import load_corpus
+from ldm_core.training.resize_lora import resized
 
 
 def random(seed: int, *shape: int) -> torch.Tensor:
@@ -190,3 +192,58 @@ def test_a_change_of_a_change_is_refused(folder, tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"_base": str(folder)}))
     with pytest.raises(ValueError, match="itself a change"):
         load(tmp_path / "m")
+
+
+def pair(out, rank, into, kernel=()):
+    generator = torch.Generator().manual_seed(out + rank)
+    ones = (1,) * len(kernel)
+    down = torch.randn(rank, into, *kernel, generator=generator)
+    up = torch.randn(out, rank, *ones, generator=generator)
+    return {"unet.layer.lora_A.weight": down, "unet.layer.lora_B.weight": up}
+
+
+def product(weights):
+    down, up = (weights[f"unet.layer.lora_{part}.weight"] for part in "AB")
+    return up.flatten(1) @ down.flatten(1)
+
+
+@pytest.mark.parametrize("kernel", [(), (3, 3)])
+def test_a_change_of_lower_rank_is_the_nearest_there_is(kernel):
+    weights = pair(12, 6, 9, kernel)
+    values = torch.linalg.svdvals(product(weights))
+    for rank in (1, 3, 6, 99):
+        found, kept = resized(weights, rank)
+        left = (product(found) - product(weights)).square().sum()
+        torch.testing.assert_close(left, values[rank:].square().sum(), atol=1e-3, rtol=1e-4)
+        assert kept == pytest.approx(float(values[:rank].square().sum() / values.square().sum()), abs=1e-5)
+        assert found["unet.layer.lora_A.weight"].shape == (min(rank, 6), 9, *kernel)
+
+
+def test_a_layer_of_few_outputs_has_no_higher_rank_than_these():
+    found, kept = resized(pair(2, 6, 9), 5)
+    assert found["unet.layer.lora_B.weight"].shape == (2, 2) and kept == pytest.approx(1)
+
+
+def test_a_folder_of_changes_made_smaller_draws_nearly_the_same(folder, tmp_path, capsys):
+    assert resize_lora.main([str(folder), "--rank", "1", "--out", str(tmp_path / "small")]) == 0
+    assert "% of the squared change is kept" in capsys.readouterr().out
+    whole, small = load(folder), load(tmp_path / "small")
+    assert (tmp_path / "small" / LORA).stat().st_size < 0.8 * (folder / LORA).stat().st_size
+    pictures = [model.sample("a red house", 3) for model in (whole, small)]
+    assert 0 < (pictures[0] - pictures[1]).abs().mean() < 0.1 and small.spec.steps == whole.spec.steps
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("scenes", "--rank", "1"), "is no change of another model"),
+        (("{turbo}", "--rank", "0"), "--rank must be a positive integer, got 0"),
+        (("{turbo}", "--rank", "1", "--out", "{turbo}"), "is there already; choose a new folder"),
+    ],
+)
+def test_what_cannot_be_made_smaller_is_said_in_one_line_and_leaves_nothing(folder, tmp_path, capsys, given, words):
+    given = [part.format(turbo=folder) for part in given]
+    with pytest.raises(SystemExit, match="2"):
+        resize_lora.main(["--out", str(tmp_path / "small"), *given])
+    said = capsys.readouterr().err
+    assert words in said and said.count("\n") == 1 and not list(tmp_path.iterdir())

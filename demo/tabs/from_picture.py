@@ -56,7 +56,6 @@ def build(session: Session, head: gr.Markdown) -> list[Opening]:
                     gr.Button("Enlarge it", min_width=96),
                 )
                 stop = gr.Button("Stop", min_width=72)
-            sample_row(session, picture)
         with gr.Column(elem_classes="shown"):
             drawn = gr.Image(
                 label="Drawn from it",
@@ -69,6 +68,7 @@ def build(session: Session, head: gr.Markdown) -> list[Opening]:
             )
             status = gr.Markdown(label="Status", elem_id="drawn-status", elem_classes="status")
         with gr.Column(elem_classes="more"):
+            sample_row(session, picture)
             gr.HTML(mask_grid.HTML, label="Mask", elem_id="painting")
             words = "0 keeps the picture, 1 forgets it; counts where nothing is painted"
             strength = controls.as_given(gr.Slider(0.05, 1, STRENGTH, step=0.05, label="Strength", info=words))

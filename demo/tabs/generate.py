@@ -38,7 +38,7 @@ def build(session: Session, head: gr.Markdown) -> None:
             with gr.Row(elem_classes="buttons"):
                 go, stop = gr.Button("Draw", variant="primary", min_width=96), gr.Button("Stop", min_width=72)
                 link = gr.Button("Link", min_width=72)
-            as_typed = while_typing(session)
+            as_typed = typing_switch(session)
         with gr.Column(elem_classes="shown"):
             first = opening(session)
             picture = gr.Image(
@@ -90,6 +90,7 @@ def build(session: Session, head: gr.Markdown) -> None:
     # One picture, of the newest words alone, and none of them goes among those drawn before.
     typed = drawing(
         [as_typed.click],
+        fn=handler(session, while_typing=True),
         inputs=settings.inputs[:-1],
         validator=turns.validator(session, functools.partial(problems, session), NAMES[:-1]),
         trigger_mode="always_last",
@@ -130,7 +131,7 @@ def _bring_back(session: Session, settings: controls.Settings, filled: list[gr.c
     button.click(fill, given, filled, js="() => window.drawings.recalled()", **controls.QUIET)
 
 
-def while_typing(session: Session) -> gr.Button:
+def typing_switch(session: Session) -> gr.Button:
     """A switch, offered where a picture is quick; and what page.js presses when it is on and the visitor pauses in typing."""
     spec = session.model.spec
     gr.Checkbox(
@@ -198,8 +199,14 @@ def problems(session: Session, *given: Any) -> dict[str, str]:
     return session.problems(*followed(session, given))
 
 
-def handler(session: Session) -> Callable[..., Iterator]:
-    """The endpoint /generate."""
+def quicker(session: Session, name: str, steps: int) -> tuple[str, int]:
+    """The model that draws the same in a few steps, where one is on offer, and its steps; else as they are."""
+    few = session.specs.get(f"{name}-turbo")
+    return (few.reference, few.steps) if few is not None else (name, steps)
+
+
+def handler(session: Session, while_typing: bool = False) -> Callable[..., Iterator]:
+    """The endpoint /generate; and what draws while the visitor types, by the quicker model."""
     spec = session.model.spec
 
     def generate(
@@ -217,6 +224,8 @@ def handler(session: Session) -> Callable[..., Iterator]:
         pictures: int = 1,
         request: gr.Request | None = None,
     ) -> Iterator[tuple]:
+        if while_typing:
+            model, steps = quicker(session, model, steps)
         given = (
             prompt,
             negative_prompt,
@@ -273,7 +282,8 @@ def draw(
     which = f"Seed {seed}" if count == 1 else f"Seeds {seed} to {seeds[-1]}"
     each = "The PNG carries its recipe." if count == 1 else "Each PNG carries its recipe."
     read = prompt_words(model, prompt, settings, controls.EXAMPLES[model.spec.world][0])
-    words = f"{which}, {time.perf_counter() - began:.1f} s. {each} {read}".strip()
+    by = "" if name == session.model.spec.reference else f" by {name}"
+    words = f"{which}, {time.perf_counter() - began:.1f} s{by}. {each} {read}".strip()
     yield pictures[0], words, named(pictures, seeds)
 
 

@@ -41,18 +41,19 @@ def build(session: Session, head: gr.Markdown) -> list[Opening]:
             with gr.Row(elem_classes="buttons"):
                 go, stop = gr.Button("Compare", variant="primary", min_width=96), gr.Button("Stop", min_width=96)
             sample_row(session, photo)
+            choice = gr.CheckboxGroup(
+                choices(session),
+                value=default_choice(session),
+                label="Autoencoders",
+                elem_id="which",
+                info="those of the project are here already; others are fetched when first chosen",
+            )
         with gr.Column(elem_classes="shown"):
             status = gr.Markdown(label="Status", elem_id="compare-status", elem_classes="status")
             view = gr.HTML(EMPTY, label="Comparison", elem_id="comparison")
             numbers = gr.JSON(visible=False, label="Numbers")
             keep = gr.DownloadButton("Keep the numbers (CSV)", visible=False)
         with gr.Column(elem_classes="more"):
-            choice = gr.CheckboxGroup(
-                choices(session),
-                value=default_choice(session),
-                label="Autoencoders",
-                info="those of the project are here already; others are fetched when first chosen",
-            )
             switches = switches_of()
     for box in (choice, *switches):
         controls.as_given(box)

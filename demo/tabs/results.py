@@ -57,7 +57,7 @@ def build(session: Session, head: gr.Markdown) -> list[Opening]:
     for pictures in (view, cell):
         looking = pictures.cell(picture_of(session, runs), chosen, cell, **controls.QUIET)
         looking.then(None, None, None, js=SHOW, **controls.QUIET)
-    return [Opening("results", [view, status], functools.partial(_first, runs, names[0]), words="")]
+    return [Opening("results", [view, status], functools.partial(_first, runs, names[0]), words="", read=True)]
 
 
 def _first(runs: Runs, name: str) -> Iterator[tuple]:

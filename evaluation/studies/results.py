@@ -14,7 +14,7 @@ import pandas as pd
 
 from ldm_core.files import write_whole
 
-from ..paths import clean_json
+from ..paths import clean_json, name_alone
 from ..report.document import document, svg_file
 from ..report.tables import as_html, markdown, rounded
 from ..run_folder import write_table
@@ -43,7 +43,7 @@ def facts_of(
         "verdict": outcome.verdict,
         "words": outcome.words,
         "notes": list(outcome.notes),
-        "options": {option.name: getattr(options, option.name.replace("-", "_")) for option in study.options},
+        "options": {one.name: name_alone(getattr(options, one.name.replace("-", "_"))) for one in study.options},
         "seconds": round(seconds),
         "command": command,
     }

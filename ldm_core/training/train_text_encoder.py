@@ -12,6 +12,7 @@ import argparse
 import csv
 import itertools
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -28,6 +29,8 @@ from .folder import save_text_encoder
 from .text_encoder import build_text_encoder
 from .tokenizer import tokenizer_for
 from .trainer import Trainer, averaged
+
+HEAD = Path("text_encoder") / "facts.safetensors"  # below a finished model's folder
 
 
 def build(config: TextEncoderConfig, tokenizer: CLIPTokenizer, corpus: Corpus) -> nn.ModuleDict:
@@ -69,21 +72,32 @@ def train(
     if finished:
         with averaged(trainer):
             save_text_encoder(folder / "model", module["text_encoder"], tokenizer, corpus.words)
-            facts = {name: value.half() for name, value in module["head"].state_dict().items()}
-            save_file(facts, folder / "model" / "text_encoder" / "facts.safetensors")
+            save_head(folder / "model" / HEAD, cast(nn.Linear, module["head"]))
     return finished
 
 
 def go_on_from(module: nn.ModuleDict, folder: Path) -> None:
     """Give the module the weights of an earlier run's encoder, and of its head where that is kept."""
     earlier = CLIPTextModel.from_pretrained(folder / "text_encoder", torch_dtype=torch.float32)
-    head = folder / "text_encoder" / "facts.safetensors"
     try:
         module["text_encoder"].load_state_dict(earlier.state_dict())
-        if head.exists():
-            module["head"].load_state_dict(load_file(head))
+        if (folder / HEAD).exists():
+            load_head(folder / HEAD, cast(nn.Linear, module["head"]))
     except RuntimeError:
         raise ValueError(f"--init {folder} has another shape than this recipe builds") from None
+
+
+def save_head(path: Path, head: nn.Linear) -> None:
+    """Weights as bytes with a scale for each fact, half the size of fp16: only further training needs them."""
+    scale = head.weight.detach().abs().amax(dim=1, keepdim=True).clamp(min=1e-8) / 127
+    weight = (head.weight.detach() / scale).round().to(torch.int8)
+    save_file({"weight": weight, "scale": scale.half(), "bias": head.bias.detach().half()}, path)
+
+
+def load_head(path: Path, head: nn.Linear) -> None:
+    """What `save_head` wrote. RuntimeError where it is of another shape."""
+    kept = load_file(path)
+    head.load_state_dict({"weight": kept["weight"].float() * kept["scale"].float(), "bias": kept["bias"].float()})
 
 
 def read(module: nn.ModuleDict, tokenizer: CLIPTokenizer, captions: list[str], device: str) -> Tensor:
