@@ -7,21 +7,15 @@ KeyError then, and print a traceback.
 from __future__ import annotations
 
 from asyncio import Queue as Messages
-from collections import OrderedDict
 
 from gradio.queueing import Queue
+from gradio.utils import LRUCache
 
 KEPT = 2_000  # visitors, as gradio has it: of more the longest known are forgotten
 
 
-class MessagesOf(OrderedDict[str, Messages]):
+class MessagesOf(LRUCache):
     """Messages that wait to be sent, by session; those to a session that is not here go nowhere."""
-
-    def __setitem__(self, session: str, messages: Messages) -> None:
-        if session not in self and len(self) >= KEPT:
-            self.popitem(last=False)
-        super().__setitem__(session, messages)
-        self.move_to_end(session)
 
     def __missing__(self, session: str) -> Messages:
         return Messages()
@@ -40,5 +34,5 @@ class EventsOf(dict[str, set[str]]):
 
 def forgive(queue: Queue) -> None:
     """Have a queue, into which nobody has asked yet, let visitors go at any moment."""
-    queue.pending_messages_per_session = MessagesOf()  # type: ignore[assignment]  # gradio's own class adds nothing that is used
+    queue.pending_messages_per_session = MessagesOf(KEPT)
     queue.pending_event_ids_session = EventsOf()

@@ -134,11 +134,13 @@ def work(arguments: argparse.Namespace) -> int:
     elif arguments.suite == "less-work":
         from .benchmarks.less_work import less_work_suite
 
-        rows = less_work_suite(arguments.device, arguments.count or 300, Path("runs/less-work"))
+        rows = less_work_suite(
+            arguments.device, 300 if arguments.count is None else arguments.count, Path("runs/less-work")
+        )
     elif arguments.suite == "growth":
         from .benchmarks.growth import growth_suite
 
-        rows = growth_suite(arguments.count or 40_000)
+        rows = growth_suite(40_000 if arguments.count is None else arguments.count)
     elif arguments.suite == "engines":
         from .benchmarks.engines import engines_suite
 

@@ -83,42 +83,36 @@ def _stable(
     )
 
 
+def _shipped(name: str, side: int, steps: int, guidance_scale: float, words: str, world: str) -> ModelSpec:
+    """One that ships, in the folder of its name."""
+    return ModelSpec(
+        name,
+        str(WEIGHTS / name),
+        height=side,
+        width=side,
+        steps=steps,
+        guidance_scale=guidance_scale,
+        licence="MIT",
+        description=words,
+        world=world,
+    )
+
+
 MODELS: dict[str, ModelSpec] = {
     spec.name: spec
     for spec in (
-        ModelSpec(
+        _shipped(
             "scenes",
-            str(WEIGHTS / "scenes"),
-            height=128,
-            width=128,
-            steps=12,
-            guidance_scale=2.0,
-            licence="MIT",
-            description="little landscapes: sky, ground, houses, trees, boats, balloons in eight colours",
-            world="scenes",
+            128,
+            12,
+            2.0,
+            "little landscapes: sky, ground, houses, trees, boats, balloons in eight colours",
+            "scenes",
         ),
-        ModelSpec(
-            "scenes-turbo",
-            str(WEIGHTS / "scenes-turbo"),
-            height=128,
-            width=128,
-            steps=4,
-            guidance_scale=2.0,
-            licence="MIT",
-            description="scenes in four steps, each asked once: a sixth of its network rows",
-            world="scenes",
+        _shipped(
+            "scenes-turbo", 128, 4, 2.0, "scenes in four steps, each asked once: a sixth of its network rows", "scenes"
         ),
-        ModelSpec(
-            "fashion",
-            str(WEIGHTS / "fashion"),
-            height=32,
-            width=32,
-            steps=20,
-            guidance_scale=1.25,
-            licence="MIT",
-            description="grey pieces of clothing in ten kinds, as in Fashion-MNIST",
-            world="fashion",
-        ),
+        _shipped("fashion", 32, 20, 1.25, "grey pieces of clothing in ten kinds, as in Fashion-MNIST", "fashion"),
         _stable(
             "sd1.5",
             "stable-diffusion-v1-5/stable-diffusion-v1-5",

@@ -61,7 +61,7 @@ def test_a_question_makes_a_visitor_known_to_the_queue(page):
 
 
 def test_of_more_visitors_than_are_kept_the_longest_known_are_forgotten():
-    messages = MessagesOf()
+    messages = MessagesOf(KEPT)
     for number in range(KEPT + 1):
         messages[str(number)] = asyncio.Queue()
     assert len(messages) == KEPT and "0" not in messages and str(KEPT) in messages

@@ -81,12 +81,7 @@ def build(session: Session, head: gr.Markdown) -> None:
         validator=turns.validator(session, functools.partial(problems, session), NAMES),
         **turns.on_device(status),
     )
-    for drawn in (
-        drawing([go.click], api_name="generate"),
-        drawing([prompt.submit], api_visibility="private"),
-    ):
-        drawn.success(lambda text: gr.Image(alt_text=alt_of(text)), prompt, picture, **controls.QUIET)
-        drawn.success(None, None, None, js=links.browser("keep", NAMES), **controls.QUIET)
+    asked = drawing([go.click], api_name="generate"), drawing([prompt.submit], api_visibility="private")
     # One picture, of the newest words alone, and none of them goes among those drawn before.
     typed = drawing(
         [as_typed.click],
@@ -96,7 +91,10 @@ def build(session: Session, head: gr.Markdown) -> None:
         trigger_mode="always_last",
         api_visibility="private",
     )
-    typed.success(lambda text: gr.Image(alt_text=alt_of(text)), prompt, picture, **controls.QUIET)
+    for drawn in (*asked, typed):
+        drawn.success(lambda text: gr.Image(alt_text=alt_of(text)), prompt, picture, **controls.QUIET)
+    for drawn in asked:
+        drawn.success(None, None, None, js=links.browser("keep", NAMES), **controls.QUIET)
     gr.on([go.click, prompt.submit], None, settings.inputs, None, js=links.browser("asked", NAMES), **controls.QUIET)
     link.click(None, settings.inputs, status, js=links.browser("copy", NAMES), **controls.QUIET)
     stop.click(turns.stopping(session), None, status, **controls.QUIET)

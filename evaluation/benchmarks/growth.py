@@ -22,6 +22,8 @@ from ldm_core.training.config import AUTOENCODERS, DENOISERS
 from ldm_core.training.folder import save_model
 from ldm_core.training.tokenizer import build_tokenizer
 
+from ..held_out import held_out_prompts
+
 SCALES = (1, 2, 3, 4, 5, 6, 7, 8)
 PROMPTS = (12, 125, 1_250, 5_000)
 METRICS = "scene_accuracy,clip_scenes,fd_scenes,kd_scenes,precision_scenes,recall_scenes,density_scenes,coverage_scenes"
@@ -51,17 +53,13 @@ def growth_suite(count: int, folder: Path | None = None) -> list[tuple[str, str]
         model, rows, before = make_model(place / "model"), [], (0, 0.0)
         sizes = [size for size in PROMPTS if len(SCALES) * size <= count] or PROMPTS[:1]
         for size in sizes:
-            options = run_options(model, place, size)
+            options, images = run_options(model, place, size), len(SCALES) * size
             made, again = (spent_by(["-m", "evaluation.run", *options]) for _ in range(2))
-            more = 1e3 * (made.processor - before[1]) / (len(SCALES) * size - before[0])
+            more = 1e3 * (made.processor - before[1]) / (images - before[0])
             each = f", {more:.1f} ms for each more" if before[0] else ""
-            rows.append(
-                (
-                    f"{len(SCALES) * size} pictures of {size} prompts",
-                    f"{in_words(made)}{each}; nothing new: {in_words(again)}",
-                )
-            )
-            before = (len(SCALES) * size, made.processor)
+            told = f"{in_words(made)}{each}; nothing new: {in_words(again)}"
+            rows.append((f"{images} pictures of {size} prompts", told))
+            before = (images, made.processor)
         size = sizes[max(0, len(sizes) - 2)]
         launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "evaluation.run"]
         shared = spent_by([*launcher, *run_options(model, place, size, "two")])
@@ -77,7 +75,7 @@ def make_model(folder: Path) -> Path:
     """A Stable Diffusion folder of the smallest recipe's shape, random weights."""
     torch.manual_seed(0)
     config, vae = DENOISERS["tiny"], train_autoencoder.build(AUTOENCODERS["tiny"])
-    words = list(scenes.known_words())
+    words = scenes.known_words()
     tokenizer = build_tokenizer(words, config.text_tokens)
     module = train_denoiser.build(config, vae.config["latent_channels"], tokenizer, 4)
     save_model(folder, module, vae, tokenizer, train_denoiser.noise_schedule(config), words, "scenes")
@@ -86,12 +84,10 @@ def make_model(folder: Path) -> Path:
 
 def run_options(model: Path, place: Path, size: int, name: str = "one") -> Sequence[str]:
     """Of `python -m evaluation.run`, for so many prompts."""
-    prompts = place / f"{size}.txt"
-    seeds = scenes.HELD_OUT_SEEDS[:size]
-    prompts.write_text("\n".join(scenes.caption(scenes.random_scene(seed), seed) for seed in seeds))
+    _, prompts = held_out_prompts(size, place / f"{size}")
     given = {
-        "model": model, "prompts": prompts, "out": place / f"{name}-{size}", "guidance-scales": ",".join(map(str, SCALES)), "steps": 1,
-        "device": "cpu", "engine": "torch", "metrics": METRICS,
+        "model": model, "prompts": prompts, "out": place / f"{name}-{size}", "guidance-scales": ",".join(map(str, SCALES)),
+        "steps": 1, "device": "cpu", "engine": "torch", "metrics": METRICS,
     }  # fmt: skip
     return [part for option, value in given.items() for part in (f"--{option}", str(value))]
 

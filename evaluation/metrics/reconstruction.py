@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from ldm_core.checks import first_line
+
 from ..downloads import NO_DOWNLOADS, Downloads, Remote
 from ..transfer import download
 
@@ -69,7 +71,7 @@ def require_lpips(downloads: Downloads = NO_DOWNLOADS) -> None:
     try:
         importlib.import_module("torchvision.models")
     except (ImportError, OSError, RuntimeError) as error:  # the latter two where it was built for another torch
-        raise ValueError(f"LPIPS needs torchvision, which cannot be used here: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"LPIPS needs torchvision, which cannot be used here: {first_line(error)}") from None
     file = _alexnet_file()
     if not file.is_file():
         downloads.permit(ALEXNET.name, ALEXNET.size, ALEXNET.host, file.parent)
