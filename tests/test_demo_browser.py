@@ -75,7 +75,7 @@ def test_cells_fit_the_width_and_one_is_enlarged_by_a_click_and_opened_in_draw(v
     page.get_by_label("Guidance scales").fill("1,5")
     page.get_by_label("Against", exact=True).click()
     page.get_by_role("option", name="Steps", exact=True).click()
-    page.get_by_label("Values: Steps").fill("1,2")
+    visit.fill_offered("Values: Steps", "1,2")
     page.wait_for_selector("text=/^4 pictures/")
     page.get_by_role("button", name="Sweep", exact=True).click()
     page.wait_for_selector("text=Keep all (zip)")
@@ -104,8 +104,7 @@ def test_a_sweep_of_steps_charts_its_own_seeds_and_a_refusal_leaves_nothing_of_i
     visit.tab("Guidance sweep")
     visit.page.get_by_label("Sweep", exact=True).click()
     visit.page.get_by_role("option", name="Steps", exact=True).click()
-    values = visit.page.get_by_label("Values: Steps")
-    values.fill("1,2")
+    values = visit.fill_offered("Values: Steps", "1,2")
     for seeds in (["7"], ["11", "12"]):
         visit.page.get_by_label("Seeds").fill(",".join(seeds))
         visit.page.wait_for_selector(f"text=/^{2 * len(seeds)} pictures/")  # the cost: what was typed has arrived

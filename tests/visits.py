@@ -55,6 +55,14 @@ class Visit:
             tab = self.page.locator(".overflow-dropdown").get_by_text(name, exact=True)
         tab.click()
 
+    def fill_offered(self, label, text):
+        """Fills a box that comes with an example, which may land a moment after its label and would overwrite what is typed."""
+        box = self.page.get_by_label(label)
+        box.wait_for()
+        self.page.wait_for_function("box => box.value !== ''", arg=box.element_handle())
+        box.fill(text)
+        return box
+
     def wait_for_words(self, words, selector="#status"):
         self.page.wait_for_function(
             "([s, w]) => new RegExp(w).test(document.querySelector(s)?.innerText)", arg=[selector, words]
