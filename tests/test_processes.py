@@ -229,7 +229,8 @@ def test_accelerates_own_launcher_without_a_gpu_is_told_what_to_use(tmp_path, ti
     assert done.returncode != 0 and TOO_FEW in done.stderr and not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("family", [pytest.param("tiny_xl_folder", marks=pytest.mark.slow), "tiny_sd3_folder"])
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["tiny_xl_folder", "tiny_sd3_folder"])
 def test_a_sweep_of_another_family_runs_on_two_processes(request, tmp_path, family):
     folder = tmp_path / "run"
     (tmp_path / "p.txt").write_text(PROMPTS)
