@@ -108,7 +108,6 @@ def not_offered(recipe: Recipe) -> list[str]:
         "its guidance over time": over_time.name_of(own) is None,
         "rescaled guidance": own.guidance.rescale,
         f"the guidance rule {own.guidance.rule}": own.guidance.rule not in RULES_OFFERED,
-        "a fixed number of rows a network call": own.rows_per_call is not None,
         f"the autoencoder {recipe.vae}": recipe.vae,
         f"the LoRA {recipe.lora}": recipe.lora,
         "the layout that steered it": recipe.control,
@@ -133,7 +132,10 @@ def restored_words(session: Session, recipe: Recipe) -> str:
     now = loaded.recipe(recipe.prompt, recipe.seed)
     if not recipe.is_of_model(now):
         return f"Restored. {recipe.model} has other weights here than it was made with, so Draw gives another picture."
-    if changes := recipe.changes_since(now):
+    changes, rows = recipe.changes_since(now), recipe.settings.rows_per_call
+    if rows is not None:
+        changes.append(f"{rows} rows a network call, here as many as there are")
+    if changes:
         more = f" and {len(changes) - NAMED} things more" if len(changes) > NAMED else ""
         return (
             "Restored. Draw gives nearly the same picture, not the same to the last bit, since it was made with "

@@ -21,6 +21,7 @@ import httpx
 import numpy as np
 import torch
 
+import ldm_core
 from ldm_core import command
 from ldm_core.files import write_whole
 from ldm_core.loading import quiet
@@ -77,6 +78,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = command.parser("demo.serve_timing", __doc__)
     parser.add_argument("--model", default="scenes", help="registry name, folder or hub id (default: %(default)s)")
     parser.add_argument("--engine", choices=ENGINES, default=None, help="default: the quicker one here")
+    parser.add_argument("--dtype", default=None, help="default: what the device is quickest in")
     parser.add_argument("--requests", type=int, default=5, help="of each client (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=None, help="of a picture (default: the model's)")
     parser.add_argument("--csv", type=Path, default=None, metavar="FILE", help="write the table there too")
@@ -91,9 +93,10 @@ def work(arguments: argparse.Namespace) -> int:
             raise ValueError(f"--{name} must be 1 or more, got {value}")
     quiet()
     began = time.perf_counter()
-    session = Session.load(arguments.model, replace(Limits(), waiting_per_address=max(CLIENTS)), arguments.engine)
+    model = ldm_core.load(arguments.model, dtype=arguments.dtype, engine=arguments.engine)
+    session = Session(model, replace(Limits(), waiting_per_address=max(CLIENTS)), arguments.engine)
     loaded = time.perf_counter() - began
-    service, model = Service(session), session.model
+    service = Service(session)
     (first,), _ = asyncio.run(waits(service, 1, 1, arguments.steps))
     print(
         f"{model.spec.name}, {arguments.steps or model.spec.steps} steps, {model.precision} by {model.engine}, "

@@ -132,9 +132,9 @@ class ImageSet:
         """Which images (len(self),) were made under a condition."""
         return (self.table["condition"] == condition).to_numpy()
 
-    def part(self, chosen: np.ndarray) -> ImageSet:
-        """Those of a mask (len(self),)."""
-        return replace(self, table=self.table[chosen].reset_index(drop=True))
+    def part(self, chosen: np.ndarray | slice | Sequence[int]) -> ImageSet:
+        """Those of a mask (len(self),), of a slice, or of places in their order."""
+        return replace(self, table=self.table.iloc[chosen].reset_index(drop=True))
 
     def with_scores(self, scores: pd.DataFrame) -> ImageSet:
         """With more columns, a row an image in the set's order."""

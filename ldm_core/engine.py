@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 TORCH, OPENVINO = ENGINES
 QUICKER = 0.95  # of torch's time at the most, to be chosen by itself
 APART = {torch.float32: 1e-3, torch.bfloat16: 0.05}  # relative root mean square to torch's results, at the most
+LEVEL = 1 / 255  # root mean square between pictures decoded in float32 and in bfloat16, at the most, to be decoded so
 ROWS, TURNS = 2, 7  # of a trial: one guided picture's rows, the best of so many calls turn by turn
-SECONDS_AND_APART = ("torch_seconds", "openvino_seconds", "apart")  # of a trial: its numbers
+NUMBERS = ("torch_seconds", "openvino_seconds", "apart", "decoded_apart")  # of a trial
 MEMORY = 5  # times the denoiser's own weights that must be free before OpenVINO is tried unasked
 
 
@@ -74,6 +75,7 @@ class Trial:
     torch_seconds: float = 0.0  # of one call of the denoiser
     openvino_seconds: float = 0.0
     apart: float = 0.0  # relative root mean square of the results' difference, the largest of the networks
+    decoded_apart: float = 1.0  # root mean square of pictures in [0, 1], decoded in bfloat16; 1 where not tried
     failed: str = ""  # why OpenVINO could not run them
 
     def agrees(self, dtype: torch.dtype) -> bool:
@@ -106,6 +108,8 @@ def use_engine(model: LatentDiffusion, asked: str | None) -> None:
         )
     for network, run in networks:
         network.run_by(run)
+    if trial.decoded_apart <= LEVEL:
+        model.autoencoder.run_by(_rough_decoder(networks))
     model.engine = OPENVINO
 
 
@@ -115,15 +119,21 @@ def _room(model: LatentDiffusion) -> bool:
 
 
 def _networks(model: LatentDiffusion) -> list[tuple]:
-    """What runs a network, with OpenVINO's counterpart."""
+    """What runs a network, with OpenVINO's counterpart; the decoder's first."""
     from .openvino_network import OpenVinoNetwork, TorchSource  # which takes a second to import
 
-    made: list[tuple] = [(model.denoiser, OpenVinoNetwork(TorchSource(model.denoiser.network), model.dtype))]
     vae = TorchSource(model.autoencoder.vae, "decode")
-    made += [(model.autoencoder, OpenVinoNetwork(vae, torch.float32))]
+    made: list[tuple] = [(model.autoencoder, OpenVinoNetwork(vae, torch.float32))]
+    made += [(model.denoiser, OpenVinoNetwork(TorchSource(model.denoiser.network), model.dtype))]
     for encoder in model.conditioner.text_encoders:
         made += [(encoder, OpenVinoNetwork(TorchSource(encoder.network), encoder.network.dtype))]
     return made
+
+
+def _rough_decoder(networks: list[tuple]) -> Callable:
+    """The decoder in bfloat16, of the same graph."""
+    _, exact = networks[0]
+    return type(exact)(exact.source, torch.bfloat16)
 
 
 def _known_trial(model: LatentDiffusion, networks: list[tuple]) -> Trial:
@@ -150,7 +160,7 @@ def _read(file: Path) -> Trial | None:
     """What was kept of a trial; None where there is none, or a damaged one: it is then made again."""
     try:
         known = json.loads(file.read_text(encoding="utf-8"))
-        numbers = {name: check_real(name, known[name], 0, math.inf) for name in SECONDS_AND_APART}
+        numbers = {name: check_real(name, known[name], 0, math.inf) for name in NUMBERS}
         return Trial(**numbers, failed=check_text("failed", known["failed"]))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
@@ -163,7 +173,11 @@ def _try(model: LatentDiffusion, networks: list[tuple]) -> Trial:
         with _running(networks):
             after = [work() for work in _work(model)]
         apart = max(_apart(one, other) for one, other in zip(before, after))
-        predict = _work(model)[-1]
+        _, decode, predict = _work(model)
+        decoded_apart = 1.0
+        if model.dtype == torch.bfloat16:
+            with _running([(model.autoencoder, _rough_decoder(networks))]):
+                decoded_apart = float((decode() - before[1]).square().mean().sqrt())
         mine, theirs = [], []
         for _ in range(TURNS):
             theirs.append(_seconds(predict))
@@ -173,7 +187,9 @@ def _try(model: LatentDiffusion, networks: list[tuple]) -> Trial:
         return Trial(failed=_reason(error))
     finally:
         model.denoiser.calls = model.denoiser.rows = 0
-    return Trial(min(theirs), min(mine), apart)  # the least: whatever else the machine did only added to a call
+    return Trial(
+        min(theirs), min(mine), apart, decoded_apart
+    )  # the least: whatever else the machine did only added to a call
 
 
 def _work(model: LatentDiffusion) -> list[Callable[[], Tensor]]:

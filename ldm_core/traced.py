@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 OPSET = 17  # of ONNX: from there on layer normalisation is one operation
@@ -86,6 +87,26 @@ def named_results(output: Any) -> dict[str, Tensor]:
     return found
 
 
+class _Readable(TorchFunctionMode):
+    """Two operations of the deep autoencoders by ones that engines read: of repeat_interleave ONNX would get a loop, of
+    movedim a permutation with negative places."""
+
+    def __torch_function__(
+        self, func: Callable, types: object, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        if func is torch.Tensor.repeat_interleave and isinstance(args[1], int) and given.get("dim") is not None:
+            tensor, dim = args[0], given["dim"] % args[0].ndim
+            shape = [*tensor.shape[: dim + 1], args[1], *tensor.shape[dim + 1 :]]
+            return tensor.unsqueeze(dim + 1).expand(shape).flatten(dim, dim + 1)
+        if func is torch.Tensor.movedim and all(isinstance(place, int) for place in args[1:3]) and len(args) == 3:
+            tensor, places = args[0], list(range(args[0].ndim))
+            source, destination = (place % tensor.ndim for place in args[1:])
+            places.insert(destination, places.pop(source))
+            return tensor.permute(places)
+        return func(*args, **given)
+
+
 class _AsGraph(nn.Module):
     """Tensors in, tensors out, as tracing wants it."""
 
@@ -120,13 +141,14 @@ def to_onnx(
         tensors = tuple(torch.from_numpy(array.copy()) for array in call.arrays)
         graph = _AsGraph(plain, getattr(plain, method), call).eval()
         graph(*tensors)  # which names the results
-        torch.onnx.export(
-            graph,
-            tensors,
-            str(file),
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=list(call.names),
-            output_names=[RESULT + name for name in graph.results],
-            dynamic_axes=free or {},
-        )
+        with _Readable():
+            torch.onnx.export(
+                graph,
+                tensors,
+                str(file),
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=list(call.names),
+                output_names=[RESULT + name for name in graph.results],
+                dynamic_axes=free or {},
+            )

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from demo import app, recall, turns
+from demo import app, recall, sweep_checks, turns
 from demo.session import Door, Limits, Session
 from demo.tabs import generate
 from demo.tabs import guidance as guidance_tab
@@ -158,7 +158,7 @@ def test_the_page_opens_with_a_picture_of_the_embedded_model_and_waits_for_other
     opened = Session.load("scenes")
     picture = generate.opening(opened)
     assert picture.size == (128, 128) and Recipe.from_json(picture.info["recipe"]).seed == 7
-    assert re.fullmatch(r"4 pictures, about \d+ s", guidance_tab.cost_words(opened, "1,2,4,8", "7", 12, "scenes"))
+    assert re.fullmatch(r"4 pictures, about \d+ s", sweep_checks.cost_words(opened, "1,2,4,8", "7", 12, "scenes"))
     assert generate.opening(session) is None
 
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from demo import over_time, sweep_axes, sweep_grid, sweep_scores, timing, turns
+from demo import over_time, sweep_axes, sweep_checks, sweep_grid, sweep_scores, timing, turns
 from demo.links import query_of, read_link
 from demo.session import Limits, Session
 from demo.sweep_grid import SweepCell
@@ -195,7 +195,7 @@ def test_other_prompts_are_swept_beside_wordings_of_the_one_given(session, tiny)
 def test_a_second_setting_is_checked_as_the_first_is(session, axis, second, second_values, name, message):
     values = {"steps": "2,4", "guidance_schedule": "constant,interval"}[axis]
     given = good(session, seeds="7", axis=axis, values=values, second_axis=second, second_values=second_values)
-    found = guidance.problems(session, **given)
+    found = sweep_checks.problems(session, **given)
     assert (list(found) == [name] and message in found[name]) if name else not found
 
 
@@ -208,10 +208,12 @@ def test_the_cost_is_refused_exactly_where_the_sweep_is(session):
         seeds, steps = rng.choice(["7", "7,8", "x", "1,2,3,4,5,6,7,8"]), rng.choice([5, 100, 0, 101, 2.5, None])
         axis, second = rng.choice([*sweep_axes.AXES, "size"]), rng.choice([*sweep_axes.AXES, None])
         schedule = rng.choice(["constant", "zigzag"])
-        found = guidance.problems(
+        found = sweep_checks.problems(
             session, "", scales, seeds, schedule, steps, name, axis, values, second, second_values
         )
-        words = guidance.cost_words(session, scales, seeds, steps, name, axis, values, schedule, second, second_values)
+        words = sweep_checks.cost_words(
+            session, scales, seeds, steps, name, axis, values, schedule, second, second_values
+        )
         assert words == " ".join(found.values()) if found else re.match(r"\d+ pictures?", words), (found, words)
         refused += bool(found)
     assert 50 < refused < 300
@@ -312,13 +314,13 @@ def test_choosing_an_axis_offers_values_that_the_page_then_takes(session):
     for axis in sweep_axes.AXES:
         scales, values, steps, schedule = guidance.choose_axis(session, axis, name)
         given = good(session, guidance_scales=scales.value, axis=axis, values=values.value)
-        assert guidance.problems(session, **given) == {}
+        assert sweep_checks.problems(session, **given) == {}
         assert (steps.interactive, schedule.interactive) == (axis != "steps", axis != "guidance_schedule")
         other = "seed" if axis == "steps" else "steps"
         scales, second, steps, _ = guidance.choose_against(session, axis, name, other)
         assert scales == gr.skip() if axis == "guidance_scale" else scales.visible, "what was typed stays"
         given |= {"second_axis": other, "second_values": second.value, "guidance_scales": "2"}
-        assert guidance.problems(session, **given) == {} and not steps.interactive
+        assert sweep_checks.problems(session, **given) == {} and not steps.interactive
     with pytest.raises(Exception, match="one of"):
         guidance.choose_axis(session, "size", name)
 
@@ -348,7 +350,7 @@ def test_choosing_an_axis_offers_values_that_the_page_then_takes(session):
 )
 def test_values_that_the_page_cannot_draw_are_refused_in_one_sentence_with_an_example(session, axis, values, message):
     given = good(session, seeds="7", axis=axis, values=values)
-    found = guidance.problems(session, **given)
+    found = sweep_checks.problems(session, **given)
     assert list(found) == ["values"] and re.search(message, found["values"]) and len(found["values"]) < 200
     with pytest.raises(Exception, match=message):
         next(guidance.handler(session)(**given))
@@ -356,16 +358,18 @@ def test_values_that_the_page_cannot_draw_are_refused_in_one_sentence_with_an_ex
 
 def test_an_axis_that_the_page_does_not_have_is_refused_by_name(session):
     for axis in ("size", "height", None, 3):
-        assert "must be of one of" in guidance.problems(session, **good(session, axis=axis, values="1"))["axis"]
+        assert "must be of one of" in sweep_checks.problems(session, **good(session, axis=axis, values="1"))["axis"]
 
 
 def test_each_cell_counts_by_its_own_steps(tiny):
     small = Session(tiny, Limits(work=2 * 20 * 32 * 32 / 1e6))
-    assert not guidance.problems(small, **good(small, seeds="7", axis="steps", values="2,8,10"))
-    found = guidance.problems(small, **good(small, seeds="7", axis="steps", values="2,10,12"))
+    assert not sweep_checks.problems(small, **good(small, seeds="7", axis="steps", values="2,8,10"))
+    found = sweep_checks.problems(small, **good(small, seeds="7", axis="steps", values="2,10,12"))
     assert "1.2 times the work" in found["steps"]
     name = tiny.spec.reference
-    assert guidance.cost_words(small, "1", "7", 5, name, "steps", "2,10,12") == found["steps"], "said before the start"
+    assert sweep_checks.cost_words(small, "1", "7", 5, name, "steps", "2,10,12") == found["steps"], (
+        "said before the start"
+    )
 
 
 def test_pictures_of_a_known_world_are_scored_against_the_prompt():
@@ -441,7 +445,7 @@ def test_swept_texts_that_look_alike_as_file_names_keep_their_own(tmp_path):
     ],
 )
 def test_the_server_refuses_what_is_out_of_bounds_before_the_queue(session, name, value, message):
-    found = guidance.problems(session, **good(session, **{name: value}))
+    found = sweep_checks.problems(session, **good(session, **{name: value}))
     assert list(found) == [name] and re.search(message, found[name])
     with pytest.raises(Exception, match=message):
         next(guidance.handler(session)(**good(session, **{name: value})))
@@ -449,12 +453,12 @@ def test_the_server_refuses_what_is_out_of_bounds_before_the_queue(session, name
 
 def test_the_cost_is_said_before_the_start(session):
     name = session.model.spec.reference
-    assert guidance.cost_words(session, "1,2,4", "7,8", 10, name) == "6 pictures"
+    assert sweep_checks.cost_words(session, "1,2,4", "7,8", 10, name) == "6 pictures"
     session.seconds_per_row[name] = 0.1
-    assert guidance.cost_words(session, "0,1,4", "7", 10, name) == "3 pictures, about 4 s", (
+    assert sweep_checks.cost_words(session, "0,1,4", "7", 10, name) == "3 pictures, about 4 s", (
         "one row at 0 and at 1, two at 4"
     )
-    assert "like 7" in guidance.cost_words(session, "1", "", 10, name)
+    assert "like 7" in sweep_checks.cost_words(session, "1", "", 10, name)
 
 
 def test_stopping_gives_the_lane_back(session):

@@ -10,7 +10,9 @@ import torch
 
 from evaluation import run
 from ldm_core import engine, load
+from ldm_core.loading import load_autoencoder
 from ldm_core.recipe import Recipe, read_png
+from ldm_core.registry import WEIGHTS
 from ldm_core.settings import SamplingSettings
 
 openvino_network = pytest.importorskip("ldm_core.openvino_network")
@@ -181,6 +183,7 @@ def test_openvino_is_chosen_where_it_was_found_quicker_and_agreeing(
         trial_file.write_text(before)
 
 
+FOUND = vars(engine.Trial(1.0, 0.5, 1e-6, 1e-3))
 NO_TRIALS = (
     b"",
     b"{",
@@ -188,10 +191,17 @@ NO_TRIALS = (
     b"\xff",
     b"{}",
     b"[" * 100_000,
-    b'{"torch_seconds": "1", "openvino_seconds": 1, "apart": 0, "failed": ""}',
-    b'{"torch_seconds": 1, "openvino_seconds": -1, "apart": 0, "failed": ""}',
-    b'{"torch_seconds": 1, "openvino_seconds": 1, "apart": NaN, "failed": ""}',
-    b'{"torch_seconds": 1, "openvino_seconds": 1, "apart": 0, "failed": 5}',
+    *(
+        json.dumps(FOUND | damaged).encode()
+        for damaged in (
+            {"torch_seconds": "1"},
+            {"openvino_seconds": -1},
+            {"apart": float("nan")},
+            {"decoded_apart": None},
+            {"failed": 5},
+        )
+    ),
+    json.dumps({name: value for name, value in FOUND.items() if name != "decoded_apart"}).encode(),
 )
 
 
@@ -200,11 +210,38 @@ def test_a_damaged_record_of_a_trial_counts_as_none(tmp_path):
         (tmp_path / "t.json").write_bytes(content)
         assert engine._read(tmp_path / "t.json") is None, content[:80]
     assert engine._read(tmp_path / "none.json") is None
-    (tmp_path / "t.json").write_text(json.dumps(vars(engine.Trial(1.0, 0.5, 1e-6))))
-    assert engine._read(tmp_path / "t.json") == engine.Trial(1.0, 0.5, 1e-6)
+    (tmp_path / "t.json").write_text(json.dumps(FOUND))
+    assert engine._read(tmp_path / "t.json") == engine.Trial(**FOUND)
 
 
 def test_a_trial_measures_both_engines_and_how_far_apart_they_are(trial_file):
     found = engine.Trial(**json.loads(trial_file.read_text()))
     assert found.torch_seconds > 0 and found.openvino_seconds > 0
     assert 0 < found.apart < 1e-4 and not found.failed
+
+
+def test_a_bfloat16_model_decodes_in_bfloat16_where_that_changes_less_than_a_level(tiny_folder, own_cache):
+    known = set(own_cache.glob("*.json"))
+    model = load(str(tiny_folder), device="cpu", dtype="bfloat16", engine="openvino")
+    (file,) = set(own_cache.glob("*.json")) - known
+    found = json.loads(file.read_text())
+    assert 0 < found["decoded_apart"] < engine.LEVEL and model.autoencoder._decode.precision == "bf16"
+    latents = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(3))
+    rough = model.decode(latents)
+    file.write_text(json.dumps(found | {"decoded_apart": 2 * engine.LEVEL}))
+    careful = load(str(tiny_folder), device="cpu", dtype="bfloat16", engine="openvino")
+    assert careful.engine == "openvino" and careful.autoencoder._decode.precision == "f32"
+    exact = careful.decode(latents)
+    assert 0 < (rough - exact).square().mean().sqrt() < engine.LEVEL
+    torch.testing.assert_close(exact, load(str(tiny_folder), device="cpu", engine="torch").decode(latents))
+
+
+@pytest.mark.parametrize("name", ["photo-f8", "everyday/vae"])
+def test_deep_autoencoders_decode_by_openvino_too(name):
+    coder = load_autoencoder(WEIGHTS / name)
+    decode = openvino_network.OpenVinoNetwork(openvino_network.TorchSource(coder.vae, "decode"), torch.float32)
+    for rows, side in ((1, 4), (2, 8)):
+        latents = torch.randn(rows, coder.latent_channels, side, side, generator=torch.Generator().manual_seed(rows))
+        with torch.inference_mode():
+            expected = coder.vae.decode(latents).sample
+        torch.testing.assert_close(decode(latents).sample, expected, atol=1e-4, rtol=1e-4)

@@ -9,7 +9,9 @@ from PIL import Image
 
 from evaluation import catalogue
 from evaluation.condition import condition_label, shown
+from evaluation.detectors import feature_cache
 from evaluation.detectors.detector import load_detector
+from evaluation.detectors.pixels import PixelDetector
 from evaluation.detectors.reference_sources import load_reference
 from evaluation.folders import read_folder
 from evaluation.image_set import ImageSet
@@ -88,6 +90,22 @@ def drawn(tmp_path):
             rows.append({"file": f"{index}.png", "prompt_id": index, "prompt": caption, "seed": seed})
         found[name] = ImageSet.of_rows(tmp_path / name, rows)
     return found
+
+
+def test_the_work_of_extracting_grows_with_the_images_and_not_with_their_square(tmp_path, monkeypatch):
+    rng, looked_at, paths = np.random.default_rng(0), [], ImageSet.paths.fget
+    for place in range(24):
+        Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).save(tmp_path / f"{place}.png")
+    images = ImageSet.of_rows(tmp_path, [{"file": f"{place}.png", "prompt": "x"} for place in range(24)])
+    monkeypatch.setattr(ImageSet, "paths", property(lambda own: looked_at.append(len(own)) or paths(own)))
+    found = []
+    for portion in (24, 2):
+        monkeypatch.setattr(feature_cache, "PORTION", portion)
+        looked_at.clear()
+        found.append(feature_cache.extract(images, tmp_path / f"of {portion}", "pixels", PixelDetector()))
+        assert sum(looked_at) <= 3 * len(images)
+    pd.testing.assert_frame_equal(found[0][1], found[1][1])
+    assert found[0][1]["clipped"].nunique() > 1
 
 
 def test_two_folders_are_scored_side_by_side_with_paired_verdicts(drawn, tmp_path):

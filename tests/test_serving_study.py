@@ -18,10 +18,12 @@ from evaluation.studies.study import FAILS, HOLDS, IN_PART
 def test_the_timing_command_writes_what_each_number_of_clients_waited(tiny_folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(serve_timing, "CLIENTS", (1, 2))
     file = tmp_path / "waits.csv"
-    command = ["--model", str(tiny_folder), "--engine", "torch", "--requests", "1", "--steps", "1", "--csv", str(file)]
+    given = ["--model", str(tiny_folder), "--engine", "torch", "--dtype", "fp32", "--requests", "1", "--steps", "1"]
+    command = [*given, "--csv", str(file)]
     assert serve_timing.main(command) == 0
     table = pd.read_csv(file)
     assert table["clients"].tolist() == [1, 2] and set(table["engine"]) == {"torch"}
+    assert set(table["precision"]) == {"float32"}
     assert (table["p50"] <= table["p95"]).all() and (table[["load_seconds", "first_seconds", "rate"]] > 0).all().all()
     assert "1 steps" in capsys.readouterr().out
     with pytest.raises(SystemExit) as ended:
@@ -93,6 +95,7 @@ def test_the_study_exports_compares_and_times_each_way(tmp_path, tiny_folder, mo
     waits, quality = pd.read_csv(out / "waits.csv"), pd.read_csv(out / "quality.csv")
     assert set(waits["way"]) == {PLAIN, "openvino, as loaded", "openvino fp32"}
     assert all(part["clients"].tolist() == [1, 4, 16] for _, part in waits.groupby("way"))
+    assert set(waits[waits["way"] == PLAIN]["precision"]) == {"float32"}
     images = {
         way: pd.read_csv(out / "work" / "runs" / way / "images.csv") for way in ("torch-float32", "openvino-fp32")
     }

@@ -40,29 +40,7 @@ def build(session: Session, head: gr.Markdown) -> None:
                 link = gr.Button("Link", min_width=72)
             as_typed = typing_switch(session)
         with gr.Column(elem_classes="shown"):
-            first = opening(session)
-            picture = gr.Image(
-                first,
-                label="Picture",
-                format="png",
-                interactive=False,
-                buttons=["download", "fullscreen"],
-                height=SHOWN + 40,
-                elem_id="picture",
-                alt_text=alt_of(controls.EXAMPLES[session.model.spec.world][0]),
-            )
-            several = gr.Gallery(
-                label="All pictures",
-                format="png",
-                interactive=False,
-                columns=2,
-                height="auto",
-                object_fit="contain",
-                buttons=["download", "fullscreen"],
-                elem_id="pictures",
-            )
-            status = gr.Markdown(OPENED if first else "", label="Status", elem_id="status", elem_classes="status")
-            gr.HTML(links.KEPT, label="Drawn before")
+            shown = _shown(session)
         with gr.Column(elem_classes="more"):
             words = controls.vocabulary(session.model.spec)
             prompts = controls.prompts_to_try(session, prompt)
@@ -73,14 +51,62 @@ def build(session: Session, head: gr.Markdown) -> None:
                 earlier = picture_input(
                     height=140, label="A PNG from this page: its settings come back", elem_id="earlier"
                 )
+    _, status, _ = shown
+    _draw_when_asked(session, settings, shown, go, as_typed)
+    link.click(None, settings.inputs, status, js=links.browser("copy", NAMES), **controls.QUIET)
+    stop.click(turns.stopping(session), None, status, **controls.QUIET)
+    filled = [*settings.inputs, status, head, words]
+    earlier.upload(functools.partial(recall.dropped, session, NAMES), earlier, filled, **controls.QUIET)
+    _bring_back(session, settings, filled)
+    _follow(session, head, settings, words, prompts)
+
+
+def _shown(session: Session) -> list[gr.components.Component]:
+    """What a drawing fills: its first picture, words, and all pictures where they are several."""
+    first = opening(session)
+    picture = gr.Image(
+        first,
+        label="Picture",
+        format="png",
+        interactive=False,
+        buttons=["download", "fullscreen"],
+        height=SHOWN + 40,
+        elem_id="picture",
+        alt_text=alt_of(controls.EXAMPLES[session.model.spec.world][0]),
+    )
+    several = gr.Gallery(
+        label="All pictures",
+        format="png",
+        interactive=False,
+        columns=2,
+        height="auto",
+        object_fit="contain",
+        buttons=["download", "fullscreen"],
+        elem_id="pictures",
+    )
+    status = gr.Markdown(OPENED if first else "", label="Status", elem_id="status", elem_classes="status")
+    gr.HTML(links.KEPT, label="Drawn before")
+    return [picture, status, several]
+
+
+def _draw_when_asked(
+    session: Session,
+    settings: controls.Settings,
+    shown: list[gr.components.Component],
+    go: gr.Button,
+    as_typed: gr.Button,
+) -> None:
+    """A click, Enter, and with the switch on a pause in typing draw."""
+    picture, status, _ = shown
     drawing = functools.partial(
         gr.on,
         fn=handler(session),
         inputs=settings.inputs,
-        outputs=[picture, status, several],
+        outputs=shown,
         validator=turns.validator(session, functools.partial(problems, session), NAMES),
         **turns.on_device(status),
     )
+    prompt = settings.prompt
     asked = drawing([go.click], api_name="generate"), drawing([prompt.submit], api_visibility="private")
     # One picture, of the newest words alone, and none of them goes among those drawn before.
     typed = drawing(
@@ -96,17 +122,27 @@ def build(session: Session, head: gr.Markdown) -> None:
     for drawn in asked:
         drawn.success(None, None, None, js=links.browser("keep", NAMES), **controls.QUIET)
     gr.on([go.click, prompt.submit], None, settings.inputs, None, js=links.browser("asked", NAMES), **controls.QUIET)
-    link.click(None, settings.inputs, status, js=links.browser("copy", NAMES), **controls.QUIET)
-    stop.click(turns.stopping(session), None, status, **controls.QUIET)
+
+
+def _follow(
+    session: Session, head: gr.Markdown, settings: controls.Settings, words: gr.Markdown, prompts: gr.Dataset
+) -> None:
+    """Inputs that change with the model, and go with a visitor from tab to tab."""
     settings.model.input(
         functools.partial(choose_model, session),
         settings.model,
-        [prompt, settings.steps, scale, settings.size, words, prompts, settings.scheduler, head],
+        [
+            settings.prompt,
+            settings.steps,
+            settings.guidance_scale,
+            settings.size,
+            words,
+            prompts,
+            settings.scheduler,
+            head,
+        ],
         **controls.QUIET,
     )
-    filled = [*settings.inputs, status, head, words]
-    earlier.upload(functools.partial(recall.dropped, session, NAMES), earlier, filled, **controls.QUIET)
-    _bring_back(session, settings, filled)
     tab = carried.carry(NAMES, settings.inputs)
     carried.name_model(session, tab, head, settings.model)
     settings.model.change(

@@ -90,7 +90,8 @@ def _extract_part(
     absent = sorted({key: row for row, key in enumerate(keys) if key not in known}.values())
     for place in processes.draw(math.ceil(len(absent) / PORTION)):
         began, rows = time.perf_counter(), absent[place * PORTION : (place + 1) * PORTION]
-        extracted, network_seconds = _run(images, keys, rows, detector)
+        # The portion's own: with all images in hand each time, the work would grow with the square of their number.
+        extracted, network_seconds = _run(images.part(rows), [keys[row] for row in rows], detector)
         _write_cache(cache.with_suffix(f".{processes.rank}-{place}.part"), who, extracted)
         if log is not None:
             log(part, len(rows), time.perf_counter() - began, network_seconds)
@@ -102,17 +103,15 @@ def _extract_part(
     return [found[key] for key in keys]
 
 
-def _run(
-    images: ImageSet, keys: Sequence[str], rows: Sequence[int], detector: Detector
-) -> tuple[dict[str, Extracted], float]:
-    """What the detector makes of some rows' images, and its own seconds.
+def _run(images: ImageSet, keys: Sequence[str], detector: Detector) -> tuple[dict[str, Extracted], float]:
+    """What the detector makes of images, and its own seconds.
 
     Images of one size go in batches of one shape, the last filled up; of a set of several sizes only full batches do, and
     the rest one by one. So an image's features do not depend on which others are beside it.
     """
     found, seconds, paths = {}, 0.0, images.paths
     captions = [str(told) for told in images.table[detector.reads]] if hasattr(detector, "reads") else images.captions
-    for batch, shape in _same_size(rows, paths):
+    for batch, shape in _same_size(paths):
         filled = [*batch, *[batch[-1]] * (shape - len(batch))]
         pixels = [_pixels(paths[row]) for row in batch]
         stacked = from_uint8(np.stack([*pixels, *[pixels[-1]] * (shape - len(batch))]))
@@ -124,11 +123,11 @@ def _run(
     return found, seconds
 
 
-def _same_size(rows: Sequence[int], paths: Sequence[Path]) -> Iterator[tuple[list[int], int]]:
+def _same_size(paths: Sequence[Path]) -> Iterator[tuple[list[int], int]]:
     """Batches of rows whose images have one size, each with the number of images that it is filled up to."""
     sizes: dict[tuple[int, int], list[int]] = {}
-    for row in rows:
-        sizes.setdefault(photo_size(paths[row]), []).append(row)
+    for row, path in enumerate(paths):
+        sizes.setdefault(photo_size(path), []).append(row)
     for group in sizes.values():
         full = len(group) if len(sizes) == 1 else len(group) - len(group) % BATCH
         yield from ((group[start : start + BATCH], BATCH) for start in range(0, full, BATCH))

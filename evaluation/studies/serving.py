@@ -182,6 +182,7 @@ def timed(one: Served, options: argparse.Namespace, work: Path) -> pd.DataFrame:
         command = [sys.executable, "-m", "demo.serve_timing", "--model", one.model, "--csv", str(file)]
         command += ["--requests", str(options.requests)]
         command += ["--engine", one.engine] if one.engine else []
+        command += ["--dtype", one.dtype] if one.dtype else []
         command += ["--steps", str(options.steps)] if options.steps else []
         ended = subprocess.run(
             command, capture_output=True, text=True, check=False, env=os.environ | {"HF_HUB_OFFLINE": "1"}
