@@ -61,7 +61,7 @@ def build(session: Session, head: gr.Markdown) -> None:
     _follow(session, head, settings, words, prompts)
 
 
-def _shown(session: Session) -> list[gr.components.Component]:
+def _shown(session: Session) -> tuple[gr.Image, gr.Markdown, gr.Gallery]:
     """What a drawing fills: its first picture, words, and all pictures where they are several."""
     first = opening(session)
     picture = gr.Image(
@@ -86,13 +86,13 @@ def _shown(session: Session) -> list[gr.components.Component]:
     )
     status = gr.Markdown(OPENED if first else "", label="Status", elem_id="status", elem_classes="status")
     gr.HTML(links.KEPT, label="Drawn before")
-    return [picture, status, several]
+    return picture, status, several
 
 
 def _draw_when_asked(
     session: Session,
     settings: controls.Settings,
-    shown: list[gr.components.Component],
+    shown: tuple[gr.Image, gr.Markdown, gr.Gallery],
     go: gr.Button,
     as_typed: gr.Button,
 ) -> None:
@@ -102,7 +102,7 @@ def _draw_when_asked(
         gr.on,
         fn=handler(session),
         inputs=settings.inputs,
-        outputs=shown,
+        outputs=list(shown),
         validator=turns.validator(session, functools.partial(problems, session), NAMES),
         **turns.on_device(status),
     )
