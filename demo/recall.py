@@ -139,6 +139,6 @@ def restored_words(session: Session, recipe: Recipe) -> str:
         more = f" and {len(changes) - NAMED} things more" if len(changes) > NAMED else ""
         return (
             "Restored. Draw gives nearly the same picture, not the same to the last bit, since it was made with "
-            f"{', '.join(changes[:NAMED])}{more}."
+            f"{'; '.join(changes[:NAMED])}{more}."
         )
     return "Restored. Press Draw to make the same picture again."

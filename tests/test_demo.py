@@ -202,7 +202,7 @@ def test_a_picture_of_other_circumstances_says_so(session, tmp_path):
             {"dtype": "bfloat16"},
             "nearly the same picture, not the same to the last bit, since it was made with dtype bfloat16",
         ),
-        ({"versions": dict.fromkeys("abcde", "1")}, "a 1, here none, b 1, here none, c 1, here none and 2 things more"),
+        ({"versions": dict.fromkeys("abcde", "1")}, "a 1, here none; b 1, here none; c 1, here none and 2 things more"),
         ({"vae": "taesd", "lora": "pixel"}, "Restored, but for the autoencoder taesd, the LoRA pixel:"),
     ):
         assert words in recall.restored_words(session, dataclasses.replace(recipe, **change))

@@ -222,3 +222,22 @@ def demo_server_with_results(folder):
     )
     yield address.rstrip("/")
     page.close()
+
+
+def test_without_a_folder_an_example_that_ships_is_shown_and_it_is_of_the_weights_that_ship(browser, demo_server):
+    run, model = Runs(results.EXAMPLE).open("example"), demo_server.session.model
+    weights = run.run.facts.protocol["weights"]
+    remake = "evaluation.run --prompts prompts/scenes.txt --limit 6 --guidance-scales 1,2,4 --metrics scene_accuracy,clip_scenes,vae_psnr"
+    assert weights == model.weights, f"make demo/example anew: python -m {remake} --out runs/example"
+    assert "/" not in run.run.facts.command.replace("prompts/scenes.txt", "").replace("runs/example", "")
+    for image in range(len(run.images)):
+        recipe = read_png(run.picture(image))
+        assert recipe.is_of_model(model.recipe(recipe.prompt, recipe.seed))
+    demo_server.openings.draw("results").join()
+    visit = Visit(browser, demo_server.address)
+    visit.tab("Results")
+    visit.page.wait_for_selector("#run [data-image]")
+    assert "an example that ships" in visit.page.inner_text("body")
+    visit.page.locator("#run [data-image]").first.click()
+    visit.page.wait_for_selector("#cell >> text=Open in Draw")
+    visit.page.close()

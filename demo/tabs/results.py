@@ -1,10 +1,11 @@
-"""Results: the runs of a folder that the start names, sorted, and looked into picture by picture."""
+"""Results: the runs of a folder that the start names, or an example, sorted, and looked into picture by picture."""
 
 from __future__ import annotations
 
 import functools
 import html
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -22,10 +23,10 @@ WHAT_IT_IS = (
     "What `python -m evaluation.run` has found: each metric under each condition with its standard error, and the pictures "
     "behind the numbers. A click on a picture shows it large, with its prompt, its scores and the settings that make it again."
 )
-HOW = (
-    "No results are shown on this page yet. The start names a folder of them, on the server:\n\n"
-    "1. `python -m evaluation.run --prompts prompts/scenes.txt --limit 8`\n2. `python -m demo.app --results runs`\n\n"
-    "`LDM_RESULTS` says the same. Visitors see the runs in that folder, and no other file of the server."
+EXAMPLE = Path(__file__).parents[1] / "example"  # a run that ships
+OF_THE_EXAMPLE = (
+    "This is an example that ships with the project, `scenes` on six prompts at three scales. The server's own runs are shown "
+    "where the start names their folder: `python -m demo.app --results runs`, or `LDM_RESULTS`; no other file of it is."
 )
 CLICK = """element.addEventListener('click', (event) => {
     const cell = event.target.closest('[data-image]');
@@ -36,11 +37,8 @@ SHOW = "() => document.querySelector('#cell')?.scrollIntoView({ block: 'nearest'
 
 def build(session: Session, head: gr.Markdown) -> list[Opening]:
     """The tab's inputs, view and events; gives what it opens with."""
-    runs = session.runs
-    if runs is None:
-        gr.Markdown(HOW, elem_classes="what", elem_id="no-results")
-        return []
-    gr.Markdown(WHAT_IT_IS, elem_classes="what")
+    runs = session.runs or Runs(EXAMPLE)
+    gr.Markdown(WHAT_IT_IS if session.runs else f"{WHAT_IT_IS}\n\n{OF_THE_EXAMPLE}", elem_classes="what")
     names = runs.names()
     groups = _groups(runs, names[0])
     with gr.Row(elem_classes="inputs", elem_id="results-inputs"):
