@@ -93,13 +93,13 @@ def main(argv: list[str] | None = None) -> int:
         "--results",
         default=os.environ.get("LDM_RESULTS", ""),
         metavar="FOLDER",
-        help="of a run of the evaluation, or of several, that visitors may look at (LDM_RESULTS; default: none)",
+        help="of a run of the evaluation, or of several, that visitors may look at (LDM_RESULTS; default: an example)",
     )
     parser.add_argument(
         "--photographs",
         default=os.environ.get("LDM_PHOTOGRAPHS", ""),
         metavar="FOLDER",
-        help="whose first three stand among the samples; they are shown to everybody (LDM_PHOTOGRAPHS; default: none)",
+        help="whose first three stand among the samples; they are shown to everybody (LDM_PHOTOGRAPHS; default: two that ship)",
     )
     with ending_in_order():
         return command.carry_out(parser, argv, work)

@@ -1,8 +1,5 @@
-"""Pictures to try where a tab takes one: photographs of a folder that the start names, a test card, and drawings.
-
-No photograph ships: the project has none whose terms let a copy of the repository pass it on. So who runs the page names some
-that may be shown to its visitors, with --photographs.
-"""
+"""Pictures to try where a tab takes one: photographs of a folder that the start names, else the two that ship, a test card, and
+drawings."""
 
 from __future__ import annotations
 
@@ -23,6 +20,7 @@ from .data_url import data_url
 from .session import Session
 
 MOST = 3  # photographs
+SHIPPED = Path(__file__).parent / "photographs"  # CC0: README.md beside them
 NAME = 24  # characters of a file's name that a button shows
 SEEDS = (100_000_011, 100_000_040)  # of scenes that nothing was trained on
 SIDE = 512  # pixels, the longer side's: more would make the tab that opens with one slow to come
@@ -47,7 +45,7 @@ def photographs_of(folder: str) -> tuple[Path, ...]:
 def samples(session: Session) -> dict[str, str]:
     """The files of all samples by their names, photographs first; written once, without what a camera noted in them."""
     found: dict[str, str] = {}
-    for path in session.photographs:
+    for path in session.photographs or photo_files(SHIPPED):
         kept = session.scratch.lasting(f"photograph-{len(found)}.png")
         if not kept.exists():
             picture = open_photo(path)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from demo import app
 from demo.comparison import Ways, compare
-from demo.samples import MOST, photographs_of, samples
+from demo.samples import MOST, SHIPPED, photographs_of, samples
 from demo.session import Limits, Session
 from demo.tabs import from_picture
 
@@ -47,8 +47,16 @@ def test_the_first_photographs_of_the_folder_stand_before_the_card_and_the_drawi
         assert str(folder) not in path
 
 
-def test_without_a_folder_there_are_drawings_and_the_test_card_alone(tiny):
-    assert photographs_of("") == () and list(samples(Session(tiny))) == ["test card", "drawing 1", "drawing 2"]
+def test_without_a_folder_the_photographs_are_those_that_ship_whose_makers_are_named(tiny):
+    found = samples(Session(tiny))
+    assert photographs_of("") == () and list(found) == ["cat", "coffee", "test card", "drawing 1", "drawing 2"]
+    assert {path.suffix for path in SHIPPED.iterdir()} == {".webp", ".md"}
+    for name in ("cat", "coffee"):
+        picture = np.asarray(Image.open(found[name]), float)
+        assert picture.shape[1] > 400 and picture.std() > 30 and f"`{name}.webp`" in (SHIPPED / "README.md").read_text()
+    texts = [str(getattr(block, "value", "")) for block in app.build(Session(tiny)).blocks.values()]
+    assert any("Stéfan van der Walt (the cat) and Rachel Michetti (the coffee), CC0" in text for text in texts)
+    assert not any("whoever runs this server has put them" in text for text in texts)
 
 
 def test_names_of_photographs_are_told_apart_and_fit_their_buttons(tiny, folder):

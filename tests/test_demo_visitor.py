@@ -206,7 +206,7 @@ def test_the_tab_key_goes_to_the_prompt_first_focus_is_seen_and_the_status_is_sp
     assert visit.page.evaluate("document.activeElement.innerText") == "Draw"
     assert visit.page.get_attribute("#status", "aria-live") == "polite"
     visit.tab("Autoencoders")
-    for name in ("test card", "drawing 1", "drawing 2"):
+    for name in ("cat", "coffee", "test card", "drawing 1", "drawing 2"):
         assert visit.page.get_by_role("button", name=name).is_visible()
 
 

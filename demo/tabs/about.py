@@ -26,6 +26,9 @@ LICENCE = (
     "### Licence\nThe program and the models that ship with it: MIT. Other models come under the licences of their authors; "
     "their cards say which. What you draw is yours."
 )
+SHIPPED = (
+    " The photographs among the samples are by Stéfan van der Walt (the cat) and Rachel Michetti (the coffee), CC0."
+)
 PHOTOGRAPHS = " The photographs among the samples are not part of it: whoever runs this server has put them there."
 SHORT = (
     "What you draw and upload is seen by nobody else and deleted within half an hour. Licence, model cards, what is kept: "
@@ -38,7 +41,7 @@ def build(session: Session, head: gr.Markdown) -> None:
     known = cards(session)
     first = next(iter(known))
     gr.Markdown(KEPT, elem_classes="what", elem_id="kept-and-how-long")
-    gr.Markdown(LICENCE + (PHOTOGRAPHS if session.photographs else ""), elem_classes="what")
+    gr.Markdown(LICENCE + (PHOTOGRAPHS if session.photographs else SHIPPED), elem_classes="what")
     gr.Markdown("### Model cards\nThe data, the recipe, every figure and the command that gives it.")
     chosen = gr.Radio(list(known), value=first, label="Model")
     card = gr.HTML(card_html(known[first]), label="Model card", elem_id="card")

@@ -110,9 +110,7 @@ def _between(session: Session) -> Opening:
 
 def _factors(session: Session) -> Opening:
     found = samples(session)
-    card, other = found["test card"], next(iter(found))  # a photograph where there is one
-    if other == "test card":
-        other = next(name for name in found if name != other)
+    card, other = found["test card"], next(iter(found))  # a photograph
     with gr.Column(elem_classes="lesson"):
         gr.Markdown(FACTORS)
         view = gr.HTML(WAITING, label="Three sizes of latent", elem_id="factors")
