@@ -79,6 +79,7 @@ def build(session: Session, hosting: Hosting | None = None) -> Page:
     )
     # Without api_open=False a script could pass by the queue, its limits and the validator.
     page.queue(max_size=turns.AT_ONCE, default_concurrency_limit=1, api_open=False)
+    session.listeners.waiting = lambda tab: page._queue.pending_messages_per_session[tab].qsize()
     return page
 
 

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
 KEPT = 3600.0  # seconds that a name is remembered
@@ -16,12 +17,14 @@ class Listeners:
     requests of a visitor who has listened and left; one who joins and never listens it would serve."""
 
     PATIENCE = 20.0  # seconds between asking and listening, or between two streams of a slow line
+    BEHIND = 8  # messages that wait for a line which is quick enough, at the most: a short drawing has fewer in all
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.open: Counter[str] = Counter()
         self.heard: dict[str, float] = {}  # when each was last known to be there
         self.tabs: dict[str, str] = {}  # of events, whose tab's stream carries their answers
+        self.waiting: Callable[[str], int] = lambda tab: 0  # messages to a tab that its line has not taken yet
 
     def joined(self, event: str, tab: str) -> None:
         """A request has become an event, of a tab or of a script, which has no name but the event's."""
@@ -52,6 +55,10 @@ class Listeners:
         with self.lock:
             then = self.heard.get(name)
             return then is not None and self.open[name] <= 0 and time.monotonic() - then > self.PATIENCE
+
+    def behind(self, tab: str) -> bool:
+        """Whether a tab's line takes less than it is sent: it would see each preview later than the one before."""
+        return self.waiting(tab) > self.BEHIND
 
 
 def stream_of(scope: dict) -> str:

@@ -82,22 +82,28 @@ def in_lane(
     """What draw() yields, one visitor at a time; place in line, Stop, problems and errors are said in words.
 
     The status is the second of an event's outputs. `stopped` is what it says when Stop has ended the drawing, or makes all
-    outputs of what is done by then, still on the device.
+    outputs of what is done by then, still on the device. Where a visitor's line is slow, only the newest of what has come
+    meanwhile is sent.
     """
     tab = who(request)[0]
     if problems:
         session.door.leave(tab, "")
         raise gr.Error(" ".join(problems.values()), title="Not drawn")
     ticket, began, ended = session.lane.join(), session.stops.begin(tab), False
-    skipped = [gr.skip()] * (outputs - 2)
+    skipped, held = [gr.skip()] * (outputs - 2), ()
     try:
         for frame in _in_turn(session, ticket, tab, draw):
             if session.stops.stopped(tab, began):
                 break
-            yield frame if isinstance(frame, tuple) else (gr.skip(), frame, *skipped)
+            held = newest(held, frame if isinstance(frame, tuple) else (gr.skip(), frame, *skipped))
+            if not session.listeners.behind(tab):
+                yield held
+                held = ()
         ended = True
         if session.stops.end(tab, began):
-            yield (gr.skip(), stopped, *skipped) if isinstance(stopped, str) else stopped()
+            held = newest(held, (gr.skip(), stopped, *skipped) if isinstance(stopped, str) else stopped())
+        if held:
+            yield held
     except (ValueError, FloatingPointError, MemoryError) as error:
         raise gr.Error(html.escape(str(error)), title="Not drawn") from None
     except (RuntimeError, OSError) as error:  # what the device or the disk says; never a traceback on the page
@@ -109,6 +115,12 @@ def in_lane(
         if not ended:
             session.stops.end(tab, began)
         session.door.leave(tab, "")
+
+
+def newest(earlier: tuple[Any, ...], frame: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A frame, and where it leaves an output as it is what an earlier one made of it; that one may be empty."""
+    skipping = [isinstance(part, dict) and part == gr.skip() for part in frame]
+    return tuple(old if skips else new for skips, old, new in zip(skipping, earlier, frame)) if earlier else frame
 
 
 def _in_turn(

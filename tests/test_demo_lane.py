@@ -6,10 +6,12 @@ import asyncio
 import threading
 import time
 
+import gradio as gr
 import pytest
 
-from demo import turns
+from demo import app, turns
 from demo.lane import Lane, Stops
+from demo.listeners import Listeners
 from demo.places import Patience
 from demo.session import Session
 from demo.tabs import generate
@@ -69,6 +71,46 @@ def test_a_stopped_drawing_says_so_last_in_the_lane_and_in_the_line(tiny):
     turns.stopping(session)(Request())
     assert [frame[1] for frame in drawing] == ["Stopped; the last preview stays."] and not session.lane.locked()
     assert turns.stopping(session)(Request()).startswith("Stopped: nothing")
+
+
+def frames_of(session, outputs, *frames, **given):
+    return list(turns.in_lane(session, {}, outputs, lambda: (frame for frame in frames), Request(), **given))
+
+
+def test_a_slow_line_is_sent_the_newest_of_what_has_come_meanwhile_and_a_quick_one_everything(tiny):
+    session, same = Session(tiny), gr.skip()
+    frames = [("one", "step 1", same), (same, "step 2", 7), ("three", "step 3", same), (same, "done", same)]
+    assert frames_of(session, 3, *frames) == frames
+    session.listeners.waiting = lambda tab: Listeners.BEHIND + (tab == "tab")
+    assert frames_of(session, 3, *frames) == [("three", "done", 7)], "nothing that a later frame leaves is lost"
+    backlog = iter([0, 9, 9, 0])
+    session.listeners.waiting = lambda tab: next(backlog)
+    assert frames_of(session, 3, *frames) == [frames[0], ("three", "done", 7)]
+
+
+def test_stop_is_heard_and_said_on_a_slow_line_too(tiny):
+    session = Session(tiny)
+    session.listeners.waiting = lambda tab: 99
+
+    def drawing():
+        yield "one", "step 1"
+        turns.stopping(session)(Request())
+        yield "two", "step 2"
+        pytest.fail("drawn on")
+
+    found = list(turns.in_lane(session, {}, 2, drawing, Request(), "Stopped; the last preview stays."))
+    assert found == [("one", "Stopped; the last preview stays.")] and not session.lane.locked()
+
+
+def test_the_pages_own_queue_says_how_many_messages_wait(tiny):
+    session = Session(tiny)
+    page = app.build(session)
+    assert not session.listeners.behind("tab")
+    waiting = page._queue.pending_messages_per_session["tab"] = asyncio.Queue()
+    for count in range(Listeners.BEHIND + 1):
+        assert session.listeners.waiting("tab") == count and not session.listeners.behind("tab")
+        waiting.put_nowait("a message")
+    assert session.listeners.behind("tab") and not session.listeners.behind("other")
 
 
 def test_the_line_is_told_in_words():
