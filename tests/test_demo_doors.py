@@ -48,6 +48,7 @@ NASTY = [
     "\ud800",
     "NaN",
 ]
+CALLS = int(os.environ.get("LDM_HOSTILE_CALLS", "80"))  # of any shape
 PATIENCE = 300  # seconds; a busy machine answers late, one that hangs never
 JSON = {"content-type": "application/json"}
 CLIENT = httpx.Client(timeout=PATIENCE)  # one for all: each anew reads the certificates anew
@@ -95,7 +96,7 @@ def test_hostile_calls_get_a_sentence_and_leave_no_word_in_the_log(command, tmp_
     config = CLIENT.get(f"{command.root}/config").json()
     rng, answers = random.Random(0), []
     for event in config["dependencies"]:
-        for _ in range(2):
+        for _ in range(max(1, CALLS // 400)):
             data = [rng.choice(NASTY) for _ in event["inputs"]][: rng.choice((None, None, None, 1))]
             asked = {"data": data, "fn_index": event["id"], "session_hash": f"s{rng.random()}"}
             answers += [post(command, "run/predict", asked), post(command, "queue/join", asked)]
@@ -207,7 +208,7 @@ def survived(command):
     """What hostile calls of any shape, each answered in words, did to the command, with an ordinary visitor beside them: how
     many they were, bytes of memory after a quarter of them and at the end, seconds of the visitor's pictures alone and
     beside them, or what went wrong with one of them."""
-    count = int(os.environ.get("LDM_HOSTILE_CALLS", "120"))
+    count = CALLS
     drawn(command, "sweep", hostile.GOOD["sweep"])  # what is loaded once is not held against the calls
     alone = [ordinary(command) for _ in range(5)]
     beside, wrong, held, made, done = [], [], [], [], threading.Event()

@@ -160,6 +160,7 @@ def test_two_processes_make_the_same_files_and_tables(alone, tiny_folder):
     }
 
 
+@pytest.mark.slow
 def test_killed_on_three_and_resumed_on_two_gives_the_same(alone, tiny_folder):
     folder = alone.parent / "killed"
     started = subprocess.Popen(
