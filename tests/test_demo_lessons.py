@@ -195,7 +195,7 @@ def test_the_slider_moves_every_film_without_a_word_to_the_server(browser, demo_
 def test_a_tab_opens_with_a_finished_result_and_a_failed_one_is_left_out(browser, demo_server):
     openings = demo_server.openings
     steered = {"layout"} if demo_server.session.control else set()
-    names = {"sweep", "comparison", "watch", "noising", "between", "factors", "from_picture"}
+    names = {"sweep", "comparison", "watch", "noising", "between", "factors", "from_picture", "results"}
     assert set(openings.known) == names | steered
     assert openings.of("sweep") == (), "nothing has begun"
     openings.known["broken"] = Opening("broken", (), lambda: iter([1 / 0]))

@@ -241,3 +241,5 @@ def test_without_a_folder_an_example_that_ships_is_shown_and_it_is_of_the_weight
     visit.page.locator("#run [data-image]").first.click()
     visit.page.wait_for_selector("#cell >> text=Open in Draw")
     visit.page.close()
+    demo_server.openings.begun = False  # the page is other tests' too
+    demo_server.openings.drawn.clear()
