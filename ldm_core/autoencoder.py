@@ -2,7 +2,7 @@
 
 A latent z outside this file is always scaled: z = (posterior - shift) * scaling, near unit variance.
 Images are (B, 3, H, W) in [0, 1]. In float32: fp16 decoders overflow, and the time is small beside the denoiser's. Only
-another engine decodes for a bfloat16 model in bfloat16, where that changes less than eight bits can say (engine.py).
+another engine decodes for a bfloat16 model in bfloat16, where that changes less than a level of 255 (engine.py).
 Each image is encoded and decoded by itself, so its bytes do not depend on its neighbours.
 """
 

@@ -187,9 +187,8 @@ def _try(model: LatentDiffusion, networks: list[tuple]) -> Trial:
         return Trial(failed=_reason(error))
     finally:
         model.denoiser.calls = model.denoiser.rows = 0
-    return Trial(
-        min(theirs), min(mine), apart, decoded_apart
-    )  # the least: whatever else the machine did only added to a call
+    # The least: whatever else the machine did only added to a call.
+    return Trial(min(theirs), min(mine), apart, decoded_apart)
 
 
 def _work(model: LatentDiffusion) -> list[Callable[[], Tensor]]:
