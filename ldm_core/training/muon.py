@@ -16,22 +16,35 @@ from torch import Tensor
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
-def orthogonalised(matrix: Tensor, rounds: int = 5) -> Tensor:
+def orthogonalised(matrix: Tensor, rounds: int = 5, dtype: torch.dtype = torch.float32) -> Tensor:
     """A matrix (n, m) of the same row and column spaces whose singular values are all near 1, by Newton and Schulz.
 
-    Each round is x <- (a + b g + c g g) x with g = x x^T. Since g of the next round is a polynomial in this one's, all
-    rounds are worked out in g, which of a convolution is nine times smaller than x, and x is multiplied once.
+    Each round is x <- (a + b g + c g g) x with g = x x^T, in `dtype`. Since g of the next round is a polynomial in this
+    one's, all rounds of a wide matrix are worked out in g, which of a convolution is nine times smaller than x, and x is
+    multiplied once: in float32, as squares of small singular values are lost in the rounding of less.
     """
-    a, b, c = COEFFICIENTS
     wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
     x = wide / (wide.norm() + 1e-7)
+    made = _by_products(x, rounds) if x.shape[1] > 4 * x.shape[0] else _by_rounds(x.to(dtype), rounds).to(x.dtype)
+    return made.T if matrix.shape[0] > matrix.shape[1] else made
+
+
+def _by_rounds(x: Tensor, rounds: int) -> Tensor:
+    a, b, c = COEFFICIENTS
+    for _ in range(rounds):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x
+
+
+def _by_products(x: Tensor, rounds: int) -> Tensor:
+    a, b, c = COEFFICIENTS
     gram, identity = x @ x.T, torch.eye(len(x), dtype=x.dtype, device=x.device)
     total = identity
     for _ in range(rounds):
         factor = a * identity + b * gram + c * gram @ gram
         total, gram = factor @ total, factor @ gram @ factor
-    x = total @ x
-    return x.T if matrix.shape[0] > matrix.shape[1] else x
+    return total @ x
 
 
 class Muon(torch.optim.Optimizer):
@@ -77,7 +90,8 @@ class Muon(torch.optim.Optimizer):
         ahead = gradient.lerp(momentum, group["momentum"])  # Nesterov's
         matrix = ahead.flatten(1)
         size = 0.2 * math.sqrt(max(matrix.shape))
-        parameter.add_(orthogonalised(matrix).view(parameter.shape), alpha=-group["lr"] * size)
+        step = orthogonalised(matrix, dtype=torch.bfloat16)  # as the reference implementation does
+        parameter.add_(step.view(parameter.shape), alpha=-group["lr"] * size)
 
     def _adam(self, parameter: Tensor, group: dict) -> None:
         state = self.state[parameter]
