@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +27,15 @@ from ldm_core.data import fashion_mnist
 from ldm_core.files import write_whole
 from ldm_core.images import from_uint8, rounded
 from ldm_core.pipeline import LatentDiffusion
+from ldm_core.training.fact_reader import FactReader
 
-from . import command, run, statistics
+from . import bars, command, run, statistics
 from .detectors.detector import load_detector
 from .detectors.everyday import EverydayDetector, load_everyday_detector
-from .detectors.everyday.audit import COUNT, audit
-from .metrics.composition import composition
+from .detectors.everyday.audit import COUNT, SUMMED, audit
+from .metrics.composition import asked_for, composition
 from .metrics.reconstruction import psnr
+from .prompts import load_prompts
 from .statistics import Estimate
 from .worlds import DRAWN, caption_of, drawings
 
@@ -111,6 +113,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     note = "only how often the reader of a world, given in the model's place, is right on real drawings"
     parser.add_argument("--reader", action="store_true", help=note)
+    note = "captions of each combination that training withheld, for the everyday world (default: %(default)s)"
+    parser.add_argument("--withheld", type=int, default=20, metavar="N", help=note)
     parser.add_argument("--data", type=Path, default=None, metavar="FOLDER", help="the Fashion-MNIST files")
     parser.add_argument("--out", type=Path, default=None, help="default: runs/card-<model>-<n>-steps")
     return command.carry_out(parser, argv, work)
@@ -157,28 +161,64 @@ def work(arguments: argparse.Namespace) -> int:
     )
     steps = arguments.steps or model.spec.steps
     out = arguments.out or Path("runs") / f"card-{model.spec.name}-{steps}-steps"
-    prompts = out / "held-out.jsonl"
-    write_whole(prompts, "".join(json.dumps({"prompt": text}) + "\n" for text in captions(world, arguments.count)))
-    given = {
-        "model": arguments.model,
-        "prompts": prompts,
-        "out": out / "run",
-        "steps": steps,
-        "guidance-scales": arguments.guidance_scales or SCALES[world],
-        "metrics": METRICS[world],
-        "dtype": "float32",
-    }
-    status = run.main([word for name, value in given.items() for word in (f"--{name}", str(value))])
+    scales = arguments.guidance_scales or SCALES[world]
+    status = drawn(arguments.model, world, steps, scales, captions(world, arguments.count), out, "run", "held-out")
     if status:
         return status
     sheet(out / "run", model.spec.guidance_scale).save(out / "sheet.png")
     print(
         f"\n{out / 'sheet.png'}: the first {SHEET**2} prompts at w = {model.spec.guidance_scale:g}, or the scale next to it"
     )
+    words = FactReader.find(Path(model.spec.source), world) if scene else None
     if scene:
-        print("\nthings asked for in a colour, by whether training ever showed their kind in it")
-        print(composition(out / "run", world).round(3).to_string(index=False))
+        print("\nwhat captions ask for in a colour or a relation, by whether training ever showed it")
+        print(composition(out / "run", world, words).round(3).to_string(index=False))
+    return obedience(arguments, steps, out, quality, words) if world == "everyday" else 0
+
+
+def drawn(
+    model: str, world: str, steps: int, scales: str, texts: Iterable[str], out: Path, name: str, prompts: str
+) -> int:
+    """Make texts into pictures and score them, into the folder `name`; the exit code."""
+    file = out / f"{prompts}.jsonl"
+    write_whole(file, "".join(json.dumps({"prompt": text}) + "\n" for text in texts))
+    given = {
+        "model": model,
+        "prompts": file,
+        "out": out / name,
+        "steps": steps,
+        "guidance-scales": scales,
+        "metrics": METRICS[world],
+        "dtype": "float32",
+    }
+    return run.main([word for name, value in given.items() for word in (f"--{name}", str(value))])
+
+
+def obedience(arguments: argparse.Namespace, steps: int, out: Path, quality: Estimate, words: FactReader | None) -> int:
+    """Draw what training never showed, at the scale that obeys best, and print every bar of the world; the exit code."""
+    world = "everyday"
+    scale = bars.best_scale(pd.read_csv(out / "run" / "images.csv"))
+    texts = bars.withheld_captions(arguments.withheld)
+    status = drawn(arguments.model, world, steps, f"{scale:g}", texts, out, "withheld", "withheld")
+    if status:
+        return status
+    print("\nwhat captions of withheld combinations ask for: read in them by the text encoder, and drawn")
+    print(composition(out / "withheld", world, words).round(3).to_string(index=False))
+    found = [
+        bars.Bar("autoencoder, dB", quality, 34, 36),
+        bars.of_reader(pd.DataFrame(load_everyday_detector().measured["audit"]), SUMMED),
+        *bars.of_images(bars.drawn_at(out / "run", scale), arguments.count),
+        *bars.of_withheld(asked_for(out / "withheld", world)),
+        bars.Bar("prompts of coco.txt with a kind that it knows", bars.known_prompts(coco()), 0.70, 0.85),
+    ]
+    print(f"\nthe bars, at w = {scale:g}")
+    print(pd.DataFrame([bar.row() for bar in found]).round(3).to_string(index=False))
     return 0
+
+
+def coco() -> list[str]:
+    """The prompts that the README's main command names."""
+    return [prompt.text for prompt in load_prompts(Path(__file__).parents[1] / "prompts" / "coco.txt")]
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def test_the_card_of_scenes_prints_its_figures_and_leaves_a_run(tmp_path, capsys
     assert card.main(arguments) == 0
     said = capsys.readouterr().out
     quality = re.search(r"on 4 held-out images: ([\d.]+) dB PSNR", said)
-    assert float(quality[1]) > 28 and "by whether training ever showed their kind in it" in said
+    assert float(quality[1]) > 28 and "by whether training ever showed it" in said
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == (8 * 128, 8 * 128) and sheet.getpixel((5, 5)) != (0, 0, 0)
     summary = pd.read_csv(tmp_path / "run" / "summary.csv").set_index("metric")["value"]

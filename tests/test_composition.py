@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from evaluation.metrics.composition import composition
+from ldm_core.data import everyday
 from ldm_core.data.scenes import Scene, Thing, draw
 from ldm_core.images import from_uint8, to_pil
 
@@ -40,3 +41,26 @@ def test_things_are_counted_by_scale_and_by_whether_their_pair_was_seen(tmp_path
     assert table.loc[(2.0, "never seen"), ["n", "right", "kind"]].tolist() == [1, 1.0, 1.0]
     assert (2.0, "seen") not in table.index
     assert table.loc[(1.0, "seen"), "right_se"] == pytest.approx(0.5)  # two values, 0 and 1: 0.7071 / sqrt(2)
+
+
+def test_relations_are_told_beside_colours_and_what_was_read_beside_what_was_drawn(tmp_path):
+    drawn = everyday.random_scene(100_000_037)  # a child in brown on a brown horse
+    prompts = ("a child riding a brown horse", "a child riding an elephant", "a man riding a pink horse")
+    for index in range(len(prompts)):
+        to_pil(from_uint8(everyday.draw(drawn, 256)[None])[0]).save(tmp_path / f"{index}.png")
+    rows = [
+        {"prompt_id": i, "prompt": text, "guidance_scale": 1.0, "file": f"{i}.png"} for i, text in enumerate(prompts)
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "images.csv", index=False)
+    stated = {
+        prompts[0]: {"child riding", "riding horse", "brown horse"},
+        prompts[1]: {"child riding", "riding horse"},  # misread
+        prompts[2]: {"man riding", "riding horse", "brown horse"},  # the colour is misread
+    }
+    reader = lambda texts: [frozenset(stated[text]) for text in texts]  # noqa: E731  # as the encoder's reader does
+    found = composition(tmp_path, "everyday", reader).set_index(["about", "pair"])
+    names = ["n", "right", "kind", "read"]
+    assert found.loc[("colour", "seen"), names].tolist() == [2, 0.5, 1.0, 0.5]
+    assert found.loc[("relation", "seen"), names].tolist() == [2, 0.5, 0.5, 1.0]  # no man is there
+    assert found.loc[("relation", "never seen"), names].tolist() == [1, 0.0, 0.0, 0.0]
+    assert "read" not in composition(tmp_path, "everyday")

@@ -9,7 +9,7 @@ from transformers import CLIPTokenizer
 
 from ldm_core.loading import load_autoencoder
 from ldm_core.registry import WEIGHTS
-from ldm_core.training import held_out, train_autoencoder, train_text_encoder
+from ldm_core.training import fact_reader, held_out, train_autoencoder, train_text_encoder
 from ldm_core.training.config import AUTOENCODERS, TEXT_ENCODERS
 from ldm_core.training.corpus import load_corpus
 
@@ -39,10 +39,18 @@ def test_the_text_encoder_reads_most_captions_without_a_mistake_withheld_combina
 def test_the_layer_that_names_facts_is_kept_in_bytes_to_half_a_percent_of_each_facts_largest_weight(tmp_path):
     head, found = nn.Linear(8, 5), nn.Linear(8, 5)
     nn.init.zeros_(head.weight[4])
-    train_text_encoder.save_head(tmp_path / "head.safetensors", head)
-    train_text_encoder.load_head(tmp_path / "head.safetensors", found)
+    fact_reader.save_head(tmp_path / "head.safetensors", head)
+    fact_reader.load_head(tmp_path / "head.safetensors", found)
     bound = head.weight.abs().amax(dim=1, keepdim=True) / 200 + 1e-6
     assert ((found.weight - head.weight).abs() <= bound).all() and not found.weight[4].any()
     torch.testing.assert_close(found.bias, head.bias, atol=1e-3, rtol=0)
     with pytest.raises(RuntimeError, match="size mismatch"):
-        train_text_encoder.load_head(tmp_path / "head.safetensors", nn.Linear(8, 6))
+        fact_reader.load_head(tmp_path / "head.safetensors", nn.Linear(8, 6))
+
+
+def test_the_shipped_encoder_says_what_it_reads_in_a_prompt_and_one_without_the_layer_is_no_reader(tmp_path):
+    read = fact_reader.FactReader.find(FOLDER, "everyday")
+    first, second = read(["two red cars on a street at night", "a purple truck"])
+    assert {"car", "red car", "2 car", "street", "night"} <= first and not {"blue car", "3 car"} & first
+    assert "purple truck" in second and "red truck" not in second
+    assert fact_reader.FactReader.find(tmp_path, "everyday") is None

@@ -162,6 +162,16 @@ def test_training_can_start_from_a_finished_model(autoencoder, tmp_path, capsys)
         train_denoiser.train(wider, autoencoder / "vae", tmp_path / "third", "cpu", init=tmp_path / "first" / "model")
 
 
+def test_a_recipe_that_pools_captions_can_start_from_a_model_that_does_not(autoencoder, tmp_path):
+    plain = dataclasses.replace(DENOISERS["tiny"], pooled_caption=False)
+    train_denoiser.train(plain, autoencoder / "vae", tmp_path / "first", "cpu")
+    pooling = dataclasses.replace(DENOISERS["tiny"], learning_rate=0.0, weight_decay=0.0)
+    train_denoiser.train(pooling, autoencoder / "vae", tmp_path / "second", "cpu", init=tmp_path / "first" / "model")
+    first, second = (ldm_core.load(str(tmp_path / name / "model"), dtype="fp32") for name in ("first", "second"))
+    assert torch.equal(first.sample("a house", 3, 2.0, steps=1), second.sample("a house", 3, 2.0, steps=1))
+    assert "add_embedding.norm2.weight" in second.denoiser.network.state_dict()
+
+
 def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path, monkeypatch):
     config = AUTOENCODERS["tiny"]
     assert train_autoencoder.train(config, tmp_path / "whole", "cpu")

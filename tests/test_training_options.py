@@ -34,7 +34,7 @@ from ldm_core.training.tokenizer import build_tokenizer
 COLOURS, NOUNS = {"red", "orange"}, {"dog", "umbrella"}
 
 
-@pytest.mark.parametrize("columns", (20, 60), ids=("round by round", "in products"))
+@pytest.mark.parametrize("columns", [20, 60], ids=["round by round", "in products"])
 def test_muon_makes_a_matrix_orthogonal_and_keeps_its_spaces(columns):
     matrix = torch.randn(6, columns, generator=torch.Generator().manual_seed(0))
     u, _, v = torch.linalg.svd(matrix, full_matrices=False)

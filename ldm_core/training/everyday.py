@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
 from typing import Any
@@ -67,12 +67,12 @@ def training_scenes(count: int, shown: int = 0) -> list[world.Scene]:
     return scenes[: count - len(extra)] + extra
 
 
-def with_withheld(each: int) -> list[world.Scene]:
-    """The first scenes of the training seeds that hold a withheld combination: so many of each of them."""
+def with_withheld(each: int, seeds: Iterable[int] = world.TRAINING_SEEDS) -> list[world.Scene]:
+    """The first scenes of the seeds that hold a withheld combination: so many of each of them."""
     found: dict[tuple[str | None, ...], list[world.Scene]] = {
         pair: [] for pair in (*world.UNSEEN_PAIRS, *world.UNSEEN_RELATIONS)
     }
-    for seed in world.TRAINING_SEEDS:
+    for seed in seeds:
         scene = world.random_scene(seed, unseen=True)
         for thing in scene.things if scene.has_unseen_pair or scene.has_unseen_relation else ():
             other = scene.things[thing.other].kind if thing.other is not None else None

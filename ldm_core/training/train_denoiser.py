@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from .command import add_run_options, run_command
 from .config import DENOISERS, DenoiserConfig
 from .corpus import Corpus, load_corpus
 from .everyday import Drawings
+from .fact_reader import HEAD
 from .folder import MODEL_INDEX as MODEL_INDEX
 from .folder import save_model, save_sheet
 from .kept import identity_of_network, identity_of_pictures, kept_array
@@ -121,6 +123,8 @@ def train(
 
     def sample(path: Path) -> None:
         save_model(folder / "model", module, vae, tokenizer, scheduler, corpus.words, config.data)
+        if init is not None and config.reading_steps and (init / HEAD).exists():  # the encoder is as it was
+            shutil.copyfile(init / HEAD, folder / "model" / HEAD)
         save_sheet(folder / "model", SHEET_PROMPTS[config.data], path, device)
 
     return trainer.run(lesson.loss, sample)
@@ -140,12 +144,19 @@ def read_first(
 
 
 def start_from(module: nn.ModuleDict, folder: Path) -> None:
-    """Give the module the weights of an earlier model, or where there is no U-Net yet those of its text encoder."""
+    """Give the module the weights of an earlier model, or where there is no U-Net yet those of its text encoder.
+
+    Where the recipe pools captions and the earlier model did not, what pools them begins by saying nothing.
+    """
     encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", torch_dtype=torch.float32)
     try:
         module["text_encoder"].load_state_dict(encoder.state_dict())
         if (folder / "unet").exists():
             unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
+            pooling = getattr(module["unet"], "add_embedding", None)
+            if pooling is not None and unet.config.addition_embed_type is None:
+                nn.init.zeros_(pooling.norm2.weight)
+                unet.add_embedding = pooling
             module["unet"].load_state_dict(unet.state_dict())
     except RuntimeError:
         raise ValueError(f"--init {folder} has another shape than this recipe builds") from None

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -25,12 +24,11 @@ from . import reading
 from .command import add_run_options, run_command
 from .config import TEXT_ENCODERS, TextEncoderConfig
 from .corpus import Corpus, load_corpus
+from .fact_reader import HEAD, load_head, read, save_head
 from .folder import save_text_encoder
 from .text_encoder import build_text_encoder
 from .tokenizer import tokenizer_for
 from .trainer import Trainer, averaged
-
-HEAD = Path("text_encoder") / "facts.safetensors"  # below a finished model's folder
 
 
 def build(config: TextEncoderConfig, tokenizer: CLIPTokenizer, corpus: Corpus) -> nn.ModuleDict:
@@ -85,34 +83,6 @@ def go_on_from(module: nn.ModuleDict, folder: Path) -> None:
             load_head(folder / HEAD, cast(nn.Linear, module["head"]))
     except RuntimeError:
         raise ValueError(f"--init {folder} has another shape than this recipe builds") from None
-
-
-def save_head(path: Path, head: nn.Linear) -> None:
-    """Weights as bytes with a scale for each fact, half the size of fp16: only further training needs them."""
-    scale = head.weight.detach().abs().amax(dim=1, keepdim=True).clamp(min=1e-8) / 127
-    weight = (head.weight.detach() / scale).round().to(torch.int8)
-    save_file({"weight": weight, "scale": scale.half(), "bias": head.bias.detach().half()}, path)
-
-
-def load_head(path: Path, head: nn.Linear) -> None:
-    """What `save_head` wrote. RuntimeError where it is of another shape."""
-    kept = load_file(path)
-    head.load_state_dict({"weight": kept["weight"].float() * kept["scale"].float(), "bias": kept["bias"].float()})
-
-
-def read(module: nn.ModuleDict, tokenizer: CLIPTokenizer, captions: list[str], device: str) -> Tensor:
-    """The end-of-text states (B, width) of captions.
-
-    Long and short ones go apart, each padded to its own longest: half of a batch would be padding.
-    """
-    order = sorted(range(len(captions)), key=lambda row: len(captions[row]))
-    parts = [order[start : start + 32] for start in range(0, len(order), 32)]
-    states = []
-    for part in parts:
-        padded = tokenizer([captions[row] for row in part], padding=True, truncation=True, return_tensors="pt")
-        with torch.autocast(device, torch.bfloat16, enabled=device != "cpu"):  # rows this small gain nothing on a CPU
-            states.append(module["text_encoder"](padded.input_ids.to(device)).pooler_output.float())
-    return torch.cat(states)[torch.tensor(order).argsort()]
 
 
 def to_be_judged(corpus: Corpus, count: int = 1_024, withheld: int = 256) -> tuple[list[str], list[str]]:

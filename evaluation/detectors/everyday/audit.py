@@ -23,6 +23,7 @@ COUNT = 2000  # drawings
 BATCH = 50
 SIZE = 256  # pixels, as the model draws
 WHOLE, EXTRA = "every atom of a picture", "things that are not there, a picture"
+SUMMED = (ALL, WHOLE, EXTRA)  # the rows that are no single skill's
 
 
 def shown(scene: Scene) -> Scene:
