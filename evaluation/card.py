@@ -162,7 +162,8 @@ def work(arguments: argparse.Namespace) -> int:
     steps = arguments.steps or model.spec.steps
     out = arguments.out or Path("runs") / f"card-{model.spec.name}-{steps}-steps"
     scales = arguments.guidance_scales or SCALES[world]
-    status = drawn(arguments.model, world, steps, scales, captions(world, arguments.count), out, "run", "held-out")
+    texts = captions(world, arguments.count)
+    status = drawn(arguments.model, steps, scales, METRICS[world], texts, out / "run")
     if status:
         return status
     sheet(out / "run", model.spec.guidance_scale).save(out / "sheet.png")
@@ -176,19 +177,17 @@ def work(arguments: argparse.Namespace) -> int:
     return obedience(arguments, steps, out, quality, words) if world == "everyday" else 0
 
 
-def drawn(
-    model: str, world: str, steps: int, scales: str, texts: Iterable[str], out: Path, name: str, prompts: str
-) -> int:
-    """Make texts into pictures and score them, into the folder `name`; the exit code."""
-    file = out / f"{prompts}.jsonl"
-    write_whole(file, "".join(json.dumps({"prompt": text}) + "\n" for text in texts))
+def drawn(model: str, steps: int, scales: str, metrics: str, texts: Iterable[str], folder: Path) -> int:
+    """Make texts into pictures and score them; `folder` is the run's, beside which the texts are kept. The exit code."""
+    prompts = folder.with_suffix(".jsonl")
+    write_whole(prompts, "".join(json.dumps({"prompt": text}) + "\n" for text in texts))
     given = {
         "model": model,
-        "prompts": file,
-        "out": out / name,
+        "prompts": prompts,
+        "out": folder,
         "steps": steps,
         "guidance-scales": scales,
-        "metrics": METRICS[world],
+        "metrics": metrics,
         "dtype": "float32",
     }
     return run.main([word for name, value in given.items() for word in (f"--{name}", str(value))])
@@ -199,7 +198,7 @@ def obedience(arguments: argparse.Namespace, steps: int, out: Path, quality: Est
     world = "everyday"
     scale = bars.best_scale(pd.read_csv(out / "run" / "images.csv"))
     texts = bars.withheld_captions(arguments.withheld)
-    status = drawn(arguments.model, world, steps, f"{scale:g}", texts, out, "withheld", "withheld")
+    status = drawn(arguments.model, steps, f"{scale:g}", ACCURACY[world], texts, out / "withheld")
     if status:
         return status
     print("\nwhat captions of withheld combinations ask for: read in them by the text encoder, and drawn")

@@ -6,12 +6,14 @@ import dataclasses
 import functools
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel
 
 import ldm_core
+from evaluation import card
 from ldm_core.loading import load_autoencoder
 from ldm_core.training import (
     attention,
@@ -248,12 +250,17 @@ def everyday_autoencoder(tmp_path_factory):
     return folder, config
 
 
-def test_a_folder_of_every_option_opens_in_diffusers_own_pipeline_and_draws_the_same(everyday_autoencoder, tmp_path):
-    folder, _ = everyday_autoencoder
-    assert train_denoiser.train(EVERYTHING, folder / "vae", tmp_path, "cpu")
-    model = ldm_core.load(str(tmp_path / "model"), device="cpu", dtype="fp32")
+@pytest.fixture(scope="module")
+def everyday_model(everyday_autoencoder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("everyday-model")
+    assert train_denoiser.train(EVERYTHING, everyday_autoencoder[0] / "vae", out, "cpu")
+    return out / "model"
+
+
+def test_a_folder_of_every_option_opens_in_diffusers_own_pipeline_and_draws_the_same(everyday_model):
+    model = ldm_core.load(str(everyday_model), device="cpu", dtype="fp32")
     ours = model.sample("a red dog", 3, 2.0, steps=2)
-    pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "model", torch_dtype=torch.float32)
+    pipeline = StableDiffusionPipeline.from_pretrained(everyday_model, torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     latent = pipeline(  # whose last step hands decode() a generator, which AutoencoderDC's does not take
         "a red dog",
@@ -267,6 +274,20 @@ def test_a_folder_of_every_option_opens_in_diffusers_own_pipeline_and_draws_the_
         theirs = (pipeline.vae.decode(latent / pipeline.vae.config.scaling_factor).sample / 2 + 0.5).clamp(0, 1)
     assert ours.shape == (1, 3, 64, 64)
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+def test_the_card_of_an_everyday_model_prints_its_bars_and_what_was_drawn_of_the_withheld(
+    everyday_model, tmp_path, capsys
+):
+    given = {"--count": "3", "--withheld": "1", "--guidance-scales": "1,2", "--steps": "1", "--out": str(tmp_path)}
+    assert card.main([str(everyday_model), *(word for pair in given.items() for word in pair)]) == 0
+    said = capsys.readouterr().out
+    table = said[said.index("the bars, at w = ") :].splitlines()[2:]
+    assert len(table) == 8 and all(line.split()[-1] in ("yes", "no") for line in table)
+    assert table[0].split()[-1] == "no" and "coco.txt" in table[7] and table[7].split()[-1] == "yes"
+    assert "never seen" in said and "relation" in said
+    withheld = pd.read_csv(tmp_path / "withheld" / "images.csv")
+    assert 4 <= len(withheld) <= 8 and withheld["guidance_scale"].nunique() == 1
 
 
 def test_a_frozen_encoder_gives_the_same_latents_and_scale_and_the_decoder_learns_on(everyday_autoencoder, tmp_path):
