@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -314,7 +315,8 @@ def find(name: str, also: tuple[str, ...] = ()) -> ModelSpec:
     if name in MODELS:
         return MODELS[name]
     if name and Path(name).is_dir():  # Path("") would be the working folder
-        return ModelSpec(Path(name).resolve().name, str(Path(name)), steps=20, guidance_scale=4.0)
+        folder = Path(name)
+        return ModelSpec(folder.resolve().name, str(folder), steps=20, guidance_scale=4.0, world=_world_of(folder))
     if name.endswith(".safetensors") and Path(name).is_file():
         return ModelSpec(Path(name).stem, str(Path(name)), steps=20, guidance_scale=4.0)
     if re.fullmatch(HUB_ID, name):
@@ -330,3 +332,12 @@ def find(name: str, also: tuple[str, ...] = ()) -> ModelSpec:
         f"unknown model {name!r}; {hint}known: {', '.join(known)}; "
         "or give a diffusers folder, a .safetensors file or a hub id like owner/name"
     )
+
+
+def _world_of(folder: Path) -> str:
+    """The world that a folder says its model was trained on here; "" where it says none that is known."""
+    try:
+        world = json.loads((folder / "model_index.json").read_bytes()).get("_world", "")
+    except (OSError, ValueError, AttributeError):  # what is wrong with the folder is said when it is loaded
+        return ""
+    return world if world in WORLDS else ""

@@ -17,8 +17,10 @@ from evaluation.report.strips import strips
 from evaluation.statistics import mean
 from evaluation.studies import conditioning, fashion, forward, interpolation, vae
 from evaluation.studies.study import FAILS, HOLDS, IN_PART
+from evaluation.worlds import DRAWN, drawings
 from ldm_core import registry
 from ldm_core.data.test_card import test_card as drawn_card
+from ldm_core.images import from_uint8
 from ldm_core.tasks.interpolation import lerp
 
 
@@ -123,13 +125,21 @@ def test_transitions_count_what_no_end_shows_and_what_does_not_change_once():
     assert math.isnan(interpolation.transitions(torch.zeros(3, 2))[1])
 
 
+@pytest.mark.parametrize("world", ["scenes", "everyday"])
+def test_the_reader_of_a_world_answers_alike_of_the_same_drawing_and_otherwise_of_another(world):
+    first, second = DRAWN[world].HELD_OUT_SEEDS[:2]
+    images = from_uint8(drawings(world, [first, second, first]))
+    said = interpolation.answers(world, images)
+    assert said.shape == (3, 4 + 2 * 3) and torch.equal(said[0], said[2]) and not torch.equal(said[0], said[1])
+
+
 def test_a_cross_fade_is_a_straight_even_way(monkeypatch):
     generator = torch.Generator().manual_seed(0)
     ends = torch.rand(2, 3, 64, 64, generator=generator)
     frames = torch.cat([lerp(ends[:1], ends[1:], share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)])
-    found = interpolation.measured(frames, torch.randn(7, 64, generator=generator))
+    found = interpolation.measured("scenes", frames, torch.randn(7, 64, generator=generator))
     assert found["path"] == pytest.approx(1) and found["jump"] == pytest.approx(1) and found["fade dB"] == 60
-    longer = interpolation.measured(frames[[0, 2, 0, 2, 4]], torch.randn(7, 64, generator=generator))
+    longer = interpolation.measured("scenes", frames[[0, 2, 0, 2, 4]], torch.randn(7, 64, generator=generator))
     assert longer["path"] == pytest.approx(2)
 
 

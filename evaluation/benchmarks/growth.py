@@ -84,7 +84,7 @@ def make_model(folder: Path) -> Path:
 
 def run_options(model: Path, place: Path, size: int, name: str = "one") -> Sequence[str]:
     """Of `python -m evaluation.run`, for so many prompts."""
-    _, prompts = held_out_prompts(size, place / f"{size}")
+    _, prompts = held_out_prompts("scenes", size, place / f"{size}")
     given = {
         "model": model, "prompts": prompts, "out": place / f"{name}-{size}", "guidance-scales": ",".join(map(str, SCALES)),
         "steps": 1, "device": "cpu", "engine": "torch", "metrics": METRICS,

@@ -26,7 +26,7 @@ METRICS = ("scene_accuracy", "fd_scenes")
 def less_work_suite(device: str | None, count: int, out: Path, scale: float = 4.0) -> list[tuple[str, str]]:
     """A row for each way; runs are kept in `out` and resumed from there."""
     out.mkdir(parents=True, exist_ok=True)
-    prompts, file = held_out_prompts(count, out)
+    prompts, file = held_out_prompts("scenes", count, out)
     base = RunConfig(file, model="scenes", guidance_scales=(scale,), device=device, metrics=METRICS)
     rows = []
     for name, change in VARIANTS.items():

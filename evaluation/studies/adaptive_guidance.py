@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..generation.axes import parse_scales
 from ..metrics.metric import ImageScore
+from ..worlds import DRAWN, drawings
 from .guidance import AXIS, SCALE, draw_rules, evidence_of
 from .paired import interval
 from .study import FAILS, HOLDS, IN_PART, MEASURED, Option, Outcome, Study
@@ -50,8 +51,10 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
 
     from ldm_core.registry import find as find_model
 
-    if find_model(options.model).world != "scenes":
-        raise ValueError(f"--model {options.model} does not draw the world whose drawings are compared with, scenes")
+    if find_model(options.model).world not in DRAWN:
+        raise ValueError(
+            f"--model {options.model} draws none of the worlds that have drawings to compare with: {', '.join(DRAWN)}"
+        )
     if options.prompts < 6:
         raise ValueError(f"--prompts must be 6 or more, half to choose w and half to compare, got {options.prompts}")
     tables: list[list[pd.DataFrame]] = [[], [], []]
@@ -87,14 +90,16 @@ def _notes(options: argparse.Namespace) -> tuple[str, ...]:
 
 def _drawn(options: argparse.Namespace, work: Path) -> Iterator[tuple[str, Evidence, list[Metric]]]:
     """The evidence of both kinds of pictures, with the details' scores, and the metrics to be told."""
+    from ldm_core.registry import find as find_model
     from ldm_core.settings import SamplingSettings
 
     from ..held_out import held_out_prompts
 
-    prompts, file = held_out_prompts(options.prompts, work)
+    world = find_model(options.model).world
+    prompts, file = held_out_prompts(world, options.prompts, work)
     groups = ((SCHEDULES, parse_scales(options.scales)),)
     drawn, labels = draw_rules(options, prompts, file, work / "noise", groups)
-    reals = real_drawings(options.prompts, drawn.model.height)
+    reals = real_drawings(world, options.prompts, drawn.model.height)
     metrics: list[Metric] = [metric for metric in drawn.instruments.computed if metric.of_generated]
     yield NOISE, with_details(evidence_of(drawn, labels), reals), [*metrics, GAP]
     folder = save_drawings(reals, work / "drawings")
@@ -105,22 +110,19 @@ def _drawn(options: argparse.Namespace, work: Path) -> Iterator[tuple[str, Evide
     yield DRAWING, with_details(evidence_of(drawn, labels), reals), [*metrics, *DETAILS]
 
 
-def real_drawings(count: int, side: int) -> Tensor:
-    """The drawings (count, 3, side, side) in [0, 1] of the held-out captions."""
-    from ldm_core.data import scenes
+def real_drawings(world: str, count: int, side: int) -> Tensor:
+    """The drawings (count, 3, side, side) in [0, 1] of a world's held-out captions."""
     from ldm_core.images import from_uint8
 
-    from ..worlds import drawings
-
-    return from_uint8(drawings("scenes", scenes.HELD_OUT_SEEDS[:count], side))
+    return from_uint8(drawings(world, DRAWN[world].HELD_OUT_SEEDS[:count], side))
 
 
-def save_drawings(drawings: Tensor, folder: Path) -> Path:
+def save_drawings(pictures: Tensor, folder: Path) -> Path:
     """The folder of them, a PNG each, in the captions' order; what is there from before is left."""
     from ldm_core.images import to_pil
 
     folder.mkdir(exist_ok=True)
-    for place, drawing in enumerate(drawings):
+    for place, drawing in enumerate(pictures):
         if not (path := folder / f"{place:06d}.png").exists():
             to_pil(drawing).save(path)
     return folder

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..catalogue import METRICS
 from ..config import RunConfig
 from ..generation.axes import Axis, Value, parse_scales
+from ..worlds import DRAWN, drawings
 from .study import FAILS, HOLDS, IN_PART, MEASURED, Option, Outcome, Study
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ BOUNDED: dict[str, dict[str, object]] = {"cfg++": {"guidance_rule": "cfg++"}}  #
 BOUNDED_SCALES = (0.2, 0.4, 0.6, 0.8, 1.0)
 # By the world that a model draws; those that are not in the catalogue are passed over. The first two decide the verdict.
 MEASURES = {
-    "scenes": ("scene_accuracy", "fd_scenes", "scene_extra", "clip_scenes", "coverage_scenes", "clipped"),
+    **dict.fromkeys(DRAWN, ("scene_accuracy", "fd_scenes", "scene_extra", "clip_scenes", "coverage_scenes", "clipped")),
     "fashion": ("fashion_accuracy", "fd_fashion", "coverage_fashion", "clipped"),
 }
 DECIDING = 2
@@ -90,9 +91,9 @@ def prompts_of(options: argparse.Namespace, work: Path) -> tuple[list[Prompt], P
     if options.captions:
         file = prompt_file(options.captions)
         return load_prompts(file, options.prompts), file
-    if world != "scenes":
+    if world not in DRAWN:
         raise ValueError(f"--model {options.model} has no held-out captions of its own: give --captions FILE")
-    return held_out_prompts(options.prompts, work)
+    return held_out_prompts(world, options.prompts, work)
 
 
 def draw_rules(
@@ -218,14 +219,13 @@ def _figures(found: pd.DataFrame, compared: pd.DataFrame, metrics: Sequence[Metr
 
 def _of_real(drawn: Run, count: int) -> str:
     """How much of real drawings is clipped: those of the same captions."""
-    from ldm_core.data import scenes
     from ldm_core.images import from_uint8
 
     from ..detectors.pixels import clipped
-    from ..worlds import drawings
 
-    side, seeds = drawn.model.height, scenes.HELD_OUT_SEEDS[:count]
-    shares = [float(clipped(from_uint8(drawings("scenes", [seed], side)))) for seed in seeds]
+    world, side = drawn.model.spec.world, drawn.model.height
+    seeds = DRAWN[world].HELD_OUT_SEEDS[:count]
+    shares = [float(clipped(from_uint8(drawings(world, [seed], side)))) for seed in seeds]
     return f"Of real drawings of the same captions {sum(shares) / count:.4f} of the pixels are clipped."
 
 

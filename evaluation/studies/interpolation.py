@@ -1,7 +1,7 @@
 """Is the way between two latents a smooth and meaningful transition? Noises and clean latents, straight and on a circle,
 against a plain cross-fade of the pixels.
 
-A reader trained on drawings (detectors/scenes.py) says of each frame what it shows, and how far it is from real drawings.
+The reader of the world that the model draws says of each frame what it shows, and how far it is from real drawings.
 """
 
 from __future__ import annotations
@@ -10,8 +10,12 @@ import argparse
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ldm_core.data.everyday import PLACES, SKY_KINDS
+
+from ..worlds import DRAWN as DRAWN_WORLDS
+from ..worlds import caption_of, drawings
 from .paired import interval, summarise
 from .study import FAILS, HOLDS, IN_PART, MEASURED, Option, Outcome, Study
 
@@ -38,22 +42,22 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
     import pandas as pd
 
     import ldm_core
-    from ldm_core.data import scenes
     from ldm_core.images import from_uint8
-
-    from ..worlds import drawings
 
     if options.pairs < 2 or options.frames < 3:
         raise ValueError("--pairs must be 2 or more and --frames 3 or more")
     model = ldm_core.load(options.model, dtype="float32", engine="torch")
-    if model.spec.world != "scenes":
-        raise ValueError(f"--model {options.model} does not draw the world whose reader is used here, scenes")
-    real = _features(from_uint8(drawings("scenes", scenes.REFERENCE_SEEDS[:REAL], model.height)))
+    world = model.spec.world
+    if world not in DRAWN_WORLDS:
+        raise ValueError(
+            f"--model {options.model} draws none of the worlds whose readers are used here: {', '.join(DRAWN_WORLDS)}"
+        )
+    real = _features(world, from_uint8(drawings(world, DRAWN_WORLDS[world].REFERENCE_SEEDS[:REAL], model.height)))
     rows: list[dict[str, object]] = []
     shown: dict[str, Tensor] = {}
     for pair in range(options.pairs):
         for way, frames in ways(model, pair, options.frames).items():
-            rows.append({"pair": pair, "way": way, **measured(frames, real)})
+            rows.append({"pair": pair, "way": way, **measured(world, frames, real)})
             shown.setdefault(way, frames)
     table = pd.DataFrame(rows)
     summary, apart = summarise(table, ["way"], MEASURES), differences(table)
@@ -84,19 +88,17 @@ def ways(model: LatentDiffusion, pair: int, frames: int) -> dict[str, Tensor]:
     """Frames (F, 3, H, W) of a pair by the name of the way."""
     import torch
 
-    from ldm_core.data import scenes
     from ldm_core.images import from_uint8
     from ldm_core.tasks.interpolation import lerp, slerp
 
-    from ..worlds import drawings
-
-    seeds = scenes.HELD_OUT_SEEDS[2 * pair : 2 * pair + 2]
-    ends = from_uint8(drawings("scenes", seeds, model.height))
+    world = model.spec.world
+    seeds = DRAWN_WORLDS[world].HELD_OUT_SEEDS[2 * pair : 2 * pair + 2]
+    ends = from_uint8(drawings(world, seeds, model.height))
     clean, shares = model.encode(ends), [place / (frames - 1) for place in range(frames)]
     found = {FADE: _along(lerp, ends, shares)}
     for name, between in ((LERP, lerp), (SLERP, slerp)):
         found[name] = torch.cat([model.decode(between(clean[:1], clean[1:], share)) for share in shares])
-    captions = [scenes.caption(scenes.random_scene(seed), seed) for seed in seeds]
+    captions = [caption_of(world, seed) for seed in seeds]
     for name, between in ((NOISE_LERP, lerp), (NOISE_SLERP, slerp)):
         found[name] = through_noise(model, captions, list(seeds), shares, between)
     return found | {DRAWN: _along(lerp, found[NOISE_SLERP][[0, -1]], shares)}
@@ -128,8 +130,8 @@ def through_noise(
     return torch.stack(list(model.sample(given, [seeds[0]] * len(shares), start=start)))  # type: ignore[arg-type]  # a Blend in a prompt's place
 
 
-def measured(frames: Tensor, real: Tensor) -> dict[str, float]:
-    """MEASURES of one way, see NOTES; `real` are features of real drawings (N, D)."""
+def measured(world: str, frames: Tensor, real: Tensor) -> dict[str, float]:
+    """MEASURES of one way, see NOTES; `real` are features of real drawings of the world (N, D)."""
     import torch
 
     from ..metrics.reconstruction import psnr
@@ -138,8 +140,8 @@ def measured(frames: Tensor, real: Tensor) -> dict[str, float]:
     straight = (frames[-1] - frames[0]).double().square().mean().sqrt()
     middle = len(frames) // 2
     faded = (frames[:1] + frames[-1:]) / 2
-    apart = torch.cdist(_features(frames[[0, middle, len(frames) - 1]]), real).min(1).values
-    between, once = transitions(answers(frames))
+    apart = torch.cdist(_features(world, frames[[0, middle, len(frames) - 1]]), real).min(1).values
+    between, once = transitions(answers(world, frames))
     return {
         "path": float(steps.sum() / straight),
         "jump": float(steps.max() / steps.mean()),
@@ -161,25 +163,38 @@ def transitions(said: Tensor) -> tuple[float, float]:
     return between, float(changes_once.double().mean()) if bool(differ.any()) else math.nan
 
 
-def answers(images: Tensor) -> Tensor:
-    """What the reader sees in images (B, 3, H, W): (B, questions), an index each; colours are left out, for where nothing
-    stands they mean nothing."""
+def answers(world: str, images: Tensor) -> Tensor:
+    """What the reader sees in images (B, 3, H, W): (B, questions), the number of an answer each; colours are left out, for
+    where nothing stands they mean nothing."""
     import torch
 
-    from ..detectors.scenes import load_scenes_detector, prepare
+    from ..detectors.detector import WORLDS
 
-    with torch.inference_mode():
-        said = load_scenes_detector().logits(prepare(images))
-    return torch.stack([scores.argmax(1) for name, scores in said.items() if not name.endswith("colour")], dim=1)
+    told = [_answered(reading) for reading in WORLDS[world]().read(images)]  # type: ignore[attr-defined]  # the detectors of the drawn worlds read
+    known = [list(dict.fromkeys(column)) for column in zip(*told)]
+    return torch.tensor([[answers.index(answer) for answers, answer in zip(known, row)] for row in told])
 
 
-def _features(images: Tensor) -> Tensor:
+def _answered(reading: Any) -> list[object]:
+    """Sky, ground, mountains, clouds, and which kinds stand at each place, those of the sky apart."""
+    scene = getattr(reading, "scene", reading)
+    kinds = {
+        (place, above): tuple(
+            sorted(thing.kind for thing in scene.things if thing.place == place and (thing.kind in SKY_KINDS) == above)
+        )
+        for place in PLACES
+        for above in (False, True)
+    }
+    return [scene.sky, scene.ground, scene.mountains, scene.clouds, *kinds.values()]
+
+
+def _features(world: str, images: Tensor) -> Tensor:
     import torch
 
-    from ..detectors.scenes import load_scenes_detector
+    from ..detectors.detector import WORLDS
 
     with torch.inference_mode():
-        return torch.cat([load_scenes_detector().image_features(part) for part in images.split(50)])
+        return torch.cat([WORLDS[world]().image_features(part) for part in images.split(50)])
 
 
 def differences(table: pd.DataFrame) -> pd.DataFrame:

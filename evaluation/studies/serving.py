@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..worlds import DRAWN
 from .study import FAILS, HOLDS, IN_PART, MEASURED, Option, Outcome, Study
 
 if TYPE_CHECKING:
@@ -93,8 +94,10 @@ def ways(options: argparse.Namespace, asked: Sequence[tuple[str, str]], work: Pa
     from ldm_core.export import export
 
     model = ldm_core.load(options.model, "cpu", "float32", engine="torch")
-    if model.spec.world != "scenes":
-        raise ValueError(f"--model {options.model} does not draw the world whose reader compares pictures, scenes")
+    if model.spec.world not in DRAWN:
+        raise ValueError(
+            f"--model {options.model} draws none of the worlds whose readers compare pictures: {', '.join(DRAWN)}"
+        )
     size = _megabytes(model.files[0])
     served, left_out = [Served(PLAIN, options.model, "torch", "float32", size)], []
     if importlib.util.find_spec("openvino") is None:
@@ -118,12 +121,14 @@ def _megabytes(folder: Path) -> float:
 def quality(options: argparse.Namespace, served: Sequence[Served], work: Path) -> pd.DataFrame:
     """Every way's pictures minus those of torch in float32: evaluation.compare's rows, with the margin, and whether the whole
     interval of the loss lies within it."""
+    from ldm_core.registry import find as find_model
+
     from ..compare import compare, gate
     from ..finished import Finished
     from ..held_out import held_out_prompts
     from ..runner import Run
 
-    prompts, file = held_out_prompts(options.prompts, work)
+    prompts, file = held_out_prompts(find_model(options.model).world, options.prompts, work)
     for one in served:
         Run(_config(one, file, options, work), prompts).carry_out()
     runs = [Finished.read(work / "runs" / _folder(one)) for one in served]
