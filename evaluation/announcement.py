@@ -11,6 +11,7 @@ import torch
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.recipe import Recipe
 
+from .amounts import amount
 from .generation.axes import setting_in_words
 from .generation.cost import estimate
 from .generation.jobs import Job
@@ -33,13 +34,13 @@ def _amount(run: Run, absent: Sequence[Job]) -> Iterator[str]:
     of_all = {name: setting_in_words(name, asked) for name in ("steps", "scheduler", "width", "height")}
     by = "" if run.model.engine == "torch" else f" by {run.model.engine}"
     yield (
-        f"{len(run.prompts)} prompts x {run.config.images_per_prompt} seeds x {len(asked)} "
-        f"{'conditions' if _sweeps(run) else 'scales'} = {len(run.jobs)} images, "
+        f"{amount(len(run.prompts), 'prompt')} x {amount(run.config.images_per_prompt, 'seed')} x "
+        f"{amount(len(asked), 'condition' if _sweeps(run) else 'scale')} = {amount(len(run.jobs), 'image')}, "
         + ("" if run.shard is None else f"of which {len(own)} are --shard {run.shard}: ")
         + f"{len(own) - len(absent)} present, {len(absent)} to make"
     )
     yield (
-        f"{of_all['steps']} steps of {of_all['scheduler']}, {of_all['width']} x {of_all['height']} pixels, "
+        f"{amount(of_all['steps'], 'step')} of {of_all['scheduler']}, {of_all['width']} x {of_all['height']} pixels, "
         f"{run.protocol['dtype']} on {run.model.device}{by}, {torch.get_num_threads()} threads; into {run.out}"
     )
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from ldm_core.files import write_whole
 
+from .amounts import amount
 from .condition import shown
 from .generation.axes import Condition, from_stored, scale_axis, setting_in_words, stored
 from .generation.axes import conditions as of_axes
@@ -105,9 +106,9 @@ class RunFacts:
         """What was run, in one sentence."""
         size = f"{self.setting('width')} x {self.setting('height')}"
         return (
-            f"{self.image_count} images of {size} pixels from {self.prompt_count} prompts; {self.setting('steps')} steps of "
-            f"{self.setting('scheduler')}, {self.setting('guidance_schedule')} guidance, {self.protocol['dtype']} on "
-            f"{self.device}{self._of_starts}{self._of_control}. ± is one standard error; the same prompt has the same seed under "
+            f"{amount(self.image_count, 'image')} of {size} pixels from {amount(self.prompt_count, 'prompt')}; "
+            f"{amount(self.setting('steps'), 'step')} of {self.setting('scheduler')}, {self.setting('guidance_schedule')} guidance, "
+            f"{self.protocol['dtype']} on {self.device}{self._of_starts}{self._of_control}. ± is one standard error; the same prompt has the same seed under "
             "every condition."
         )
 

@@ -35,7 +35,7 @@ def pictures(out):
 def test_two_axes_make_a_grid_on_the_same_seeds_with_differences_along_each(sweep, capsys):
     run, out = sweep
     assert run("--sweep", "steps=1,2,3", "--guidance-scales", "1,3") == 0
-    assert "4 prompts x 1 seeds x 6 conditions = 24 images" in capsys.readouterr().out
+    assert "4 prompts x 1 seed x 6 conditions = 24 images" in capsys.readouterr().out
     images, summary, differences = (table(out, name) for name in ("images", "summary", "differences"))
     assert len(images) == 24 and (images.groupby("prompt_id")["seed"].nunique() == 1).all()
     assert set(images["condition"]) == {f"w = {w}, steps = {n}" for w in (1, 3) for n in (1, 2, 3)}

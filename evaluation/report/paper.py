@@ -6,6 +6,7 @@ import re
 
 import pandas as pd
 
+from ..amounts import amount
 from ..condition import shown
 from ..run_facts import RunFacts
 from ..set_facts import SetFacts, measured_by
@@ -25,9 +26,9 @@ def methods(facts: RunFacts | SetFacts) -> str:
         guidance += f", rescaled by {rescale}"
     scales = ", ".join(shown(scale) for scale in facts.guidance_scales)
     written = (
-        f"We generated {facts.images_per_prompt} image{'s' * (facts.images_per_prompt > 1)} of "
+        f"We generated {amount(facts.images_per_prompt, 'image')} of "
         f"{facts.setting('width')} x {facts.setting('height')} pixels for each of the {facts.prompt_count} prompts of "
-        f"{facts.prompts} with {facts.model} (weights {protocol['weights'][:12]}), {facts.setting('steps')} steps of "
+        f"{facts.prompts} with {facts.model} (weights {protocol['weights'][:12]}), {amount(facts.setting('steps'), 'step')} of "
         f"{facts.setting('scheduler')} in {protocol['dtype']}, and {guidance} at scale{'s' * (len(facts.guidance_scales) > 1)} "
         f"{scales}. A prompt has the same seed under every condition (run seed {protocol['run_seed']}), so conditions are "
         "compared pairwise."
