@@ -108,8 +108,8 @@ class RunFacts:
         return (
             f"{amount(self.image_count, 'image')} of {size} pixels from {amount(self.prompt_count, 'prompt')}; "
             f"{amount(self.setting('steps'), 'step')} of {self.setting('scheduler')}, {self.setting('guidance_schedule')} guidance, "
-            f"{self.protocol['dtype']} on {self.device}{self._of_starts}{self._of_control}. ± is one standard error; the same prompt has the same seed under "
-            "every condition."
+            f"{self.protocol['dtype']} on {self.device}{self._of_starts}{self._of_control}. "
+            "± is one standard error; the same prompt has the same seed under every condition."
         )
 
     @property
