@@ -22,7 +22,7 @@ from ldm_core.training.config import AUTOENCODERS, DENOISERS
 from ldm_core.training.folder import save_model
 from ldm_core.training.tokenizer import build_tokenizer
 
-from ..held_out import held_out_prompts
+from ..held_out_prompts import held_out_prompts
 
 SCALES = (1, 2, 3, 4, 5, 6, 7, 8)
 PROMPTS = (12, 125, 1_250, 5_000)

@@ -10,7 +10,7 @@ from pathlib import Path
 from ldm_core.settings import SamplingSettings
 
 from ..config import RunConfig
-from ..held_out import held_out_prompts
+from ..held_out_prompts import held_out_prompts
 from ..report import tables
 from ..runner import Run
 

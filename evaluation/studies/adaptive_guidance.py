@@ -93,7 +93,7 @@ def _drawn(options: argparse.Namespace, work: Path) -> Iterator[tuple[str, Evide
     from ldm_core.registry import find as find_model
     from ldm_core.settings import SamplingSettings
 
-    from ..held_out import held_out_prompts
+    from ..held_out_prompts import held_out_prompts
 
     world = find_model(options.model).world
     prompts, file = held_out_prompts(world, options.prompts, work)

@@ -80,7 +80,7 @@ def prompts_of(options: argparse.Namespace, work: Path) -> tuple[list[Prompt], P
     """The captions, and the file of them: those of held-out scenes, or of a file that was given."""
     from ldm_core.registry import find as find_model
 
-    from ..held_out import held_out_prompts
+    from ..held_out_prompts import held_out_prompts
     from ..prompts import load_prompts, prompt_file
 
     world = find_model(options.model).world

@@ -125,7 +125,7 @@ def quality(options: argparse.Namespace, served: Sequence[Served], work: Path) -
 
     from ..compare import compare, gate
     from ..finished import Finished
-    from ..held_out import held_out_prompts
+    from ..held_out_prompts import held_out_prompts
     from ..runner import Run
 
     prompts, file = held_out_prompts(find_model(options.model).world, options.prompts, work)
