@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import types
 
 import numpy as np
 import pandas as pd
@@ -216,6 +217,18 @@ def test_each_token_gets_the_mask_of_what_it_names_where_the_picture_has_it():
     assert torch.equal(masks[0, 1], torch.from_numpy(dog)) and masks.shape == (2, 3, 4, 4)
 
 
+def test_cells_of_things_weigh_more_the_less_noise_there_is():
+    cat, cup = np.zeros((4, 4), np.float16), np.zeros((4, 4), np.float16)
+    cat[:2, :2], cup[0, 0] = 1, 0.5
+    masks = [{"cat": cat, "red": cat, "cup": cup}, {}]
+    covered = lesson.covered_by_things(masks, 2)
+    assert covered.tolist() == [[[1, 0], [0, 0]], [[0, 0], [0, 0]]]
+    config = dataclasses.replace(DENOISERS["tiny"], thing_weight=4.0)
+    asked = types.SimpleNamespace(config=config, corpus=types.SimpleNamespace(masks=lambda i: masks[i]))
+    weights = lesson.Lesson.weight_of_cells(asked, [0, 1, 0], torch.tensor([0.25, 1.0, 0.0]), 2)
+    assert weights.tolist() == [[[2, 1], [1, 1]], [[1, 1], [1, 1]], [[1, 1], [1, 1]]]
+
+
 EVERYTHING = dataclasses.replace(
     DENOISERS["tiny"],
     data="everyday",
@@ -226,6 +239,7 @@ EVERYTHING = dataclasses.replace(
     time_sampling="logit_normal",
     min_snr_gamma=5.0,
     pooled_caption=False,
+    thing_weight=1.0,
     mask_weight=0.1,
     layout_weight=0.1,
     attribute_dropout=0.5,

@@ -101,6 +101,9 @@ class DenoiserConfig:
     time_sampling: str = "uniform"  # uniform | logit_normal | cubic
     min_snr_gamma: float = 0.0  # 0: all errors weigh alike
     pooled_caption: bool = True  # whether the caption also enters pooled: it acts everywhere then, not where a thing is
+    # How much more the error counts in cells that things cover, times the share of the signal: backgrounds fill most of a picture,
+    # and their rain and stars most of the error. Not while all is noise: where things are is unknown then, and would be wished for.
+    thing_weight: float = 0.0
     mask_weight: float = 0.0  # on the attention that a word pays to where the thing it names is not (TokenCompose)
     layout_weight: float = 0.0  # on the layout being readable from the features that enter the last level (layout.py)
     attribute_dropout: float = 0.0  # share of captions in which one thing's colour, its noun or both are left out
@@ -241,7 +244,8 @@ DENOISERS = {
     "everyday-cpu": DenoiserConfig(
         data="everyday", image_size=256, channels=(128, 192), heads=(4, 6), attention=(False, True),
         text_width=192, text_layers=4, pool=24_000, batch=64, steps=40_000, learning_rate=1e-3, warmup_steps=50,
-        optimizer="muon", ema_decay=0.9995, pooled_caption=False, mask_weight=0.1, layout_weight=0.1, attribute_dropout=0.1,
+        optimizer="muon", ema_decay=0.9995, pooled_caption=False, thing_weight=4.0, mask_weight=0.1, layout_weight=0.1,
+        attribute_dropout=0.1,
     ),
     "everyday-gpu": DenoiserConfig(
         data="everyday", image_size=256, channels=(192, 320, 448), heads=(6, 10, 14), attention=(True, True, True),

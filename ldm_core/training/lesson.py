@@ -7,6 +7,7 @@ from typing import cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from diffusers import DDIMScheduler
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -48,7 +49,10 @@ class Lesson:
         tokens = self.tokens_of(batch.captions)
         self.maps.clear()
         prediction = self.predict(noisy, t, tokens)
-        error = (prediction - target).square().mean(dim=(1, 2, 3))
+        error = (prediction - target).square().mean(dim=1)
+        if config.thing_weight:
+            error = error * self.weight_of_cells(batch.pictures, self.alpha_bars[t], error.shape[-1])
+        error = error.mean(dim=(1, 2))
         if config.min_snr_gamma:
             error = error * losses.min_snr_weight(self.alpha_bars[t], config.min_snr_gamma, config.prediction_type)
         loss = error.mean()
@@ -72,6 +76,11 @@ class Lesson:
         with torch.autocast(self.device, torch.bfloat16), attention_for_training(self.device):
             text = self.module["text_encoder"](tokens).last_hidden_state
             return self.module["unet"](noisy, t, encoder_hidden_states=text).sample.float()
+
+    def weight_of_cells(self, pictures: list[int], alpha_bar: Tensor, side: int) -> Tensor:
+        """1 where no thing is, more where one covers a cell, the more the less noise there is: (B, side, side)."""
+        covered = covered_by_things([self.corpus.masks(i) for i in pictures], side).to(alpha_bar)
+        return 1 + self.config.thing_weight * alpha_bar.view(-1, 1, 1) * covered
 
     def attention_outside(self, tokens: Tensor, pictures: list[int]) -> Tensor:
         """The mean over the cross-attentions of the attention that words pay to where the things they name are not."""
@@ -97,6 +106,13 @@ class Lesson:
         tokens = self.tokens_of([apart[row][part] for part in range(3) for row in rows])
         parts = self.predict(noisy[rows].repeat(3, 1, 1, 1), t[rows].repeat(3), tokens).chunk(3)
         return losses.composition_gap(prediction[rows], *parts)
+
+
+def covered_by_things(masks: list[dict[str, np.ndarray]], side: int) -> Tensor:
+    """The share of each cell of each picture that any thing covers, float32 (B, side, side) in [0, 1]."""
+    whole = [np.max(np.stack([*each.values()]), axis=0) if each else np.zeros((1, 1)) for each in masks]
+    sized = [F.adaptive_avg_pool2d(torch.from_numpy(one).float()[None], side) for one in whole]
+    return torch.cat(sized)
 
 
 def masks_of_tokens(tokens: Tensor, masks: list[dict[str, np.ndarray]], named: dict[int, str]) -> tuple[Tensor, Tensor]:
