@@ -337,8 +337,8 @@ def test_a_denoiser_that_says_nothing_errs_by_the_whole_of_v(everyday_autoencode
     torch.nn.init.zeros_(unet.conv_out.weight), torch.nn.init.zeros_(unet.conv_out.bias)
     unet.save_pretrained(tmp_path / "model" / "unet")
     # v of unit noise and latents of about unit spread has a mean square of about one.
-    error, by_its_caption = held_out.v_error(tmp_path / "model", "everyday", 64, "cpu", count=8)
-    assert error == pytest.approx(1, abs=0.4) and by_its_caption == 0
+    error, by_its_caption, on_things = held_out.v_error(tmp_path / "model", "everyday", 64, "cpu", count=8)
+    assert error == pytest.approx(1, abs=0.4) and by_its_caption == 0 and 0.2 < on_things < 3
 
 
 def test_an_autoencoder_goes_on_from_the_weights_of_a_former_stage(everyday_autoencoder, tmp_path):
@@ -435,7 +435,7 @@ def test_denoisers_are_compared_by_one_command_on_latents_that_they_share(everyd
     rows = [line.split(",") for line in (tmp_path / "compare.csv").read_text().splitlines()]
     assert [row[0] for row in rows] == ["options", "as it is", "pooled_caption=False"]
     assert all(0 < float(row[3]) < 10 and abs(float(row[4])) < 1 for row in rows[1:])
-    assert rows[0][4] == "by its caption"
+    assert rows[0][4:] == ["by its caption", "on things"] and all(0 < float(row[5]) < 10 for row in rows[1:])
     assert [path.name for path in tmp_path.glob("**/latents*.npy")] == ["latents-4-0.npy"]
 
 

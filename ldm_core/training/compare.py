@@ -7,7 +7,8 @@
 Each way has a folder OUT/<options>, which resumes. OUT/compare.csv says how many steps it took in that time and what it
 came to: decibels of held-out pictures for an autoencoder, the squared error of v on held-out latents for a denoiser
 (lower is better; the same for all, whatever a recipe weighs), and beside it how much more that is with another picture's
-caption (higher is better: it goes by what it is told). A denoiser's folder is for `python -m evaluation.card` to judge further.
+caption (higher is better: it goes by what it is told), and the error in the cells that things cover. A denoiser's folder
+is for `python -m evaluation.card` to judge further.
 Run it on a machine that does nothing else: the minutes are those of the clock.
 """
 
@@ -58,6 +59,7 @@ def compare(
 ) -> bool:
     """Train each way and write the table; False where Ctrl-C stopped it."""
     rows = []
+    columns = ["by its caption", "on things"]
     for options in ways:
         folder = out / (options.replace("/", "-") or "as-it-is")
         if not train(options, folder):
@@ -66,10 +68,11 @@ def compare(
         result, *told = (f"{value:.4f}" for value in judge(folder))
         rows.append([options or "as it is", last[0], minutes, result, *told])
         tqdm.write(
-            "{}: {} steps in {} minutes, {}".format(*rows[-1]) + "".join(f" ({each} by its caption)" for each in told)
+            "{}: {} steps in {} minutes, {}".format(*rows[-1])
+            + "".join(f", {each} {name}" for name, each in zip(columns, told))
         )
     with (out / "compare.csv").open("w", newline="") as file:
-        header = ["options", "steps", "minutes", "result", "by its caption"]
+        header = ["options", "steps", "minutes", "result", *columns]
         csv.writer(file).writerows([header[: len(rows[0])], *rows])
     return True
 

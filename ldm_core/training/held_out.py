@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from diffusers import DDIMScheduler
 from tqdm import tqdm
 
@@ -54,15 +55,16 @@ def psnr(folder: Path, data: str, size: int, count: int = 128, device: str = "cp
 
 
 @torch.inference_mode()
-def v_error(folder: Path, data: str, size: int, device: str, count: int = 256) -> tuple[float, float]:
+def v_error(folder: Path, data: str, size: int, device: str, count: int = 256) -> tuple[float, float, float]:
     """The mean squared error of v over held-out latents: times evenly spread, noise by seed.
 
-    With the pictures' captions, and how much more it is with those of other pictures: what the denoiser makes of words.
+    With the pictures' captions; how much more it is with those of other pictures, which is what the denoiser makes of words;
+    and again with their own, in the cells that things cover.
     """
     model = load(str(folder), device=device, dtype="float32", engine="torch")
     scheduler = DDIMScheduler.from_config(model.scheduler_config)
     shown = list(pictures(data, count, size))
-    errors = []
+    errors, on_things, covered_in_all = [], 0.0, 0.0
     for index, (image, caption) in enumerate(shown):
         clean = model.encode(torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255)
         noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(index)).to(clean)
@@ -74,9 +76,20 @@ def v_error(folder: Path, data: str, size: int, device: str, count: int = 256) -
         said = model.denoiser(torch.cat([noisy] * 2), t, told, 2)
         if scheduler.config.prediction_type == "epsilon":  # v by what was said of the noise
             said = (said - (1 - alpha_bar).sqrt() * noisy) / alpha_bar.sqrt()
-        errors.append((said - target).square().mean(dim=(1, 2, 3)).tolist())
+        error = (said - target).square().mean(dim=1)
+        errors.append(error.mean(dim=(1, 2)).tolist())
+        covered = things(data, index, size, error.shape[-1]).to(error)
+        on_things, covered_in_all = on_things + float((error[0] * covered).sum()), covered_in_all + float(covered.sum())
     own, others = np.mean(errors, axis=0)
-    return float(own), float(others - own)
+    return float(own), float(others - own), on_things / covered_in_all if covered_in_all else float("nan")
+
+
+def things(data: str, index: int, size: int, side: int) -> torch.Tensor:
+    """The share of each cell of a held-out drawing that things cover, float32 (side, side)."""
+    world, _ = WORLDS[data]
+    masks = torch.from_numpy(world.masks(world.random_scene(world.HELD_OUT_SEEDS[index]), size)).float()
+    whole = masks.amax(0) if len(masks) else torch.zeros(size, size)
+    return F.adaptive_avg_pool2d(whole[None], side)[0]
 
 
 def main(argv: list[str] | None = None) -> int:
