@@ -103,8 +103,7 @@ def test_in_what_two_pictures_differ_is_shown(visit):
         page.get_by_label("Seed").first.fill(str(seed))
         if not page.get_by_label("number input for Steps").first.is_visible():
             page.get_by_role("button", name="Advanced").first.click()
-        page.get_by_label("number input for Steps").first.fill(str(steps))
-        page.get_by_label("number input for Steps").first.press("Enter")
+        visit.set_steps(steps)
         kept = page.locator("#kept figure").count()
         page.get_by_role("button", name="Draw", exact=True).click()
         page.wait_for_function("n => document.querySelectorAll('#kept figure').length === n", arg=kept + 1)

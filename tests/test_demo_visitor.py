@@ -19,8 +19,7 @@ def draw(visit, prompt=None, steps=None, wait="Seed \\d+"):
     if steps is not None:
         if not visit.page.get_by_label(STEPS).first.is_visible():
             visit.page.get_by_role("button", name="Advanced").first.click()
-        visit.page.get_by_label(STEPS).first.fill(str(steps))
-        visit.page.get_by_label(STEPS).first.press("Enter")
+        visit.set_steps(steps)
     if prompt is not None:
         visit.page.locator(".prompt textarea:visible").fill(prompt)
     visit.page.get_by_role("button", name="Draw").click()

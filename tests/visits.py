@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import shutil
+import time
 
 import pytest
 
@@ -62,6 +63,19 @@ class Visit:
         self.page.wait_for_function("box => box.value !== ''", arg=box.element_handle())
         box.fill(text)
         return box
+
+    def set_steps(self, steps):
+        """Types the number of steps, until the slider beside it has it: an input may be filled once more as it comes to be seen."""
+        number = self.page.get_by_label("number input for Steps").first
+        slider = self.page.locator("input[type=range][aria-label*='Steps']").first
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            number.fill(str(steps))
+            number.press("Enter")
+            self.page.wait_for_timeout(100)
+            if number.input_value() == slider.input_value() == str(steps):
+                return
+        raise AssertionError(f"the slider stays at {slider.input_value()}, asked for {steps} steps")
 
     def wait_for_words(self, words, selector="#status"):
         self.page.wait_for_function(
