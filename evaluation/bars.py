@@ -16,7 +16,7 @@ import pandas as pd
 
 from ldm_core.data import everyday
 from ldm_core.data.everyday.nearest import substitute
-from ldm_core.training.everyday import with_withheld
+from ldm_core.training.everyday import is_withheld, with_withheld
 
 from . import statistics
 from .detectors.everyday.scores import ACCURACY, EXTRA, OF_SKILL, PROMPT
@@ -53,13 +53,7 @@ def withheld_captions(each: int) -> list[str]:
     """Captions of held-out scenes, each of which tells of a combination that no training picture shows: up to so many of each."""
     scenes = with_withheld(each, everyday.HELD_OUT_SEEDS)
     said = [everyday.caption(scene, index, looks=everyday.look_names(scene)) for index, scene in enumerate(scenes)]
-    return [text for text in said if tells_of_withheld(text)]
-
-
-def tells_of_withheld(text: str) -> bool:
-    """Whether a caption states the combination, which it may have left out."""
-    scene = everyday.parse(text)
-    return scene is not None and (scene.has_unseen_pair or scene.has_unseen_relation)
+    return [text for text in said if is_withheld(text)]  # which a caption may leave out
 
 
 def best_scale(images: pd.DataFrame) -> float:

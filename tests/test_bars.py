@@ -21,11 +21,11 @@ def test_a_bar_holds_from_above_or_where_less_is_better_from_below():
 def test_withheld_captions_state_a_combination_that_training_never_shows_of_every_sort():
     texts = bars.withheld_captions(3)
     scenes = [everyday.parse(text) for text in texts]
-    assert 12 <= len(texts) <= 24 and all(bars.tells_of_withheld(text) for text in texts)
+    assert 12 <= len(texts) <= 24 and all(bars.is_withheld(text) for text in texts)
     told = {(thing.kind, thing.colour) for scene in scenes for thing in scene.things}
     assert set(everyday.UNSEEN_PAIRS) <= told
     assert sum(scene.has_unseen_relation for scene in scenes) >= 4
-    assert not bars.tells_of_withheld("a red car") and not bars.tells_of_withheld("a sentence of something else")
+    assert not bars.is_withheld("a red car") and not bars.is_withheld("a sentence of something else")
 
 
 def test_the_best_scale_is_where_most_atoms_hold():

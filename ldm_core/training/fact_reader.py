@@ -48,7 +48,7 @@ class FactReader:
 
 
 def save_head(path: Path, head: nn.Linear) -> None:
-    """Weights as bytes with a scale for each fact, half the size of fp16: only further training needs them."""
+    """Weights as bytes with a scale for each fact, half the size of fp16: no drawing needs them."""
     scale = head.weight.detach().abs().amax(dim=1, keepdim=True).clamp(min=1e-8) / 127
     weight = (head.weight.detach() / scale).round().to(torch.int8)
     save_file({"weight": weight, "scale": scale.half(), "bias": head.bias.detach().half()}, path)
