@@ -140,6 +140,7 @@ def test_the_methods_paragraph_says_what_was_done():
         "embedded, 2000 images",
     ):
         assert part in written
+    assert "pixels for the prompt of p.txt" in paper.methods(RunFacts.from_json(known | {"prompt_count": 1}))
 
 
 @pytest.mark.parametrize("named", [True, False])

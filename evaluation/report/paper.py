@@ -25,10 +25,11 @@ def methods(facts: RunFacts | SetFacts) -> str:
     if (rescale := facts.setting("guidance_rescale")) != "0":
         guidance += f", rescaled by {rescale}"
     scales = ", ".join(shown(scale) for scale in facts.guidance_scales)
+    prompts = "the prompt" if facts.prompt_count == 1 else f"each of the {facts.prompt_count} prompts"
     written = (
         f"We generated {amount(facts.images_per_prompt, 'image')} of "
-        f"{facts.setting('width')} x {facts.setting('height')} pixels for each of the {facts.prompt_count} prompts of "
-        f"{facts.prompts} with {facts.model} (weights {protocol['weights'][:12]}), {amount(facts.setting('steps'), 'step')} of "
+        f"{facts.setting('width')} x {facts.setting('height')} pixels for {prompts} of {facts.prompts} "
+        f"with {facts.model} (weights {protocol['weights'][:12]}), {amount(facts.setting('steps'), 'step')} of "
         f"{facts.setting('scheduler')} in {protocol['dtype']}, and {guidance} at scale{'s' * (len(facts.guidance_scales) > 1)} "
         f"{scales}. A prompt has the same seed under every condition (run seed {protocol['run_seed']}), so conditions are "
         "compared pairwise."
