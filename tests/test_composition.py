@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 
 from evaluation.metrics.composition import composition
+from evaluation.studies import composition as curve
+from evaluation.studies.study import FAILS, HOLDS, IN_PART
 from ldm_core.data import everyday
 from ldm_core.data.scenes import Scene, Thing, draw
 from ldm_core.images import from_uint8, to_pil
@@ -64,3 +66,43 @@ def test_relations_are_told_beside_colours_and_what_was_read_beside_what_was_dra
     assert found.loc[("relation", "seen"), names].tolist() == [2, 0.5, 0.5, 1.0]  # no man is there
     assert found.loc[("relation", "never seen"), names].tolist() == [1, 0.0, 0.0, 0.0]
     assert "read" not in composition(tmp_path, "everyday")
+
+
+def some_asked(withheld, shown=40):
+    """What is asked for in 40 prompts, a withheld combination and one that was always shown in each: `withheld` says for each
+    number of examples how many of the first are drawn, `shown` how many of the second."""
+    rows = [
+        {"shown": number, "prompt_id": index, "unseen": unseen, "right": index < count, "kind": True, "read": True}
+        for number, right in withheld.items()
+        for unseen, count in ((True, right), (False, shown))
+        for index in range(40)
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("withheld", "verdict"),
+    [
+        ({0: 4, 10: 39, 100: 40}, HOLDS),  # ten are enough
+        ({0: 4, 10: 6, 100: 30}, IN_PART),  # more are not, and help
+        ({0: 4, 10: 5, 100: 6}, FAILS),
+    ],
+)
+def test_a_few_examples_suffice_where_with_them_as_much_is_drawn_as_of_what_was_always_shown(withheld, verdict):
+    asked = some_asked(withheld)
+    shares, told = curve.shares_of(asked), curve.gained(asked, [*withheld])
+    drawn = shares[(shares["figure"] == "drawn") & (shares["combination"] == "withheld")]
+    assert drawn["value"].tolist() == [count / 40 for count in withheld.values()] and set(drawn["n"]) == {40}
+    assert told["shown"].tolist() == [10, 100]
+    assert told["difference"].tolist() == pytest.approx([(withheld[n] - withheld[0]) / 40 for n in (10, 100)])
+    found, words = curve.concluded(shares, told)
+    assert found == verdict and "reads 1.000" in words and "100 minus none" in words
+    told_without = curve.concluded(curve.shares_of(asked.drop(columns="read")), told)
+    assert told_without[0] == verdict and "encoder" not in told_without[1]
+
+
+@pytest.mark.parametrize("text", ["10,100", "0", "0,ten", "", "0,-1"])
+def test_the_curve_begins_with_none(text):
+    with pytest.raises(ValueError, match="--shown must be 0 and more numbers"):
+        curve.numbers_of(text)
+    assert curve.numbers_of("100,0,10") == [0, 10, 100]

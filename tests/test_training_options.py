@@ -14,7 +14,7 @@ from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel
 
 import ldm_core
-from evaluation import card
+from evaluation import card, study
 from ldm_core.loading import load_autoencoder
 from ldm_core.training import (
     attention,
@@ -302,6 +302,24 @@ def test_the_card_of_an_everyday_model_prints_its_bars_and_what_was_drawn_of_the
     assert "never seen" in said and "relation" in said
     withheld = pd.read_csv(tmp_path / "withheld" / "images.csv")
     assert 4 <= len(withheld) <= 8 and withheld["guidance_scale"].nunique() == 1
+
+
+def test_the_study_of_composition_teaches_a_model_with_examples_and_asks_for_what_was_withheld(
+    everyday_model, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(DENOISERS, "tiny-everyday", dataclasses.replace(EVERYTHING, pool=12))
+    given = {"model": everyday_model, "recipe": "tiny-everyday", "shown": "0,1", "pool": 12, "withheld": 1, "steps": 1}
+    command = ["--out", str(tmp_path), "composition", *(f"--{name}={value}" for name, value in given.items())]
+    assert study.main(command) == 0
+    drawn = pd.read_csv(tmp_path / "composition" / "drawn.csv")
+    asked = drawn[drawn["figure"] == "drawn"]
+    assert set(asked["shown"]) == {0, 1} and set(asked["combination"]) == {"withheld", "shown all along"}
+    assert asked.groupby("combination")["n"].nunique().max() == 1, "the same prompts for each"
+    taught = [latents.name for latents in sorted((tmp_path / "composition" / "work").glob("latents-*.npy"))]
+    assert taught == ["latents-12-0.npy", "latents-12-1.npy"] and "shown all along" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        study.main(["--out", str(tmp_path), "composition", "--model", "fashion"])
+    assert "--model must draw the world everyday" in capsys.readouterr().err
 
 
 def test_a_frozen_encoder_gives_the_same_latents_and_scale_and_the_decoder_learns_on(everyday_autoencoder, tmp_path):
