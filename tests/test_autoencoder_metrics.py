@@ -16,6 +16,7 @@ from evaluation.downloads import Downloads
 from evaluation.metrics import autoencoder, reconstruction
 from evaluation.metrics.reconstruction import crop, psnr
 from evaluation.run import main as run
+from evaluation.worlds import DRAWN_WORLD
 from ldm_core.data import scenes
 from ldm_core.images import from_uint8, load_png, rounded
 
@@ -84,7 +85,7 @@ def test_figures_of_images_are_the_same_beside_a_distance(monkeypatch):
     monkeypatch.setattr(autoencoder, "FOR_DISTANCES", 6)
     (alone,) = measured(Halves(), "vae_ssim", None)
     reconstructions = autoencoder.Reconstructions(Halves(), None)
-    reconstructions.prepare(find(["vae_ssim", "rfd_scenes"]), {"scenes": load_detector("scenes")})
+    reconstructions.prepare(find(["vae_ssim", "rfd_scenes"]), {DRAWN_WORLD: load_detector(DRAWN_WORLD)})
     (beside,), (distance,) = (reconstructions.rows(METRICS[name]) for name in ("vae_ssim", "rfd_scenes"))
     assert beside == alone and alone["n"] == 3 and distance["n"] == 6
 
@@ -101,7 +102,7 @@ def test_an_autoencoder_that_keeps_everything_is_at_no_distance(monkeypatch):
 
     whole = Halves()
     whole.reconstruct = lambda images: images
-    (row,) = measured(whole, "rfd_scenes", None, scenes=load_detector("scenes"))
+    (row,) = measured(whole, "rfd_scenes", None, **{DRAWN_WORLD: load_detector(DRAWN_WORLD)})
     assert (
         row["value"] == pytest.approx(0, abs=1e-4) and row["n"] == 6 and row["note"].startswith("on held-out drawings")
     )

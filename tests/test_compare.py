@@ -12,6 +12,7 @@ from evaluation import compare
 from evaluation.catalogue import METRICS
 from evaluation.finished import Finished
 from evaluation.run import main as run
+from evaluation.worlds import DRAWN_WORLD
 
 PROMPTS = "a red house on the left\na boat on a lake at night\nclouds over mountains\nthe sun at dawn\n"
 RUNS = {
@@ -142,7 +143,7 @@ def test_a_metric_that_cannot_be_compared_has_a_row_that_says_why(runs, tmp_path
     other = tmp_path / "other"
     shutil.copytree(runs / "two", other)
     facts = json.loads((other / "run.json").read_text())
-    facts["references"]["scenes"]["n"] += 1
+    facts["references"][DRAWN_WORLD]["n"] += 1
     facts["not_computed"] = {"vae_psnr": "no time"}
     (other / "run.json").write_text(json.dumps(facts))
     table = compare.compare([Finished.read(runs / "one"), Finished.read(other)]).set_index("metric")

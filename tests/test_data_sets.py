@@ -22,6 +22,7 @@ from evaluation.detectors.reference_sources import load_reference
 from evaluation.downloads import Downloads
 from evaluation.prompts import coco_caption, load_prompts
 from evaluation.run import main as run
+from evaluation.worlds import DRAWN_WORLD
 from ldm_core.data import scenes
 from tests.loopback import loopback
 
@@ -322,7 +323,7 @@ def test_the_fields_protocol_is_one_command_and_the_second_run_needs_no_network(
     assert len(coco.server.asked) == asked == 2
     facts = [json.loads((tmp_path / name / "run.json").read_text()) for name in ("first", "second")]
     assert facts[0]["references"] == facts[1]["references"] and facts[0]["prompts"] == "coco-val2017.json"
-    assert facts[0]["references"]["scenes"]["words"] == "coco-val2017, 5 images, middle squares"
+    assert facts[0]["references"][DRAWN_WORLD]["words"] == "coco-val2017, 5 images, middle squares"
     assert facts[0]["prompt_count"] == 5
     summaries = [(tmp_path / name / "summary.csv").read_text() for name in ("first", "second")]
     assert summaries[0] == summaries[1]

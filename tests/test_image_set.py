@@ -16,7 +16,7 @@ from evaluation.detectors.reference_sources import load_reference
 from evaluation.folders import read_folder
 from evaluation.image_set import ImageSet
 from evaluation.metrics.scoring import score
-from ldm_core.data import scenes
+from evaluation.worlds import DRAWN, DRAWN_WORLD, caption_of, drawings
 
 AXES = ("steps", "scheduler")
 
@@ -83,10 +83,10 @@ def drawn(tmp_path):
     for name, shift in (("right", 0), ("wrong", 50)):
         (tmp_path / name).mkdir()
         rows = []
-        for index, seed in enumerate(scenes.HELD_OUT_SEEDS[:5]):
-            picture = scenes.draw(scenes.random_scene(seed + shift), 64 if index else 96)  # sizes differ
+        for index, seed in enumerate(DRAWN[DRAWN_WORLD].HELD_OUT_SEEDS[:5]):
+            (picture,) = drawings(DRAWN_WORLD, [seed + shift], 192 if index else 256)  # sizes differ
             Image.fromarray(picture).save(tmp_path / name / f"{index}.png")
-            caption = scenes.caption(scenes.random_scene(seed), seed)
+            caption = caption_of(DRAWN_WORLD, seed)
             rows.append({"file": f"{index}.png", "prompt_id": index, "prompt": caption, "seed": seed})
         found[name] = ImageSet.of_rows(tmp_path / name, rows)
     return found
@@ -109,20 +109,22 @@ def test_the_work_of_extracting_grows_with_the_images_and_not_with_their_square(
 
 
 def test_two_folders_are_scored_side_by_side_with_paired_verdicts(drawn, tmp_path):
-    detector = load_detector("scenes")
+    detector = load_detector(DRAWN_WORLD)
     images = ImageSet.joined(drawn, "folder")
     metrics = catalogue.find(["fd_scenes", "scene_accuracy"])
-    scores = score(images, metrics, {"scenes": detector}, {"scenes": load_reference(detector)}, tmp_path / "cache")
+    scores = score(
+        images, metrics, {DRAWN_WORLD: detector}, {DRAWN_WORLD: load_reference(detector)}, tmp_path / "cache"
+    )
     found = {(row["metric"], row["condition"]): row["value"] for row in scores.rows}
-    assert found["scene_accuracy", "folder = right"] > 0.9 > found["scene_accuracy", "folder = wrong"]
-    assert found["scene_accuracy_ceiling", ""] > 0.95 and ("fd_scenes", "folder = wrong") in found
+    assert found["scene_accuracy", "folder = right"] > 0.8 > found["scene_accuracy", "folder = wrong"] + 0.2
+    assert found["scene_accuracy_ceiling", ""] > 0.9 and ("fd_scenes", "folder = wrong") in found
     pair = scores.differences.set_index("metric").loc["scene_accuracy"]
     assert (pair["axis"], pair["value_a"], pair["value_b"]) == ("folder", "right", "wrong")
     by_hand = scores.images.table.pivot(index="prompt_id", columns="folder", values="scene_accuracy")
     assert pair["difference"] == pytest.approx((by_hand["wrong"] - by_hand["right"]).mean())
     (cache,) = (tmp_path / "cache").iterdir()
     before = cache.stat().st_mtime_ns
-    again = score(images, metrics, {"scenes": detector}, {"scenes": load_reference(detector)}, tmp_path / "cache")
+    again = score(images, metrics, {DRAWN_WORLD: detector}, {DRAWN_WORLD: load_reference(detector)}, tmp_path / "cache")
     assert again.rows == scores.rows and cache.stat().st_mtime_ns == before, "nothing extracted twice"
 
 

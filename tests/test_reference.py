@@ -15,6 +15,7 @@ from evaluation.detectors import reference_sources, references
 from evaluation.detectors.detector import load_detector
 from evaluation.metrics.frechet import Moments
 from evaluation.run import main as run
+from evaluation.worlds import DRAWN_WORLD
 from ldm_core.data import scenes
 from ldm_core.images import from_uint8
 
@@ -34,13 +35,13 @@ def photographs(tmp_path_factory):
 @pytest.fixture
 def stats(photographs, tmp_path, capsys):
     out = tmp_path / "stats.npz"
-    assert reference.main(["--images", str(photographs), "--detector", "scenes", "--out", str(out)]) == 0
+    assert reference.main(["--images", str(photographs), "--detector", DRAWN_WORLD, "--out", str(out)]) == 0
     assert "1 files could not be read: broken.jpg" in capsys.readouterr().out
     return out
 
 
 def test_a_file_holds_the_statistics_and_how_they_were_made(stats):
-    detector = load_detector("scenes")
+    detector = load_detector(DRAWN_WORLD)
     drawn = np.stack([scenes.draw(scenes.random_scene(seed), 64) for seed in range(6)])
     expected = Moments.of(detector.image_features(from_uint8(drawn)).numpy())
     with np.load(stats) as stored:
@@ -48,7 +49,7 @@ def test_a_file_holds_the_statistics_and_how_they_were_made(stats):
         np.testing.assert_allclose(stored["sigma"], expected.covariance, atol=1e-3)
         protocol = json.loads(str(stored["protocol"]))
     assert protocol["n"] == 6 and protocol["unreadable"] == ["broken.jpg"] and protocol["crop"] == "none"
-    assert protocol["detector_sha256"] == detector.sha256 and protocol["resize"] == "clean-64"
+    assert protocol["detector_sha256"] == detector.sha256 and protocol["resize"] == detector.resize
     assert not list(stats.parent.glob("*.partial"))
 
 
@@ -88,7 +89,9 @@ def test_a_folder_and_its_file_measure_the_same(stats, photographs, tiny_folder,
     assert values(tmp_path / "a")["fd_scenes"] == pytest.approx(values(tmp_path / "b")["fd_scenes"], rel=1e-9)
     assert values(tmp_path / "a")["kd_scenes"] == pytest.approx(values(tmp_path / "b")["kd_scenes"], rel=1e-9)
     facts = json.loads((tmp_path / "b" / "run.json").read_text())
-    assert facts["references"]["scenes"]["n"] == 6 and facts["references"]["scenes"]["unreadable"] == ["broken.jpg"]
+    assert facts["references"][DRAWN_WORLD]["n"] == 6 and facts["references"][DRAWN_WORLD]["unreadable"] == [
+        "broken.jpg"
+    ]
 
 
 def test_a_folder_is_looked_at_once_until_it_changes(photographs, tiny_folder, tmp_path, monkeypatch):
@@ -112,7 +115,7 @@ def test_a_bare_file_as_pytorch_fid_writes_it_is_taken_with_a_warning_in_words(t
     assert references.stored_reference(tmp_path / "bare.npz").words == "bare.npz, protocol unknown"
     assert a_run(tmp_path / "run", tiny_folder, tmp_path / "bare.npz", "--metrics", "fd_scenes") == 0
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert facts["references"]["scenes"] == {"words": "bare.npz, protocol unknown"}
+    assert facts["references"][DRAWN_WORLD] == {"words": "bare.npz, protocol unknown"}
     with pytest.raises(SystemExit):
         a_run(tmp_path / "other", tiny_folder, tmp_path / "bare.npz")
     assert "kd_scenes cannot be computed: the reference holds mean and covariance alone" in capsys.readouterr().err
@@ -130,13 +133,16 @@ def test_a_file_of_another_protocol_is_refused(stats, change, message):
     other = dataclasses.replace(stored, protocol=stored.protocol | change)
     references.save_reference(stats, other)
     with pytest.raises(ValueError, match=message):
-        references.read_reference(load_detector("scenes"), stats)
+        references.read_reference(load_detector(DRAWN_WORLD), stats)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"mu": np.zeros(2048), "sigma": np.eye(2048)}, "is of 2048 dimensions; features of scenes_detector have 64"),
+        (
+            {"mu": np.zeros(2048), "sigma": np.eye(2048)},
+            f"is of 2048 dimensions; features of {DRAWN_WORLD}_detector have 64",
+        ),
         ({"mu": np.zeros(64), "sigma": np.eye(63)}, "do not belong together"),
         ({"mean": np.zeros(64)}, "is no file of statistics"),
     ],
@@ -144,7 +150,7 @@ def test_a_file_of_another_protocol_is_refused(stats, change, message):
 def test_a_file_that_does_not_fit_is_named(content, message, tmp_path):
     np.savez(tmp_path / "x.npz", **content)
     with pytest.raises(ValueError, match=message):
-        references.read_reference(load_detector("scenes"), tmp_path / "x.npz")
+        references.read_reference(load_detector(DRAWN_WORLD), tmp_path / "x.npz")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +167,7 @@ def test_what_cannot_be_made_is_one_line_and_leaves_nothing(given, message, tmp_
     (tmp_path / "empty").mkdir()
     with pytest.raises(SystemExit) as stopped:
         reference.main(
-            [str(tmp_path / "empty") if word == "EMPTY" else word for word in [*given, "--detector", "scenes"]]
+            [str(tmp_path / "empty") if word == "EMPTY" else word for word in [*given, "--detector", DRAWN_WORLD]]
         )
     assert stopped.value.code == 2 and message in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
@@ -172,7 +178,7 @@ def test_the_middle_square_is_an_option_that_the_protocol_names(tmp_path):
         picture = Image.new("RGB", (90, 30), "red")
         picture.paste("blue", (30, 0, 60, 30))
         picture.save(tmp_path / f"{index}.png")
-    detector = load_detector("scenes")
+    detector = load_detector(DRAWN_WORLD)
     squared, protocol = reference_sources.features_of(detector, tmp_path, "square")
     squeezed, _ = reference_sources.features_of(detector, tmp_path)
     blue = detector.image_features(from_uint8(np.full((1, 64, 64, 3), (0, 0, 255), np.uint8))).numpy()

@@ -383,7 +383,7 @@ def test_fid_of_a_run_on_the_drawn_world_is_computed_where_inception_is(
     monkeypatch.setattr(world_references, "COUNT", 6)
     monkeypatch.setattr("evaluation.detectors.feature_cache.BATCH", 4)
     (tmp_path / "p.txt").write_text("a red house\na boat on a lake\nclouds at night\na palm tree\n")
-    monkeypatch.setitem(catalogue.DEFAULTS, "scenes", ("fid", "kid"))
+    monkeypatch.setitem(catalogue.DEFAULTS, MODELS["scenes"].world, ("fid", "kid"))
     as_scenes = dataclasses.replace(MODELS["scenes"], source=str(tiny_folder))
     monkeypatch.setitem(MODELS, "scenes", as_scenes)
     arguments = ["--prompts", str(tmp_path / "p.txt"), "--model", "scenes", "--guidance-scales", "1", "--steps", "1"]
@@ -394,7 +394,7 @@ def test_fid_of_a_run_on_the_drawn_world_is_computed_where_inception_is(
     values = pd.read_csv(out / "summary.csv").set_index("metric")["value"]
     assert np.isfinite(values[["fid", "kid"]]).all()
     reference = json.loads((out / "run.json").read_text())["references"]["inception"]
-    assert reference["words"] == "6 drawings of the reference seeds" and reference["world"] == "scenes"
+    assert reference["words"] == "6 drawings of the reference seeds" and reference["world"] == MODELS["scenes"].world
     assert len(list((cache / "ldm-eval" / "references").iterdir())) == 1
     kept = references.stored_reference(out / "references" / "inception.npz")
     assert kept.protocol == {name: value for name, value in reference.items() if name != "words"}

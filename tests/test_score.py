@@ -14,6 +14,7 @@ from PIL import Image
 
 from evaluation.folders import read_folder, side_by_side, twins
 from evaluation.score import main
+from evaluation.worlds import DRAWN_WORLD
 from ldm_core.data import scenes
 from ldm_core.images import save_png
 
@@ -57,7 +58,9 @@ def test_a_folder_of_images_with_a_prompt_file_leaves_every_table_and_a_report(t
     assert images["clip_scenes"].mean() == pytest.approx(summary["value"][0])
     assert "by the number in the name: 00000.png is" in capsys.readouterr().out
     facts = json.loads((two / "out" / "score.json").read_text())
-    assert facts["detectors"]["scenes"]["sha256"] and facts["command"].startswith("python -m evaluation.score --images")
+    assert facts["detectors"][DRAWN_WORLD]["sha256"] and facts["command"].startswith(
+        "python -m evaluation.score --images"
+    )
 
 
 def test_two_folders_of_one_prompt_set_are_compared_image_by_image(two, capsys):
