@@ -11,11 +11,13 @@ import torch
 from PIL import Image
 
 from demo import app, recall, sweep_checks, turns
+from demo.controls import EXAMPLES, WHAT_IT_DRAWS
 from demo.session import Door, Limits, Session
 from demo.tabs import generate
 from demo.tabs import guidance as guidance_tab
 from ldm_core.images import from_pil, png_text
 from ldm_core.recipe import Recipe
+from ldm_core.registry import MODELS
 
 GOOD = {
     "prompt": "a house",
@@ -157,7 +159,10 @@ def test_the_page_builds_with_named_endpoints_and_no_way_around_the_queue(sessio
 def test_the_page_opens_with_a_picture_of_the_embedded_model_and_waits_for_others(session):
     opened = Session.load("scenes")
     picture = generate.opening(opened)
-    assert picture.size == (128, 128) and Recipe.from_json(picture.info["recipe"]).seed == 7
+    assert (
+        picture.size == (opened.model.spec.width, opened.model.spec.height)
+        and Recipe.from_json(picture.info["recipe"]).seed == 7
+    )
     assert re.fullmatch(r"4 pictures, about \d+ s", sweep_checks.cost_words(opened, "1,2,4,8", "7", 12, "scenes"))
     assert generate.opening(session) is None
 
@@ -227,8 +232,10 @@ def test_pictures_without_a_recipe_or_with_a_bad_one_are_answered_in_words(sessi
 
 def test_choosing_a_model_sets_its_own_defaults(session):
     prompt, steps, scale, size, words, _prompts, _scheduler, header = generate.choose_model(session, "scenes")
-    assert "house" in prompt and (steps, scale) == (12, 2.0) and size.value == "128 x 128"
-    assert "landscapes" in words.value and "Model `scenes`" in header and "128 x 128 pixels" in header
+    spec = MODELS["scenes"]
+    assert prompt == EXAMPLES[spec.world][0] and (steps, scale) == (spec.steps, spec.guidance_scale)
+    assert size.value == f"{spec.width} x {spec.height}" and f"{size.value} pixels" in header
+    assert words.value == WHAT_IT_DRAWS[spec.world] != "" and "Model `scenes`" in header
     with pytest.raises(Exception, match="must be one of"):
         generate.choose_model(session, "best")
 

@@ -9,13 +9,15 @@ import pytest
 from PIL import Image
 from visits import Visit
 
+from demo.controls import WHAT_IT_DRAWS
 from ldm_core.data import scenes
 from ldm_core.recipe import read_png
+from ldm_core.registry import MODELS
 
 
 def test_the_page_opens_with_a_picture_and_asks_nobody_else_for_anything(visit):
-    assert visit.page.evaluate("document.querySelector('#picture img').naturalWidth") == 128
-    assert "landscapes" in visit.page.inner_text(".vocabulary")
+    assert visit.page.evaluate("document.querySelector('#picture img').naturalWidth") == MODELS["scenes"].width
+    assert WHAT_IT_DRAWS[MODELS["scenes"].world] in visit.page.inner_text(".vocabulary")
     unnamed = visit.page.evaluate("[...document.querySelectorAll('img')].filter(i => !i.alt && i.offsetParent).length")
     assert unnamed == 0, "pictures without a description"
     script = """[...document.querySelectorAll('input, textarea, select')].filter(i => i.offsetParent && i.type != 'file'

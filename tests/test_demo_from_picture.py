@@ -14,6 +14,7 @@ from demo.uploads import fitted_upload
 from ldm_core.data import scenes
 from ldm_core.images import from_pil
 from ldm_core.recipe import Recipe, read_png
+from ldm_core.registry import MODELS
 
 HALF = ("1" * 8 + "0" * 8) * 16
 
@@ -82,7 +83,8 @@ def test_bad_requests_are_refused_in_words_before_the_queue(demo_server):
 
 
 def test_a_visitor_paints_half_of_a_picture_and_the_other_half_stays(visit, tmp_path):
-    Image.fromarray(scenes.draw(scenes.random_scene(9), 128)).save(tmp_path / "own.png")
+    side = MODELS["scenes"].height
+    Image.fromarray(scenes.draw(scenes.random_scene(9), side)).save(tmp_path / "own.png")
     visit.tab("From a picture")
     visit.page.click("#start-picture [aria-label='Remove Image']")
     visit.page.set_input_files("#start-picture input[type=file]", tmp_path / "own.png")
@@ -100,6 +102,6 @@ def test_a_visitor_paints_half_of_a_picture_and_the_other_half_stays(visit, tmp_
     visit.wait_for_words("Seed 7, ", "#drawn-status")
     (tmp_path / "drawn.png").write_bytes(visit.bytes_of("#drawn img"))
     drawn, own = (from_pil(Image.open(tmp_path / name)) for name in ("drawn.png", "own.png"))
-    covered = mask_grid.mask_of(mask, 128, 128).expand(3, -1, -1) > 0
+    covered = mask_grid.mask_of(mask, side, side).expand(3, -1, -1) > 0
     assert torch.equal(drawn[~covered], own[~covered]) and not torch.equal(drawn[covered], own[covered])
     assert read_png(tmp_path / "drawn.png").task.name == "inpainting"

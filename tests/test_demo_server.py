@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from visits import SIZE
 
 from ldm_core.recipe import read_png
 
@@ -61,7 +62,7 @@ def good(demo_server, tmp_path_factory):
     with path.open("rb") as file:
         uploaded = CLIENT.post(f"{demo_server.address}/gradio_api/upload", files={"files": file}).json()[0]
     return {
-        "generate": ["a red house", "", 7, 1, 1.0, "ddim", "constant", "128 x 128", "scenes", "cfg", True, 1],
+        "generate": ["a red house", "", 7, 1, 1.0, "ddim", "constant", SIZE, "scenes", "cfg", True, 1],
         "sweep": ["a red house", "1,2", "7", "constant", 1, "scenes", "steps", "1,2", "seed", ""],
         "reconstruct": [{"path": uploaded, "meta": {"_type": "gradio.FileData"}}, ["scenes"], "mean", "float32", False],
     }
@@ -132,13 +133,16 @@ def test_several_pictures_of_a_call_have_seeds_one_after_another_and_a_recipe_ea
     assert read_png(alone) == recipes[2] and abs(one - third).max() <= 1, "rounding, of another shape of call"
 
 
-def test_sweep_and_reconstruct_by_name_give_pictures_and_numbers(client, tmp_path):
+def test_sweep_and_reconstruct_by_name_give_pictures_and_numbers(client, demo_server, tmp_path):
     grid, words, _, kept = client.predict(prompt="a red house", guidance_scales="1,4", steps=2, api_name="/sweep")
     assert grid.count("<img") == 2 and "2 pictures" in words and str(kept).endswith(".zip")
     Image.new("RGB", (64, 64), "teal").save(tmp_path / "x.png")
     photo = gradio_client.handle_file(str(tmp_path / "x.png"))
     view, words, numbers, _ = client.predict(photo=photo, autoencoders=["scenes"], api_name="/reconstruct")
-    assert "taken as it is: 64 x 64 pixels" in words and numbers[0]["latent"] == [4, 8, 8] and "<details" in view
+    coder = demo_server.session.model.autoencoder
+    side = 64 // coder.factor
+    assert numbers[0]["latent"] == [coder.latent_channels, side, side] and "<details" in view
+    assert "taken as it is: 64 x 64 pixels" in words
 
 
 def test_what_is_wrong_is_answered_in_words_to_scripts_too(client, demo_server, good):
@@ -189,7 +193,7 @@ def test_outputs_have_names_and_another_model_needs_no_more_than_its_name(client
         ["Comparison", "Status", "Numbers", "Keep the numbers (CSV)"],
     ]
     sizes = next(each for each in described["/generate"]["parameters"] if each["parameter_name"] == "size")
-    assert "32 x 32" in sizes["type"]["enum"] and "128 x 128" in sizes["type"]["enum"]
+    assert "32 x 32" in sizes["type"]["enum"] and SIZE in sizes["type"]["enum"]
     path, *_ = client.predict(prompt="a handbag", model="fashion", steps=1, api_name="/generate")
     assert Image.open(path).size == (32, 32) and read_png(path).model == "fashion"
 

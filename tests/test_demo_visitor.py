@@ -7,7 +7,10 @@ import re
 import httpx
 import pytest
 from PIL import Image
-from visits import Visit
+from visits import SIZE, Visit
+
+from demo.controls import WHAT_IT_DRAWS
+from ldm_core.registry import MODELS
 
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 TABS = ("Draw", "From a picture", "From a layout", "Guidance sweep", "Autoencoders", "How it works", "Results", "About")
@@ -43,7 +46,7 @@ def test_a_picture_of_another_model_is_restored_with_that_models_choices_and_dra
         1.0,
         "ddim",
         "constant",
-        "128 x 128",
+        SIZE,
         "fashion",
         "cfg",
         True,
@@ -137,7 +140,7 @@ def test_who_waits_is_told_the_place_in_line_and_that_the_page_lives(browser, de
 )
 def test_no_prompt_is_handled_silently(visit, prompt, words):
     draw(visit, prompt, steps=1, wait=words)
-    assert "landscapes" in visit.page.inner_text(".vocabulary"), "what it knows stays in sight"
+    assert WHAT_IT_DRAWS[MODELS["scenes"].world] in visit.page.inner_text(".vocabulary"), "what it knows stays in sight"
     visit.tab("Guidance sweep")
     visit.page.locator(".prompt textarea:visible").fill(prompt)
     visit.page.get_by_label("Guidance scales").fill("1")

@@ -11,7 +11,7 @@ import torch
 import ldm_core
 from evaluation import obedience
 from evaluation.detectors.silhouettes import Drawings, ious, load_silhouette_reader
-from ldm_core.data import scenes
+from evaluation.worlds import DRAWN
 from ldm_core.registry import WEIGHTS, control_names, find_control
 from ldm_core.tasks.start import image_sha256
 
@@ -39,8 +39,9 @@ def test_the_control_that_ships_is_known_by_name_and_has_its_card():
 
 
 def test_pictures_drawn_into_silhouettes_obey_where_those_of_the_same_seeds_without_control_do_not(model):
-    seeds = itertools.islice(scenes.HELD_OUT_SEEDS, 4000, 4016)
-    asked, reader = Drawings.of("scenes", seeds, model.height), load_silhouette_reader("scenes")
+    world = model.spec.world
+    seeds = itertools.islice(DRAWN[world].HELD_OUT_SEEDS, 4000, 4016)
+    asked, reader = Drawings.of(world, seeds, model.height), load_silhouette_reader(world)
     pictures = obedience.ways(model, asked, (1.0,))
     steered, free, real = (
         torch.tensor(ious(reader, pictures[name], asked.silhouettes)).mean()
@@ -53,6 +54,6 @@ def test_without_an_image_the_model_draws_as_it_does_without_the_control(model):
     plain = ldm_core.load("scenes", device="cpu", dtype="float32", engine="torch")
     given = {"steps": 3, "rows_per_call": 4}
     assert torch.equal(model.sample("a red house", 7, **given), plain.sample("a red house", 7, **given))
-    white = torch.ones(3, 128, 128)
+    white = torch.ones(3, model.height, model.width)
     recipe = model.recipe("a red house", 7, control_image=white)
     assert (recipe.control, recipe.control_image) == (NAME, image_sha256(white))

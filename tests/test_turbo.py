@@ -48,6 +48,11 @@ def test_of_one_step_of_the_teacher_the_target_is_what_the_teacher_said():
     torch.testing.assert_close(train_turbo.v_that_lands(start, end, now, then), v, atol=1e-5, rtol=1e-5)
 
 
+def shape_of(model):
+    """Of the latent of a picture at the model's own size."""
+    return model.latent_channels, model.height // model.factor, model.width // model.factor
+
+
 @pytest.fixture(scope="module")
 def teacher():
     return ldm_core.load("scenes", device="cpu", dtype="float32", engine="torch")
@@ -60,7 +65,10 @@ def student(teacher):
 
 
 def test_the_student_begins_by_saying_what_its_teacher_says_at_any_weight_and_little_of_it_learns(teacher, student):
-    latent, told = random(0, 2, 4, 16, 16), random(1, 2, 7, 128)
+    latent, told = (
+        random(0, 2, *shape_of(teacher)),
+        random(1, 2, 7, teacher.denoiser.network.config.cross_attention_dim),
+    )
     weight = guidance_embedding(torch.tensor([0.0, 3.0]), TURBOS["tiny"].guidance_width)
     with torch.inference_mode():
         expected = teacher.denoiser.network(latent, 500, encoder_hidden_states=told).sample
@@ -75,13 +83,14 @@ def test_the_student_begins_by_saying_what_its_teacher_says_at_any_weight_and_li
 def test_the_lesson_is_the_guided_teachers_trajectory(teacher, student):
     """The student, which still says what the teacher says unguided, would be right at w = 1 with as many steps."""
     config = dataclasses.replace(TURBOS["tiny"], drawing_steps=4, least_weight=1.0, most_weight=1.0)
-    corpus = load_corpus("scenes", 4, 128)
-    lesson = train_turbo.TurboLesson(student, teacher, corpus, random(2, 4, 4, 16, 16).numpy(), config, "cpu")
+    corpus = load_corpus(teacher.spec.world, 4, teacher.height)
+    latents = random(2, 4, *shape_of(teacher)).numpy()
+    lesson = train_turbo.TurboLesson(student, teacher, corpus, latents, config, "cpu")
     assert lesson.loss(0).item() == pytest.approx(0, abs=1e-3)  # bf16 autocast
     guided = dataclasses.replace(config, least_weight=6.0, most_weight=6.0)
     lesson = train_turbo.TurboLesson(student, teacher, corpus, lesson.latents, guided, "cpu")
     assert lesson.loss(0).item() > 0.01
-    start, first = random(3, 1, 4, 16, 16), torch.tensor([0])
+    start, first = random(3, 1, *shape_of(teacher)), torch.tensor([0])
     told, nothing = lesson.words(["a red house"]), lesson.words([""])
     followed = lesson.followed(start, first, torch.tensor([6.0]), told, nothing)
     scheduler = DDIMScheduler.from_config(teacher.scheduler_config)
@@ -118,7 +127,7 @@ def test_a_folder_of_changes_holds_nothing_of_its_base_and_draws_in_one_row_a_st
     held = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert not any(name.split("/")[0] in ("vae", "text_encoder", "tokenizer") for name in held)
     model = load(folder)
-    assert model.spec.world == "scenes" and (model.height, model.spec.steps) == (128, 4)
+    assert model.spec.world == teacher.spec.world and (model.height, model.spec.steps) == (teacher.height, 4)
     assert model.spec.guidance_scale == teacher.spec.guidance_scale and model.conditioner.words
     drawn = model.sample("a red house", 3)
     assert model.denoiser.rows == 4
@@ -140,7 +149,9 @@ def test_stable_diffusions_own_pipeline_draws_the_same_from_its_parts(folder):
     )
     pipeline.set_progress_bar_config(disable=True)
     generator = torch.Generator().manual_seed(3)
-    theirs = pipeline("a red house", 128, 128, 4, guidance_scale=3.0, generator=generator, output_type="pt").images
+    theirs = pipeline(
+        "a red house", model.height, model.width, 4, guidance_scale=3.0, generator=generator, output_type="pt"
+    ).images
     torch.testing.assert_close(model.sample("a red house", 3, 3.0), theirs, atol=1e-4, rtol=0)
 
 

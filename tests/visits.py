@@ -9,6 +9,9 @@ import time
 
 import pytest
 
+from ldm_core.registry import MODELS
+
+SIZE = f"{MODELS['scenes'].width} x {MODELS['scenes'].height}"  # as the demo offers it
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
     "--no-sandbox",
