@@ -176,6 +176,23 @@ def test_training_goes_on_where_it_was_and_learns(tmp_path):
     assert "things.about.weight" in moved and torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 3
 
 
+def test_training_may_begin_with_the_weights_that_ship_which_stay_where_what_came_of_them_reads_no_better(
+    tmp_path, monkeypatch, capsys
+):
+    shipped, kept = detector.load_everyday_detector(), []
+    monkeypatch.setattr(train_everyday, "save_weights", lambda made, measured: kept.append(measured))
+    given = ["--go-on", "--batch", "4", "--pool", "8", "--held-out", "50", "--out", str(tmp_path)]
+    assert train_everyday.main([*given, "--steps", "0"]) == 1 and not kept, "no step taken: as good, not better"
+    assert "not kept: the weights that ship read no worse" in capsys.readouterr().out
+    gone_on = train_everyday.train(1, 4, 8, tmp_path, shipped).state_dict()
+    apart = [(value - shipped.state_dict()[name]).abs().max() for name, value in gone_on.items() if "weight" in name]
+    assert 0 < max(apart) < 0.1, "a step away from what ships, not from random weights"
+    table = pd.DataFrame({"skill": ["kind", detector.ALL], "value": [0.9, 0.8]})
+    assert train_everyday.is_better(table.assign(value=[0.7, 0.81]), table) and not train_everyday.is_better(
+        table, table
+    )
+
+
 def test_a_folder_of_drawings_is_scored_by_skill_and_by_how_much_is_asked(tmp_path, monkeypatch):
     monkeypatch.setattr(detector, "CEILING_COUNT", 4)
     monkeypatch.setattr(detector.load_everyday_detector(), "of_real", {})
