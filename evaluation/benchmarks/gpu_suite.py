@@ -16,7 +16,6 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ldm_core.checkpoint import Checkpoint
-from ldm_core.data import scenes
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.schedulers import make_scheduler
 
@@ -24,6 +23,7 @@ from ..config import RunConfig
 from ..generation.cost import outside_networks, peak_memory_gb
 from ..prompts import Prompt
 from ..runner import Run
+from ..worlds import DRAWN_WORLD, caption_of
 from .random_weights import build_model, build_unet, shape_of
 from .timing import alternating, seconds, synchronize
 
@@ -136,7 +136,7 @@ def diffusers_pipeline(
 def evaluation_rows(device: str, small: bool) -> Rows:
     """What of an evaluation run goes into anything but the networks, on the embedded model."""
     count = 8 if small else 256
-    prompts = [Prompt(index, scenes.caption(scenes.random_scene(200_000_000 + index), 0)) for index in range(count)]
+    prompts = [Prompt(index, caption_of(DRAWN_WORLD, 200_000_000 + index)) for index in range(count)]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "prompts.txt"
         file.write_text("\n".join(prompt.text for prompt in prompts))

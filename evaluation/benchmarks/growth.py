@@ -16,13 +16,13 @@ from pathlib import Path
 
 import torch
 
-from ldm_core.data import scenes
 from ldm_core.training import train_autoencoder, train_denoiser
 from ldm_core.training.config import AUTOENCODERS, DENOISERS
 from ldm_core.training.folder import save_model
 from ldm_core.training.tokenizer import build_tokenizer
 
 from ..held_out_prompts import held_out_prompts
+from ..worlds import DRAWN, DRAWN_WORLD
 
 SCALES = (1, 2, 3, 4, 5, 6, 7, 8)
 PROMPTS = (12, 125, 1_250, 5_000)
@@ -75,16 +75,16 @@ def make_model(folder: Path) -> Path:
     """A Stable Diffusion folder of the smallest recipe's shape, random weights."""
     torch.manual_seed(0)
     config, vae = DENOISERS["tiny"], train_autoencoder.build(AUTOENCODERS["tiny"])
-    words = scenes.known_words()
+    words = DRAWN[DRAWN_WORLD].known_words()
     tokenizer = build_tokenizer(words, config.text_tokens)
     module = train_denoiser.build(config, vae.config["latent_channels"], tokenizer, 4)
-    save_model(folder, module, vae, tokenizer, train_denoiser.noise_schedule(config), words, "scenes")
+    save_model(folder, module, vae, tokenizer, train_denoiser.noise_schedule(config), words, DRAWN_WORLD)
     return folder
 
 
 def run_options(model: Path, place: Path, size: int, name: str = "one") -> Sequence[str]:
     """Of `python -m evaluation.run`, for so many prompts."""
-    _, prompts = held_out_prompts("scenes", size, place / f"{size}")
+    _, prompts = held_out_prompts(DRAWN_WORLD, size, place / f"{size}")
     given = {
         "model": model, "prompts": prompts, "out": place / f"{name}-{size}", "guidance-scales": ",".join(map(str, SCALES)),
         "steps": 1, "device": "cpu", "engine": "torch", "metrics": METRICS,

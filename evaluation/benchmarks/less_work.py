@@ -13,6 +13,7 @@ from ..config import RunConfig
 from ..held_out_prompts import held_out_prompts
 from ..report import tables
 from ..runner import Run
+from ..worlds import DRAWN_WORLD
 
 VARIANTS: dict[str, dict[str, object]] = {
     "full guidance": {},
@@ -26,7 +27,7 @@ METRICS = ("scene_accuracy", "fd_scenes")
 def less_work_suite(device: str | None, count: int, out: Path, scale: float = 4.0) -> list[tuple[str, str]]:
     """A row for each way; runs are kept in `out` and resumed from there."""
     out.mkdir(parents=True, exist_ok=True)
-    prompts, file = held_out_prompts("scenes", count, out)
+    prompts, file = held_out_prompts(DRAWN_WORLD, count, out)
     base = RunConfig(file, model="scenes", guidance_scales=(scale,), device=device, metrics=METRICS)
     rows = []
     for name, change in VARIANTS.items():
