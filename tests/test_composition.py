@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 import pandas as pd
 import pytest
 
@@ -101,8 +103,22 @@ def test_a_few_examples_suffice_where_with_them_as_much_is_drawn_as_of_what_was_
     assert told_without[0] == verdict and "encoder" not in told_without[1]
 
 
-@pytest.mark.parametrize("text", ["10,100", "0", "0,ten", "", "0,-1"])
+@pytest.mark.parametrize("text", ["10,100", "0", "0,ten", "", "0,-1", "0,,10"])
 def test_the_curve_begins_with_none(text):
     with pytest.raises(ValueError, match="--shown must be 0 and more numbers"):
         curve.numbers_of(text)
     assert curve.numbers_of("100,0,10") == [0, 10, 100]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"recipe": "scenes-cpu"}, "--recipe must be one of everyday-cpu"),
+        ({"minutes": 0.0}, "--minutes must be more than 0"),
+    ],
+)
+def test_no_training_begins_that_cannot_be(wrong, words):
+    given = {"recipe": "everyday-cpu", "minutes": 1.0}
+    curve.check_training(argparse.Namespace(**given))
+    with pytest.raises(ValueError, match=words):
+        curve.check_training(argparse.Namespace(**given | wrong))

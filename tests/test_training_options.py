@@ -315,7 +315,7 @@ def test_the_study_of_composition_teaches_a_model_with_examples_and_asks_for_wha
     asked = drawn[drawn["figure"] == "drawn"]
     assert set(asked["shown"]) == {0, 1} and set(asked["combination"]) == {"withheld", "shown all along"}
     assert asked.groupby("combination")["n"].nunique().max() == 1, "the same prompts for each"
-    taught = [latents.name for latents in sorted((tmp_path / "composition" / "work").glob("latents-*.npy"))]
+    taught = [latents.name for latents in sorted((tmp_path / "composition" / "work").glob("*/latents-*.npy"))]
     assert taught == ["latents-12-0.npy", "latents-12-1.npy"] and "shown all along" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="2"):
         study.main(["--out", str(tmp_path), "composition", "--model", "fashion"])

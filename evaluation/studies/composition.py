@@ -18,22 +18,18 @@ from .study import FAILS, HOLDS, IN_PART, MEASURED, Option, Outcome, Study
 if TYPE_CHECKING:
     import pandas as pd
 
-WORLD = (
-    "everyday"  # whose drawing program withholds combinations of a kind and a colour, and of two kinds and a relation
-)
+WORLD = "everyday"  # it withholds combinations of a kind and a colour, and of two kinds and a relation
 FEW = 10  # examples
 NEVER, ALWAYS = "withheld", "shown all along"
-FIGURES = {
-    "drawn": "right",
-    "kind drawn": "kind",
-    "read": "read",
-}  # and the columns of composition.asked_for they are means of
+# Figures, and the columns of metrics/composition.py that they are means of.
+FIGURES = {"drawn": "right", "kind drawn": "kind", "read": "read"}
 
 
 def run(options: argparse.Namespace, work: Path) -> Outcome:
     """Every number of examples: the model taught with them, and what it then draws."""
     import pandas as pd
 
+    import ldm_core
     from ldm_core.registry import find
 
     from ..bars import withheld_captions
@@ -43,12 +39,16 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
     numbers, spec = numbers_of(options.shown), find(options.model)
     if spec.world != WORLD:
         raise ValueError(f"--model must draw the world {WORLD}, which withholds combinations; {options.model} does not")
+    check_training(options)
     texts = withheld_captions(options.withheld)
+    place = (
+        work / ldm_core.load(options.model, device="cpu", engine="torch").weights[:12]
+    )  # what was taught is that model's alone
     asked = []
     for number in numbers:
-        taught = teach(Path(spec.source), number, options, work)
+        taught = teach(Path(spec.source), number, options, place)
         scale = options.guidance_scale
-        drawn = work / f"drawn-{taught.parent.name}-{options.withheld}-{scale:g}-{options.steps}"
+        drawn = place / f"drawn-{taught.parent.name}-{options.withheld}-{scale:g}-{options.steps}"
         asked.append(what_is_drawn(taught, texts, scale, options.steps, drawn).assign(shown=number))
     table = pd.concat(asked, ignore_index=True)
     shares, told = shares_of(table), gained(table, numbers)
@@ -60,13 +60,25 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
 
 def numbers_of(text: str) -> list[int]:
     """Numbers of examples, rising, 0 the first of them. ValueError in one line for anything else."""
-    found = sorted({int(part) for part in text.split(",")}) if text.replace(",", "").isdigit() else []
+    parts = text.split(",")
+    found = sorted(map(int, {*parts})) if all(part.isdecimal() for part in parts) else []
     if len(found) < 2 or found[0] != 0:
         raise ValueError(f'--shown must be 0 and more numbers with commas between, such as "0,10,100", got {text!r}')
     return found
 
 
-def teach(model: Path, number: int, options: argparse.Namespace, work: Path) -> Path:
+def check_training(options: argparse.Namespace) -> None:
+    """ValueError in one line for a recipe that there is none of, or no time."""
+    from ldm_core.training.config import DENOISERS
+
+    recipes = [name for name, recipe in DENOISERS.items() if recipe.data == WORLD]
+    if options.recipe not in recipes:
+        raise ValueError(f"--recipe must be one of {', '.join(recipes)}, got {options.recipe!r}")
+    if not options.minutes > 0:
+        raise ValueError(f"--minutes must be more than 0, got {options.minutes:g}")
+
+
+def teach(model: Path, number: int, options: argparse.Namespace, place: Path) -> Path:
     """The model after its minutes with so many pictures of each withheld combination; taken up where its folder stands."""
     from ldm_core.training import train_denoiser
     from ldm_core.training.config import DENOISERS
@@ -74,8 +86,8 @@ def teach(model: Path, number: int, options: argparse.Namespace, work: Path) -> 
     config = replace(
         DENOISERS[options.recipe], pool=options.pool, shown=number, learning_rate=options.learning_rate, ema_decay=0.99
     )
-    folder = work / f"shown-{number}-{options.minutes:g}-{options.pool}-{options.learning_rate:g}"
-    latents = work / f"latents-{options.pool}-{number}.npy"  # whatever the minutes and the rate
+    folder = place / f"shown-{number}-{options.minutes:g}-{options.pool}-{options.learning_rate:g}"
+    latents = place / f"latents-{options.pool}-{number}.npy"  # whatever the minutes and the rate
     ended = train_denoiser.train(
         config, model / "vae", folder, "cpu", init=model, minutes=options.minutes, latents_file=latents
     )
