@@ -23,11 +23,8 @@ def test_the_card_of_scenes_prints_its_figures_and_leaves_a_run(tmp_path, capsys
     quality = re.search(r"on 4 held-out images: ([\d.]+) dB PSNR", said)
     assert float(quality[1]) > 28 and "by whether training ever showed it" in said
     with Image.open(tmp_path / "sheet.png") as sheet:
-        assert sheet.size == (8 * MODELS["scenes"].width, 8 * MODELS["scenes"].height) and sheet.getpixel((5, 5)) != (
-            0,
-            0,
-            0,
-        )
+        assert sheet.size == (8 * MODELS["scenes"].width, 8 * MODELS["scenes"].height)
+        assert sheet.getpixel((5, 5)) != (0, 0, 0)
     summary = pd.read_csv(tmp_path / "run" / "summary.csv").set_index("metric")["value"]
     assert {"fd_scenes", "coverage_scenes", "clip_scenes", "scene_accuracy", "scene_accuracy_ceiling"} <= set(
         summary.index

@@ -88,10 +88,8 @@ def test_a_folder_and_its_file_measure_the_same(stats, photographs, tiny_folder,
         assert a_run(tmp_path / name, tiny_folder, source) == 0
     assert values(tmp_path / "a")["fd_scenes"] == pytest.approx(values(tmp_path / "b")["fd_scenes"], rel=1e-9)
     assert values(tmp_path / "a")["kd_scenes"] == pytest.approx(values(tmp_path / "b")["kd_scenes"], rel=1e-9)
-    facts = json.loads((tmp_path / "b" / "run.json").read_text())
-    assert facts["references"][DRAWN_WORLD]["n"] == 6 and facts["references"][DRAWN_WORLD]["unreadable"] == [
-        "broken.jpg"
-    ]
+    known = json.loads((tmp_path / "b" / "run.json").read_text())["references"][DRAWN_WORLD]
+    assert known["n"] == 6 and known["unreadable"] == ["broken.jpg"]
 
 
 def test_a_folder_is_looked_at_once_until_it_changes(photographs, tiny_folder, tmp_path, monkeypatch):

@@ -7,12 +7,12 @@ asked for all of them, in scenes that it never saw. What the text encoder reads 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .paired import differences, interval
+from .paired import differences, interval, summarise
 from .study import FAILS, HOLDS, IN_PART, MEASURED, Option, Outcome, Study
 
 if TYPE_CHECKING:
@@ -41,9 +41,8 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
         raise ValueError(f"--model must draw the world {WORLD}, which withholds combinations; {options.model} does not")
     check_training(options)
     texts = withheld_captions(options.withheld)
-    place = (
-        work / ldm_core.load(options.model, device="cpu", engine="torch").weights[:12]
-    )  # what was taught is that model's alone
+    weights = ldm_core.load(options.model, device="cpu", engine="torch").weights
+    place = work / weights[:12]  # what was taught is that model's alone
     asked = []
     for number in numbers:
         taught = teach(Path(spec.source), number, options, place)
@@ -112,20 +111,11 @@ def what_is_drawn(model: Path, texts: Sequence[str], scale: float, steps: int, f
 
 def shares_of(asked: pd.DataFrame) -> pd.DataFrame:
     """For each number of examples, by whether training withheld the combination: the share drawn, and the share read."""
-    import pandas as pd
-
-    return pd.DataFrame(_shares(asked))
-
-
-def _shares(asked: pd.DataFrame) -> Iterator[dict[str, object]]:
-    from ..statistics import mean
-
-    for (number, unseen), part in asked.groupby(["shown", "unseen"]):
-        for figure, column in FIGURES.items():
-            if column not in part:
-                continue
-            found = mean(part[column], part["prompt_id"], (0, 1))
-            yield {"shown": number, "combination": NEVER if unseen else ALWAYS, "figure": figure, **found.columns()}
+    sides = asked["unseen"].map({True: NEVER, False: ALWAYS})
+    named = asked.assign(combination=sides).rename(columns={column: figure for figure, column in FIGURES.items()})
+    figures = [figure for figure in FIGURES if figure in named]
+    found = summarise(named, ["shown", "combination"], figures, unit="prompt_id", bounds=(0, 1))
+    return found.rename(columns={"measure": "figure"})
 
 
 def gained(asked: pd.DataFrame, numbers: Sequence[int]) -> pd.DataFrame:

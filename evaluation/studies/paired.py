@@ -11,8 +11,17 @@ if TYPE_CHECKING:
     from ..comparisons import Difference
 
 
-def summarise(table: pd.DataFrame, by: Sequence[str], measures: Iterable[str]) -> pd.DataFrame:
-    """A row for each combination of `by` and each measure: the mean over those images that have one, with its 95 % interval."""
+def summarise(
+    table: pd.DataFrame,
+    by: Sequence[str],
+    measures: Iterable[str],
+    unit: str | None = None,
+    bounds: tuple[float, float] | None = None,
+) -> pd.DataFrame:
+    """A row for each combination of `by` and each measure: the mean over those images that have one, with its 95 % interval.
+
+    Values with the same `unit`, a column, are not independent; `bounds` are those of every measure.
+    """
     import pandas as pd
 
     from ..statistics import mean
@@ -21,7 +30,8 @@ def summarise(table: pd.DataFrame, by: Sequence[str], measures: Iterable[str]) -
     for values, part in table.groupby(list(by), sort=False):
         for measure in measures:
             if len(known := part[measure].dropna()):
-                rows.append(dict(zip(by, values)) | {"measure": measure} | mean(known).columns())
+                clusters = None if unit is None else part.loc[known.index, unit]
+                rows.append(dict(zip(by, values)) | {"measure": measure} | mean(known, clusters, bounds).columns())
     return pd.DataFrame(rows)
 
 
