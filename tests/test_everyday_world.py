@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -13,14 +14,16 @@ from ldm_core.data import everyday, sheet
 from ldm_core.data.everyday import Scene, Thing, boxes, draw, masks, random_scene, visible_shares
 from ldm_core.data.everyday.canvas import Canvas
 from ldm_core.data.everyday.drawing import draw_look
+from ldm_core.data.everyday.grid import STEP, floored, in_cell, nearest
 from ldm_core.data.everyday.kinds import ENTRIES
+from ldm_core.data.everyday.layout import arrange
 from ldm_core.data.everyday.outlines import Outlines
 from ldm_core.data.everyday.shapes import B, E, P, R, S
 
 HASHES = {
-    64: "61a8a6483f25e0b38868a974e127edcf9ec84120ccfc36d7b7a2899d74418876",
-    256: "86eddf341c1feac76b2fcd232afe31a3d0812699bbffca102de925a60d163449",
-    512: "62e2d5b54bc48c3b942b573cda72480607c5324d4e92c03473644a5372ed548d",
+    64: "d5331ec5f80938ce83449de188a567e97818a32b35f4ae584923e4c2f774c90b",
+    256: "082eabc25f68d922a7761bd7c0f2164d2aa0fb839ddf4b601e827c3ab3e067ad",
+    512: "ced66f8369d4a0cda92782a4161b64f17e1266c2c385583d3d4fb6944a4a30d2",
 }
 
 
@@ -158,6 +161,40 @@ def test_what_is_on_or_above_or_rides_another_thing_has_its_feet_higher_and_with
                 sits = thing.kind in everyday.PEOPLE and thing.relation == "on"  # feet on the ground, before the chair
                 for left, _, right, low in found[index]:
                     assert (sits or low < base[3] - 0.02) and right > base[0] and left < base[2], (seed, thing)
+
+
+def on(lines, places):
+    """Whether all places lie on so many lines a picture."""
+    return np.allclose(lines * np.array(places), np.round(lines * np.array(places)))
+
+
+def test_a_thing_stands_on_sixteenths_of_the_picture_and_what_is_beside_it_no_farther_than_half_way_between():
+    for seed in range(400):
+        spots = [spot for spot in arrange(random_scene(seed)) if spot.shadow and spot.kind.name != "rainbow"]
+        places = [place for spot in spots for place in (spot.x, spot.base)]
+        assert on(16 if len(spots) == 1 else 32, places), seed
+
+
+def test_things_have_few_sizes_a_fifth_apart_and_a_big_one_is_larger_than_a_small_one():
+    powers = {size: set() for size in ("small", "medium", "big")}  # of STEP
+    for layout, size in itertools.product(range(100), powers):
+        (spot,) = arrange(Scene("day", "field", (Thing("cat", "black", 1, "center", size),), layout=layout))
+        metre = spot.scale * spot.kind.looks[0].height / spot.kind.tall
+        powers[size].add(np.log(metre) / np.log(STEP))
+    assert all(on(1, list(found)) and len({round(power) for power in found}) <= 2 for found in powers.values())
+    assert max(powers["small"]) < min(powers["medium"]) and max(powers["medium"]) < max(powers["big"])
+
+
+def test_the_greatest_power_that_is_no_larger_and_the_nearest_in_ratio():
+    assert [floored(scale) for scale in (1.0, 1.19, 1.2, 0.999)] == pytest.approx([1.0, 1.0, 1.2, 1 / 1.2])
+    assert [nearest(scale) for scale in (1.0, 1.09, 1.1, 1.2, 0.92)] == pytest.approx([1.0, 1.0, 1.2, 1.2, 1.0])
+    assert floored(1.0, 3) == pytest.approx(1.2**3) and nearest(1.1, -2) == pytest.approx(1 / 1.2)
+    assert all(floored(scale) <= scale < STEP * floored(scale) * (1 + 1e-12) for scale in np.geomspace(0.01, 20, 50))
+
+
+def test_small_things_lie_in_quarters_of_a_cell_beside_its_middle():
+    found = {round(64 * in_cell(place)) for place in np.linspace(0, 0.999, 300)}
+    assert found == set(range(1, 64, 2)) and all(abs(in_cell(place) - place) <= 1 / 64 for place in (0.1, 0.51, 0.9))
 
 
 def test_a_look_has_a_name_where_words_differ_and_one_picture_has_one():

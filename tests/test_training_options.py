@@ -71,6 +71,18 @@ def test_half_the_size_is_the_mean_of_four():
     assert losses.halved(image).flatten().tolist() == [2.5, 4.5, 10.5, 12.5]
 
 
+def test_crops_begin_on_the_lines_that_the_recipe_says():
+    rows, columns = np.mgrid[:64, :64].astype(np.uint8)
+    images = np.stack([rows, columns, 0 * rows], axis=-1)[None]
+    for line in (1, 16):
+        config = dataclasses.replace(AUTOENCODERS["tiny"], image_size=64, crop_size=32, crop_line=line)
+        crops = [train_autoencoder.batch_of(images, config, step) for step in range(4)]
+        corners = torch.cat(crops)[:, :2, 0, 0].add(1).mul(127.5).round()
+        assert {value % line for value in corners.flatten().tolist()} == {0}
+        assert corners.max() == 32 or line == 1
+        assert {value % 16 for value in corners.flatten().tolist()} != {0} or line == 16
+
+
 def test_a_decoder_that_only_enlarges_is_equivariant_and_one_that_adds_grain_is_not():
     class Enlarging(torch.nn.Module):
         """Encodes by averaging; decodes by repeating, plus a checkerboard of the given strength."""

@@ -10,6 +10,7 @@ The same command resumes. The drawings and the last state of the training are ke
 from __future__ import annotations
 
 import argparse
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,9 @@ class Lessons:
 
 def lessons(count: int, folder: Path) -> Lessons:
     """Drawings of the first training seeds, withheld combinations among them: made once, then read from the folder."""
-    images, truth = folder / f"drawings-{count}.npy", folder / f"truth-{count}.npz"
+    first = world.draw(world.random_scene(world.TRAINING_SEEDS[0]), INPUT_SIZE)
+    version = f"{count}-{hashlib.sha256(first.tobytes()).hexdigest()[:8]}"  # a world that is drawn otherwise is another
+    images, truth = folder / f"drawings-{version}.npy", folder / f"truth-{version}.npz"
     if not truth.exists():
         scenes = [world.random_scene(seed, unseen=True) for seed in world.TRAINING_SEEDS[:count]]
         folder.mkdir(parents=True, exist_ok=True)

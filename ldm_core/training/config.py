@@ -24,6 +24,7 @@ class AutoencoderConfig:
     norm_groups: int = 8
     pool: int = 12_000  # training images kept in memory
     crop_size: int = 64  # pixels; most steps see crops, the last ones whole images
+    crop_line: int = 1  # pixels: crops begin at multiples of it; f, where the drawings stand on a grid of f pixels
     crop_steps: int = 2_600
     crop_batch: int = 32
     whole_steps: int = 400
@@ -183,7 +184,7 @@ PHOTOS = AutoencoderConfig(
 # 48 times fewer values than pixels: 256 x 256 x 3 to 16 x 16 x 16. Judged by PSNR too.
 EVERYDAY = AutoencoderConfig(
     data="everyday", image_size=256, channels=(24, 48, 96, 192, 192), latent_channels=16, posterior_std=0.05,
-    crop_size=128, whole_steps=0,
+    crop_size=128, crop_line=16, whole_steps=0,
     learning_rate=2e-3, warmup_steps=150, optimizer="muon", mse_weight=20.0, channel_weight=0.01,
     equivariance_weight=0.25, ema_decay=0.999,
 )  # fmt: skip

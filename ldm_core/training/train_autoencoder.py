@@ -183,7 +183,7 @@ def batch_of(images: np.ndarray, config: AutoencoderConfig, step: int) -> Tensor
     crops = step < config.crop_steps
     count, size = (config.crop_batch, config.crop_size) if crops else (config.whole_batch, config.image_size)
     chosen = rng.integers(len(images), size=count)
-    corners = rng.integers(config.image_size - size + 1, size=(count, 2))
+    corners = config.crop_line * rng.integers((config.image_size - size) // config.crop_line + 1, size=(count, 2))
     batch = np.stack([images[i, y : y + size, x : x + size] for i, (y, x) in zip(chosen, corners)])
     return to_model_range(batch)
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from .canvas import Canvas, Colour
+from .grid import in_cell, on_line, pick
 from .grounds import GROUND_PAINTERS
-from .layout import horizon_of
+from .layout import HORIZON
 from .outlines import Outlines
 from .paint import lit, mix, sky_stops
 from .room import paint_room
@@ -26,7 +27,7 @@ def paint_background(canvas: Canvas, scene: Scene, spots: Sequence[Spot], paint_
     if scene.ground == "room":
         paint_room(canvas, scene, spots)
         return
-    horizon = horizon_of(scene)
+    horizon = HORIZON
     canvas.rows(sky_stops(scene.sky), 0.0, horizon + 0.08)
     if scene.stars:
         _stars(canvas, scene, horizon)
@@ -48,8 +49,8 @@ def _vary(scene: Scene, part: str) -> random.Random:
 def _stars(canvas: Canvas, scene: Scene, horizon: float) -> None:
     rng, stars = _vary(scene, "stars"), []
     for k in range(26):
-        x, y = (k % 6 + rng.random()) / 6, 0.9 * horizon * (k // 6 + rng.random()) / 5
-        radius = 0.0054 + 0.0035 * rng.random()
+        x, y = in_cell((k % 6 + rng.random()) / 6), in_cell(0.9 * horizon * (k // 6 + rng.random()) / 5)
+        radius = pick(rng, (0.0058, 0.0085))
         stars.append(E(x, y, radius, radius, "").points)
     canvas.fill(Outlines.joined(stars), (255, 250, 222), None, 0.95)
 
@@ -71,8 +72,8 @@ def _clouds(canvas: Canvas, scene: Scene, spots: Sequence[Spot]) -> None:
     taken = [(spot.x, spot.top, spot.right, spot.base) for spot in spots]
     made, shapes = 0, []
     for attempt in range(18):
-        scale = (0.0024 + 0.0010 * rng.random()) * (1.25 if storm else 1.0) * (1.0 if attempt < 12 else 0.6)
-        x, y = 1.05 * rng.random() - 0.10, 0.02 + 0.27 * rng.random()
+        scale = pick(rng, (0.0024, 0.0032)) * (1.25 if storm else 1.0) * (1.0 if attempt < 12 else 0.6)
+        x, y = on_line(1.05 * rng.random() - 0.10), on_line(0.02 + 0.27 * rng.random(), 2)
         box = (x, y, x + 100 * scale, y + 43 * scale)
         if made < wanted and all(share_inside(box, other) <= 0.12 for other in taken):
             shapes += [part.points * scale + (x, y) for part in _CLOUD]
@@ -101,7 +102,8 @@ def share_inside(box: tuple[float, ...], other: tuple[float, ...]) -> float:
 def _rain(canvas: Canvas, scene: Scene) -> None:
     rng, drops = _vary(scene, "rain"), []
     for k in range(36):
-        x, y, length = (k % 6 + rng.random()) / 6, (k // 6 + rng.random()) / 6, 0.035 + 0.02 * rng.random()
+        x, y = in_cell((k % 6 + rng.random()) / 6), on_line((k // 6 + rng.random()) / 6)
+        length = pick(rng, (0.038, 0.052))
         drops.append(np.array([(x, y), (x + 0.008, y + 0.001), (x - 0.004, y + length), (x - 0.012, y + length)]))
     canvas.fill(Outlines.joined(drops), (206, 218, 232), None, 0.6)
 
@@ -113,7 +115,7 @@ def _mountains(canvas: Canvas, scene: Scene, horizon: float) -> None:
     haze = mix(rock, sky_stops(scene.sky)[-1][1], 0.35)
     snow = lit((246, 248, 252), scene.sky, 0.8)
     for middle, tall, half in _PEAKS:
-        x, height = middle + 0.08 * (rng.random() - 0.5), tall + 0.05 * rng.random()
+        x, height = on_line(middle + 0.08 * (rng.random() - 0.5)), on_line(tall + 0.05 * rng.random(), 2)
         top, low = horizon - height, horizon + 0.06
         canvas.fill(np.array([(x - half, low), (x, top), (x + half, low)]), rock, haze)
         bend = [(x + 0.06 * half, top + 0.5 * height), (x + 0.14 * half, top + 0.3 * height)]

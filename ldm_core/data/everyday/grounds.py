@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from .canvas import Canvas, Colour
+from .grid import in_cell, on_line, pick
 from .outlines import Outlines
 from .paint import lit, mix, sky_stops
 from .shapes import E, R, curve
@@ -33,7 +34,7 @@ def _paints(scene: Scene, ground: str | None) -> tuple[Colour, Colour]:
 
 def _rolling(rng: random.Random, level: float, swing: float) -> np.ndarray:
     """The outline of rolling ground: a smooth line over the whole width, closed below the picture."""
-    heights = [level + swing * (2 * rng.random() - 1) for _ in range(6)]
+    heights = [level + swing * pick(rng, (-0.8, 0.0, 0.8)) for _ in range(6)]
     line = curve(" ".join(f"{-0.2 + 0.28 * k} {y}" for k, y in enumerate(heights)))
     return np.vstack([line, [(1.3, 1.2), (-0.3, 1.2)]])
 
@@ -50,7 +51,9 @@ def _land(canvas: Canvas, scene: Scene, horizon: float, spots: Sequence[Spot]) -
     elif scene.ground == "desert":
         canvas.fill(_rolling(rng, 0.80, 0.04), mix(near, far, 0.5), mix(near, (120, 70, 30), 0.18))
     else:
-        drifts = [(rng.random(), 0.70 + 0.26 * rng.random(), 0.07 + 0.06 * rng.random()) for _ in range(4)]
+        drifts = [
+            (on_line(rng.random()), in_cell(0.70 + 0.26 * rng.random()), pick(rng, (0.08, 0.12))) for _ in range(4)
+        ]
         paint = mix(near, (120, 150, 200), 0.16)
         canvas.fill(Outlines.joined([E(x, y, wide, 0.010, "").points for x, y, wide in drifts]), paint)
 
@@ -59,7 +62,8 @@ def _tufts(rng: random.Random) -> list[np.ndarray]:
     """Nine tufts of grass."""
     tufts = []
     for k in range(9):
-        x, y, scale = (k % 5 + rng.random()) / 5, 0.70 + 0.14 * (k // 5 + rng.random()), 0.9 + 0.5 * rng.random()
+        x, y = in_cell((k % 5 + rng.random()) / 5), on_line(0.70 + 0.14 * (k // 5 + rng.random()))
+        scale = pick(rng, (1.0, 1.3))
         tufts.append(np.array(_TUFT) * (0.001 * scale) + (x, y))
     return tufts
 
@@ -69,8 +73,9 @@ def _water(canvas: Canvas, scene: Scene, horizon: float, low: float) -> None:
     canvas.rows([(0, mix(far, sky_stops(scene.sky)[-1][1], 0.25)), (1, near)], horizon, low)
     rng, gleams = random.Random(f"{scene.layout} water"), []
     for k in range(8):
-        x, y = (k % 4 + rng.random()) / 4, horizon + (low - horizon) * (0.12 + 0.4 * (k // 4 + rng.random()))
-        half = 0.03 + 0.035 * rng.random()
+        x = on_line((k % 4 + rng.random()) / 4)
+        y = in_cell(horizon + (low - horizon) * (0.12 + 0.4 * (k // 4 + rng.random())))
+        half = pick(rng, (0.035, 0.06))
         gleams.append(R(x - half, y - 0.0044, x + half, y + 0.0044, 0.0044, "").points)
     canvas.fill(Outlines.joined(gleams), mix(far, (255, 255, 255), 0.35), None, 0.8)
 
@@ -97,7 +102,9 @@ def _beach(canvas: Canvas, scene: Scene, horizon: float, spots: Sequence[Spot]) 
     canvas.fill(foam, lit((244, 250, 252), scene.sky))
     canvas.fill(foam + (0.0, 0.020), mix(far, near, 0.75), near)
     canvas.fill(_rolling(rng, 0.780, 0.012), far, near)
-    pebbles = [E(rng.random(), 0.80 + 0.18 * rng.random(), 0.011, 0.0065, "").points for _ in range(6)]
+    pebbles = [
+        E(in_cell(rng.random()), in_cell(0.80 + 0.18 * rng.random()), 0.011, 0.0065, "").points for _ in range(6)
+    ]
     canvas.fill(Outlines.joined(pebbles), mix(near, (255, 255, 255), 0.5))
 
 
@@ -110,9 +117,9 @@ def _street(canvas: Canvas, scene: Scene, horizon: float, spots: Sequence[Spot])
     canvas.rows([(0, mix(pavement, (255, 255, 255), 0.12)), (1, pavement)], horizon + 0.04, 0.70)
     canvas.rows([(0, mix(kerb, (255, 255, 255), 0.3)), (1, kerb)], 0.70, 0.72)
     canvas.rows([(0, mix(asphalt, (255, 255, 255), 0.08)), (1, mix(asphalt, (0, 0, 0), 0.14))], 0.72, 1.0)
-    shift, marks = 0.2 * rng.random() - 0.2, []
+    shift, marks = on_line(0.2 * rng.random() - 0.2), []
     for k in range(6):
-        x = shift + 0.22 * k
+        x = shift + 0.25 * k
         marks.append(np.array([(x, 0.845), (x + 0.12, 0.845), (x + 0.115, 0.862), (x - 0.008, 0.862)]))
     canvas.fill(Outlines.joined(marks), mark)
 
@@ -120,9 +127,9 @@ def _street(canvas: Canvas, scene: Scene, horizon: float, spots: Sequence[Spot])
 def _fronts(canvas: Canvas, scene: Scene, rng: random.Random, horizon: float) -> None:
     """Town houses far away, and their windows, which are lit in the evening."""
     haze, stone = sky_stops(scene.sky)[-1][1], lit((186, 190, 204), scene.sky)
-    x, panes = -0.04 * rng.random(), []
+    x, panes = pick(rng, (-0.0625, 0.0)), []
     while x < 1.0:
-        wide, tall = 0.13 + 0.09 * rng.random(), 0.11 + 0.13 * rng.random()
+        wide, tall = pick(rng, (0.125, 0.1875, 0.25)), on_line(0.11 + 0.13 * rng.random(), 2)
         top, wall = horizon - tall, mix(stone, haze, 0.30 + 0.25 * rng.random())
         front = R(x, top, x + wide + 0.002, horizon + 0.06, 0, "").points
         canvas.fill(front, wall, mix(wall, (90, 96, 120), 0.18))

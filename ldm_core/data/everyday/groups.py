@@ -9,6 +9,7 @@ import math
 import random
 from dataclasses import replace
 
+from .grid import GRID, on_line
 from .kinds import ENTRIES
 from .shapes import Look
 from .spots import Spot
@@ -23,6 +24,11 @@ def compressed(value: float) -> float:
     """About value ** 0.56, of square roots alone: large things are larger than small ones, but less so than in life."""
     root = math.sqrt(value)
     return 0.75 * root + 0.25 * math.sqrt(value * root)
+
+
+def _rank(spot: Spot) -> tuple[bool, float]:
+    """What stands on the ground goes before what it carries, the nearer before the farther."""
+    return spot.shadow, spot.base
 
 
 class Group:
@@ -66,6 +72,31 @@ class Group:
         self.base = dy
         self.spots = [spot.moved(factor, dx, dy) for spot in self.spots]
 
+    def settle(self, least: float, most: float) -> None:
+        """Onto the lines of the grid, as little as can be: what carries most onto whole ones, so that all stays between
+        `least` and `most` across if it can; the rest half a cell's multiples from it."""
+        bodies: dict[int, list[Spot]] = {}
+        for spot in self.spots:
+            bodies.setdefault(spot.body, []).append(spot)
+        feet = {body: max(spots, key=_rank) for body, spots in bodies.items()}
+        first = max(feet.values(), key=_rank)
+        x, base = self._line(first, least, most), on_line(first.base)
+        self.base += base - first.base
+        steps = {}
+        for body, spot in feet.items():
+            across, down = on_line(spot.x - first.x, 2), on_line(spot.base - first.base, 2)
+            steps[body] = (x + across - spot.x, base + down - spot.base)
+        self.spots = [spot.moved(1.0, *steps[spot.body]) for spot in self.spots]
+
+    def _line(self, first: Spot, least: float, most: float) -> float:
+        """The line for a spot's left side, near to where it is, that keeps the group between two others."""
+        left, _, right, _ = self.bounds()
+
+        def outside(x: float) -> float:
+            return max(least - left - (x - first.x), right + (x - first.x) - most, 0.0)
+
+        return min((line / GRID for line in range(GRID)), key=lambda x: (outside(x), abs(x - first.x)))
+
     def _spot(self, index: int, pose: str, shadow: bool = True) -> Spot:
         thing = self.scene.things[index]
         kind, look = ENTRIES[thing.kind], self._look(thing, pose)
@@ -90,9 +121,9 @@ class Group:
             return [replace(model, x=-model.width / 2)]
         steps = self._steps(model, count)
         spots = []
-        for dx, dy in steps:
-            shift = (dx - 0.5 + 0.05 * (self.rng.random() - 0.5)) * model.width
-            spots.append(replace(model, x=shift, base=dy * model.height, mirror=self.rng.random() < 0.4))
+        for body, (dx, dy) in enumerate(steps):
+            shift = (dx - 0.5) * model.width
+            spots.append(replace(model, x=shift, base=dy * model.height, mirror=self.rng.random() < 0.4, body=body))
         return sorted(spots, key=lambda spot: spot.base)
 
     def _steps(self, model: Spot, count: int) -> tuple[tuple[float, float], ...]:
@@ -121,7 +152,7 @@ class Group:
         if sits:
             base = self._widened(base)
         count, anchors = thing.count or 1, base.look.anchors
-        model = self._spot(index, "sitting" if sits else "on top", shadow=False)
+        model = replace(self._spot(index, "sitting" if sits else "on top", shadow=False), body=base.body)
         if base.kind.name == "table" and thing.kind not in ("lamp", "cat"):
             model = replace(model, scale=model.scale * ON_TABLE)
         if not sits:  # a bird on a castle is still to be seen
@@ -145,7 +176,7 @@ class Group:
         return wide
 
     def _ride(self, index: int, base: Spot) -> None:
-        rider = self._spot(index, "riding", shadow=False)
+        rider = replace(self._spot(index, "riding", shadow=False), body=base.body)
         self.spots.append(rider.attached(rider.local("seat"), *base.anchor("seat")))
 
     def _hold(self, index: int, held: Spot) -> None:
@@ -167,8 +198,8 @@ class Group:
         """Nearer, before one side of the other, most of which stays in view."""
         front = self._spot(index, "standing")
         covered = min(0.28 * back.width, 0.9 * front.width)
-        self.spots.append(replace(front, x=back.right - covered, base=0.08 * back.height + 0.10))
+        self.spots.append(replace(front, x=back.right - covered, base=0.08 * back.height + 0.10, body=len(self.spots)))
 
     def _beside(self, index: int, base: Spot) -> None:
         right = max(spot.right for spot in self.spots)
-        self.spots.append(replace(self._spot(index, "standing"), x=right + 0.12))
+        self.spots.append(replace(self._spot(index, "standing"), x=right + 0.12, body=len(self.spots)))

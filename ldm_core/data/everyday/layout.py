@@ -7,23 +7,20 @@ its neighbours leave it; one that has the picture for itself is drawn large.
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Sequence
 
+from .grid import GRID, floored, nearest
 from .groups import Group, compressed
 from .spots import Spot
 from .world import SKY_KINDS, Scene
 
-SIZE_ALONE = {"small": 0.44, "medium": 0.82, "big": 1.0}
+# In steps of the grid: of the largest that there is room for, of the natural one, of the largest in the sky.
+SIZE_ALONE = {"small": -4, "medium": -1, "big": 0}
 LEAST = 0.14  # of the picture: nothing is smaller than that both ways
-SIZE_AMONG = {"small": 0.64, "medium": 1.0, "big": 1.34}
-SIZE_IN_SKY = {"small": 0.55, "medium": 0.9, "big": 1.0}
+SIZE_AMONG = {"small": -2, "medium": 0, "big": 2}
+SIZE_IN_SKY = {"small": -3, "medium": -1, "big": 0}
 TABLEWARE = ("cup", "pizza", "cake")
-
-
-def horizon_of(scene: Scene) -> float:
-    """Where the sky ends, as a fraction of the picture's height."""
-    return 0.535 + 0.05 * random.Random(f"{scene.layout} horizon").random()
+HORIZON = 9 / GRID  # where the sky ends, as a fraction of the picture's height
 
 
 def arrange(scene: Scene) -> list[Spot]:
@@ -81,14 +78,14 @@ def _fit_ground(scene: Scene, group: Group, ground: Sequence[Group], sky: Sequen
     tall = low - high
     if alone:
         natural = min(1.0, max(0.76, math.sqrt(tall / 1.7))) if len(group.spots) == 1 else 1.0
-        factor = fit * SIZE_ALONE[group.size] * natural
+        factor = floored(fit * natural, SIZE_ALONE[group.size])
     else:
-        wanted = _natural(group) * shrink * SIZE_AMONG[group.size]
-        factor = min(fit, max(wanted, LEAST / max(tall, right - left)))
-    factor *= 0.94 + 0.06 * group.rng.random()
+        wanted = nearest(_natural(group) * shrink, SIZE_AMONG[group.size])
+        factor = min(floored(fit), max(wanted, nearest(LEAST / max(tall, right - left))))
     slack = max(width - (right - left) * factor, 0.0)
     x = middle - (left + right) / 2 * factor + min(slack, 0.08) * (group.rng.random() - 0.5)
     group.move(factor, x, base - low * factor)
+    group.settle(middle - width / 2, middle + width / 2)
 
 
 def _natural(group: Group) -> float:
@@ -153,8 +150,8 @@ def _fit_sky(scene: Scene, group: Group, ground: Sequence[Group], sky: Sequence[
     """Scale a group of the upper row and put it into the sky; a rainbow stands behind the horizon."""
     left, high, right, low = group.bounds()
     if group.kinds == ["rainbow"]:
-        base = horizon_of(scene) - (0.13 if scene.ground == "street" else 0.02)
-        factor = min((0.76 + 0.12 * group.rng.random()) / (right - left), (base - 0.05) / (low - high))
+        base = HORIZON - (0.13 if scene.ground == "street" else 0.02)
+        factor = floored(min((0.76 + 0.12 * group.rng.random()) / (right - left), (base - 0.05) / (low - high)))
         group.move(factor, 0.5 - (left + right) / 2 * factor, base - low * factor)
         return
     light = group.kinds[0] in ("sun", "moon")
@@ -163,11 +160,11 @@ def _fit_sky(scene: Scene, group: Group, ground: Sequence[Group], sky: Sequence[
     if light:  # above the mountains, and above town houses
         bottom = 0.29 if scene.mountains or scene.ground == "street" else 0.37
     fit = min(width / (right - left), (bottom - top) / (low - high))
-    factor = fit * (SIZE_IN_SKY[group.size] if not ground or group.size == "small" else 1.0)
+    factor = floored(fit, SIZE_IN_SKY[group.size] if not ground or group.size == "small" else 0)
     if light:
-        factor = min(factor, (0.30 if not ground and len(sky) == 1 else 0.22) / (low - high))
-    factor *= 0.92 + 0.08 * group.rng.random()
+        factor = min(factor, floored((0.30 if not ground and len(sky) == 1 else 0.22) / (low - high)))
     spare = max(bottom - top - (low - high) * factor, 0.0)
     y = top + spare * (0.2 + 0.6 * group.rng.random()) - high * factor
     x = middle - (left + right) / 2 * factor + 0.03 * (group.rng.random() - 0.5)
     group.move(factor, x, y)
+    group.settle(middle - width / 2, middle + width / 2)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .canvas import Canvas, Colour
+from .grid import on_line
 from .layout import TABLEWARE
 from .outlines import Outlines
 from .paint import indoors, lit, mix, sky_stops
@@ -18,8 +19,8 @@ from .world import Scene
 _WALLS = ((244, 226, 200), (216, 228, 218), (220, 226, 240), (240, 218, 212), (234, 230, 220))
 _FLOORS = ((186, 134, 88), (164, 116, 78), (202, 156, 108))
 _RUGS = ((206, 130, 120), (132, 158, 190), (160, 176, 132), (212, 176, 110), (160, 140, 184))
-_PLACES = (0.06, 0.37, 0.68)  # of the window's left side
-_WIDE, _TALL, _TOP = 0.24, 0.28, 0.09  # of the window
+_PLACES = (0.06, 0.37, 0.64)  # of the window's left side
+_WIDE, _TALL, _TOP = 0.25, 0.28125, 0.09375  # of the window
 
 
 def paint_room(canvas: Canvas, scene: Scene, spots: Sequence[Spot]) -> None:
@@ -58,7 +59,7 @@ def _table_top(canvas: Canvas, floor: Colour) -> None:
 
 def _window(canvas: Canvas, scene: Scene, rng: random.Random, spots: Sequence[Spot]) -> None:
     """Where the things leave the wall free."""
-    places = [left + 0.05 * rng.random() for left in _PLACES]
+    places = [on_line(left + 0.05 * rng.random()) for left in _PLACES]
     hidden = [0.02 * rng.random() + sum(_overlap(x, spot) for spot in spots) for x in places]
     x, y = places[hidden.index(min(hidden))], _TOP
     frame = lit((250, 246, 238), scene.sky, 0.25)

@@ -16,7 +16,8 @@ _LIKELY = {"seat": (0.5, 0.3), "top": (0.5, 0.08), "hand": (0.9, 0.4), "grip": (
 class Spot:
     """A look's box from x (left) to x + width * scale, its feet at base (y down); `thing` is whose it is.
 
-    `string` is a kite's, from (x, y) at the hand to (x, y) at the kite.
+    `string` is a kite's, from (x, y) at the hand to (x, y) at the kite. `body` is the same for what moves together: a rider
+    and its horse, a cup and its table.
     """
 
     thing: int
@@ -28,6 +29,7 @@ class Spot:
     mirror: bool = False
     shadow: bool = True
     string: String | None = None
+    body: int = 0
 
     @property
     def width(self) -> float:
