@@ -73,8 +73,8 @@ class Group:
         self.spots = [spot.moved(factor, dx, dy) for spot in self.spots]
 
     def settle(self, least: float, most: float) -> None:
-        """Onto the lines of the grid, as little as can be: what carries most onto whole ones, so that all stays between
-        `least` and `most` across if it can; the rest half a cell's multiples from it."""
+        """Onto the lines of the grid, moved as little as can be: the nearest of what stands onto whole ones, so that all stays
+        between `least` and `most` across where it can; the rest at multiples of half a cell from it."""
         bodies: dict[int, list[Spot]] = {}
         for spot in self.spots:
             bodies.setdefault(spot.body, []).append(spot)
