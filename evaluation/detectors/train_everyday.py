@@ -10,7 +10,6 @@ The same command resumes. The drawings and the last state of the training are ke
 from __future__ import annotations
 
 import argparse
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,8 @@ from tqdm import tqdm
 
 from ldm_core.data import everyday as world
 from ldm_core.files import whole_file
+from ldm_core.training.everyday import Drawings
+from ldm_core.training.kept import identity_of_pictures, kept_array
 from ldm_core.training.muon import Muon
 
 from .. import command
@@ -56,20 +57,16 @@ class Lessons:
 
 def lessons(count: int, folder: Path) -> Lessons:
     """Drawings of the first training seeds, withheld combinations among them: made once, then read from the folder."""
-    first = world.draw(world.random_scene(world.TRAINING_SEEDS[0]), INPUT_SIZE)
-    version = f"{count}-{hashlib.sha256(first.tobytes()).hexdigest()[:8]}"  # a world that is drawn otherwise is another
-    images, truth = folder / f"drawings-{version}.npy", folder / f"truth-{version}.npz"
+    scenes = [world.random_scene(seed, unseen=True) for seed in world.TRAINING_SEEDS[:count]]
+    drawings = Drawings(scenes, INPUT_SIZE)
+    identity = identity_of_pictures(drawings)  # of a world that is drawn otherwise it is another
+    folder.mkdir(parents=True, exist_ok=True)
+    images = kept_array(folder / f"drawings-{count}.npy", identity, drawings.all)
+    truth = folder / f"truth-{identity[:12]}.npz"
     if not truth.exists():
-        scenes = [world.random_scene(seed, unseen=True) for seed in world.TRAINING_SEEDS[:count]]
-        folder.mkdir(parents=True, exist_ok=True)
-        shape = (count, INPUT_SIZE, INPUT_SIZE, 3)
-        drawn = np.lib.format.open_memmap(images, mode="w+", dtype=np.uint8, shape=shape)
-        for index, scene in enumerate(tqdm(scenes, desc="drawing", unit="scene", mininterval=2)):
-            drawn[index] = world.draw(scene, INPUT_SIZE)
-        drawn.flush()
         with whole_file(truth) as partial, partial.open("wb") as file:
             np.savez(file, **truth_of(scenes))  # type: ignore[arg-type]  # numpy's hint takes every keyword for its own
-    return Lessons(np.load(images, mmap_mode="r"), dict(np.load(truth)))
+    return Lessons(images, dict(np.load(truth)))
 
 
 def truth_of(scenes: list[world.Scene]) -> dict[str, np.ndarray]:

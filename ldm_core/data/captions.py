@@ -11,6 +11,7 @@ import random
 import re
 from collections.abc import Mapping
 
+from .chance import pick
 from .world import COLOURS, PLACES, Scene, Thing
 
 SKY_PHRASES = {
@@ -88,43 +89,43 @@ def _leave_out(rng: random.Random, scene: Scene) -> Scene:
 
 def _sentence(rng: random.Random, scene: Scene) -> str:
     things = _listed(rng, scene)
-    sky = _pick(rng, SKY_PHRASES[scene.sky]) if scene.sky else ""
-    ground = _pick(rng, GROUND_PHRASES[scene.ground]) if scene.ground else ""
+    sky = pick(rng, SKY_PHRASES[scene.sky]) if scene.sky else ""
+    ground = pick(rng, GROUND_PHRASES[scene.ground]) if scene.ground else ""
     if not things:
         return f"{_empty_ground(rng, scene)} {sky}"
     form = rng.random()
     if form < 0.15 and sky:
         return f"{sky}, {things} {ground}"
     if form < 0.30 and scene.sky:
-        return f"{_pick(rng, SKY_NOUNS[scene.sky])} over {things} {ground}"
+        return f"{pick(rng, SKY_NOUNS[scene.sky])} over {things} {ground}"
     if form < 0.45 and scene.ground:
-        return f"{_pick(rng, GROUND_NOUNS[scene.ground])} with {things} {sky}"
+        return f"{pick(rng, GROUND_NOUNS[scene.ground])} with {things} {sky}"
     if form < 0.60:
-        return f"{_pick(rng, OPENINGS)}{things}, {sky} {ground}" if sky or ground else f"{_pick(rng, OPENINGS)}{things}"
-    comma = _pick(rng, ("", ",")) if ground or sky else ""
-    return f"{_pick(rng, OPENINGS)}{things}{comma} {ground} {sky}"
+        return f"{pick(rng, OPENINGS)}{things}, {sky} {ground}" if sky or ground else f"{pick(rng, OPENINGS)}{things}"
+    comma = pick(rng, ("", ",")) if ground or sky else ""
+    return f"{pick(rng, OPENINGS)}{things}{comma} {ground} {sky}"
 
 
 def _empty_ground(rng: random.Random, scene: Scene) -> str:
     if scene.ground:
-        return _pick(rng, GROUND_NOUNS[scene.ground])
-    return _pick(rng, SKY_NOUNS[scene.sky or ""])  # one of the two is there
+        return pick(rng, GROUND_NOUNS[scene.ground])
+    return pick(rng, SKY_NOUNS[scene.sky or ""])  # one of the two is there
 
 
 def _listed(rng: random.Random, scene: Scene) -> str:
     parts = [_thing(rng, thing) for thing in scene.things]
     parts = [part for _, part in sorted((rng.random(), part) for part in parts)]
-    parts += [_pick(rng, MOUNTAIN_PHRASES)] if scene.mountains else []
-    parts += [_pick(rng, CLOUD_PHRASES)] if scene.clouds else []
+    parts += [pick(rng, MOUNTAIN_PHRASES)] if scene.mountains else []
+    parts += [pick(rng, CLOUD_PHRASES)] if scene.clouds else []
     if len(parts) < 2:
         return "".join(parts)
     return ", ".join(parts[:-1]) + f" and {parts[-1]}"
 
 
 def _thing(rng: random.Random, thing: Thing) -> str:
-    noun, adjective = _pick(rng, NOUNS[thing.kind]), _pick(rng, ADJECTIVES) if rng.random() < 0.12 else ""
+    noun, adjective = pick(rng, NOUNS[thing.kind]), pick(rng, ADJECTIVES) if rng.random() < 0.12 else ""
     if thing.kind in ("sun", "moon"):
-        article, adjective = _pick(rng, ("a", "the")), ""
+        article, adjective = pick(rng, ("a", "the")), ""
     else:
         article = "a"
     if thing.kind == "boat" and rng.random() < 0.4:
@@ -135,12 +136,8 @@ def _thing(rng: random.Random, thing: Thing) -> str:
     words = re.sub(r"^a (?=[aeo])", "an ", words)
     if thing.place is None:
         return words
-    place = _pick(rng, PLACE_PHRASES[thing.place])
+    place = pick(rng, PLACE_PHRASES[thing.place])
     return f"{place} {words}" if rng.random() < 0.08 else f"{words} {place}"
-
-
-def _pick(rng: random.Random, choices: tuple) -> str:
-    return choices[int(rng.random() * len(choices))]
 
 
 KIND_WORDS = {  # single words that name a kind

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ..files import write_whole
+from .chance import pick
 
 LABELS = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 _SYNONYMS = (
@@ -114,8 +115,8 @@ def pad(images: np.ndarray, size: int = 32) -> np.ndarray:
 def caption(label: int, seed: int) -> str:
     """One way to say a label, the same for the same seed: "a photo of an ankle boot"."""
     rng = random.Random(operator.index(seed))
-    frame, words = _FRAMES[int(rng.random() * len(_FRAMES))], _SYNONYMS[label]
-    return frame.format(words[int(rng.random() * len(words))])
+    frame = pick(rng, _FRAMES)
+    return frame.format(pick(rng, _SYNONYMS[label]))
 
 
 def parse(text: str) -> int | None:

@@ -9,11 +9,9 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
-from typing import TypeVar
 
 from ..checks import check_whole
-
-Choice = TypeVar("Choice")
+from .chance import pick
 
 SKIES = ("day", "dawn", "sunset", "night", "storm")
 GROUNDS = ("field", "snow", "desert", "lake")
@@ -65,7 +63,7 @@ def random_scene(seed: int) -> Scene:
     """The scene of a seed (an integer >= 0): complete, every thing with its place, the same on every machine."""
     seed = check_whole("seed", seed, 0, math.inf)
     rng = random.Random(seed)
-    sky, ground = _pick(rng, SKIES), _pick(rng, GROUNDS)
+    sky, ground = pick(rng, SKIES), pick(rng, GROUNDS)
     sky_places = _shuffled(rng, PLACES)
     things = [*_ground_things(rng, ground), *_sky_things(rng, sky, sky_places)]
     mountains = rng.random() < 0.45
@@ -75,12 +73,12 @@ def random_scene(seed: int) -> Scene:
 
 
 def _ground_things(rng: random.Random, ground: str) -> list[Thing]:
-    count = _pick(rng, (0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 3))
+    count = pick(rng, (0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 3))
     return [_ground_thing(rng, ground, place) for place in _shuffled(rng, PLACES)[:count]]
 
 
 def _ground_thing(rng: random.Random, ground: str, place: str) -> Thing:
-    kind = "boat" if ground == "lake" and rng.random() < 0.6 else _pick(rng, ("house", "house", "pine", "palm"))
+    kind = "boat" if ground == "lake" and rng.random() < 0.6 else pick(rng, ("house", "house", "pine", "palm"))
     return Thing(kind, _colour_for(rng, kind), place)
 
 
@@ -90,17 +88,12 @@ def _sky_things(rng: random.Random, sky: str, free: list[str]) -> list[Thing]:
     if sky != "storm" and rng.random() < 0.55:
         things.append(Thing("moon" if sky == "night" else "sun", None, free.pop()))
     if rng.random() < 0.35:
-        things.append(Thing("balloon", _pick(rng, COLOURS), free.pop()))
+        things.append(Thing("balloon", pick(rng, COLOURS), free.pop()))
     return things
 
 
 def _colour_for(rng: random.Random, kind: str) -> str | None:
-    return _pick(rng, COLOURS) if kind in COLOURED_KINDS else None
-
-
-def _pick(rng: random.Random, choices: tuple[Choice, ...]) -> Choice:
-    """random() is the one draw whose sequence Python promises to keep between versions; choice() is not."""
-    return choices[int(rng.random() * len(choices))]
+    return pick(rng, COLOURS) if kind in COLOURED_KINDS else None
 
 
 def _shuffled(rng: random.Random, items: tuple[str, ...]) -> list[str]:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ..chance import pick
 from .canvas import Canvas, Colour
-from .grid import in_cell, on_line, pick
+from .grid import HORIZON, in_cell, on_line
 from .grounds import GROUND_PAINTERS
-from .layout import HORIZON
 from .outlines import Outlines
 from .paint import lit, mix, sky_stops
 from .room import paint_room
@@ -27,17 +27,16 @@ def paint_background(canvas: Canvas, scene: Scene, spots: Sequence[Spot], paint_
     if scene.ground == "room":
         paint_room(canvas, scene, spots)
         return
-    horizon = HORIZON
-    canvas.rows(sky_stops(scene.sky), 0.0, horizon + 0.08)
+    canvas.rows(sky_stops(scene.sky), 0.0, HORIZON + 0.08)
     if scene.stars:
-        _stars(canvas, scene, horizon)
+        _stars(canvas, scene)
     _shine(canvas, spots)
     paint_lights()
     if scene.clouds or scene.sky == "storm":
         _clouds(canvas, scene, spots)
     if scene.mountains:
-        _mountains(canvas, scene, horizon)
-    GROUND_PAINTERS[scene.ground or "field"](canvas, scene, horizon, spots)
+        _mountains(canvas, scene)
+    GROUND_PAINTERS[scene.ground or "field"](canvas, scene, spots)
     if scene.sky == "storm":
         _rain(canvas, scene)
 
@@ -46,10 +45,10 @@ def _vary(scene: Scene, part: str) -> random.Random:
     return random.Random(f"{scene.layout} {part}")
 
 
-def _stars(canvas: Canvas, scene: Scene, horizon: float) -> None:
+def _stars(canvas: Canvas, scene: Scene) -> None:
     rng, stars = _vary(scene, "stars"), []
     for k in range(26):
-        x, y = in_cell((k % 6 + rng.random()) / 6), in_cell(0.9 * horizon * (k // 6 + rng.random()) / 5)
+        x, y = in_cell((k % 6 + rng.random()) / 6), in_cell(0.9 * HORIZON * (k // 6 + rng.random()) / 5)
         radius = pick(rng, (0.0058, 0.0085))
         stars.append(E(x, y, radius, radius, "").points)
     canvas.fill(Outlines.joined(stars), (255, 250, 222), None, 0.95)
@@ -108,7 +107,7 @@ def _rain(canvas: Canvas, scene: Scene) -> None:
     canvas.fill(Outlines.joined(drops), (206, 218, 232), None, 0.6)
 
 
-def _mountains(canvas: Canvas, scene: Scene, horizon: float) -> None:
+def _mountains(canvas: Canvas, scene: Scene) -> None:
     """Four peaks with snow, their right sides in the shade, paler towards the ground."""
     rng = _vary(scene, "mountains")
     rock, dark = lit((128, 136, 158), scene.sky), lit((98, 106, 132), scene.sky)
@@ -116,7 +115,7 @@ def _mountains(canvas: Canvas, scene: Scene, horizon: float) -> None:
     snow = lit((246, 248, 252), scene.sky, 0.8)
     for middle, tall, half in _PEAKS:
         x, height = on_line(middle + 0.08 * (rng.random() - 0.5)), on_line(tall + 0.05 * rng.random(), 2)
-        top, low = horizon - height, horizon + 0.06
+        top, low = HORIZON - height, HORIZON + 0.06
         canvas.fill(np.array([(x - half, low), (x, top), (x + half, low)]), rock, haze)
         bend = [(x + 0.06 * half, top + 0.5 * height), (x + 0.14 * half, top + 0.3 * height)]
         canvas.fill(np.array([(x, top), (x + half, low), (x + 0.25 * half, low), *bend]), dark, haze)

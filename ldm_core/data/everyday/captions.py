@@ -7,9 +7,10 @@ import random
 import re
 from collections.abc import Sequence
 
+from ..chance import pick
 from . import phrases, table
 from .lexicon import RELATIONS
-from .naming import name_thing, pick, with_article
+from .naming import name_thing, with_article
 from .omissions import SKILLS, leave_out
 from .world import FURNITURE, PEOPLE, Scene, Thing
 

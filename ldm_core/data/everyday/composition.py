@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from ...checks import check_whole
+from ..chance import pick
 from . import habits
 from .layout import TABLEWARE
 from .world import (
@@ -208,8 +209,8 @@ class _Composer:
         return self.pick(choices)
 
     def pick(self, choices: Sequence[T]) -> T:
-        """random() is the one draw whose sequence Python promises to keep between versions; choice() is not."""
-        return choices[int(self.rng.random() * len(choices))]
+        """One of them."""
+        return pick(self.rng, choices)
 
     def weighted(self, weights: Mapping[str, float]) -> str:
         """A key, as often as its weight says."""

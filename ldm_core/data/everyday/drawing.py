@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 
+from ..chance import pick
 from .background import paint_background
 from .canvas import Canvas, Colour, Coverage
 from .kinds import ENTRIES
@@ -87,7 +88,7 @@ def _slots(scene: Scene, spot: Spot) -> dict[str, Colour]:
     """The colours of a spot's slots, in the light of the hour."""
     thing = scene.things[spot.thing]
     rng = random.Random(f"{scene.layout} slots {spot.thing}")  # text seeds go through SHA-512: the same in every Python
-    choice = spot.kind.slots[int(rng.random() * len(spot.kind.slots))]
+    choice = pick(rng, spot.kind.slots)
     body = PAINT[thing.colour] if thing.colour else hexed(spot.kind.natural)
     slots = {"c": body, "glass": hexed(_PANES.get(scene.sky or "day", "#bcdcee"))}
     for name, value in choice.items():

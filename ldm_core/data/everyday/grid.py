@@ -7,13 +7,9 @@ fraction of the pictures.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-from typing import TypeVar
-
 GRID = 16  # lines across and down
 STEP = 1.2  # from one size of a thing to the next
-Value = TypeVar("Value")
+HORIZON = 9 / GRID  # where the sky ends, as a fraction of the picture's height
 
 
 def on_line(place: float, parts: int = 1) -> float:
@@ -33,17 +29,16 @@ def floored(scale: float, steps: int = 0) -> float:
         found /= STEP
     while found * STEP <= scale:
         found *= STEP
-    for _ in range(abs(steps)):
-        found = found * STEP if steps > 0 else found / STEP
-    return found
+    return _stepped(found, steps)
 
 
 def nearest(scale: float, steps: int = 0) -> float:
     """The power of STEP that is nearest in ratio, and from there so many steps up or down."""
     below = floored(scale)
-    return floored(below, steps + int(scale * scale > below * below * STEP))
+    return _stepped(below, steps + int(scale * scale > below * below * STEP))
 
 
-def pick(rng: random.Random, choices: Sequence[Value]) -> Value:
-    """One of them."""
-    return choices[int(rng.random() * len(choices))]
+def _stepped(size: float, steps: int) -> float:
+    for _ in range(abs(steps)):
+        size = size * STEP if steps > 0 else size / STEP
+    return size

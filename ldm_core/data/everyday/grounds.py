@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ..chance import pick
 from .canvas import Canvas, Colour
-from .grid import in_cell, on_line, pick
+from .grid import HORIZON, in_cell, on_line
 from .outlines import Outlines
 from .paint import lit, mix, sky_stops
 from .shapes import E, R, curve
@@ -39,13 +40,13 @@ def _rolling(rng: random.Random, level: float, swing: float) -> np.ndarray:
     return np.vstack([line, [(1.3, 1.2), (-0.3, 1.2)]])
 
 
-def _land(canvas: Canvas, scene: Scene, horizon: float, spots: Sequence[Spot]) -> None:
+def _land(canvas: Canvas, scene: Scene, spots: Sequence[Spot]) -> None:
     """Field, snow and desert: folds of ground, and what grows or lies there."""
     rng = random.Random(f"{scene.layout} ground")
     far, near = _paints(scene, scene.ground)
     back = mix(far, sky_stops(scene.sky)[-1][1], 0.30)
-    canvas.fill(_rolling(rng, horizon, 0.03), back, mix(back, far, 0.7))
-    canvas.fill(_rolling(rng, horizon + 0.08, 0.025), far, near)
+    canvas.fill(_rolling(rng, HORIZON, 0.03), back, mix(back, far, 0.7))
+    canvas.fill(_rolling(rng, HORIZON + 0.08, 0.025), far, near)
     if scene.ground == "field":
         canvas.fill(Outlines.joined(_tufts(rng)), mix(near, (0, 0, 0), 0.10))
     elif scene.ground == "desert":
@@ -68,36 +69,36 @@ def _tufts(rng: random.Random) -> list[np.ndarray]:
     return tufts
 
 
-def _water(canvas: Canvas, scene: Scene, horizon: float, low: float) -> None:
+def _water(canvas: Canvas, scene: Scene, top: float, low: float) -> None:
     far, near = _paints(scene, "lake")
-    canvas.rows([(0, mix(far, sky_stops(scene.sky)[-1][1], 0.25)), (1, near)], horizon, low)
+    canvas.rows([(0, mix(far, sky_stops(scene.sky)[-1][1], 0.25)), (1, near)], top, low)
     rng, gleams = random.Random(f"{scene.layout} water"), []
     for k in range(8):
         x = on_line((k % 4 + rng.random()) / 4)
-        y = in_cell(horizon + (low - horizon) * (0.12 + 0.4 * (k // 4 + rng.random())))
+        y = in_cell(top + (low - top) * (0.12 + 0.4 * (k // 4 + rng.random())))
         half = pick(rng, (0.035, 0.06))
         gleams.append(R(x - half, y - 0.0044, x + half, y + 0.0044, 0.0044, "").points)
     canvas.fill(Outlines.joined(gleams), mix(far, (255, 255, 255), 0.35), None, 0.8)
 
 
-def _lake(canvas: Canvas, scene: Scene, horizon: float, spots: Sequence[Spot]) -> None:
+def _lake(canvas: Canvas, scene: Scene, spots: Sequence[Spot]) -> None:
     """Water to the far shore; a near shore when something stands on land."""
     rng = random.Random(f"{scene.layout} ground")
     far, near = _paints(scene, "field")
     haze = sky_stops(scene.sky)[-1][1]
-    canvas.fill(_rolling(rng, horizon - 0.045, 0.022), mix(far, haze, 0.45), mix(near, haze, 0.3))
-    _water(canvas, scene, horizon, 1.0)
+    canvas.fill(_rolling(rng, HORIZON - 0.045, 0.022), mix(far, haze, 0.45), mix(near, haze, 0.3))
+    _water(canvas, scene, HORIZON, 1.0)
     if any(spot.base > 0.8 and spot.kind.name != "boat" for spot in spots):
         shore = _rolling(rng, 0.825, 0.012)
         canvas.fill(shore - (0.0, 0.014), lit((236, 216, 166), scene.sky))
         canvas.fill(shore, far, near)
 
 
-def _beach(canvas: Canvas, scene: Scene, horizon: float, spots: Sequence[Spot]) -> None:
+def _beach(canvas: Canvas, scene: Scene, spots: Sequence[Spot]) -> None:
     """The sea, a line of foam, wet sand and dry sand with a few pebbles."""
     rng = random.Random(f"{scene.layout} ground")
     far, near = _paints(scene, "beach")
-    _water(canvas, scene, horizon - 0.03, 0.80)
+    _water(canvas, scene, HORIZON - 0.03, 0.80)
     foam = _rolling(rng, 0.725, 0.010)
     canvas.fill(foam, lit((244, 250, 252), scene.sky))
     canvas.fill(foam + (0.0, 0.020), mix(far, near, 0.75), near)
@@ -108,13 +109,13 @@ def _beach(canvas: Canvas, scene: Scene, horizon: float, spots: Sequence[Spot]) 
     canvas.fill(Outlines.joined(pebbles), mix(near, (255, 255, 255), 0.5))
 
 
-def _street(canvas: Canvas, scene: Scene, horizon: float, spots: Sequence[Spot]) -> None:
+def _street(canvas: Canvas, scene: Scene, spots: Sequence[Spot]) -> None:
     """A row of pale fronts in the distance, a pavement, and a road with its marks."""
     rng = random.Random(f"{scene.layout} ground")
-    _fronts(canvas, scene, rng, horizon)
+    _fronts(canvas, scene, rng)
     pavement, kerb = _paints(scene, "street")
     asphalt, mark = lit((104, 106, 116), scene.sky), lit((244, 240, 226), scene.sky, 0.8)
-    canvas.rows([(0, mix(pavement, (255, 255, 255), 0.12)), (1, pavement)], horizon + 0.04, 0.70)
+    canvas.rows([(0, mix(pavement, (255, 255, 255), 0.12)), (1, pavement)], HORIZON + 0.04, 0.70)
     canvas.rows([(0, mix(kerb, (255, 255, 255), 0.3)), (1, kerb)], 0.70, 0.72)
     canvas.rows([(0, mix(asphalt, (255, 255, 255), 0.08)), (1, mix(asphalt, (0, 0, 0), 0.14))], 0.72, 1.0)
     shift, marks = on_line(0.2 * rng.random() - 0.2), []
@@ -124,14 +125,14 @@ def _street(canvas: Canvas, scene: Scene, horizon: float, spots: Sequence[Spot])
     canvas.fill(Outlines.joined(marks), mark)
 
 
-def _fronts(canvas: Canvas, scene: Scene, rng: random.Random, horizon: float) -> None:
+def _fronts(canvas: Canvas, scene: Scene, rng: random.Random) -> None:
     """Town houses far away, and their windows, which are lit in the evening."""
     haze, stone = sky_stops(scene.sky)[-1][1], lit((186, 190, 204), scene.sky)
     x, panes = pick(rng, (-0.0625, 0.0)), []
     while x < 1.0:
         wide, tall = pick(rng, (0.125, 0.1875, 0.25)), on_line(0.11 + 0.13 * rng.random(), 2)
-        top, wall = horizon - tall, mix(stone, haze, 0.30 + 0.25 * rng.random())
-        front = R(x, top, x + wide + 0.002, horizon + 0.06, 0, "").points
+        top, wall = HORIZON - tall, mix(stone, haze, 0.30 + 0.25 * rng.random())
+        front = R(x, top, x + wide + 0.002, HORIZON + 0.06, 0, "").points
         canvas.fill(front, wall, mix(wall, (90, 96, 120), 0.18))
         for left in (x + 0.018 + 0.055 * column for column in range(int(wide / 0.055))):
             for y in (top + 0.022 + 0.058 * row for row in range(int(tall / 0.06))):
@@ -140,7 +141,7 @@ def _fronts(canvas: Canvas, scene: Scene, rng: random.Random, horizon: float) ->
     canvas.fill(Outlines.joined(panes), mix(stone, _LIT_WINDOWS.get(scene.sky or "day", (150, 186, 214)), 0.62))
 
 
-GROUND_PAINTERS: dict[str, Callable[[Canvas, Scene, float, Sequence[Spot]], None]] = {
+GROUND_PAINTERS: dict[str, Callable[[Canvas, Scene, Sequence[Spot]], None]] = {
     "field": _land,
     "snow": _land,
     "desert": _land,

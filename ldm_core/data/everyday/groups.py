@@ -9,6 +9,7 @@ import math
 import random
 from dataclasses import replace
 
+from ..chance import pick
 from .grid import GRID, on_line
 from .kinds import ENTRIES
 from .shapes import Look
@@ -110,7 +111,7 @@ class Group:
             pose = "street"
         fitting = [look for look in looks if pose in look.poses] or [look for look in looks if "standing" in look.poses]
         fitting = fitting or list(looks)
-        return fitting[int(self.rng.random() * len(fitting))]
+        return pick(self.rng, fitting)
 
     def _copies(self, index: int) -> list[Spot]:
         """One to three of a kind, each whole in view."""

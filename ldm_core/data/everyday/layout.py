@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from .grid import GRID, floored, nearest
+from .grid import HORIZON, floored, nearest
 from .groups import Group, compressed
 from .spots import Spot
 from .world import SKY_KINDS, Scene
@@ -20,7 +20,6 @@ LEAST = 0.14  # of the picture: nothing is smaller than that both ways
 SIZE_AMONG = {"small": -2, "medium": 0, "big": 2}
 SIZE_IN_SKY = {"small": -3, "medium": -1, "big": 0}
 TABLEWARE = ("cup", "pizza", "cake")
-HORIZON = 9 / GRID  # where the sky ends, as a fraction of the picture's height
 
 
 def arrange(scene: Scene) -> list[Spot]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 
+from ..chance import pick
 from . import phrases, table
 from .lexicon import GARMENTS, SIZES
 from .world import COUNTED_ONCE, PEOPLE, Thing
@@ -31,11 +32,6 @@ def name_thing(
     noun = table.plural(noun) if several else noun
     words = " ".join(f"{size} {adjective} {look} {'' if after else colour} {noun} {after}".split())
     return _counted(rng, thing, words, bare)
-
-
-def pick(rng: random.Random, choices: tuple[str, ...]) -> str:
-    """random() is the one draw whose sequence Python promises to keep between versions; choice() is not."""
-    return choices[int(rng.random() * len(choices))]
 
 
 def with_article(words: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..chance import pick
 from .canvas import Canvas, Colour
 from .grid import on_line
 from .layout import TABLEWARE
@@ -27,9 +28,7 @@ def paint_room(canvas: Canvas, scene: Scene, spots: Sequence[Spot]) -> None:
     """A room by lamp light: even at night its colours are warm, and only the window is dark."""
     rng = random.Random(f"{scene.layout} room")
     light = indoors(scene.sky)
-    wall, floor, rug = (
-        lit(choices[int(rng.random() * len(choices))], light, 0.6) for choices in (_WALLS, _FLOORS, _RUGS)
-    )
+    wall, floor, rug = (lit(pick(rng, choices), light, 0.6) for choices in (_WALLS, _FLOORS, _RUGS))
     canvas.rows([(0, wall), (1, mix(wall, (120, 100, 90), 0.12))], 0.0, 0.68)
     if spots and all(spot.kind.name in TABLEWARE for spot in spots):
         _table_top(canvas, floor)
