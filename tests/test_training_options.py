@@ -264,7 +264,7 @@ EVERYTHING = dataclasses.replace(
 def everyday_autoencoder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("everyday")
     config = dataclasses.replace(
-        AUTOENCODERS["everyday-cpu"],
+        AUTOENCODERS["scenes-cpu"],
         image_size=64,
         crop_size=32,
         pool=8,

@@ -178,7 +178,7 @@ STUDY = Study(
     needs="model",
     options=(
         Option("model", "", "a folder of a model of the everyday world, as training leaves it"),
-        Option("recipe", "everyday-cpu", "of its denoiser"),
+        Option("recipe", "scenes-cpu", "of its denoiser"),
         Option("shown", "0,10,100,1000", "pictures of each withheld combination, a model for each number"),
         Option("minutes", 10.0, "of training for each"),
         Option("learning-rate", 4e-4, "at its highest"),

@@ -1,7 +1,7 @@
 """Ideas at equal time: one recipe with its settings changed in several ways, each trained for as many minutes.
 
-    python -m ldm_core.training.compare denoiser everyday-cpu --minutes 20 --out runs/compare \\
-        --autoencoder ldm_core/weights/everyday/vae --init ldm_core/weights/everyday \\
+    python -m ldm_core.training.compare denoiser scenes-cpu --minutes 20 --out runs/compare \\
+        --autoencoder ldm_core/weights/scenes/vae --init ldm_core/weights/scenes \\
         --options "" pooled_caption=False mask_weight=0.1 "mask_weight=0.1,composition_weight=0.3"
 
 Each way has a folder OUT/<options>, which resumes. OUT/compare.csv says how many steps it took in that time and what it

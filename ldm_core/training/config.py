@@ -1,9 +1,9 @@
 """The named training recipes: everything that decides a trained model, and nothing else.
 
-`scenes-cpu` is what two cores manage in an hour or so; `scenes-gpu` is the same model, wider and longer;
+`scenes-cpu` is the embedded model, 256 pixels and 16 x 16 x 16 latents, in three stages, which two cores manage in two days;
+`scenes-gpu` is the same model, wider and longer; `scenes-decoder` goes on with the decoder alone;
 `fashion` is the small build for one free GPU: f=4 latents, 12 000 steps, AdamW at 1e-4, EMA 0.995, cosine schedule;
 `fashion-cpu` makes in half an hour on two cores the one that ships.
-`everyday-cpu` and `everyday-gpu` are the second embedded world, 256 pixels and 16 x 16 x 16 latents, in three stages;
 `photo-f4`, `photo-f8`, `photo-f16` are autoencoders for a folder of photographs, each keeping fewer values.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 class AutoencoderConfig:
     """Stage 1: a KL autoencoder (Rombach et al. 2022, section 3.1)."""
 
-    data: str = "scenes"  # scenes | everyday | fashion | photos
+    data: str = "everyday"  # everyday | scenes | fashion | photos
     image_size: int = 128  # pixels
     channels: tuple[int, ...] = (16, 32, 64, 128)  # one entry per resolution: f = 2 ** (len - 1)
     layers_per_block: int = 1
@@ -76,7 +76,7 @@ class DenoiserConfig:
     residual block (as in GLIDE, Nichol et al. 2021): a small model obeys far sooner for it.
     """
 
-    data: str = "scenes"
+    data: str = "everyday"
     image_size: int = 128
     channels: tuple[int, ...] = (96, 160, 128)
     attention: tuple[bool, ...] = (False, True, False)  # per resolution; the middle block at 4x4 attends always
@@ -117,7 +117,7 @@ class DenoiserConfig:
 class ControlConfig:
     """After the stages: a T2I-Adapter (Mou et al. 2023) that makes a finished, frozen model draw into silhouettes."""
 
-    data: str = "scenes"  # scenes | everyday: worlds whose drawing program says where each thing is
+    data: str = "everyday"  # everyday | scenes: worlds whose drawing program says where each thing is
     image_size: int = 128
     res_blocks: int = 2  # at each resolution; their widths are the U-Net's
     pool: int = 6_000  # latents and silhouettes kept in memory; each is seen with many captions
@@ -138,7 +138,7 @@ class ControlConfig:
 class TurboConfig:
     """After the stages: a finished model taught to draw in few steps, the guidance weight an input (train_turbo.py)."""
 
-    data: str = "scenes"
+    data: str = "everyday"
     image_size: int = 128
     drawing_steps: int = 4  # of the finished turbo model
     teacher_steps: int = 12  # a multiple of these: each of them is taught as several of the teacher's
@@ -182,18 +182,20 @@ PHOTOS = AutoencoderConfig(
     learning_rate=2e-3, mse_weight=30.0, gradient_weight=0.0, ema_decay=0.998, posterior_std=0.05,
 )  # fmt: skip
 # 48 times fewer values than pixels: 256 x 256 x 3 to 16 x 16 x 16. Judged by PSNR too.
-EVERYDAY = AutoencoderConfig(
-    data="everyday", image_size=256, channels=(24, 48, 96, 192, 192), latent_channels=16, posterior_std=0.05,
+SCENES_AUTOENCODER = AutoencoderConfig(
+    image_size=256, channels=(24, 48, 96, 192, 192), latent_channels=16, posterior_std=0.05,
     crop_size=128, crop_line=16, whole_steps=0,
     learning_rate=2e-3, warmup_steps=150, optimizer="muon", mse_weight=20.0, channel_weight=0.01,
     equivariance_weight=0.25, ema_decay=0.999,
 )  # fmt: skip
 AUTOENCODERS = {
-    "scenes-cpu": AutoencoderConfig(),
-    "scenes-gpu": AutoencoderConfig(
-        channels=(32, 64, 128, 192), layers_per_block=2, pool=60_000, crop_steps=20_000, whole_steps=10_000,
-        crop_batch=128, whole_batch=64, learning_rate=1e-3, ema_decay=0.999,
+    "scenes-cpu": replace(SCENES_AUTOENCODER, pool=8_000, crop_batch=4, crop_steps=60_000),
+    # When a denoiser learns the latents already. What only shapes these has no use then.
+    "scenes-decoder": replace(
+        SCENES_AUTOENCODER, pool=8_000, crop_batch=4, crop_steps=60_000, frozen_encoder=True, channel_weight=0.0,
+        equivariance_weight=0.0,
     ),
+    "scenes-gpu": replace(SCENES_AUTOENCODER, pool=50_000, crop_batch=64, crop_steps=100_000),
     "fashion": AutoencoderConfig(
         data="fashion", image_size=32, channels=(32, 64, 96), pool=60_000, crop_size=32, crop_steps=0,
         whole_steps=4_000, whole_batch=128, learning_rate=1e-3,
@@ -210,27 +212,26 @@ AUTOENCODERS = {
         channels=(24, 48, 96, 192, 192), latent_channels=24, start_from="photo-f8",
         crop_size=128, crop_batch=3, crop_steps=10_000, learning_rate=1e-3,
     ),
-    "everyday-cpu": replace(EVERYDAY, pool=8_000, crop_batch=4, crop_steps=60_000),
-    # When a denoiser learns the latents already. What only shapes these has no use then.
-    "everyday-decoder": replace(
-        EVERYDAY, pool=8_000, crop_batch=4, crop_steps=60_000, frozen_encoder=True, channel_weight=0.0,
-        equivariance_weight=0.0,
-    ),
-    "everyday-gpu": replace(EVERYDAY, pool=50_000, crop_batch=64, crop_steps=100_000),
     "tiny": AutoencoderConfig(
         channels=(8, 8, 8, 8), pool=64, crop_steps=4, crop_batch=4, whole_steps=2, whole_batch=2,
     ),
 }  # fmt: skip
 TEXT_ENCODERS = {
-    "everyday-cpu": TextEncoderConfig(),
-    "everyday-gpu": TextEncoderConfig(width=256, layers=6, steps=20_000, learning_rate=6e-4),
+    "scenes-cpu": TextEncoderConfig(),
+    "scenes-gpu": TextEncoderConfig(width=256, layers=6, steps=20_000, learning_rate=6e-4),
     "tiny": TextEncoderConfig(width=32, layers=1, steps=4),
 }
+# Its weights are what is left of the 80 MB that all embedded models share; a batch of 64, so that Muon's own work is small.
+SCENES_DENOISER = DenoiserConfig(
+    image_size=256, channels=(128, 192), heads=(4, 6), attention=(True, True), text_width=192, text_layers=4, pool=24_000,
+    batch=64, steps=40_000, learning_rate=1e-3, warmup_steps=50, optimizer="muon", ema_decay=0.9995, pooled_caption=False,
+    thing_weight=4.0, mask_weight=0.1, layout_weight=0.1, attribute_dropout=0.1,
+)  # fmt: skip
 DENOISERS = {
-    "scenes-cpu": DenoiserConfig(),
-    "scenes-gpu": DenoiserConfig(
-        channels=(192, 320, 448), heads=(6, 10, 14), attention=(True, True, True), layers_per_block=2,
-        pool=200_000, batch=512, steps=40_000, learning_rate=3e-4, warmup_steps=1_000, ema_decay=0.9995,
+    "scenes-cpu": SCENES_DENOISER,
+    "scenes-gpu": replace(
+        SCENES_DENOISER, channels=(192, 320, 448), heads=(6, 10, 14), attention=(True, True, True), layers_per_block=2,
+        text_width=256, text_layers=6, pool=200_000, batch=512, steps=60_000, learning_rate=5e-4, warmup_steps=1_000,
     ),
     "fashion": DenoiserConfig(
         data="fashion", image_size=32, channels=(64, 128, 192), heads=(2, 4, 6), attention=(False, True, True),
@@ -241,34 +242,19 @@ DENOISERS = {
         data="fashion", image_size=32, channels=(96, 128), heads=(3, 4), attention=(False, True), text_tokens=24,
         text_layers=2, reading_steps=300, pool=60_000, batch=64, steps=5_000,
     ),
-    # Its weights are what is left of the 80 MB that all embedded models share; a batch of 64, so that Muon's own work is small.
-    "everyday-cpu": DenoiserConfig(
-        data="everyday", image_size=256, channels=(128, 192), heads=(4, 6), attention=(False, True),
-        text_width=192, text_layers=4, pool=24_000, batch=64, steps=40_000, learning_rate=1e-3, warmup_steps=50,
-        optimizer="muon", ema_decay=0.9995, pooled_caption=False, thing_weight=4.0, mask_weight=0.1, layout_weight=0.1,
-        attribute_dropout=0.1,
-    ),
-    "everyday-gpu": DenoiserConfig(
-        data="everyday", image_size=256, channels=(192, 320, 448), heads=(6, 10, 14), attention=(True, True, True),
-        text_width=256, text_layers=6, layers_per_block=2, pool=200_000, batch=512, steps=60_000, learning_rate=5e-4,
-        warmup_steps=1_000, optimizer="muon", ema_decay=0.9995,
-    ),
     "tiny": DenoiserConfig(
         channels=(32, 32), heads=(1, 1), attention=(False, True), text_width=32, text_layers=1, reading_steps=2, pool=32,
         batch=4, steps=4, warmup_steps=1,
     ),
 }  # fmt: skip
 CONTROLS = {
-    "scenes-cpu": ControlConfig(),
-    "everyday-cpu": ControlConfig(data="everyday", image_size=256, pool=20_000, steps=10_000),
+    # One block a resolution: two would be 1 MB more of the 80 that all embedded models share.
+    "scenes-cpu": ControlConfig(image_size=256, res_blocks=1, pool=20_000, steps=10_000),
     "tiny": ControlConfig(res_blocks=1, pool=16, batch=2, steps=2, warmup_steps=1),
 }
 TURBOS = {
-    "scenes-cpu": TurboConfig(),
-    "everyday-cpu": TurboConfig(data="everyday", image_size=256, pool=20_000, steps=10_000),
-    "everyday-gpu": TurboConfig(
-        data="everyday", image_size=256, pool=100_000, batch=256, steps=20_000, warmup_steps=500,
-    ),
+    "scenes-cpu": TurboConfig(image_size=256, pool=20_000, steps=10_000),
+    "scenes-gpu": TurboConfig(image_size=256, pool=100_000, batch=256, steps=20_000, warmup_steps=500),
     "tiny": TurboConfig(
         drawing_steps=2, teacher_steps=4, guidance_width=8, rank=2, pool=16, batch=2, steps=2, warmup_steps=1,
     ),

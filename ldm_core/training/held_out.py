@@ -1,6 +1,6 @@
 """What a stage has come to, on pictures that it never saw: decibels of an autoencoder, the error of a denoiser.
 
-python -m ldm_core.training.held_out everyday ldm_core/weights/everyday/vae --count 1000
+python -m ldm_core.training.held_out everyday ldm_core/weights/scenes/vae --count 1000
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Before stage 2, where a world has many words: the text encoder learns to read, and is kept for every denoiser.
 
-    python -m ldm_core.training.train_text_encoder everyday-cpu --out runs/everyday-text
+    python -m ldm_core.training.train_text_encoder scenes-cpu --out runs/scenes-text
 
 The same command resumes; Ctrl-C saves first. When done, OUT/model holds text_encoder/ and tokenizer/, for
 `train_denoiser --init`, and OUT/reading.csv says which facts it reads, those withheld from pictures apart.
