@@ -132,7 +132,7 @@ def test_the_table_is_large_and_each_row_does_what_it_says():
 
 
 def test_the_everyday_prompts_speak_of_that_world_alone_and_each_skill_has_its_own():
-    prompts = load_prompts(PROMPTS / "everyday.txt")
+    prompts = load_prompts(PROMPTS / "scenes.txt")
     assert len(prompts) >= 300 and len({prompt.text for prompt in prompts}) == len(prompts)
     skills = ("one kind", "colour", "count", "size", "place", "relation", "two things", "ground", "sky", "long")
     assert {prompt.category for prompt in prompts} == {*skills, "unseen pairs", "free wording"}
@@ -146,7 +146,7 @@ def test_the_everyday_prompts_speak_of_that_world_alone_and_each_skill_has_its_o
 
 
 def test_every_kind_and_colour_is_asked_for_in_the_everyday_prompts():
-    scenes = [parse(prompt.text) for prompt in load_prompts(PROMPTS / "everyday.txt")]
+    scenes = [parse(prompt.text) for prompt in load_prompts(PROMPTS / "scenes.txt")]
     assert {thing.kind for scene in scenes for thing in scene.things} == set(KINDS)
     assert {thing.colour for scene in scenes for thing in scene.things} >= set(COLOURS)
 
