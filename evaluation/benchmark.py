@@ -17,6 +17,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import diffusers
@@ -35,11 +36,23 @@ SCALES = (1.5, 2, 3, 4, 5, 6, 7, 8)
 PROMPT, SEED = "a red house on the left and a pine tree on the right, mountains, in a snowy field at night", 7
 
 
-def diffusers_pipeline(model: LatentDiffusion) -> diffusers.StableDiffusionPipeline:
-    """diffusers' pipeline on the model's folder, all of it in the denoiser's precision, as people run it."""
+def diffusers_drawing(model: LatentDiffusion) -> Callable[[float], torch.Tensor]:
+    """diffusers' pipeline on the model's folder, all of it in the denoiser's precision, as people run it: a guidance scale -> the
+    picture (1, 3, H, W) in [0, 1]."""
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(model.spec.source, torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
-    return pipeline.to(model.device, model.dtype)
+    pipeline.to(model.device, model.dtype)
+    options = {"num_inference_steps": model.spec.steps, "height": model.height, "width": model.width}
+
+    @torch.inference_mode()
+    def draw(scale: float) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(SEED)
+        latents = pipeline(
+            PROMPT, generator=generator, guidance_scale=scale, output_type="latent", **options
+        ).images  # decoded here, as the pipeline would with a keyword that not every autoencoder takes
+        return (pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor).sample / 2 + 0.5).clamp(0, 1)
+
+    return draw
 
 
 def core_suite(name: str, device: str | None, repeats: int) -> list[tuple[str, str]]:
@@ -52,23 +65,10 @@ def core_suite(name: str, device: str | None, repeats: int) -> list[tuple[str, s
 
 def precision_rows(model: LatentDiffusion, dtype: str, repeats: int) -> list[tuple[str, str]]:
     """Ours against diffusers' in one precision."""
-    pipeline, steps, w = diffusers_pipeline(model), model.spec.steps, model.spec.guidance_scale
+    draw, w = diffusers_drawing(model), model.spec.guidance_scale
 
     def theirs(scale: float) -> torch.Tensor:
-        generator = torch.Generator().manual_seed(SEED)
-        return (
-            pipeline(
-                PROMPT,
-                generator=generator,
-                guidance_scale=scale,
-                num_inference_steps=steps,
-                height=model.height,
-                width=model.width,
-                output_type="pt",
-            )
-            .images.float()
-            .cpu()
-        )
+        return draw(scale).float().cpu()
 
     one, one_theirs = alternating(lambda: model.sample(PROMPT, SEED, w), lambda: theirs(w), repeats)
     sweep, eight = alternating(

@@ -9,9 +9,8 @@ from functools import partial
 import torch
 
 import ldm_core
-from ldm_core.pipeline import LatentDiffusion
 
-from ..benchmark import PROMPT, SCALES, SEED, diffusers_pipeline
+from ..benchmark import PROMPT, SCALES, SEED, diffusers_drawing
 from .timing import once
 
 DTYPES = ("float32", "bfloat16")
@@ -23,7 +22,7 @@ def engines_suite(name: str, repeats: int) -> list[tuple[str, str]]:
     rows, exact = [], ldm_core.load(name, "cpu", "float32", engine="torch")
     for dtype in DTYPES:
         models = {engine: ldm_core.load(name, "cpu", dtype, engine=engine) for engine in ("torch", "openvino")}
-        theirs = pipeline_of(models["torch"])
+        theirs = diffusers_drawing(models["torch"])
         w = exact.spec.guidance_scale
         single: dict[str, Callable[[], object]] = {"diffusers": partial(theirs, w)}
         sweep: dict[str, Callable[[], object]] = {"diffusers": partial(each_scale, theirs)}
@@ -40,18 +39,6 @@ def engines_suite(name: str, repeats: int) -> list[tuple[str, str]]:
                 words = f"at most {255 * apart.max():.3f}, mean {255 * apart.mean():.4f} of 255; PSNR {psnr:.1f} dB"
                 rows.append((f"{dtype}: {engine}'s sweep against torch's in float32", words))
     return rows
-
-
-def pipeline_of(model: LatentDiffusion) -> Callable[[float], torch.Tensor]:
-    """diffusers' pipeline over the model's folder: one picture at a guidance scale."""
-    made = diffusers_pipeline(model)
-
-    def draw(scale: float) -> torch.Tensor:
-        generator = torch.Generator().manual_seed(SEED)
-        options = {"num_inference_steps": model.spec.steps, "height": model.height, "width": model.width}
-        return made(PROMPT, generator=generator, guidance_scale=scale, output_type="pt", **options).images
-
-    return draw
 
 
 def each_scale(draw: Callable[[float], torch.Tensor]) -> list[torch.Tensor]:
