@@ -11,7 +11,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image, ImageOps
 
-from ldm_core.data import scenes
+from ldm_core.data import everyday
 from ldm_core.data.photos import open_photo, photo_files
 from ldm_core.data.test_card import test_card
 
@@ -56,7 +56,7 @@ def samples(session: Session) -> dict[str, str]:
     for name, seed in drawn.items():
         kept = session.scratch.lasting(f"{name}.png")
         if not kept.exists():
-            pixels = test_card() if seed is None else scenes.draw(scenes.random_scene(seed), SIDE)
+            pixels = test_card() if seed is None else everyday.draw(everyday.random_scene(seed), SIDE)
             Image.fromarray(pixels).save(kept)
         found[name] = str(kept)
     return found

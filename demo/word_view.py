@@ -19,8 +19,9 @@ from .trajectory_view import arrow_map
 
 # By the world that a model was made for: what `python -m evaluation.word_maps` measured of such maps.
 WORTH = {
-    "scenes": "Measured on real drawings, the maps of this model are hardly better than chance: a map and its thing overlap by "
-    "0.04 to a measure of 1, by chance 0.03. Read them as what the network does, not as a pointer to the thing.",
+    # SWITCH: figures of `python -m evaluation.word_maps scenes`, and in words what they come to
+    "everyday": "Measured on real drawings, a map and its thing overlap by @@WORD_MAPS_IOU@@ to a measure of 1, by chance "
+    "@@WORD_MAPS_CHANCE@@.",
 }
 UNMEASURED = "Whether the maps of this model point at the thing was not measured."
 

@@ -15,7 +15,7 @@ from ldm_core.data import everyday, scenes
 
 DRAWN: dict[str, Any] = {"scenes": scenes, "everyday": everyday}
 # Whose pictures they are where nobody says: a run's are its model's, and evaluation.score has --world.
-DRAWN_WORLD = "scenes"
+DRAWN_WORLD = "everyday"
 
 
 def drawings(world: str, seeds: Iterable[int], size: int | None = None) -> np.ndarray:

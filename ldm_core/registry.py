@@ -104,14 +104,19 @@ MODELS: dict[str, ModelSpec] = {
     for spec in (
         _shipped(
             "scenes",
-            128,
+            256,
             12,
-            2.0,
-            "little landscapes: sky, ground, houses, trees, boats, balloons in eight colours",
-            "scenes",
+            4.0,
+            "drawings of everyday things: people, animals, vehicles, buildings, trees, objects, in ten colours",
+            "everyday",
         ),
         _shipped(
-            "scenes-turbo", 128, 4, 2.0, "scenes in four steps, each asked once: a sixth of its network rows", "scenes"
+            "scenes-turbo",
+            256,
+            4,
+            4.0,
+            "scenes in four steps, each asked once: a sixth of its network rows",
+            "everyday",
         ),
         _shipped("fashion", 32, 20, 1.25, "grey pieces of clothing in ten kinds, as in Fashion-MNIST", "fashion"),
         _stable(

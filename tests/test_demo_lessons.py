@@ -128,13 +128,13 @@ def test_a_words_map_is_the_models_own_of_each_step_shown_and_what_it_is_worth_i
     view = seen.html([0, 2])
     assert re.findall(r"<option( selected)?>(\w+)", view) == [("", "a"), ("", "red"), (" selected", "house")]
     assert view.count('<div class="word" hidden>') == 2
-    assert "hardly better than chance" in seen.note("scenes") and "was not measured" in seen.note("fashion")
+    assert "by chance" in seen.note("everyday") and "was not measured" in seen.note("fashion")
     assert not any(module._forward_pre_hooks for module in tiny.denoiser.network.modules())
 
 
 def test_words_that_cannot_be_followed_are_told_of_in_one_sentence(tiny, tiny_sd3_folder):
-    assert "At w = 0" in WordsSeen.of(tiny, "a house", 0).note("scenes")
-    assert "must hold a word" in WordsSeen.of(tiny, " ... ", 2.0).note("scenes")
+    assert "At w = 0" in WordsSeen.of(tiny, "a house", 0).note("everyday")
+    assert "must hold a word" in WordsSeen.of(tiny, " ... ", 2.0).note("everyday")
     other = ldm_core.load(str(tiny_sd3_folder), device="cpu", dtype="float32")
     seen = WordsSeen.of(other, "a house", 2.0)
     assert "need a U-Net" in seen.note("") and seen.html([]) == ""

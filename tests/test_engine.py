@@ -236,7 +236,7 @@ def test_a_bfloat16_model_decodes_in_bfloat16_where_that_changes_less_than_a_lev
     torch.testing.assert_close(exact, load(str(tiny_folder), device="cpu", engine="torch").decode(latents))
 
 
-@pytest.mark.parametrize("name", ["photo-f8", "everyday/vae"])
+@pytest.mark.parametrize("name", ["photo-f8", "scenes/vae"])
 def test_deep_autoencoders_decode_by_openvino_too(name):
     coder = load_autoencoder(WEIGHTS / name)
     decode = openvino_network.OpenVinoNetwork(openvino_network.TorchSource(coder.vae, "decode"), torch.float32)

@@ -1,4 +1,4 @@
-"""The stage weights of the second embedded world: they open, and do what their card says."""
+"""The parts of the embedded model, each by itself: they open, and do what their card says."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from ldm_core.training import fact_reader, held_out, train_autoencoder, train_te
 from ldm_core.training.config import AUTOENCODERS, TEXT_ENCODERS
 from ldm_core.training.corpus import load_corpus
 
-FOLDER = WEIGHTS / "everyday"
+FOLDER = WEIGHTS / "scenes"
 
 
 def test_the_autoencoder_is_the_recipes_and_keeps_what_its_card_says():
-    built = train_autoencoder.begin(AUTOENCODERS["everyday-cpu"], FOLDER / "vae")
+    built = train_autoencoder.begin(AUTOENCODERS["scenes-cpu"], FOLDER / "vae")
     assert built.config.latent_channels == 16
     coder = load_autoencoder(FOLDER / "vae")
     assert coder.factor == 16 and coder.latent_channels == 16
     mean, _ = held_out.psnr(FOLDER / "vae", "everyday", 256, count=3)
-    assert mean > 32
+    assert mean > 32  # SWITCH: a dB below what the card says
 
 
 def test_the_text_encoder_reads_most_captions_without_a_mistake_withheld_combinations_too():
     tokenizer = CLIPTokenizer.from_pretrained(FOLDER / "tokenizer")
-    config, corpus = TEXT_ENCODERS["everyday-cpu"], load_corpus("everyday", 1, 16)
+    config, corpus = TEXT_ENCODERS["scenes-cpu"], load_corpus("everyday", 1, 16)
     module = train_text_encoder.build(config, tokenizer, corpus)
     train_text_encoder.go_on_from(module, FOLDER)
     usual, rare = train_text_encoder.to_be_judged(corpus, 64, 16)
