@@ -27,13 +27,6 @@ QUIET: dict[str, Any] = {
 }  # of events that only tidy the page
 # By the world that a model was made for; a model of none of them gets a prompt that any can draw.
 EXAMPLES = {
-    "scenes": [
-        "a red house on the left and a pine tree on the right, mountains, in a snowy field at night",
-        "night sky over a little yellow house by the lake",
-        "a purple hot air balloon in the center and clouds, in a desert on a sunny day",
-        "a boat with a yellow sail in the center and the sun on the right, on a lake at sunset",
-        "a palm tree on the left and an orange house on the right, in a desert at dawn",
-    ],
     "everyday": [
         "a red house under a rainbow in a green meadow",
         "a man riding a brown horse on the beach at sunset",
@@ -56,11 +49,6 @@ EXAMPLES = {
     ],
 }
 WHAT_IT_DRAWS = {
-    "scenes": (
-        "This small model was trained on drawn landscapes alone. It knows skies (day, dawn, sunset, night, storm), grounds "
-        "(field, snow, desert, lake), houses, pines, palms, boats, balloons, sun, moon, clouds and mountains, eight colours, "
-        "and left, center, right. Other words leave it guessing."
-    ),
     "everyday": (
         "This small model was trained on drawings of everyday things alone: people, animals, vehicles, buildings, trees, "
         "furniture and small objects, one to three of each, in ten colours, beside, on, above or in front of each other, riding "

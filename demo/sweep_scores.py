@@ -19,7 +19,6 @@ from .sweep_axes import SEED
 from .sweep_grid import SweepCell, table_of
 
 ALIGNMENT = {  # by world: metric, detector
-    "scenes": ("clip_scenes", "scenes"),
     "everyday": ("clip_scenes", "everyday"),
     "fashion": ("fashion_accuracy", "fashion"),
 }

@@ -139,9 +139,7 @@ OF_MASKS = {  # and beside these where a mask says what of it is drawn anew
     "fashion": ("start_psnr_outside",),
     "": ("start_psnr_outside", "clip_score_inside"),
 }
-OF_CONTROL = {
-    "scenes": ("control_iou",)
-}  # for pictures that an image steered, of worlds whose reader of silhouettes ships
+OF_CONTROL = dict.fromkeys(DRAWN, ("control_iou",))  # for pictures that an image steered
 _IN_WORLD = {world: {metric.name: metric for metric in _of_world(world)} for world in DRAWN}
 
 

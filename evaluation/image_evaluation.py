@@ -72,7 +72,7 @@ def evaluate(
     reference   of distances: a folder of real images or a file of statistics
     prompts     a file or a list; folders pair with them as captions.py says, `captions` and `pairing` being its options
     limit       only so many prompts, drawn at random by `seed` with `shuffle`
-    world       the drawn world that the images are of ("scenes" or "everyday"), whose detector reads them by metrics called
+    world       the drawn world that the images are of (a name of worlds.DRAWN), whose detector reads them by metrics called
                 after scenes, and whose drawings are the reference where a detector has no other
     out         a folder for features and drawn images, found again by the next call; without it they go with the result
 

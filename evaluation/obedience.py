@@ -5,7 +5,7 @@
 Silhouettes and captions are those of held-out scenes. The reader of silhouettes (detectors/silhouettes.py) tells the pixels of
 things from the background; printed is the iou of what it reads in each picture and what was asked for, in pictures drawn with
 the control and, from the same captions and seeds, without it. The reader's own iou on the real drawings, and on what the
-autoencoder keeps of them, is the ceiling. For the drawn worlds also what each picture shows of its caption. With --sheet,
+autoencoder keeps of them, is the ceiling. Also what each picture shows of its caption. With --sheet,
 silhouettes and pictures side by side.
 """
 

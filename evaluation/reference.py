@@ -3,7 +3,7 @@
     python -m evaluation.reference --images FOLDER --detector inception --out stats.npz
     python -m evaluation.run --prompts prompts/coco.txt --reference stats.npz
 
-Detectors: inception (fid, kid), dinov2, cmmd, scenes, everyday, fashion. The file holds `mu` and `sigma` as pytorch-fid writes them,
+Detectors: inception (fid, kid), dinov2, cmmd, everyday, fashion. The file holds `mu` and `sigma` as pytorch-fid writes them,
 features for the kernel distance, and in `protocol` how they came about; a file with other weights, detector or resizing
 than the run's is refused. --reference also takes pytorch-fid's, torch-fidelity's, EDM2's and ADM's own files, and marks
 them "protocol unknown".

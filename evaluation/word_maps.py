@@ -31,7 +31,6 @@ import ldm_core
 from ldm_core import word_maps
 from ldm_core.attention import watched
 from ldm_core.conditioning import Conditioning
-from ldm_core.data import scenes
 from ldm_core.images import from_uint8
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.training import everyday
@@ -67,17 +66,15 @@ class Compared:
     coarse: Tensor
 
 
-def kind_words(world: str) -> dict[str, str]:
+def kind_words() -> dict[str, str]:
     """Single words that name a kind of thing, and which."""
-    if world == "scenes":
-        return scenes.KIND_WORDS
     return {word: name for word, name in everyday.names().items() if name in everyday.world.KINDS}
 
 
 def drawings(world: str, seeds: Iterable[int], size: int) -> Iterator[Asked]:
     """Those drawings of the seeds whose captions name something that there is one of."""
     module, say = WORLDS[world]
-    known = kind_words(world)
+    known = kind_words()
     for seed in seeds:
         scene: Any = module.random_scene(seed)
         caption = say(scene, seed)

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ldm_core.data import everyday, scenes
+from ldm_core.data import everyday
 
-DRAWN: dict[str, Any] = {"scenes": scenes, "everyday": everyday}
+DRAWN: dict[str, Any] = {"everyday": everyday}
 # Whose pictures they are where nobody says: a run's are its model's, and evaluation.score has --world.
 DRAWN_WORLD = "everyday"
 

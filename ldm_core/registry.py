@@ -12,7 +12,7 @@ from typing import Any
 WEIGHTS = Path(__file__).parent / "weights"
 ENGINES = ("torch", "openvino")  # by what networks run; see engine.py
 HUB_ID = r"\w[\w.-]*/\w[\w.-]*"
-WORLDS = ("scenes", "everyday", "fashion")  # that models of this repository are trained to draw
+WORLDS = ("everyday", "fashion")  # that models of this repository are trained to draw
 
 
 @dataclass(frozen=True)

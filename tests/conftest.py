@@ -26,7 +26,6 @@ from transformers import (
     T5TokenizerFast,
 )
 
-from ldm_core.data import scenes
 from ldm_core.training.tokenizer import build_tokenizer
 from ldm_core.training.train_denoiser import MODEL_INDEX
 
@@ -40,10 +39,21 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a processor each, for the workers and
 os.environ.setdefault("LDM_ENGINE", "torch")  # which draws the golden values; a trial for each tiny model takes seconds
 
 
+WORDS = (  # all that the tiny checkpoints know
+    "a air among an and at background bad balloon behind big blue boat bright by cabin calm capped center "
+    "clear clouds cottage countryside dark dawn day daylight desert drawing dunes dusk early evening evergreen "
+    "field fir full grass grassy green home hot house hut in is lake landscape left light little lonely meadow "
+    "middle midnight moon morning mountains near night of old on orange over palm peaks picture pine pink "
+    "pretty purple quiet red right sail sailboat sailing sand sandy side sky small snow snowy some starry "
+    "storm stormy sun sunny sunrise sunset tall the there to tree under view water weather white winter with "
+    "yellow"
+).split()
+
+
 def make_checkpoint(folder: Path, prediction_type: str = "epsilon", seed: int = 0) -> Path:
-    """A Stable Diffusion folder: 32-pixel images, f=2 latents, a vocabulary of the drawn world's words."""
+    """A Stable Diffusion folder: 32-pixel images, f=2 latents, a vocabulary of a few words."""
     torch.manual_seed(seed)
-    tokenizer = build_tokenizer(scenes.known_words(), 24)
+    tokenizer = build_tokenizer(WORDS, 24)
     text = clip_config(tokenizer)
     unet = UNet2DConditionModel(
         sample_size=16,
@@ -67,7 +77,7 @@ def make_checkpoint(folder: Path, prediction_type: str = "epsilon", seed: int = 
     )
     parts = {"unet": unet, "vae": small_vae(), "text_encoder": CLIPTextModel(text), "tokenizer": tokenizer}
     save_parts(folder, parts | {"scheduler": scheduler}, MODEL_INDEX)
-    (folder / "tokenizer" / "words.txt").write_text("\n".join(scenes.known_words()))
+    (folder / "tokenizer" / "words.txt").write_text("\n".join(WORDS))
     return folder
 
 
@@ -113,7 +123,7 @@ def save_parts(folder: Path, parts: dict[str, object], index: dict) -> None:
 def make_xl_checkpoint(folder: Path, seed: int = 2) -> Path:
     """A Stable Diffusion XL folder: two text encoders, sizes and a summary told to the U-Net."""
     torch.manual_seed(seed)
-    tokenizer = build_tokenizer(scenes.known_words(), 24)
+    tokenizer = build_tokenizer(WORDS, 24)
     unet = UNet2DConditionModel(
         sample_size=16,
         in_channels=4,
@@ -172,8 +182,7 @@ def t5_tokenizer(words: list[str]) -> T5TokenizerFast:
 def make_sd3_checkpoint(folder: Path, seed: int = 3, with_t5: bool = True, channels: int = 4) -> Path:
     """A Stable Diffusion 3.5 folder: three text encoders, a transformer, rectified flow with shift 3."""
     torch.manual_seed(seed)
-    words = scenes.known_words()
-    tokenizer = build_tokenizer(words, 24)
+    tokenizer = build_tokenizer(WORDS, 24)
     transformer = SD3Transformer2DModel(
         sample_size=16,
         patch_size=2,
@@ -199,7 +208,7 @@ def make_sd3_checkpoint(folder: Path, seed: int = 3, with_t5: bool = True, chann
         "scheduler": FlowMatchEulerDiscreteScheduler(shift=3.0),
     }
     if with_t5:
-        reads = t5_tokenizer(words)
+        reads = t5_tokenizer(WORDS)
         t5 = T5Config(
             vocab_size=len(reads),
             d_model=80,

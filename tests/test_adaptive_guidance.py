@@ -97,11 +97,11 @@ def test_it_steadies_and_keeps_detail_where_nothing_is_worse_for_it(at_largest, 
 
 
 def test_the_study_draws_both_kinds_and_its_differences_are_those_of_the_files(tmp_path, tiny_folder, monkeypatch):
-    spec = registry.ModelSpec("small", str(tiny_folder), height=32, width=32, steps=2, world="scenes")
+    spec = registry.ModelSpec("small", str(tiny_folder), height=32, width=32, steps=2, world="everyday")
     monkeypatch.setitem(registry.MODELS, "small", spec)
     schedules = {name: adaptive_guidance.SCHEDULES[name] for name in ("fixed", "linear")}
     monkeypatch.setattr(adaptive_guidance, "SCHEDULES", schedules)
-    monkeypatch.setitem(guidance.MEASURES, "scenes", ("clip_scenes", "clipped"))
+    monkeypatch.setitem(guidance.MEASURES, "everyday", ("clip_scenes", "clipped"))
     command = ["--out", str(tmp_path), "adaptive-guidance", "--model", "small", "--prompts", "8", "--scales", "1,3"]
     assert study.main([*command, "--device", "cpu"]) == 0
     out = tmp_path / "adaptive-guidance"

@@ -17,7 +17,7 @@ from evaluation.metrics import autoencoder, reconstruction
 from evaluation.metrics.reconstruction import crop, psnr
 from evaluation.run import main as run
 from evaluation.worlds import DRAWN_WORLD
-from ldm_core.data import scenes
+from ldm_core.data import everyday
 from ldm_core.images import from_uint8, load_png, rounded
 
 
@@ -118,7 +118,7 @@ def test_a_run_scores_its_autoencoder_on_the_reference_and_on_its_own_pictures(t
     folder = tmp_path / "real"
     folder.mkdir()
     for seed in range(3):
-        Image.fromarray(scenes.draw(scenes.random_scene(seed), 64)).save(folder / f"{seed}.png")
+        Image.fromarray(everyday.draw(everyday.random_scene(seed), 64)).save(folder / f"{seed}.png")
     (tmp_path / "p.txt").write_text("a red house\na boat\n")
     out = tmp_path / "run"
     assert (
@@ -147,7 +147,7 @@ def test_a_run_scores_its_autoencoder_on_the_reference_and_on_its_own_pictures(t
         == 0
     )
     summary = pd.read_csv(out / "summary.csv").set_index("metric")
-    drawn = from_uint8(np.stack([scenes.draw(scenes.random_scene(seed), 64) for seed in range(3)]))
+    drawn = from_uint8(np.stack([everyday.draw(everyday.random_scene(seed), 64) for seed in range(3)]))
     expected = psnr(drawn, rounded(tiny.reconstruct(drawn))).mean()
     assert summary.loc["vae_psnr", "value"] == pytest.approx(float(expected), abs=1e-3)
     assert summary.loc["rfd_scenes", "value"] > 0 and summary.loc["vae_ssim", "n"] == 3

@@ -13,7 +13,7 @@ from PIL import Image
 from evaluation import autoencoders
 from evaluation.metrics.reconstruction import bicubic, psnr, ssim
 from evaluation.metrics.round_trip import QUALITIES, codec_psnr, round_trip
-from ldm_core.data import scenes
+from ldm_core.data import everyday
 from ldm_core.loading import autoencoder_folder, load_autoencoder
 
 
@@ -22,7 +22,7 @@ def drawings(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     for seed in range(2):
-        picture = scenes.draw(scenes.random_scene(seed), 100)
+        picture = everyday.draw(everyday.random_scene(seed), 100)
         Image.fromarray(picture).save(folder / f"{seed}.png")
     return folder
 
@@ -31,7 +31,7 @@ def test_a_folder_becomes_a_table_of_every_image_and_model(drawings, tmp_path, c
     assert autoencoders.main(["--images", str(drawings), "--models", "scenes", "--out", str(tmp_path / "out")]) == 0
     table, summary = (pd.read_csv(tmp_path / "out" / f"{name}.csv") for name in ("images", "summary"))
     assert table[["width", "height"]].to_numpy().tolist() == [[96, 96]] * 2, "cropped to a multiple of eight"
-    image = torch.from_numpy(scenes.draw(scenes.random_scene(0), 100)).permute(2, 0, 1).float() / 255
+    image = torch.from_numpy(everyday.draw(everyday.random_scene(0), 100)).permute(2, 0, 1).float() / 255
     image = image[None, :, 2:98, 2:98]
     rebuilt = (load_autoencoder(autoencoder_folder("scenes")).reconstruct(image) * 255).round() / 255
     expected = 10 * np.log10(1 / float((image - rebuilt).square().mean()))
@@ -48,7 +48,7 @@ def test_a_folder_becomes_a_table_of_every_image_and_model(drawings, tmp_path, c
 
 
 def test_a_codec_gets_the_best_quality_that_fits_and_none_where_none_does():
-    image = torch.from_numpy(scenes.draw(scenes.random_scene(3), 128)).permute(2, 0, 1).float() / 255
+    image = torch.from_numpy(everyday.draw(everyday.random_scene(3), 128)).permute(2, 0, 1).float() / 255
     picture = Image.fromarray((image.permute(1, 2, 0) * 255).byte().numpy())
     for codec, options in (("JPEG", {"optimize": True}), ("WEBP", {"method": 4})):
         coded = []
@@ -63,7 +63,7 @@ def test_a_codec_gets_the_best_quality_that_fits_and_none_where_none_does():
 
 def test_a_round_trip_by_the_mean_repeats_and_by_a_sample_follows_its_seed():
     autoencoder = load_autoencoder(autoencoder_folder("fashion"))
-    image = torch.from_numpy(scenes.draw(scenes.random_scene(3), 64)).permute(2, 0, 1).float() / 255
+    image = torch.from_numpy(everyday.draw(everyday.random_scene(3), 64)).permute(2, 0, 1).float() / 255
     mean, again = round_trip(image, autoencoder), round_trip(image, autoencoder)
     one, other = (round_trip(image, autoencoder, sample_seed=seed) for seed in (1, 2))
     side = 64 // autoencoder.factor

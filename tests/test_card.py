@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from evaluation import card
-from ldm_core.data import fashion_mnist, scenes
+from evaluation.worlds import caption_of
+from ldm_core.data import everyday, fashion_mnist
 from ldm_core.registry import MODELS
 
 
@@ -32,8 +33,8 @@ def test_the_card_of_scenes_prints_its_figures_and_leaves_a_run(tmp_path, capsys
 
 
 def test_prompts_are_held_out_captions_and_the_ten_labels_in_turn():
-    seed = scenes.HELD_OUT_SEEDS[1]
-    assert list(card.captions("scenes", 2))[1] == scenes.caption(scenes.random_scene(seed), seed)
+    seed = everyday.HELD_OUT_SEEDS[1]
+    assert list(card.captions("everyday", 2))[1] == caption_of("everyday", seed)
     assert [fashion_mnist.parse(text) for text in card.captions("fashion", 12)] == [*range(10), 0, 1]
 
 

@@ -11,7 +11,7 @@ from evaluation.metrics.composition import composition
 from evaluation.studies import composition as curve
 from evaluation.studies.study import FAILS, HOLDS, IN_PART
 from ldm_core.data import everyday
-from ldm_core.data.scenes import Scene, Thing, draw
+from ldm_core.data.everyday import Scene, Thing
 from ldm_core.images import from_uint8, to_pil
 
 
@@ -19,25 +19,25 @@ def a_run(folder, pictures):
     """A run folder of drawings: (what is drawn, what was asked for, guidance scale) each."""
     rows = []
     for index, (thing, prompt, scale) in enumerate(pictures):
-        drawn = draw(Scene("day", "field", (thing,), layout=index), 128)
+        drawn = everyday.draw(Scene("day", "field", (thing,), layout=index), 256)
         to_pil(from_uint8(drawn[None])[0]).save(folder / f"{index}.png")
         rows.append({"prompt_id": prompt, "prompt": prompt, "guidance_scale": scale, "file": f"{index}.png"})
     pd.DataFrame(rows).to_csv(folder / "images.csv", index=False)
-    return composition(folder, "scenes").set_index(["guidance_scale", "pair"])
+    return composition(folder, "everyday").set_index(["guidance_scale", "pair"])
 
 
 def test_things_are_counted_by_scale_and_by_whether_their_pair_was_seen(tmp_path):
-    purple, red = Thing("house", "purple", "left"), Thing("house", "red", "left")
+    purple, red = (Thing("truck", colour, 1, "left", "big") for colour in ("purple", "red"))
     table = a_run(
         tmp_path,
         [
-            (purple, "a purple house on the left", 1.0),
-            (red, "a purple house", 1.0),  # the colour is wrong in the second
-            (red, "a red house on the left", 1.0),
-            (red, "a red house on the right", 1.0),  # the place is, in the second
-            (purple, "a purple house", 2.0),
+            (purple, "a purple truck on the left", 1.0),
+            (red, "a purple truck", 1.0),  # the colour is wrong in the second
+            (red, "a red truck on the left", 1.0),
+            (red, "a red truck on the right", 1.0),  # the place is, in the second
+            (purple, "a purple truck", 2.0),
             (red, "mountains by day", 2.0),
-            (red, "a zebra", 2.0),  # nothing coloured asked for
+            (red, "a laptop", 2.0),  # nothing coloured asked for
         ],
     )
     assert table.loc[(1.0, "never seen"), ["n", "right", "kind"]].tolist() == [2, 0.5, 1.0]

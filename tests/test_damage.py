@@ -23,7 +23,7 @@ from evaluation.generation.axes import Axis, Value
 from evaluation.run import main
 from evaluation.run_facts import RunFacts
 from evaluation.run_folder import FOLDERS, WRITTEN, alone, check_places
-from ldm_core.data.scenes import draw, random_scene
+from ldm_core.data.everyday import draw, random_scene
 from ldm_core.files import naming, whole_file
 from ldm_core.images import load_png_and_text, png_text, save_png
 from ldm_core.recipe import Recipe

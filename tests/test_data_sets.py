@@ -23,7 +23,7 @@ from evaluation.downloads import Downloads
 from evaluation.prompts import coco_caption, load_prompts
 from evaluation.run import main as run
 from evaluation.worlds import DRAWN_WORLD
-from ldm_core.data import scenes
+from ldm_core.data import everyday
 from tests.loopback import loopback
 
 YES = Downloads("yes")
@@ -53,7 +53,7 @@ def synthetic() -> tuple[dict, dict[str, bytes]]:
     photographs = {}
     for seed in range(5):
         stream = io.BytesIO()
-        Image.fromarray(scenes.draw(scenes.random_scene(seed), 48)[:32]).save(stream, "JPEG")
+        Image.fromarray(everyday.draw(everyday.random_scene(seed), 48)[:32]).save(stream, "JPEG")
         photographs[f"{seed:012d}.jpg"] = stream.getvalue()
     images = [{"id": seed, "file_name": name} for seed, name in reversed(list(enumerate(photographs)))]
     annotations = [

@@ -20,7 +20,7 @@ from demo.uploads import check_upload, read_upload
 from evaluation.autoencoders import compare
 from evaluation.metrics import reconstruction
 from evaluation.metrics.round_trip import RoundTrip
-from ldm_core.data import scenes
+from ldm_core.data import everyday
 from ldm_core.images import from_uint8
 
 
@@ -34,7 +34,7 @@ def session(tiny):
 @pytest.fixture
 def drawing(tmp_path):
     path = tmp_path / "drawing.png"
-    Image.fromarray(scenes.draw(scenes.random_scene(3), 100)).save(path)
+    Image.fromarray(everyday.draw(everyday.random_scene(3), 100)).save(path)
     return str(path)
 
 
@@ -51,7 +51,7 @@ def test_a_visitor_sees_each_autoencoder_join_and_gets_the_evaluations_numbers(s
     coder = session.autoencoders["scenes"]
     factor = max(coder.factor, tiny.autoencoder.factor)
     assert f"cropped to multiples of {factor}: 96 x 96 pixels" in words
-    image = from_uint8(scenes.draw(scenes.random_scene(3), 100)[None])[0][:, 2:98, 2:98]
+    image = from_uint8(everyday.draw(everyday.random_scene(3), 100)[None])[0][:, 2:98, 2:98]
     expected = compare(image, session.autoencoders["scenes"])
     found = numbers[0]
     side = 96 // coder.factor
@@ -277,7 +277,7 @@ def test_what_stands_in_the_way_of_lpips_is_said_and_nothing_is_fetched(tmp_path
 
 def test_two_of_them_stand_under_one_wipe_and_all_under_one_zoom(visit, tmp_path):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    Image.fromarray(scenes.draw(scenes.random_scene(9), 64)).save(tmp_path / "photo.png")
+    Image.fromarray(everyday.draw(everyday.random_scene(9), 64)).save(tmp_path / "photo.png")
     page = visit.page
     visit.tab("Autoencoders")
     page.click("#photo [aria-label='Remove Image']")

@@ -10,7 +10,7 @@ from PIL import Image
 from visits import Visit
 
 from demo.controls import WHAT_IT_DRAWS
-from ldm_core.data import scenes
+from ldm_core.data import everyday
 from ldm_core.recipe import read_png
 from ldm_core.registry import MODELS
 
@@ -147,7 +147,7 @@ def test_a_dropped_picture_restores_everything_and_is_drawn_again_byte_for_byte(
 
 
 def test_a_photo_is_compared_with_numbers_and_a_slider_that_keys_move(visit, tmp_path):
-    Image.fromarray(scenes.draw(scenes.random_scene(9), 192)).save(tmp_path / "photo.jpg", quality=95)
+    Image.fromarray(everyday.draw(everyday.random_scene(9), 192)).save(tmp_path / "photo.jpg", quality=95)
     visit.tab("Autoencoders")
     visit.page.click("#photo [aria-label='Remove Image']")
     visit.page.set_input_files("#photo input[type=file]", tmp_path / "photo.jpg")

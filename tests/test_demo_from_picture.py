@@ -11,7 +11,7 @@ from demo import mask_grid
 from demo.session import Limits, Session
 from demo.tabs import from_picture
 from demo.uploads import fitted_upload
-from ldm_core.data import scenes
+from ldm_core.data import everyday
 from ldm_core.images import from_pil
 from ldm_core.recipe import Recipe, read_png
 from ldm_core.registry import MODELS
@@ -27,7 +27,7 @@ def session(tiny):
 @pytest.fixture
 def photo(tmp_path):
     path = tmp_path / "photo.png"
-    Image.fromarray(scenes.draw(scenes.random_scene(9), 64)).save(path)
+    Image.fromarray(everyday.draw(everyday.random_scene(9), 64)).save(path)
     return str(path)
 
 
@@ -84,7 +84,7 @@ def test_bad_requests_are_refused_in_words_before_the_queue(demo_server):
 
 def test_a_visitor_paints_half_of_a_picture_and_the_other_half_stays(visit, tmp_path):
     side = MODELS["scenes"].height
-    Image.fromarray(scenes.draw(scenes.random_scene(9), side)).save(tmp_path / "own.png")
+    Image.fromarray(everyday.draw(everyday.random_scene(9), side)).save(tmp_path / "own.png")
     visit.tab("From a picture")
     visit.page.click("#start-picture [aria-label='Remove Image']")
     visit.page.set_input_files("#start-picture input[type=file]", tmp_path / "own.png")

@@ -45,7 +45,7 @@ def test_a_layout_of_squares_and_a_mask_are_each_others_inverse():
 
 
 def test_the_examples_are_silhouettes_of_drawings_with_what_stands_in_them():
-    examples = layout.examples_of("scenes")
+    examples = layout.examples_of("everyday")
     assert [name for name, _, _ in examples] == ["drawing 1", "drawing 2", "drawing 3"] and layout.examples_of(
         "fashion"
     ) == []

@@ -175,9 +175,9 @@ def test_other_prompts_are_swept_beside_wordings_of_the_one_given(session, tiny)
     asked = []
     cells = [cell(f"prompt={text}", Image.new("RGB", (32, 32))) for text in ("a drawing of {}",)]
     cells.append(SweepCell(dataclasses.replace(cells[0].condition, wording="a boat"), 7, "a boat", cells[0].picture))
-    found = sweep_scores.measured("scenes", "a house", cells)
+    found = sweep_scores.measured("everyday", "a house", cells)
     for prompt in ("a house", "a boat"):
-        asked.append(sweep_scores.alignment("scenes", [prompt], [cells[0].picture])["clip_scenes"][0])
+        asked.append(sweep_scores.alignment("everyday", [prompt], [cells[0].picture])["clip_scenes"][0])
     assert [each.scores["clip_scenes"] for each in found] == pytest.approx(asked), "each by what it was asked for"
 
 
@@ -378,7 +378,7 @@ def test_pictures_of_a_known_world_are_scored_against_the_prompt():
         cell("guidance_scale=4", Image.new("RGB", (32, 32), "blue")),
     ]
     assert set(sweep_scores.measured("", "a house", cells)[1].scores) == {"saturation", "change"}
-    first, second = sweep_scores.measured("scenes", "a house", cells)
+    first, second = sweep_scores.measured("everyday", "a house", cells)
     assert list(first.scores) == ["clip_scenes", "saturation"] and list(second.scores)[-1] == "change"
 
 

@@ -262,6 +262,13 @@ def test_a_bad_seed_is_refused(seed):
         random_scene(seed)
 
 
+def test_numbers_of_numpy_make_the_same_scene_caption_and_picture():
+    scene = random_scene(7)
+    assert random_scene(np.int64(7)) == random_scene(np.uint8(7)) == scene
+    assert everyday.caption(scene, np.int32(5)) == everyday.caption(scene, 5)
+    assert np.array_equal(draw(scene, np.int64(64)), draw(scene, 64))
+
+
 @pytest.mark.parametrize("size", [8, True, 64.0])
 def test_a_bad_size_is_refused(size):
     with pytest.raises(ValueError, match="size"):

@@ -16,6 +16,10 @@ def idx(array: np.ndarray) -> bytes:
     return b"\x00\x00\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
 
 
+def test_numbers_of_numpy_make_the_same_caption():
+    assert fashion_mnist.caption(np.uint8(3), np.int64(5)) == fashion_mnist.caption(3, 5)
+
+
 def test_an_idx_file_is_read_back_exactly():
     array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     np.testing.assert_array_equal(fashion_mnist.read_idx(idx(array)), array)

@@ -19,11 +19,11 @@ from ldm_core import registry
 @pytest.fixture
 def asked(tmp_path, tiny_folder, monkeypatch):
     """The command for a small model of the drawn world, with two rules and CFG++."""
-    spec = registry.ModelSpec("small", str(tiny_folder), height=32, width=32, steps=2, world="scenes")
+    spec = registry.ModelSpec("small", str(tiny_folder), height=32, width=32, steps=2, world="everyday")
     monkeypatch.setitem(registry.MODELS, "small", spec)
     monkeypatch.setattr(guidance, "RULES", {name: guidance.RULES[name] for name in ("cfg", "apg")})
     monkeypatch.setattr(guidance, "BOUNDED_SCALES", (0.5,))
-    monkeypatch.setitem(guidance.MEASURES, "scenes", ("clip_scenes", "fd_scenes", "clipped"))
+    monkeypatch.setitem(guidance.MEASURES, "everyday", ("clip_scenes", "fd_scenes", "clipped"))
     return [
         "--out",
         str(tmp_path),

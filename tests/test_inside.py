@@ -15,7 +15,7 @@ from evaluation.detectors.located import Located
 from evaluation.generation.starts import StartFiles
 from evaluation.metrics.inside import InsideDetector, cut, things_inside
 from evaluation.run import main
-from ldm_core.data import scenes
+from ldm_core.data import everyday
 from ldm_core.images import from_uint8, save_png
 
 SIDE = 128
@@ -59,20 +59,17 @@ RED, BLUE = Located("house", "red", 0.2, 0.7), Located("boat", "blue", 0.8, 0.7)
     ],
 )
 def test_of_what_the_kept_part_does_not_show_the_share_that_was_drawn_inside(text, seen, mask, share):
-    assert things_inside("scenes", text, seen, mask) == pytest.approx(share, nan_ok=True)
+    assert things_inside("everyday", text, seen, mask) == pytest.approx(share, nan_ok=True)
 
 
-@pytest.mark.parametrize("world", ["scenes", "everyday"])
-def test_a_world_s_reader_says_where_it_sees_things(world):
-    module = catalogue.DRAWN[world]
-    seeds = range(module.HELD_OUT_SEEDS[700], module.HELD_OUT_SEEDS[700] + 10)
-    drawn = [module.random_scene(seed) for seed in seeds]
-    images = from_uint8(np.stack([module.draw(scene, 128) for scene in drawn]))
+def test_a_world_s_reader_says_where_it_sees_things():
+    drawn = [everyday.random_scene(seed) for seed in everyday.HELD_OUT_SEEDS[700:710]]
+    images = from_uint8(np.stack([everyday.draw(scene, 128) for scene in drawn]))
     near = everything = 0
-    for scene, seen in zip(drawn, load_detector(world).located(images)):
-        for thing, owned in zip(scene.things, module.masks(scene, 64)):
+    for scene, seen in zip(drawn, load_detector("everyday").located(images)):
+        for thing, owned in zip(scene.things, everyday.masks(scene, 64)):
             rows, columns = np.nonzero(owned > 0.5)
-            if not len(rows) or getattr(thing, "count", 1) != 1:
+            if not len(rows) or thing.count != 1:
                 continue
             x, y = (columns.min() + columns.max() + 1) / 128, (rows.min() + rows.max() + 1) / 128
             everything += 1
@@ -82,13 +79,13 @@ def test_a_world_s_reader_says_where_it_sees_things(world):
 
 def test_what_was_drawn_for_the_prompt_fits_it_better_than_what_was_drawn_for_another(tmp_path):
     """Real drawings in the place of inpaintings, a mask over all of each."""
-    drawn = [scene for scene in map(scenes.random_scene, range(300, 330)) if scene.things][:12]
-    texts = [scenes.caption(scene, seed) for seed, scene in enumerate(drawn)]
-    images = from_uint8(np.stack([scenes.draw(scene) for scene in drawn]))
+    drawn = [scene for scene in map(everyday.random_scene, range(300, 330)) if scene.things][:12]
+    texts = [everyday.caption(scene, seed) for seed, scene in enumerate(drawn)]
+    images = from_uint8(np.stack([everyday.draw(scene) for scene in drawn]))
     for name, level in (("start", 0), ("mask", 255)):
         save_png(tmp_path / f"{name}.png", np.full((SIDE, SIDE, 3), level, np.uint8))
     starts = dict.fromkeys(range(len(texts)), StartFiles(tmp_path / "start.png", tmp_path / "mask.png"))
-    detector = InsideDetector(starts, dict(enumerate(texts)), {}, "scenes", load_detector("scenes"))
+    detector = InsideDetector(starts, dict(enumerate(texts)), {}, "everyday", load_detector("everyday"))
     own, others = (
         detector.extract(pictures, [str(place) for place in range(len(texts))])[1]
         for pictures in (images, images.roll(1, 0))
@@ -99,11 +96,13 @@ def test_what_was_drawn_for_the_prompt_fits_it_better_than_what_was_drawn_for_an
 
 
 def test_of_a_mask_over_everything_the_fit_inside_is_that_of_the_whole_picture(tmp_path):
-    images = from_uint8(np.stack([scenes.draw(scenes.random_scene(seed)) for seed in range(3)]))
+    images = from_uint8(np.stack([everyday.draw(everyday.random_scene(seed)) for seed in range(3)]))
     save_png(tmp_path / "white.png", np.full((SIDE, SIDE, 3), 255, np.uint8))
     start = StartFiles(tmp_path / "white.png", tmp_path / "white.png")
-    texts, whole = dict.fromkeys(range(3), "a red house at night"), load_detector("scenes")
-    found = InsideDetector(dict.fromkeys(range(3), start), texts, {}, "scenes", whole).extract(images, ["0", "1", "2"])
+    texts, whole = dict.fromkeys(range(3), "a red house at night"), load_detector("everyday")
+    found = InsideDetector(dict.fromkeys(range(3), start), texts, {}, "everyday", whole).extract(
+        images, ["0", "1", "2"]
+    )
     expected = whole.extract(images, list(texts.values()))[1]["clip_scenes"]
     assert found[1]["clip_scenes_inside"] == pytest.approx(expected, abs=1e-3)
 
@@ -131,4 +130,4 @@ def test_masks_bring_their_measures_along_and_clip_s_where_no_world_is_known():
         catalogue.defaults("everyday", started=True, masked=True)
     )
     assert "clip_score_inside" in catalogue.defaults("", started=True, masked=True)
-    assert not any(name.endswith(("inside", "outside")) for name in catalogue.defaults("scenes", started=True))
+    assert not any(name.endswith(("inside", "outside")) for name in catalogue.defaults("everyday", started=True))

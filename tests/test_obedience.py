@@ -10,7 +10,7 @@ from torch import nn
 
 from evaluation import obedience
 from evaluation.detectors.silhouettes import Drawings, SilhouetteReader, in_cells, ious, load_silhouette_reader
-from ldm_core.data import scenes
+from ldm_core.data import everyday
 
 
 class Bright(nn.Module):
@@ -31,11 +31,11 @@ def test_a_picture_of_the_silhouette_itself_obeys_and_its_negative_does_not():
 
 def test_drawings_without_a_thing_are_left_out_and_silhouettes_cover_every_thing():
     seeds = range(12)
-    found = Drawings.of("scenes", iter(seeds), 64)
-    shown = [scene for scene in map(scenes.random_scene, seeds) if scene.things]
+    found = Drawings.of("everyday", iter(seeds), 64)
+    shown = [scene for scene in map(everyday.random_scene, seeds) if scene.things]
     assert len(found.captions) == len(found.images) == len(shown)
     for scene, asked in zip(shown, found.silhouettes):
-        assert ((asked[0].numpy() > 0.5) >= (scenes.masks(scene, 64).max(0) > 0.5)).all()
+        assert ((asked[0].numpy() > 0.5) >= (everyday.masks(scene, 64).max(0) > 0.5)).all()
 
 
 def test_where_nothing_is_asked_for_there_is_no_obedience():
@@ -46,8 +46,8 @@ def test_where_nothing_is_asked_for_there_is_no_obedience():
 
 
 def test_the_reader_that_ships_sees_the_things_of_drawings_that_it_never_saw():
-    drawings = Drawings.of("scenes", iter(scenes.HELD_OUT_SEEDS[5000:5012]), 128)
-    reader = load_silhouette_reader("scenes")
+    drawings = Drawings.of("everyday", iter(everyday.HELD_OUT_SEEDS[5000:5012]), 128)
+    reader = load_silhouette_reader("everyday")
     own, others = (
         ious(reader, drawings.images, asked) for asked in (drawings.silhouettes, drawings.silhouettes.roll(1, 0))
     )
@@ -60,7 +60,7 @@ def test_a_world_without_a_reader_is_refused_in_words():
 
 
 def test_a_table_tells_each_way_s_iou_and_what_control_adds_to_the_same_seeds():
-    drawings = Drawings.of("scenes", iter(range(6)), 64)
+    drawings = Drawings.of("everyday", iter(range(6)), 64)
     empty = torch.zeros_like(drawings.images)
     rows = obedience.table(
         {obedience.REAL: drawings.images, obedience.FREE: empty}, Given(drawings.silhouettes), drawings
@@ -76,7 +76,7 @@ class Given(SilhouetteReader):
     """Sees what it was given, whatever the pictures."""
 
     def __init__(self, silhouettes):
-        super().__init__("scenes")
+        super().__init__("everyday")
         self.silhouettes = silhouettes
 
     def forward(self, images):

@@ -11,7 +11,7 @@ from transformers import CLIPConfig, CLIPModel, Dinov2Config, Dinov2Model
 
 from evaluation.detectors.clip import CMMD, SCORE, load_clip, load_cmmd
 from evaluation.detectors.dinov2 import SOURCE, load_dinov2
-from ldm_core.data import scenes
+from ldm_core.data import everyday
 from ldm_core.training.tokenizer import build_tokenizer
 
 LONG = "a red house on the left and " * 20
@@ -21,7 +21,7 @@ PROMPTS = [f"a blue boat, {LONG}", f"a pine tree, {LONG}", "a red house"]
 @pytest.fixture(scope="module")
 def clip_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny-clip")
-    tokenizer = build_tokenizer(scenes.known_words(), 77)
+    tokenizer = build_tokenizer(everyday.known_words(), 77)
     torch.manual_seed(0)
     tower = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
     text = tower | {

@@ -16,7 +16,7 @@ from evaluation.detectors.detector import load_detector
 from evaluation.metrics.frechet import Moments
 from evaluation.run import main as run
 from evaluation.worlds import DRAWN_WORLD
-from ldm_core.data import scenes
+from ldm_core.data import everyday
 from ldm_core.images import from_uint8
 
 
@@ -27,7 +27,7 @@ def photographs(tmp_path_factory):
     (folder / "more").mkdir()
     for seed in range(6):
         name = folder / "more" / "5.png" if seed == 5 else folder / f"{seed}.png"
-        Image.fromarray(scenes.draw(scenes.random_scene(seed), 64)).save(name)
+        Image.fromarray(everyday.draw(everyday.random_scene(seed), 64)).save(name)
     (folder / "broken.jpg").write_bytes(b"no image")
     return folder
 
@@ -42,7 +42,7 @@ def stats(photographs, tmp_path, capsys):
 
 def test_a_file_holds_the_statistics_and_how_they_were_made(stats):
     detector = load_detector(DRAWN_WORLD)
-    drawn = np.stack([scenes.draw(scenes.random_scene(seed), 64) for seed in range(6)])
+    drawn = np.stack([everyday.draw(everyday.random_scene(seed), 64) for seed in range(6)])
     expected = Moments.of(detector.image_features(from_uint8(drawn)).numpy())
     with np.load(stats) as stored:
         np.testing.assert_allclose(stored["mu"], expected.mean, atol=1e-4)
@@ -123,7 +123,7 @@ def test_a_bare_file_as_pytorch_fid_writes_it_is_taken_with_a_warning_in_words(t
     ("change", "message"),
     [
         ({"detector_sha256": "0" * 64}, "was made with other weights"),
-        ({"resize": "tf1-64"}, "was made with other resizing: tf1-64 there, clean-64 here"),
+        ({"resize": "tf1-64"}, "was made with other resizing: tf1-64 there, clean-128 here"),
     ],
 )
 def test_a_file_of_another_protocol_is_refused(stats, change, message):

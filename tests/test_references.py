@@ -27,7 +27,7 @@ from evaluation.detectors.reference_sources import load_reference, shipped
 from evaluation.detectors.world_references import world_reference
 from evaluation.metrics.frechet import Moments
 from evaluation.run import main as run
-from ldm_core.data import scenes
+from ldm_core.data import everyday
 from ldm_core.images import from_uint8
 from ldm_core.registry import MODELS
 
@@ -94,7 +94,7 @@ def test_a_copy_of_a_reference_of_unknown_protocol_stays_one(tmp_path):
 
 
 def drawings(count, side=32):
-    return np.stack([scenes.draw(scenes.random_scene(seed), side) for seed in range(count)])
+    return np.stack([everyday.draw(everyday.random_scene(seed), side) for seed in range(count)])
 
 
 def test_adms_samples_are_seen_by_the_runs_own_detector(tmp_path):
@@ -306,21 +306,21 @@ def test_a_folders_kept_copy_is_made_anew_when_it_is_damaged(tmp_path):
 
 def test_a_drawn_worlds_reference_is_made_once_for_a_detector_that_ships_none(cache):
     detector = Small()
-    first = world_reference(detector, "scenes", count=60)
-    drawn = np.stack([scenes.draw(scenes.random_scene(seed)) for seed in scenes.REFERENCE_SEEDS[:60]])
+    first = world_reference(detector, "everyday", count=60)
+    drawn = np.stack([everyday.draw(everyday.random_scene(seed)) for seed in everyday.REFERENCE_SEEDS[:60]])
     expected = Moments.of(Small().image_features(from_uint8(drawn)).numpy())
     np.testing.assert_allclose(first.mean, expected.mean, atol=1e-6)
     np.testing.assert_allclose(first.covariance, expected.covariance, atol=1e-6)
     assert first.words == "60 drawings of the reference seeds" and first.protocol["n"] == 60
     assert detector.seen == 60
-    again = world_reference(detector, "scenes", count=60)
+    again = world_reference(detector, "everyday", count=60)
     assert detector.seen == 60 and again.words == first.words
     np.testing.assert_array_equal(again.features, first.features)
 
 
 @pytest.mark.parametrize("change", ["detector", "resize", "count", "world"])
 def test_another_detector_resizing_number_or_world_has_a_reference_of_its_own(change, cache, monkeypatch):
-    world_reference(Small(), "scenes", count=10)
+    world_reference(Small(), "everyday", count=10)
     detector, count = Small(), 10
     if change == "detector":
         detector.sha256 = "6" * 64
@@ -329,31 +329,31 @@ def test_another_detector_resizing_number_or_world_has_a_reference_of_its_own(ch
     if change == "count":
         count = 11
     if change == "world":
-        draw = scenes.draw
-        monkeypatch.setattr(scenes, "draw", lambda scene, *size: 255 - draw(scene, *size))
-    world_reference(detector, "scenes", count=count)
+        draw = everyday.draw
+        monkeypatch.setattr(everyday, "draw", lambda scene, *size: 255 - draw(scene, *size))
+    world_reference(detector, "everyday", count=count)
     assert detector.seen == count
 
 
 def test_a_damaged_one_in_the_cache_is_made_anew(cache):
-    first = world_reference(Small(), "scenes", count=10)
+    first = world_reference(Small(), "everyday", count=10)
     (file,) = (cache / "ldm-eval" / "references").iterdir()
     file.write_bytes(file.read_bytes()[:100])
     detector = Small()
-    np.testing.assert_array_equal(world_reference(detector, "scenes", count=10).mean, first.mean)
+    np.testing.assert_array_equal(world_reference(detector, "everyday", count=10).mean, first.mean)
     assert detector.seen == 10
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(cache, capsys):
     cache.write_text("a file where the cache should be")
-    found = world_reference(Small(), "scenes", count=10)
+    found = world_reference(Small(), "everyday", count=10)
     assert found.protocol["n"] == 10 and "not kept for the next run" in capsys.readouterr().out
 
 
 def test_a_detector_that_ships_none_takes_its_models_world_and_without_one_says_what_would_do(cache, monkeypatch):
     monkeypatch.setattr(world_references, "COUNT", 10)
-    assert load_reference(Small(), world="scenes").protocol["world"] == "scenes"
-    assert load_reference(load_detector("scenes"), world="scenes").words.startswith("embedded")
+    assert load_reference(Small(), world="everyday").protocol["world"] == "everyday"
+    assert load_reference(load_detector("everyday"), world="everyday").words.startswith("embedded")
     with pytest.raises(ValueError, match="small ships no reference: give --reference FOLDER"):
         load_reference(Small())
 

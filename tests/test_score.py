@@ -15,7 +15,7 @@ from PIL import Image
 from evaluation.folders import read_folder, side_by_side, twins
 from evaluation.score import main
 from evaluation.worlds import DRAWN_WORLD
-from ldm_core.data import scenes
+from ldm_core.data import everyday
 from ldm_core.images import save_png
 
 COUNT = 6
@@ -26,8 +26,8 @@ needs_data = pytest.mark.skipif("LDM_TEST_DATA" not in os.environ, reason="LDM_T
 def drawings(folder: Path, name: str = "{:05d}.png", size: int = 64, shift: int = 0) -> list[str]:
     """COUNT drawings of the world, and their captions."""
     for index in range(COUNT):
-        save_png(folder / name.format(index), np.roll(scenes.draw(scenes.random_scene(index), size), shift, axis=1))
-    return [scenes.caption(scenes.random_scene(index), index) for index in range(COUNT)]
+        save_png(folder / name.format(index), np.roll(everyday.draw(everyday.random_scene(index), size), shift, axis=1))
+    return [everyday.caption(everyday.random_scene(index), index) for index in range(COUNT)]
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_images_of_many_sizes_and_containers_are_scored_each_by_itself(tmp_path)
     for index, (width, height) in enumerate(sizes):
         path = tmp_path / "set" / f"{index}.{'webp' if index % 2 else 'jpg'}"
         path.parent.mkdir(exist_ok=True)
-        Image.fromarray(scenes.draw(scenes.random_scene(index), 128)).resize((width, height)).save(path)
+        Image.fromarray(everyday.draw(everyday.random_scene(index), 128)).resize((width, height)).save(path)
     together = score(tmp_path, "--images", str(tmp_path / "set"), "--metrics", "fd_scenes", "--captions", "none")
     assert together["n"][0] == len(sizes)
     kept = next((tmp_path / "out" / "features").iterdir())
@@ -181,9 +181,9 @@ def test_a_runs_folder_is_an_image_set_with_its_own_conditions(tmp_path):
 def test_genevals_layout_is_scored_as_it_ships(tmp_path):
     for index in range(4):
         folder = tmp_path / "images" / f"{index:05d}"
-        caption = scenes.caption(scenes.random_scene(index), 0)
-        save_png(folder / "samples" / "0000.png", scenes.draw(scenes.random_scene(index), 64))
-        save_png(folder / "samples" / "0001.png", scenes.draw(scenes.random_scene(index + 9), 64))
+        caption = everyday.caption(everyday.random_scene(index), 0)
+        save_png(folder / "samples" / "0000.png", everyday.draw(everyday.random_scene(index), 64))
+        save_png(folder / "samples" / "0001.png", everyday.draw(everyday.random_scene(index + 9), 64))
         (folder / "metadata.jsonl").write_text(json.dumps({"tag": f"tag{index % 2}", "prompt": caption}))
     summary = score(tmp_path, "--images", str(tmp_path / "images"), "--metrics", "clip_scenes")
     assert list(summary["n"]) == [8, 4, 4] and list(summary["category"].fillna("")) == ["", "tag0", "tag1"]

@@ -87,7 +87,7 @@ def test_the_study_exports_compares_and_times_each_way(tmp_path, tiny_folder, mo
     model = tmp_path / "small"
     index = json.loads((tiny_folder / "model_index.json").read_text())
     shutil.copytree(tiny_folder, model)
-    (model / "model_index.json").write_text(json.dumps(index | {"_world": "scenes"}))
+    (model / "model_index.json").write_text(json.dumps(index | {"_world": "everyday"}))
     given = ["--model", str(model), "--exports", "openvino-fp32", "--prompts", "6", "--requests", "1", "--steps", "1"]
     command = ["--out", str(tmp_path), "serving", *given]
     assert study.main(command) == 0

@@ -154,20 +154,20 @@ def test_what_does_not_go_together_is_one_line_before_a_picture_is_drawn(folder,
 
 
 def test_obedience_is_measured_where_the_model_s_world_has_a_reader():
-    assert "control_iou" in catalogue.defaults("scenes", steered=True)
-    for world in ("everyday", "fashion", ""):
+    assert "control_iou" in catalogue.defaults("everyday", steered=True)
+    for world in ("fashion", ""):
         assert "control_iou" not in catalogue.defaults(world, steered=True)
-    assert "control_iou" not in catalogue.defaults("scenes")
+    assert "control_iou" not in catalogue.defaults("everyday")
 
 
 def test_the_iou_of_a_run_is_that_of_each_picture_with_its_own_prompt_s_image(tmp_path):
     from evaluation.detectors.silhouettes import Drawings, ious, load_silhouette_reader
 
-    drawings = Drawings.of("scenes", iter(range(200, 206)), 128)
+    drawings = Drawings.of("everyday", iter(range(200, 206)), 128)
     for place, asked in enumerate(drawings.silhouettes):
         save_png(tmp_path / f"{place}.png", to_uint8(asked.expand(3, -1, -1)[None])[0])
     files = {place: tmp_path / f"{place}.png" for place in range(len(drawings.captions))}
-    reader = load_silhouette_reader("scenes")
+    reader = load_silhouette_reader("everyday")
     places = [str(place) for place in files]
     _, scores = ControlDetector(files, {}, reader).extract(drawings.images, places)
     assert scores["control_iou"] == pytest.approx(ious(reader, drawings.images, drawings.silhouettes), abs=1e-6)

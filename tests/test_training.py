@@ -12,9 +12,10 @@ import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
 
 import ldm_core
-from ldm_core.data import scenes
+from ldm_core.data import everyday
 from ldm_core.loading import load_autoencoder
 from ldm_core.training import corpus, losses, reading, train_autoencoder, train_denoiser, trainer
+from ldm_core.training import everyday as training_everyday
 from ldm_core.training.batch import batch_of
 from ldm_core.training.config import AUTOENCODERS, DENOISERS, NetworkConfig
 from ldm_core.training.tokenizer import build_tokenizer
@@ -54,35 +55,10 @@ def test_the_average_follows_its_weights_at_the_stated_rate():
 
 
 def test_every_word_of_the_corpus_is_one_token_and_any_text_survives():
-    tokenizer = build_tokenizer(scenes.known_words(), 16)
-    assert all(len(tokenizer(word).input_ids) == 3 for word in scenes.known_words())
+    tokenizer = build_tokenizer(everyday.known_words(), 16)
+    assert all(len(tokenizer(word).input_ids) == 3 for word in everyday.known_words())
     assert tokenizer.decode(tokenizer("a zebra, ünï ☃").input_ids, skip_special_tokens=True) == "a zebra , ünï ☃"
-    assert all(build_tokenizer(scenes.known_words(), 16).get_vocab() == tokenizer.get_vocab() for _ in range(3))
-
-
-def test_what_a_caption_states_is_a_thing_with_its_own_colour_and_place():
-    text = "a night sky over a little yellow house on the left, a pine and mountains by the lake"
-    assert corpus.facts_of_scene(scenes.parse(text)) == {
-        "night",
-        "lake",
-        "mountains",
-        "lower left: house",
-        "lower left: yellow",
-        "lower None: pine",
-    }
-    stated = {fact for seed in range(300) for fact in corpus.facts_of_scene(scenes.random_scene(seed))}
-    assert stated <= set(corpus.scene_facts()) and len(set(corpus.scene_facts())) == len(corpus.scene_facts())
-
-
-def test_training_never_shows_the_combinations_kept_for_the_test_of_composition():
-    pictured = corpus.training_scenes(400)
-    pairs = {(thing.kind, thing.colour) for scene in pictured for thing in scene.things if thing.colour}
-    every = {(kind, colour) for kind in scenes.COLOURED_KINDS for colour in scenes.COLOURS}
-    assert pairs == every - set(scenes.UNSEEN_PAIRS) and len(pictured) == 400
-    assert corpus.training_scenes(40) == pictured[:40]
-    # What a caption states of such a combination is made of facts that training does state.
-    stated = {fact for scene in pictured for fact in corpus.facts_of_scene(scene)}
-    assert corpus.facts_of_scene(scenes.parse("a purple house on the left")) <= stated
+    assert all(build_tokenizer(everyday.known_words(), 16).get_vocab() == tokenizer.get_vocab() for _ in range(3))
 
 
 def test_the_text_encoder_learns_to_read_captions():
@@ -90,13 +66,13 @@ def test_the_text_encoder_learns_to_read_captions():
     world = corpus.Corpus(
         np.zeros((4, 1, 1, 3), np.uint8),
         lambda i, k: captions[i],
-        scenes.known_words(),
-        corpus.scene_facts(),
-        lambda text: corpus.facts_of_scene(scenes.parse(text)),
+        everyday.known_words(),
+        training_everyday.facts(),
+        training_everyday.facts_of,
     )
     texts, stated = reading.captions_of(world, 3)
     told = {fact for fact, value in zip(world.facts, stated[0]) if value}
-    assert told == corpus.facts_of_scene(scenes.parse(texts[0]))
+    assert told == training_everyday.facts_of(texts[0])
     tokenizer = build_tokenizer(world.words, 64)
     encoder = train_denoiser.build(DENOISERS["tiny"], 4, tokenizer, 16)["text_encoder"]
     assert reading.learn_to_read(encoder, tokenizer, world, 1, "cpu") < 0.1
@@ -127,7 +103,7 @@ def test_a_finished_autoencoder_scales_its_latents_to_unit_spread(autoencoder):
 
     coder = load_autoencoder(autoencoder / "vae")
     drawn = torch.stack(
-        [torch.from_numpy(scenes.draw(scenes.random_scene(seed))).permute(2, 0, 1) for seed in range(8)]
+        [torch.from_numpy(everyday.draw(everyday.random_scene(seed), 128)).permute(2, 0, 1) for seed in range(8)]
     )
     assert coder.factor == 8 and coder.encode(drawn.float() / 255).std() == pytest.approx(1, rel=0.15)
 
@@ -240,7 +216,7 @@ def test_a_run_goes_on_where_its_recipe_has_gained_or_lost_an_option_that_is_off
 
 
 def test_a_batch_depends_on_its_step_alone_and_takes_the_noise_to_the_times_it_draws():
-    world = corpus.load_corpus("scenes", 4, 16)
+    world = corpus.load_corpus("everyday", 4, 16)
     latents = np.random.default_rng(0).normal(size=(4, 2, 3, 3)).astype(np.float16)
     config = dataclasses.replace(DENOISERS["tiny"], batch=64, caption_dropout=0.5)
     first, again, other = (batch_of(latents, world, config, step, "cpu") for step in (7, 7, 8))

@@ -138,10 +138,9 @@ def test_chance_is_the_mask_of_the_same_kind_in_another_drawing():
     assert others[0].mask is found[2].mask and others[1].mask is found[0].mask
 
 
-@pytest.mark.parametrize("world", ["scenes", "everyday"])
-def test_only_nouns_that_name_one_thing_in_the_drawing_are_asked_for(world):
-    module, _ = scoring.WORLDS[world]
-    asked = list(scoring.drawings(world, module.HELD_OUT_SEEDS[:12], 64))
+def test_only_nouns_that_name_one_thing_in_the_drawing_are_asked_for():
+    module, _ = scoring.WORLDS["everyday"]
+    asked = list(scoring.drawings("everyday", module.HELD_OUT_SEEDS[:12], 64))
     assert asked
     for one in asked:
         kinds = [thing.kind for thing in module.random_scene(one.seed).things]

@@ -13,7 +13,7 @@ from transformers import CLIPTextConfig
 
 from ldm_core.autoencoder import Autoencoder
 from ldm_core.checkpoint import Checkpoint
-from ldm_core.data import scenes
+from ldm_core.data import everyday
 from ldm_core.family import FAMILIES
 from ldm_core.loading import assemble
 from ldm_core.pipeline import LatentDiffusion
@@ -79,7 +79,7 @@ def build_model(name: str, device: str, dtype: torch.dtype, small: bool = False)
     """The model as ldm_core.load would give it, and the parts that diffusers' pipeline takes."""
     shape, family = shape_of(name, small), FAMILIES[shape_of(name, small).pipeline]
     torch.manual_seed(0)
-    tokenizer = build_tokenizer(scenes.known_words(), 77)
+    tokenizer = build_tokenizer(everyday.known_words(), 77)
     with torch.device(device):
         parts: dict[str, object] = {"unet": build_unet(shape).to(dtype)}
         for (encoder, kind, reader, _), (width, layers, heads) in zip(family.text, shape.text):

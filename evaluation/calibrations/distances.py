@@ -163,7 +163,7 @@ def _falling(d: int, power: float) -> np.ndarray:
 @functools.cache
 def scenes_spread() -> np.ndarray:
     """The standard deviations of the drawn world's own reference, along its axes (64,)."""
-    from ..detectors.scenes import WEIGHTS
+    from ..detectors.everyday.detector import WEIGHTS
 
     with np.load(WEIGHTS.parent / "reference.npz") as stored:
         values = np.linalg.eigvalsh(np.cov(stored["features"].astype(np.float64).T))

@@ -26,7 +26,6 @@ from .everyday import load_everyday_detector
 from .fashion import load_fashion_detector
 from .inception import load_inception
 from .pixels import PixelDetector
-from .scenes import load_scenes_detector
 
 
 class Detector(Protocol):
@@ -54,7 +53,6 @@ class WorldDetector(Detector, Protocol):
 
 # The worlds that models of this repository are made to draw, and who reads their pictures.
 WORLDS: dict[str, Callable[[], WorldDetector]] = {
-    "scenes": load_scenes_detector,
     "everyday": load_everyday_detector,
     "fashion": load_fashion_detector,
 }

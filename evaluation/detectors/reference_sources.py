@@ -34,7 +34,7 @@ def load_reference(
 ) -> Reference:
     """The reference of a detector: what ships with it, its model's world, a folder of images, or a file of statistics.
 
-    world   what the model draws ("scenes", "everyday", "fashion", or "" for anything else): a detector that ships no reference takes
+    world   what the model draws ("everyday", "fashion", or "" for anything else): a detector that ships no reference takes
             one made of that world. Used only where there is no `source`.
     kept    where a copy goes of what does not ship, so that a run has all it needs, and looks at a folder once
     """

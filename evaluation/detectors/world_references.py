@@ -32,7 +32,7 @@ def world_reference(
 ) -> Reference:
     """Of `count` (default COUNT) pictures of a world, a name of PICTURES, made once and kept in the user's cache.
 
-    scenes      drawings of the reference seeds, which no model has learned from; so of everyday
+    everyday    drawings of the reference seeds, which no model has learned from
     fashion     the official test images, spread evenly, on black squares as the model draws them
     """
     if world not in PICTURES:

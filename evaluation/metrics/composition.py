@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ldm_core.data import everyday, scenes
+from ldm_core.data import everyday
 from ldm_core.data.everyday.atoms import judge
 from ldm_core.images import from_uint8, load_png
 
 from .. import statistics
 from ..detectors.detector import WORLDS
-from ..detectors.scenes import shows
 
 BATCH = 50  # images
 # Of a coloured thing or a relation: `about`, `unseen`, `right`, `kind`, and `facts`, all of which state it.
@@ -66,18 +65,6 @@ def _asked_for(run: Path, world: str, reader: Reader | None) -> Iterator[dict]:
             yield from (place | one | {"read": one["facts"] <= facts} for one in found(picture, image["prompt"]))
 
 
-def _of_scenes(picture: scenes.Scene, prompt: str) -> Iterator[Found]:
-    for thing in (scenes.parse(prompt) or scenes.Scene()).things:
-        if thing.colour:
-            yield {
-                "about": "colour",
-                "unseen": (thing.kind, thing.colour) in scenes.UNSEEN_PAIRS,
-                "right": shows(picture, thing),
-                "kind": shows(picture, scenes.Thing(thing.kind, None, thing.place)),
-                "facts": frozenset(),
-            }
-
-
 def _of_everyday(picture: Any, prompt: str) -> Iterator[Found]:
     asked = everyday.parse(prompt)
     if asked is None:
@@ -101,4 +88,4 @@ def _of_everyday(picture: Any, prompt: str) -> Iterator[Found]:
             }
 
 
-FOUND: dict[str, Callable[[Any, str], Iterator[Found]]] = {"scenes": _of_scenes, "everyday": _of_everyday}
+FOUND: dict[str, Callable[[Any, str], Iterator[Found]]] = {"everyday": _of_everyday}

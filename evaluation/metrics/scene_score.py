@@ -1,4 +1,4 @@
-"""Scores of the drawn worlds: over all prompts, by skill (colour, count, place, ...) and by how much a prompt asks for."""
+"""Scores of a drawn world: over all prompts, by skill (colour, count, place, ...) and by how much a prompt asks for."""
 
 from __future__ import annotations
 

@@ -103,12 +103,11 @@ def pictures(options: argparse.Namespace, work: Path) -> Pictures:
 
 def _drawings(options: argparse.Namespace) -> np.ndarray:
     """Held-out drawings, then training ones."""
-    from ldm_core.data import scenes
+    from ..worlds import DRAWN, DRAWN_WORLD, drawings
 
-    from ..worlds import drawings
-
-    seeds = [*scenes.HELD_OUT_SEEDS[: options.test], *scenes.TRAINING_SEEDS[: options.train]]
-    return drawings("scenes", seeds, SIDE)
+    world = DRAWN[DRAWN_WORLD]
+    seeds = [*world.HELD_OUT_SEEDS[: options.test], *world.TRAINING_SEEDS[: options.train]]
+    return drawings(DRAWN_WORLD, seeds, SIDE)
 
 
 def _photographs(options: argparse.Namespace) -> np.ndarray:

@@ -177,7 +177,7 @@ def answers(world: str, images: Tensor) -> Tensor:
 
 def _answered(reading: Any) -> list[object]:
     """Sky, ground, mountains, clouds, and which kinds stand at each place, those of the sky apart."""
-    scene = getattr(reading, "scene", reading)
+    scene = reading.scene
     kinds = {
         (place, above): tuple(
             sorted(thing.kind for thing in scene.things if thing.place == place and (thing.kind in SKY_KINDS) == above)

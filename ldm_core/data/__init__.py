@@ -1,1 +1,1 @@
-"""Training data: the drawn world, without end, and Fashion-MNIST."""
+"""Training data: the everyday world, drawn without end, Fashion-MNIST and photographs."""

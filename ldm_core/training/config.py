@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 class AutoencoderConfig:
     """Stage 1: a KL autoencoder (Rombach et al. 2022, section 3.1)."""
 
-    data: str = "everyday"  # everyday | scenes | fashion | photos
+    data: str = "everyday"  # everyday | fashion | photos
     image_size: int = 128  # pixels
     channels: tuple[int, ...] = (16, 32, 64, 128)  # one entry per resolution: f = 2 ** (len - 1)
     layers_per_block: int = 1
@@ -117,7 +117,7 @@ class DenoiserConfig:
 class ControlConfig:
     """After the stages: a T2I-Adapter (Mou et al. 2023) that makes a finished, frozen model draw into silhouettes."""
 
-    data: str = "everyday"  # everyday | scenes: worlds whose drawing program says where each thing is
+    data: str = "everyday"  # a world whose drawing program says where each thing is
     image_size: int = 128
     res_blocks: int = 2  # at each resolution; their widths are the U-Net's
     pool: int = 6_000  # latents and silhouettes kept in memory; each is seen with many captions

@@ -1,9 +1,8 @@
-"""Training pictures by name: the drawn world and Fashion-MNIST, each with captions, or a folder of photographs."""
+"""Training pictures by name: the everyday world and Fashion-MNIST, each with captions, or a folder of photographs."""
 
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..data import fashion_mnist, photos, scenes
+from ..data import fashion_mnist, photos
 from . import everyday
 
 
@@ -46,35 +45,17 @@ class Corpus:
 
 
 def load_corpus(name: str, count: int, size: int, folder: Path | None = None, shown: int = 0) -> Corpus:
-    """The first `count` training pictures of scenes, everyday, fashion or a folder of photos, at size x size pixels.
+    """The first `count` training pictures of everyday, fashion or a folder of photos, at size x size pixels.
 
     shown: of the everyday world, how many pictures of each withheld combination are among them all the same.
     """
-    if name == "scenes":
-        return _scenes(count, size)
     if name == "everyday":
         return _everyday(count, size, shown)
     if name == "fashion":
         return _fashion(count, size, folder)
     if name == "photos":
         return _photos(count, size, folder)
-    raise ValueError(f"data must be scenes, everyday, fashion or photos, got {name!r}")
-
-
-def _scenes(count: int, size: int) -> Corpus:
-    pictured = training_scenes(count)
-    images = np.empty((count, size, size, 3), dtype=np.uint8)
-    for index, scene in enumerate(tqdm(pictured, desc="drawing", unit="scene", mininterval=2)):
-        images[index] = scenes.draw(scene, size)
-    caption = lambda i, k: scenes.caption(pictured[i], i * 1009 + k)  # noqa: E731  # beside the other two, which are said in place
-    return Corpus(
-        images,
-        caption,
-        scenes.known_words(),
-        scene_facts(),
-        lambda text: facts_of_scene(scenes.parse(text) or scenes.Scene()),
-        silhouette=lambda i: silhouette(scenes.masks(pictured[i], size)),
-    )
+    raise ValueError(f"data must be everyday, fashion or photos, got {name!r}")
 
 
 def _everyday(count: int, size: int, shown: int) -> Corpus:
@@ -100,37 +81,6 @@ def _everyday(count: int, size: int, shown: int) -> Corpus:
 def silhouette(masks: np.ndarray) -> np.ndarray:
     """Masks (things, H, W) in [0, 1] of what does not overlap -> uint8 (H, W): white on black, all things alike."""
     return np.rint(255 * np.minimum(1, masks.sum(0))).astype(np.uint8)
-
-
-def training_scenes(count: int) -> list[scenes.Scene]:
-    """The first scenes of the training seeds that hold none of the combinations kept for the test of composition."""
-    made = map(scenes.random_scene, scenes.TRAINING_SEEDS)
-    return list(itertools.islice((scene for scene in made if not scene.has_unseen_pair), count))
-
-
-def scene_facts() -> list[str]:
-    """Everything that a caption of the drawn world can state.
-
-    Of a thing, its kind and its colour are two facts about the place where it stands, or about no place in particular:
-    so a combination that was never seen can be stated too.
-    """
-    things = [
-        f"{row} {place}: {what}"
-        for row, kinds in (("lower", scenes.GROUND_KINDS), ("upper", scenes.SKY_KINDS))
-        for place in (*scenes.PLACES, None)
-        for what in (*kinds, *scenes.COLOURS)
-    ]
-    return [*scenes.SKIES, *scenes.GROUNDS, "mountains", "clouds", *things]
-
-
-def facts_of_scene(scene: scenes.Scene) -> set[str]:
-    """What a scene read from a caption states."""
-    told = {fact for fact in (scene.sky, scene.ground) if fact}
-    told |= {name for name in ("mountains", "clouds") if getattr(scene, name)}
-    for thing in scene.things:
-        where = f"{'lower' if thing.kind in scenes.GROUND_KINDS else 'upper'} {thing.place}"
-        told |= {f"{where}: {what}" for what in (thing.kind, thing.colour) if what}
-    return {fact for fact in told if fact}
 
 
 def _photos(count: int, size: int, folder: Path | None) -> Corpus:

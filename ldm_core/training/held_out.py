@@ -19,17 +19,14 @@ from tqdm import tqdm
 
 from .. import command
 from ..conditioning import Conditioning
-from ..data import everyday, scenes
+from ..data import everyday
 from ..data.everyday import captions
 from ..loading import load, load_autoencoder
 from ..placement import choose_device
 from .command import run_command
 from .losses import diffusion_target
 
-WORLDS: dict[str, tuple[Any, Callable[[Any, int], str]]] = {
-    "scenes": (scenes, scenes.caption),
-    "everyday": (everyday, captions.caption),
-}
+WORLDS: dict[str, tuple[Any, Callable[[Any, int], str]]] = {"everyday": (everyday, captions.caption)}
 
 
 def pictures(data: str, count: int, size: int) -> Iterator[tuple[np.ndarray, str]]:

@@ -42,14 +42,6 @@ from .train_autoencoder import mean_of, to_model_range
 from .trainer import Trainer
 
 SHEET_PROMPTS = {
-    "scenes": (
-        "a red house on the left and a pine tree on the right, mountains, in a snowy field at night",
-        "a boat with a yellow sail in the center and a sun on the right, on a lake at sunset",
-        "a purple hot air balloon in the center and clouds, in a desert on a sunny day",
-        "night sky over a little yellow house by the lake",
-        "a palm tree on the left and an orange house on the right, in a desert at dawn",
-        "mountains, a blue house in the center and the sun on the left, on a green meadow on a clear day",
-    ),
     "everyday": (
         "a cat",
         "a dog and a red car on the street at night",

@@ -180,15 +180,13 @@ def features_by(detector: Callable[[Tensor], Tensor]) -> Callable[[Tensor], np.n
 
 def drawn_world(side: int, pool: int, count: int, compared: int) -> World:
     """The drawn world at so many pixels: `pool` drawings to train on, `count` held out, `compared` of the reference seeds."""
-    from ldm_core.data import scenes
+    from ...detectors.detector import load_detector
+    from ...worlds import DRAWN, DRAWN_WORLD, drawings
 
-    from ...detectors.scenes import load_scenes_detector
-    from ...worlds import drawings
-
-    draw = functools.partial(drawings, "scenes", size=side)
-    features = features_by(load_scenes_detector().image_features)
-    of_real = features(from_uint8(draw(scenes.REFERENCE_SEEDS[:compared])))
-    training, held_out = draw(scenes.TRAINING_SEEDS[:pool]), draw(scenes.HELD_OUT_SEEDS[:count])
+    world, draw = DRAWN[DRAWN_WORLD], functools.partial(drawings, DRAWN_WORLD, size=side)
+    features = features_by(load_detector(DRAWN_WORLD).image_features)
+    of_real = features(from_uint8(draw(world.REFERENCE_SEEDS[:compared])))
+    training, held_out = draw(world.TRAINING_SEEDS[:pool]), draw(world.HELD_OUT_SEEDS[:count])
     return World("fd_scenes", training, held_out, _reference(of_real), features)
 
 
