@@ -134,7 +134,7 @@ def test_who_waits_is_told_the_place_in_line_and_that_the_page_lives(browser, de
     [
         ("", "The prompt is empty.*Try: a red house"),
         ("ein Haus am Wasser 🐱", "knows no word of this prompt.*Try: a red house"),
-        ("a red house with 3 quasars", "never seen: quasars.*words alone, not: 3"),
+        ("a red house with 3 quasars", "does not know .quasars.*words alone, not: 3"),
         ("a red house by the lake at night " * 8, "too long for this model, which did not read its end: at, night"),
     ],
 )

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
 
     from ldm_core.loading import autoencoder_folder, load_autoencoder, quiet
 
-    from .networks.unconditional import clothes, drawn_world, latent_space, pixel_space, train
+    from .networks.unconditional import clothes, drawn_world, latent_space, pixel_space, sides_of, train
 
     quiet()
     budgets, amounts = budgets_of(options.minutes), (options.pool, options.count, options.reference)
@@ -55,7 +55,8 @@ def run(options: argparse.Namespace, work: Path) -> Outcome:
     table, told = pd.DataFrame(rows), pd.concat(differences, ignore_index=True)
     verdict, words = concluded(table, told, floors(world, autoencoder))
     tables = {"drawn": table, "differences": told}
-    return Outcome(verdict, words, tables, _figures(table, shown, world), _notes(options, world, model))
+    levels = {name: sides_of(space.values.shape[-1]) for name, space in spaces.items()}
+    return Outcome(verdict, words, tables, _figures(table, shown, world), _notes(options, world, model, levels))
 
 
 def floors(world: World, autoencoder: Autoencoder) -> dict[str, float]:
@@ -68,15 +69,16 @@ def floors(world: World, autoencoder: Autoencoder) -> dict[str, float]:
     return {name: world.distance(images).value for name, images in both.items()}
 
 
-def _notes(options: argparse.Namespace, world: World, model: str) -> tuple[str, ...]:
+def _notes(options: argparse.Namespace, world: World, model: str, levels: dict[str, list[int]]) -> tuple[str, ...]:
+    pixels, latents = (", ".join(map(str, levels[name])) for name in (PIXELS, LATENTS))
     return (
         (
             f"{world.name} of {options.count} pictures, by our own detector of 64 features: its units are not Inception's, in which the "
             "claim is made (38 points, of ImageNet at 256 pixels, after 2 M steps). What can be compared is the ratio."
         ),
         (
-            f"The autoencoder is that of {model}, trained before, and its hours are not counted, as in the paper. On pixels the U-Net has "
-            "more, narrower levels further out; both are the same from 8 x 8 places inwards. No captions."
+            f"The autoencoder is that of {model}, trained before, and its hours are not counted, as in the paper. The U-Net has levels of "
+            f"{pixels} places along a side on pixels, of {latents} on latents; those of one size are as wide. No captions."
         ),
         "Minutes are of one thread's processor. At equal steps, rather than equal time, the gap would be smaller.",
     )

@@ -243,7 +243,7 @@ STUDY = Study(
         Option("model", "scenes", "registry name or folder of a model of the drawn world"),
         Option("exports", "onnx-fp32,openvino-bf16,onnx-int8", f"of {', '.join(KNOWN)}"),
         Option("prompts", 200, "held-out captions that pictures are compared on"),
-        Option("scale", 2.0, "guidance scale of those pictures"),
+        Option("scale", 4.0, "guidance scale of those pictures"),
         Option("requests", 3, "of each client"),
         Option("steps", 0, "of a picture; 0 for the model's own"),
     ),
