@@ -36,7 +36,7 @@ def test_the_one_of_few_steps_asks_its_network_four_times_where_the_other_asks_2
         model.sample("a red house", 3)
     assert (quick.network_rows, whole.network_rows) == (4, 24)
     held = list((WEIGHTS / "scenes-turbo").rglob("*.safetensors"))
-    assert sum(path.stat().st_size for path in held) < 1.2e6, "autoencoder, text encoder and U-Net are those of scenes"
+    assert sum(path.stat().st_size for path in held) < 3e6, "autoencoder, text encoder and U-Net are those of scenes"
 
 
 @pytest.mark.parametrize("name", EMBEDDED)

@@ -22,7 +22,7 @@ def test_the_autoencoder_is_the_recipes_and_keeps_what_its_card_says():
     coder = load_autoencoder(FOLDER / "vae")
     assert coder.factor == 16 and coder.latent_channels == 16
     mean, _ = held_out.psnr(FOLDER / "vae", "everyday", 256, count=3)
-    assert mean > 32  # SWITCH: a dB below what the card says
+    assert mean > 34.5  # a dB below what the card says
 
 
 def test_the_text_encoder_reads_most_captions_without_a_mistake_withheld_combinations_too():
