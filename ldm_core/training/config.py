@@ -1,7 +1,8 @@
 """The named training recipes: everything that decides a trained model, and nothing else.
 
 `scenes-cpu` is the embedded model, 256 pixels and 16 x 16 x 16 latents, in three stages, which two cores manage in two days;
-`scenes-gpu` is the same model, wider and longer; `scenes-decoder` goes on with the decoder alone;
+`scenes-decoder` goes on with the decoder alone; `scenes-gpu` goes on with all of the model in a quarter of an hour of a large
+GPU (train_resident.py, whose seconds end a stage; the steps here are those that an H200 took);
 `fashion` is the small build for one free GPU: f=4 latents, 12 000 steps, AdamW at 1e-4, EMA 0.995, cosine schedule;
 `fashion-cpu` makes in half an hour on two cores the one that ships.
 `photo-f4`, `photo-f8`, `photo-f16` are autoencoders for a folder of photographs, each keeping fewer values.
@@ -195,7 +196,10 @@ AUTOENCODERS = {
         SCENES_AUTOENCODER, pool=8_000, crop_batch=4, crop_steps=60_000, frozen_encoder=True, channel_weight=0.0,
         equivariance_weight=0.0,
     ),
-    "scenes-gpu": replace(SCENES_AUTOENCODER, pool=50_000, crop_batch=64, crop_steps=100_000),
+    "scenes-gpu": replace(
+        SCENES_AUTOENCODER, pool=40_000, crop_steps=0, whole_batch=24, whole_steps=5_144, learning_rate=1.2e-3,
+        frozen_encoder=True, channel_weight=0.0, equivariance_weight=0.0,
+    ),
     "fashion": AutoencoderConfig(
         data="fashion", image_size=32, channels=(32, 64, 96), pool=60_000, crop_size=32, crop_steps=0,
         whole_steps=4_000, whole_batch=128, learning_rate=1e-3,
@@ -218,7 +222,7 @@ AUTOENCODERS = {
 }  # fmt: skip
 TEXT_ENCODERS = {
     "scenes-cpu": TextEncoderConfig(),
-    "scenes-gpu": TextEncoderConfig(width=256, layers=6, steps=20_000, learning_rate=6e-4),
+    "scenes-gpu": TextEncoderConfig(steps=2_485, learning_rate=1.5e-3),
     "tiny": TextEncoderConfig(width=32, layers=1, steps=4),
 }
 # Its weights are what is left of the 80 MB that all embedded models share; a batch of 64, so that Muon's own work is small.
@@ -229,10 +233,7 @@ SCENES_DENOISER = DenoiserConfig(
 )  # fmt: skip
 DENOISERS = {
     "scenes-cpu": SCENES_DENOISER,
-    "scenes-gpu": replace(
-        SCENES_DENOISER, channels=(192, 320, 448), heads=(6, 10, 14), attention=(True, True, True), layers_per_block=2,
-        text_width=256, text_layers=6, pool=200_000, batch=512, steps=60_000, learning_rate=5e-4, warmup_steps=1_000,
-    ),
+    "scenes-gpu": replace(SCENES_DENOISER, pool=250_000, batch=512, steps=5_712, learning_rate=1.5e-3),
     "fashion": DenoiserConfig(
         data="fashion", image_size=32, channels=(64, 128, 192), heads=(2, 4, 6), attention=(False, True, True),
         text_tokens=24, reading_steps=0, pool=60_000, batch=128, steps=12_000, learning_rate=1e-4, warmup_steps=0,
@@ -250,11 +251,12 @@ DENOISERS = {
 CONTROLS = {
     # One block a resolution: two would be 1 MB more of the 80 that all embedded models share.
     "scenes-cpu": ControlConfig(image_size=256, res_blocks=1, pool=20_000, steps=10_000),
+    "scenes-gpu": ControlConfig(image_size=256, res_blocks=1, pool=60_000, batch=192, steps=1_000),
     "tiny": ControlConfig(res_blocks=1, pool=16, batch=2, steps=2, warmup_steps=1),
 }
 TURBOS = {
     "scenes-cpu": TurboConfig(image_size=256, pool=20_000, steps=10_000),
-    "scenes-gpu": TurboConfig(image_size=256, pool=100_000, batch=256, steps=20_000, warmup_steps=500),
+    "scenes-gpu": TurboConfig(image_size=256, pool=250_000, batch=192, steps=654, ema_decay=0.998),
     "tiny": TurboConfig(
         drawing_steps=2, teacher_steps=4, guidance_width=8, rank=2, pool=16, batch=2, steps=2, warmup_steps=1,
     ),

@@ -41,16 +41,24 @@ def save_model(
 ) -> None:
     """Everything that diffusers' pipeline expects. The index also names the world that the model was trained on, from
     which the evaluation knows what to measure."""
-    unet = UNet2DConditionModel.from_config(module["unet"].config).half()
-    unet.load_state_dict(module["unet"].state_dict())
-    unet.save_pretrained(folder / "unet", max_shard_size="9MB")
+    save_unet(folder, module["unet"], vae, scheduler, world)
     save_text_encoder(folder, module["text_encoder"], tokenizer, words)
-    half = type(vae).from_config(vae.config).half()
-    half.load_state_dict(vae.state_dict())
-    half.save_pretrained(folder / "vae", max_shard_size="9MB")
+    save_half(vae, folder / "vae")
+
+
+def save_unet(folder: Path, unet: UNet2DConditionModel, vae: Any, scheduler: DDIMScheduler, world: str) -> None:
+    """The part that draws: unet/ and scheduler/, and the index, which says of what class the autoencoder is."""
+    save_half(unet, folder / "unet")
     scheduler.save_pretrained(folder / "scheduler")
     index = MODEL_INDEX | {"vae": ["diffusers", type(vae).__name__], "_world": world}
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+
+
+def save_half(network: Any, folder: Path) -> None:
+    """A network of diffusers' in fp16, in shards below 9 MB."""
+    half = type(network).from_config(network.config).half()
+    half.load_state_dict(network.state_dict())
+    half.save_pretrained(folder, max_shard_size="9MB")
 
 
 def save_adapted(
@@ -58,7 +66,9 @@ def save_adapted(
 ) -> None:
     """What a U-Net with a low-rank adapter has that its base, a registry name or folder, has not (see ..adapted), in fp16."""
     UNet2DConditionModel.from_config(student.config).save_config(folder / "unet")
-    changes = {f"unet.{name}": value.half().cpu() for name, value in get_peft_model_state_dict(student).items()}
+    changes = {
+        f"unet.{name}": value.half().cpu().contiguous() for name, value in get_peft_model_state_dict(student).items()
+    }
     save_file(
         changes, folder / LORA, {"format": "pt"}
     )  # as diffusers names them; alpha is the rank, so that the scale is 1

@@ -49,13 +49,10 @@ class Lesson:
         tokens = self.tokens_of(batch.captions)
         self.maps.clear()
         prediction = self.predict(noisy, t, tokens)
-        error = (prediction - target).square().mean(dim=1)
+        alpha_bar, weight = self.alpha_bars[t], None
         if config.thing_weight:
-            error = error * self.weight_of_cells(batch.pictures, self.alpha_bars[t], error.shape[-1])
-        error = error.mean(dim=(1, 2))
-        if config.min_snr_gamma:
-            error = error * losses.min_snr_weight(self.alpha_bars[t], config.min_snr_gamma, config.prediction_type)
-        loss = error.mean()
+            weight = self.weight_of_cells(batch.pictures, alpha_bar, noisy.shape[-1])
+        loss = weighted_error(prediction, target, alpha_bar, weight, config)
         if config.mask_weight:
             loss = loss + config.mask_weight * self.attention_outside(tokens, batch.pictures)
         if config.layout_weight:
@@ -73,14 +70,14 @@ class Lesson:
 
     def predict(self, noisy: Tensor, t: Tensor, tokens: Tensor) -> Tensor:
         """What the denoiser says, float32 (B, C, h, w)."""
-        with torch.autocast(self.device, torch.bfloat16), attention_for_training(self.device):
+        with mixed(self.device), attention_for_training(self.device):
             text = self.module["text_encoder"](tokens).last_hidden_state
             return self.module["unet"](noisy, t, encoder_hidden_states=text).sample.float()
 
     def weight_of_cells(self, pictures: list[int], alpha_bar: Tensor, side: int) -> Tensor:
         """1 where no thing is, more where one covers a cell, the more the less noise there is: (B, side, side)."""
         covered = covered_by_things([self.corpus.masks(i) for i in pictures], side).to(alpha_bar)
-        return 1 + self.config.thing_weight * alpha_bar.view(-1, 1, 1) * covered
+        return weight_of_cells(covered, alpha_bar, self.config.thing_weight)
 
     def attention_outside(self, tokens: Tensor, pictures: list[int]) -> Tensor:
         """The mean over the cross-attentions of the attention that words pay to where the things they name are not."""
@@ -108,6 +105,23 @@ class Lesson:
         return losses.composition_gap(prediction[rows], *parts)
 
 
+def weight_of_cells(covered: Tensor, alpha_bar: Tensor, thing_weight: float) -> Tensor:
+    """For shares of cells that things cover (B, h, w), and alpha_bar (B,): 1 where none does, up to 1 + thing_weight."""
+    return 1 + thing_weight * alpha_bar.view(-1, 1, 1) * covered
+
+
+def weighted_error(
+    prediction: Tensor, target: Tensor, alpha_bar: Tensor, weight: Tensor | None, config: DenoiserConfig
+) -> Tensor:
+    """The squared error of predictions (B, C, h, w), a mean with weights of cells (B, h, w) and, where the recipe asks, of
+    times."""
+    error = (prediction - target).square().mean(dim=1)
+    error = (error if weight is None else error * weight).mean(dim=(1, 2))
+    if config.min_snr_gamma:
+        error = error * losses.min_snr_weight(alpha_bar, config.min_snr_gamma, config.prediction_type)
+    return error.mean()
+
+
 def covered_by_things(masks: list[dict[str, np.ndarray]], side: int) -> Tensor:
     """The share of each cell of each picture that any thing covers, float32 (B, side, side) in [0, 1]."""
     whole = [np.max(np.stack([*each.values()]), axis=0) if each else np.zeros((1, 1)) for each in masks]
@@ -125,6 +139,12 @@ def masks_of_tokens(tokens: Tensor, masks: list[dict[str, np.ndarray]], named: d
                 inside[row, column] = torch.from_numpy(known[name])
                 counted[row, column] = 1.0
     return inside.to(tokens.device), counted.to(tokens.device)
+
+
+def mixed(device: str) -> torch.autocast:
+    """bfloat16 where it does no harm. Weights are rounded at each use: a step that is recorded (resident/step.py) could not
+    keep the copies, and no weight is used twice."""
+    return torch.autocast(device, torch.bfloat16, cache_enabled=False)
 
 
 def attention_for_training(device: str) -> AbstractContextManager:

@@ -52,16 +52,18 @@ def channel_divergence(latent: Tensor) -> Tensor:
     return 0.5 * (mean.square() + variance - 1 - variance.log()).mean()
 
 
-def timesteps(count: int, steps: int, sampling: str, generator: torch.Generator) -> Tensor:
+def timesteps(
+    count: int, steps: int, sampling: str, generator: torch.Generator | None = None, device: str = "cpu"
+) -> Tensor:
     """Times of training (count,), integers below `steps`: `uniform`; `logit_normal`, more of the middle where most is
     decided (Esser et al. 2024, section 3.1, m = 0, s = 1); or `cubic`, more of the noisy ones, where the layout is
     (Mou et al. 2023, section 3.4: t = (1 - u^3) steps)."""
     if sampling == "uniform":
-        return torch.randint(steps, (count,), generator=generator)
+        return torch.randint(steps, (count,), generator=generator, device=device)
     if sampling == "logit_normal":
-        return (torch.randn(count, generator=generator).sigmoid() * steps).long().clamp(max=steps - 1)
+        return (torch.randn(count, generator=generator, device=device).sigmoid() * steps).long().clamp(max=steps - 1)
     if sampling == "cubic":
-        return ((1 - torch.rand(count, generator=generator) ** 3) * steps).long().clamp(max=steps - 1)
+        return ((1 - torch.rand(count, generator=generator, device=device) ** 3) * steps).long().clamp(max=steps - 1)
     raise ValueError(f"time_sampling must be uniform, logit_normal or cubic, got {sampling!r}")
 
 
@@ -82,6 +84,18 @@ def attention_outside(looked_up: Tensor, masks: Tensor, counted: Tensor) -> Tens
     inside = F.adaptive_avg_pool2d(masks, side).flatten(2)  # (B, T, h w)
     maps = looked_up.transpose(1, 2).float()
     share = (maps * inside).sum(-1) / maps.sum(-1).clamp(min=1e-8)
+    return ((1 - share).square() * counted).sum() / counted.sum().clamp(min=1)
+
+
+def attention_outside_slots(looked_up: Tensor, masks: Tensor, match: Tensor) -> Tensor:
+    """`attention_outside` where a picture's masks are few and its tokens many: masks (B, M, H, W), match (B, T, M) says
+    which tokens name what each mask is of; a token names one at the most. No mask is copied to a token, which of a batch of
+    hundreds would be gigabytes."""
+    side = math.isqrt(looked_up.shape[1])
+    inside = F.adaptive_avg_pool2d(masks, side).flatten(2)  # (B, M, h w)
+    maps = looked_up.float()
+    share = torch.einsum("bpt,bmp->btm", maps, inside).mul(match).sum(2) / maps.sum(1).clamp(min=1e-8)
+    counted = match.any(2)
     return ((1 - share).square() * counted).sum() / counted.sum().clamp(min=1)
 
 

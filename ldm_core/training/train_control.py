@@ -28,7 +28,7 @@ from .config import CONTROLS, ControlConfig
 from .corpus import Corpus, load_corpus
 from .everyday import Drawings
 from .kept import identity_of_pictures, kept_array
-from .lesson import attention_for_training
+from .lesson import attention_for_training, mixed
 from .train_denoiser import cached_latents
 from .trainer import Trainer
 
@@ -84,12 +84,17 @@ class ControlLesson:
         t, noisy, target = batch.noised(self.alpha_bars, self.config.time_sampling, self.prediction_type)
         shown = torch.from_numpy(self.silhouettes[batch.pictures])[:, None].to(self.device).float() / 255
         told = Conditioning.stack([self.model.conditioner.encode(caption) for caption in batch.captions])
-        with torch.autocast(self.device, torch.bfloat16), attention_for_training(self.device):
+        return self.error(shown, noisy, t, target, told.tokens.to(self.device))
+
+    def error(self, shown: Tensor, noisy: Tensor, t: Tensor, target: Tensor, told: Tensor) -> Tensor:
+        """Of silhouettes (B, 1, H, W) in [0, 1], noisy latents and what is to be said of them (B, C, h, w), times (B,), and
+        what is said of the pictures (B, T, width)."""
+        with mixed(self.device), attention_for_training(self.device):
             features = self.adapter(shown)
             prediction = self.unet(
                 noisy,
                 t,
-                encoder_hidden_states=told.tokens.to(self.device),
+                encoder_hidden_states=told,
                 down_intrablock_additional_residuals=list(features),
             ).sample
         return (prediction.float() - target).square().mean()

@@ -31,7 +31,7 @@ from .command import run_on_model
 from .config import TURBOS, TurboConfig
 from .corpus import Corpus, load_corpus
 from .folder import save_adapted
-from .lesson import attention_for_training
+from .lesson import attention_for_training, mixed
 from .train_denoiser import cached_latents
 from .trainer import Trainer
 
@@ -95,21 +95,24 @@ class TurboLesson:
         scheduler = DDIMScheduler.from_config(model.scheduler_config)
         if scheduler.config.prediction_type != "v_prediction":
             raise ValueError(f"--model must predict v to be distilled, got {scheduler.config.prediction_type!r}")
-        self.times, self.alpha_bars = grid(scheduler, config)
+        self.times, self.alpha_bars = (values.to(device) for values in grid(scheduler, config))
 
     def loss(self, step: int) -> Tensor:
         """Of a batch that depends on the step alone: the squared error of v at the student's own times."""
         batch = batch_of(self.latents, self.corpus, self.config, step, self.device)
-        count, substeps = len(batch.clean), self.config.teacher_steps // self.config.drawing_steps
-        first = substeps * torch.randint(self.config.drawing_steps, (count,), generator=batch.generator)
-        low, high = self.config.least_weight, self.config.most_weight
-        weights = low + (high - low) * torch.rand(count, generator=batch.generator)
-        alpha_bar = self.alpha_bars[first].to(self.device)
-        start, _ = losses.diffusion_target(batch.clean, batch.noise, alpha_bar, "v_prediction")
+        first, weights = (value.to(self.device) for value in drawn(self.config, len(batch.clean), batch.generator))
         words = self.words([*batch.captions, ""])
-        told, nothing = words[:-1], words[-1:].expand_as(words[:-1])
+        return self.error(batch.clean, batch.noise, first, weights, words[:-1], words[-1:].expand_as(words[:-1]))
+
+    def error(
+        self, clean: Tensor, noise: Tensor, first: Tensor, weights: Tensor, told: Tensor, nothing: Tensor
+    ) -> Tensor:
+        """Of latents and noise (B, C, h, w), places in the teacher's grid and guidance weights (B,), what is said of the
+        pictures and what is said of none (B, T, width)."""
+        substeps = self.config.teacher_steps // self.config.drawing_steps
+        now, then = self.alpha_bars[first], self.alpha_bars[first + substeps]
+        start, _ = losses.diffusion_target(clean, noise, now, "v_prediction")
         end = self.followed(start, first, weights, told, nothing)
-        now, then = (self.alpha_bars[at].to(self.device) for at in (first, first + substeps))
         target = v_that_lands(start, end, now, then)
         return (self.said(start, first, weights, told) - target).square().mean()
 
@@ -121,23 +124,32 @@ class TurboLesson:
     @torch.no_grad()
     def followed(self, latent: Tensor, first: Tensor, weights: Tensor, told: Tensor, nothing: Tensor) -> Tensor:
         """Where the guided teacher is after the steps that the student is to take as one."""
-        both, w = torch.cat([nothing, told]), weights.view(-1, 1, 1, 1).to(self.device)
+        both, w = torch.cat([nothing, told]), weights.view(-1, 1, 1, 1)
         for at in range(self.config.teacher_steps // self.config.drawing_steps):
-            t = self.times[first + at].to(self.device)
-            with torch.autocast(self.device, torch.bfloat16), attention_for_training(self.device):
+            t = self.times[first + at]
+            with mixed(self.device), attention_for_training(self.device):
                 said = self.teacher(latent.repeat(2, 1, 1, 1), t.repeat(2), encoder_hidden_states=both).sample
             without, given = said.float().chunk(2)
             v = without + w * (given - without)  # Ho & Salimans 2022, in the convention of guidance.py
-            now, then = (self.alpha_bars[first + step].to(self.device) for step in (at, at + 1))
-            latent = ddim_step(latent, v, now, then)
+            latent = ddim_step(latent, v, self.alpha_bars[first + at], self.alpha_bars[first + at + 1])
         return latent
 
     def said(self, latent: Tensor, first: Tensor, weights: Tensor, told: Tensor) -> Tensor:
         """What the student says of v, float32."""
         told_weight = guidance_embedding(weights - 1, self.config.guidance_width).to(self.device)
-        with torch.autocast(self.device, torch.bfloat16), attention_for_training(self.device):
-            t = self.times[first].to(self.device)
-            return self.student(latent, t, encoder_hidden_states=told, timestep_cond=told_weight).sample.float()
+        with mixed(self.device), attention_for_training(self.device):
+            return self.student(
+                latent, self.times[first], encoder_hidden_states=told, timestep_cond=told_weight
+            ).sample.float()
+
+
+def drawn(
+    config: TurboConfig, count: int, generator: torch.Generator | None = None, device: str = "cpu"
+) -> tuple[Tensor, Tensor]:
+    """The places in the teacher's grid at which the student's steps begin, and guidance weights, (count,) each."""
+    substeps, low, high = config.teacher_steps // config.drawing_steps, config.least_weight, config.most_weight
+    first = substeps * torch.randint(config.drawing_steps, (count,), generator=generator, device=device)
+    return first, low + (high - low) * torch.rand(count, generator=generator, device=device)
 
 
 def grid(scheduler: DDIMScheduler, config: TurboConfig) -> tuple[Tensor, Tensor]:

@@ -154,14 +154,25 @@ def generator_of_step(config: Recipe, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(config.seed * 1_000_003 + step)
 
 
-def optimizer_of(module: nn.Module, config: Recipe) -> torch.optim.Optimizer:
-    """AdamW, or Muon with Adam for what is no inner layer: embeddings, and the first and last of the convolutions."""
+def optimizer_of(module: nn.Module, config: Recipe, capturable: bool = False) -> torch.optim.Optimizer:
+    """AdamW, or Muon with Adam for what is no inner layer: embeddings, and the first and last of the convolutions.
+
+    `capturable`: its rate is a tensor beside the parameters, and its steps can be recorded (resident/step.py).
+    """
     rate, decay, betas = config.learning_rate, config.weight_decay, (0.9, 0.99)
+    if config.optimizer == "adamw" and capturable:
+        learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        device = learned[0].device
+        on_gpu = device.type == "cuda"  # torch's wants both there, and with a rate that is a tensor neither elsewhere
+        rate_there = torch.tensor(float(rate), device=device)
+        return torch.optim.AdamW(
+            learned, lr=rate_there, weight_decay=decay, betas=betas, capturable=on_gpu, foreach=on_gpu
+        )
     if config.optimizer == "adamw":
         return torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=decay, betas=betas, fused=True)
     if config.optimizer == "muon":
         outer = [weights for name, weights in module.named_parameters() if OUTER.search(name)]
-        return Muon(module.parameters(), lr=rate, weight_decay=decay, betas=betas, plain=outer)
+        return Muon(module.parameters(), lr=rate, weight_decay=decay, betas=betas, plain=outer, capturable=capturable)
     raise ValueError(f"optimizer must be adamw or muon, got {config.optimizer!r}")
 
 
