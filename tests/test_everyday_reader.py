@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
 
 from evaluation import catalogue, score
-from evaluation.detectors import train_everyday
+from evaluation.detectors import train_everyday, train_everyday_resident
 from evaluation.detectors.everyday import detector
 from evaluation.detectors.everyday.network import ABOUT, PLACE, Things
 from evaluation.detectors.everyday.reading import Reading, Sighting, read_things, sightings
@@ -24,7 +25,7 @@ from evaluation.detectors.everyday.truth import (
     shown_scenery,
     shown_sizes,
 )
-from ldm_core.data.everyday import HELD_OUT_SEEDS, KINDS, Scene, Thing, boxes, draw, random_scene
+from ldm_core.data.everyday import HELD_OUT_SEEDS, KINDS, TRAINING_SEEDS, Scene, Thing, boxes, draw, random_scene
 from ldm_core.data.everyday.atoms import judge
 from ldm_core.images import from_uint8, to_pil
 
@@ -174,6 +175,52 @@ def test_training_goes_on_where_it_was_and_learns(tmp_path):
     again = train_everyday.train(3, 4, 8, tmp_path)
     moved = [name for name, value in again.state_dict().items() if not torch.equal(value, weights[name])]
     assert "things.about.weight" in moved and torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 3
+
+
+def losses_of_things_one_by_one(things, places, logits, truth, jitter):
+    """The loss as it reads best: of the rows that hold a thing alone."""
+    there = truth["kind"] != UNSEEN
+    picture = torch.arange(len(logits))[:, None].expand_as(there)[there]
+    target = torch.zeros(len(logits), GRID * GRID)
+    target[picture, truth["cell"][there]] = 1
+    entropy = F.binary_cross_entropy_with_logits(logits.flatten(1), target, reduction="sum")
+    box = truth["box"][there]
+    middle = (box[:, :2] + box[:, 2:]) / 2 + jitter[there] / GRID
+    column, line = (middle * GRID).long().clamp(0, GRID - 1).T
+    about = things.describe(places, picture, line * GRID + column)
+    found = {name: F.cross_entropy(about[name], truth[name][there], ignore_index=UNSEEN) for name in ATTRIBUTES}
+    found |= {"where": entropy / there.sum(), "kind": F.cross_entropy(about["kind"], truth["kind"][there])}
+    centre = torch.stack([column, line], dim=1).add(0.5) / GRID
+    found["box"] = 10 * F.l1_loss(about["box"], torch.cat([centre - box[:, :2], box[:, 2:] - centre], dim=1))
+    related = truth["relation"][there] > 0
+    steps = (about["partner"] - truth["partner"][there])[related]
+    return found | {"partner": 5 * steps.abs().sum() / max(len(steps), 1) / 2}
+
+
+def test_the_loss_of_all_rows_at_once_is_that_of_those_that_hold_a_thing():
+    torch.manual_seed(0)
+    made = train_everyday.truth_of([random_scene(seed) for seed in HELD_OUT_SEEDS[:6]])
+    truth, things = {name: torch.from_numpy(values) for name, values in made.items()}, Things()
+    assert (truth["relation"] > 0).any() and (truth["kind"] == UNSEEN).any()
+    places, jitter = torch.randn(6, PLACE, GRID // 2, GRID // 2), torch.rand(6, 12, 2) - 0.5
+    given = (things, places, things(places), truth, jitter)
+    found, expected = train_everyday.thing_losses(*given), losses_of_things_one_by_one(*given)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, atol=1e-5, rtol=1e-5)
+
+
+def test_training_by_seconds_learns_from_drawings_made_ahead(tmp_path, capsys):
+    shipped = detector.load_everyday_detector()
+    made = train_everyday_resident.train(2.0, 4, 64, 1, tmp_path, "cpu", shipped)
+    assert all(value.isfinite().all() for value in made.state_dict().values())
+    assert "reader: step" in capsys.readouterr().out
+    drawn = train_everyday_resident.lessons(4, 2)
+    alike = train_everyday.truth_of([random_scene(seed, unseen=True) for seed in TRAINING_SEEDS[4:6]], 4)
+    assert drawn["pixels"].shape == (2, 3, 128, 128) and all(np.array_equal(drawn[k], alike[k]) for k in alike)
+    with pytest.raises(SystemExit):
+        train_everyday.main(["--device", "cuda", "--out", str(tmp_path)])
+    assert "--device cuda needs --seconds" in capsys.readouterr().err
 
 
 def test_training_may_begin_with_the_weights_that_ship_which_stay_where_what_came_of_them_reads_no_better(

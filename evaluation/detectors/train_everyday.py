@@ -3,6 +3,9 @@
 python -m evaluation.detectors.train_everyday                trains, saves, measures
 python -m evaluation.detectors.train_everyday --go-on        the same, from the weights that ship; kept if they read better
 python -m evaluation.detectors.train_everyday --measure      measures what is saved
+python -m evaluation.detectors.train_everyday --go-on --seconds 120 --batch 512 --device cuda     by seconds, on a GPU
+
+By seconds nothing is kept in the folder: processes draw ahead, and the lessons lie on the device (train_everyday_resident).
 
 The same command resumes. The drawings and the last state of the training are kept in the folder --out.
 """
@@ -10,6 +13,7 @@ The same command resumes. The drawings and the last state of the training are ke
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,11 +73,11 @@ def lessons(count: int, folder: Path) -> Lessons:
     return Lessons(images, dict(np.load(truth)))
 
 
-def truth_of(scenes: list[world.Scene]) -> dict[str, np.ndarray]:
-    """The labels of every scene, and tokens of some of its captions."""
+def truth_of(scenes: list[world.Scene], start: int = 0) -> dict[str, np.ndarray]:
+    """The labels of every scene, and tokens of some of its captions; `start` is the number of the first."""
     text = EverydayDetector().text
     rows = []
-    for index, scene in enumerate(tqdm(scenes, desc="labels", unit="scene", mininterval=2)):
+    for index, scene in enumerate(tqdm(scenes, desc="labels", unit="scene", mininterval=2, delay=2), start):
         looks = world.look_names(scene)
         said = [text.tokens(world.caption(scene, CAPTIONS * index + k, looks=looks)) for k in range(CAPTIONS)]
         rows.append({**labels_of(scene), "scene": np.array(scene_labels(scene)), "said": np.array(said, np.int16)})
@@ -94,7 +98,7 @@ def loss_of(
 ) -> dict[str, Tensor]:
     """The parts of the loss: things, the scene's attributes, and, where texts are given, images against them (Radford et
     al. 2021)."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(images.device.type, torch.bfloat16, cache_enabled=False):
         places, whole = detector.eye((images * 2 - 1).contiguous(memory_format=torch.channels_last))
         logits = detector.things(places).float()
         words = None if said is None else F.normalize(detector.text(said).float(), dim=1)
@@ -104,7 +108,8 @@ def loss_of(
     found |= {name: F.cross_entropy(score, truth["scene"][:, k]) for k, (name, score) in enumerate(zip(SCENE, scores))}
     if words is not None:
         pictures = F.normalize(detector.project(whole), dim=1)
-        cosines, target = detector.log_scale.exp().clamp(max=50) * pictures @ words.T, torch.arange(len(images))
+        cosines = detector.log_scale.exp().clamp(max=50) * pictures @ words.T
+        target = torch.arange(len(images), device=images.device)
         found["contrast"] = 0.5 * (F.cross_entropy(cosines, target) + F.cross_entropy(cosines.T, target))
     return found
 
@@ -114,25 +119,32 @@ def thing_losses(
 ) -> dict[str, Tensor]:
     """Cross-entropy of which cells hold a thing, of its kind and attributes; L1 of its box and of where its partner is.
 
-    What a thing is is also asked a little beside its middle (jitter, of cells), since it may be found there.
+    What a thing is is also asked a little beside its middle (jitter, of cells), since it may be found there. Every one of
+    the MOST rows is asked, and those without a thing weigh nothing: shapes that depend on the batch could not be recorded.
     """
-    there = truth["kind"] != UNSEEN
-    picture = torch.arange(len(logits))[:, None].expand_as(there)[there]
-    target = torch.zeros(len(logits), GRID * GRID)
-    target[picture, truth["cell"][there]] = 1
+    there = truth["kind"] != UNSEEN  # (B, MOST)
+    count, most = there.shape
+    target = torch.zeros(count, GRID * GRID, device=logits.device)
+    target = target.scatter_reduce(1, truth["cell"], there.float(), "amax")
     found = {"where": F.binary_cross_entropy_with_logits(logits.flatten(1), target, reduction="sum") / there.sum()}
-    box = truth["box"][there]
-    middle = (box[:, :2] + box[:, 2:]) / 2 + jitter[there] / GRID
+    box = truth["box"].flatten(0, 1)
+    middle = (box[:, :2] + box[:, 2:]) / 2 + jitter.flatten(0, 1) / GRID
     column, line = (middle * GRID).long().clamp(0, GRID - 1).T
+    picture = torch.arange(count, device=logits.device).repeat_interleave(most)
     about = things.describe(places, picture, line * GRID + column)
     for name in ("kind", *ATTRIBUTES):
-        found[name] = F.cross_entropy(about[name], truth[name][there], ignore_index=UNSEEN)
+        found[name] = F.cross_entropy(about[name], truth[name].flatten(), ignore_index=UNSEEN)
     centre = torch.stack([column, line], dim=1).add(0.5) / GRID
-    found["box"] = 10 * F.l1_loss(about["box"], torch.cat([centre - box[:, :2], box[:, 2:] - centre], dim=1))
-    related = truth["relation"][there] > 0
-    steps = (about["partner"] - truth["partner"][there])[related]
-    found["partner"] = 5 * steps.abs().sum() / max(len(steps), 1) / 2
+    sides = torch.cat([centre - box[:, :2], box[:, 2:] - centre], dim=1)
+    found["box"] = 10 * mean_where(there.flatten(), (about["box"] - sides).abs())
+    steps = (about["partner"] - truth["partner"].flatten(0, 1)).abs()
+    found["partner"] = 5 * mean_where(truth["relation"].flatten() > 0, steps)
     return found
+
+
+def mean_where(there: Tensor, values: Tensor) -> Tensor:
+    """The mean of the rows of values (n, k) at which `there` (n,) is true; 0 where it nowhere is."""
+    return (values * there[:, None]).sum() / there.sum().clamp(min=1) / values.shape[1]
 
 
 def rate_at(step: int, steps: int, most: float = RATE) -> float:
@@ -200,6 +212,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--pool", type=int, default=30_000, help="drawings to learn from")
     parser.add_argument("--held-out", type=int, default=COUNT, help="drawings to measure on")
+    parser.add_argument("--seconds", type=float, default=None, metavar="S", help="train for S seconds on the device")
+    parser.add_argument(
+        "--device", default=None, help="with --seconds: cuda or cpu; default: the best this machine has"
+    )
+    workers = max(1, (os.cpu_count() or 2) - 2)
+    parser.add_argument(
+        "--workers", type=int, default=workers, metavar="N", help="with --seconds; default: %(default)s"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs") / "everyday-detector", help="default: %(default)s")
     return command.carry_out(parser, argv, work)
 
@@ -210,7 +230,7 @@ def work(arguments: argparse.Namespace) -> int:
         print(audit(load_everyday_detector(), arguments.held_out).round(4).to_string(index=False))
         return 0
     begin = load_everyday_detector() if arguments.go_on else None
-    detector = train(arguments.steps, arguments.batch, arguments.pool, arguments.out, begin).eval()
+    detector = taught(arguments, begin).eval()
     found = audit(detector, arguments.held_out)
     print(found.round(4).to_string(index=False))
     if begin is not None and not is_better(found, before := audit(begin, arguments.held_out)):
@@ -218,6 +238,18 @@ def work(arguments: argparse.Namespace) -> int:
         return 1
     save_weights(detector, {"audit": found.to_dict("records")})
     return 0
+
+
+def taught(arguments: argparse.Namespace, begin: EverydayDetector | None) -> EverydayDetector:
+    """By steps, or by seconds on the device. ValueError for a device without seconds."""
+    if arguments.seconds is None:
+        if arguments.device not in (None, "cpu"):
+            raise ValueError(f"--device {arguments.device} needs --seconds: how long to train there")
+        return train(arguments.steps, arguments.batch, arguments.pool, arguments.out, begin)
+    from . import train_everyday_resident as resident  # it takes the loss from here
+
+    sizes = (arguments.batch, arguments.pool, arguments.workers)
+    return resident.train(arguments.seconds, *sizes, arguments.out, arguments.device, begin)
 
 
 def is_better(found: pd.DataFrame, before: pd.DataFrame) -> bool:

@@ -1,9 +1,7 @@
-"""All lessons on the device: what workers made is copied there, and pictures become latents, beside the steps."""
+"""All lessons of a model on the device, its pictures as latents too."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -12,22 +10,19 @@ from torch import Tensor
 from ..lesson import mixed
 from ..train_autoencoder import mean_of
 from .drawing import LONGEST, SLOTS
+from .intake import Intake
 from .recipe import ResidentRecipe
 from .rows import Rows
-from .studio import Arrays, Studio
+from .studio import Studio
 
 MASK = (16, 16)
 
 
 class Pool:
-    """Rows of latents, pictures, silhouettes and captions heard, filled from a studio by an autoencoder's encoder.
-
-    On a GPU that is done on a stream of its own, from memory that the device reads by itself, one job at a time: the next is
-    begun when the device is through with the one before, and no step waits for either.
-    """
+    """Rows of latents, pictures, silhouettes and captions heard, filled from a studio by an autoencoder's encoder."""
 
     def __init__(self, studio: Studio, vae: Any, recipe: ResidentRecipe, device: str):
-        self.studio, self.vae, self.device = studio, vae, device
+        self.vae, self.device = vae, device
         size, cells, tokens = (
             recipe.denoiser.image_size,
             _latent_shape(vae, recipe, device),
@@ -47,54 +42,10 @@ class Pool:
         self.heard = Rows(recipe.heard, device, {
             "tokens": ((recipe.text.tokens,), torch.int16), "facts": ((LONGEST,), torch.int16),
         })  # fmt: skip
-        self.side = torch.cuda.Stream() if device == "cuda" else None
-        if self.side is not None:
-            self.side.wait_stream(torch.cuda.current_stream())  # the rows are filled with zeros first
-        self.coming: Callable[[], bool] | None = None
+        self.intake = Intake(studio, self.add, device)
 
-    def ingest(self, wait: float = 0.0) -> bool:
-        """Publish what the device has by now, and begin with what workers have made next; whether anything was done."""
-        if self.coming is not None and not self.coming():
-            return False
-        made = self.studio.take(wait)
-        if made is not None:
-            self._begin(*made)
-        return made is not None
-
-    def wait_for(self, rows: Rows, least: int) -> None:
-        """Ingest until so many rows are there, or all that fit."""
-        while float(rows.count) < min(least, rows.capacity):
-            self.ingest(wait=0.05)
-
-    def _begin(self, kind: str, arrays: Arrays) -> None:
-        stream: AbstractContextManager = torch.cuda.stream(self.side) if self.side is not None else nullcontext()
-        with stream:
-            held, rows = self._copied(arrays)
-            grown = [(one, one.filled) for one in self._add(kind, rows)]
-        event = self.side.record_event() if self.side is not None else None
-
-        def there() -> bool:
-            if event is not None and not event.query():
-                return False
-            held.clear()  # until now the device may have been reading from it
-            for one, filled in grown:
-                one.publish(filled)
-            self.coming = None
-            return True
-
-        self.coming = there
-        there()
-
-    def _copied(self, arrays: Arrays) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """What is to be held until the copies are made, and the copies."""
-        held = [torch.from_numpy(values) for values in arrays.values()]
-        if self.side is not None:
-            held = [values.pin_memory() for values in held]
-        copies = [values.to(self.device, non_blocking=True) for values in held]
-        return held, dict(zip(arrays, copies))
-
-    def _add(self, kind: str, rows: dict[str, Tensor]) -> list[Rows]:
-        """Rows that grew."""
+    def add(self, kind: str, rows: dict[str, Tensor]) -> list[Rows]:
+        """Rows that grew of what a studio made of a kind (drawing.py)."""
         if kind == "heard":
             self.heard.add(rows)
             return [self.heard]

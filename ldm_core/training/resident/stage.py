@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from .average import Average
-from .pool import Pool
+from .intake import Intake
 from .step import Step, forget, set_rate
 
 WARM = 0.02  # the share of a stage in which the rate rises
@@ -69,7 +69,7 @@ def run_stage(
     step: Step,
     average: Average,
     peak: float,
-    pool: Pool,
+    intake: Intake,
     course: Course,
     save: Callable[[], None] | None = None,
 ) -> int:
@@ -85,7 +85,7 @@ def run_stage(
         set_rate(step.optimizer, rate_at(done, peak))
         step()
         average.update()
-        pool.ingest()
+        intake.ingest()
         count, since = count + 1, since + 1
         if count % CHECK and course.clock() - reported < REPORT:
             continue

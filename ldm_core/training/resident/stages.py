@@ -57,8 +57,8 @@ class Stages:
 
     def text(self) -> None:
         recipe, reader = self.recipe, self.model.reader
-        self.pool.studio.plan("heard", "pictures")
-        self.pool.wait_for(self.pool.heard, recipe.text_batch)
+        self.pool.intake.studio.plan("heard", "pictures")
+        self.pool.intake.wait_for(self.pool.heard, recipe.text_batch)
         reader.requires_grad_(True).train()
         lesson = TextLesson(reader, self.pool.heard, len(self.model.corpus.facts), recipe.text_batch, self.device)
         try:
@@ -126,8 +126,8 @@ class Stages:
         train_control.save_adapter(self.course.folder / "control", adapter)
 
     def _draw_pictures(self, rows: Rows, least: int) -> None:
-        self.pool.studio.plan("pictures", "pictures", "pictures", "silhouettes")
-        self.pool.wait_for(rows, least)
+        self.pool.intake.studio.plan("pictures", "pictures", "pictures", "silhouettes")
+        self.pool.intake.wait_for(rows, least)
 
     def _telling(self, rows: Rows, dropout: float) -> Telling:
         options = dict(padding="max_length", max_length=self.recipe.denoiser.text_tokens)
@@ -153,4 +153,4 @@ class Stages:
         step = Step(loss_of, optimizer, self.device, say=self.course.say)
         average = Average(module, recipe.ema_decay)
         peak = self.rates.get(name, recipe.learning_rate)
-        run_stage(name, step, average, peak, self.pool, self.course, save)
+        run_stage(name, step, average, peak, self.pool.intake, self.course, save)

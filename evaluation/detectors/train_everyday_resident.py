@@ -1,0 +1,109 @@
+"""The reader's training by seconds: processes draw ahead, the lessons lie on the device, and a step is recorded (see
+ldm_core.training.resident). A command of train_everyday, whose loss it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ldm_core.data import everyday as world
+from ldm_core.placement import choose_device
+from ldm_core.training.muon import Muon
+from ldm_core.training.resident.average import Average
+from ldm_core.training.resident.intake import Intake
+from ldm_core.training.resident.rows import Rows
+from ldm_core.training.resident.stage import Course, run_stage
+from ldm_core.training.resident.step import Step
+from ldm_core.training.resident.studio import Arrays, Studio
+from ldm_core.training.train_resident import quick_products
+
+from .everyday.detector import EverydayDetector
+from .everyday.network import INPUT_SIZE
+from .train_everyday import GO_ON_RATE, JITTER, OUTER, RATE, augment, loss_of, truth_of
+
+CHUNK = 32  # drawings a job
+FIRST = 4  # batches that are there before the first step
+
+
+def lessons(start: int, count: int) -> Arrays:
+    """Drawings of the training seeds from the start-th on, withheld combinations among them: pixels uint8 (count, 3, 128,
+    128), made softer and noisier as a drawing of the other training is, and what is true of them. Every other one is drawn
+    larger and made smaller, as generated pictures come."""
+    scenes = [world.random_scene(seed, unseen=True) for seed in world.TRAINING_SEEDS[start : start + count]]
+    images = np.stack([drawn(scene, larger=row % 2 == 0) for row, scene in enumerate(scenes)])
+    values = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    softer = augment(values, np.random.default_rng((2, start)))
+    pixels = softer.mul(255).round().to(torch.uint8)
+    return {"pixels": pixels.numpy(), **truth_of(scenes, start)}
+
+
+def drawn(scene: world.Scene, larger: bool) -> np.ndarray:
+    """uint8 (128, 128, 3)."""
+    if not larger:
+        return world.draw(scene, INPUT_SIZE)
+    big = world.draw(scene, 2 * INPUT_SIZE).astype(np.float32)
+    return np.rint(big.reshape(INPUT_SIZE, 2, INPUT_SIZE, 2, 3).mean((1, 3))).astype(np.uint8)
+
+
+class ReaderLesson:
+    """The loss of rows on the device; texts are learned from at each step."""
+
+    def __init__(self, detector: EverydayDetector, rows: Rows, batch: int):
+        self.detector, self.rows, self.batch = detector, rows, batch
+
+    def loss(self) -> Tensor:
+        chosen = self.rows.chosen(self.batch)
+        taken = {name: values[chosen] for name, values in self.rows.data.items()}
+        images, said = taken.pop("pixels").float() / 255, taken.pop("said")
+        way = torch.randint(said.shape[1], (self.batch,), device=said.device)
+        said = said[torch.arange(self.batch, device=said.device), way].long()
+        jitter = JITTER * (2 * torch.rand(*taken["kind"].shape, 2, device=said.device) - 1)
+        return torch.stack([*loss_of(self.detector, images, taken, said, jitter).values()]).sum()
+
+
+def train(
+    seconds: float,
+    batch: int,
+    pool: int,
+    workers: int,
+    folder: Path,
+    device: str | None = None,
+    begin: EverydayDetector | None = None,
+) -> EverydayDetector:
+    """Of averaged weights, on the CPU. folder/seconds.json, {"reader": 60}, changes the seconds meanwhile; folder/log.csv says
+    what the loss was."""
+    course = Course(folder, {"reader": seconds})
+    with Studio({"reader": lessons}, workers, CHUNK, course.say) as studio:  # before the device is touched
+        device = choose_device(device)
+        if device == "cuda":
+            quick_products()
+        torch.manual_seed(0)
+        detector = EverydayDetector()
+        if begin is not None:
+            detector.load_state_dict(begin.state_dict())
+        detector.requires_grad_(True).train().to(device)
+        rows = Rows(pool, device, shapes())
+        intake = Intake(studio, lambda kind, made: added(rows, made), device)
+        intake.wait_for(rows, FIRST * batch)
+        outer = [weights for name, weights in detector.named_parameters() if OUTER.search(name)]
+        optimizer = Muon(detector.parameters(), lr=RATE, weight_decay=0.02, plain=outer, capturable=True)
+        step = Step(ReaderLesson(detector, rows, batch).loss, optimizer, device, clip=5.0, say=course.say)
+        peak = RATE if begin is None else GO_ON_RATE
+        run_stage("reader", step, Average(detector, 0.998), peak, intake, course)
+    return detector.cpu()
+
+
+def added(rows: Rows, made: dict[str, Tensor]) -> list[Rows]:
+    """The rows, if they grew."""
+    if rows.full:
+        return []
+    rows.add(made)
+    return [rows]
+
+
+def shapes() -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+    """Of a row of each array of the lessons."""
+    return {name: (values.shape[1:], torch.from_numpy(values).dtype) for name, values in lessons(0, 1).items()}
