@@ -215,6 +215,8 @@ def test_training_by_seconds_learns_from_drawings_made_ahead(tmp_path, capsys):
     made = train_everyday_resident.train(2.0, 4, 64, 1, tmp_path, "cpu", shipped)
     assert all(value.isfinite().all() for value in made.state_dict().values())
     assert "reader: step" in capsys.readouterr().out
+    again = train_everyday_resident.finished(tmp_path / train_everyday_resident.MADE)
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in made.state_dict().items())
     drawn = train_everyday_resident.lessons(4, 2)
     alike = train_everyday.truth_of([random_scene(seed, unseen=True) for seed in TRAINING_SEEDS[4:6]], 4)
     assert drawn["pixels"].shape == (2, 3, 128, 128) and all(np.array_equal(drawn[k], alike[k]) for k in alike)

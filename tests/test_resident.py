@@ -39,10 +39,7 @@ from ldm_core.training.tokenizer import build_tokenizer
 from ldm_core.training.trainer import optimizer_of
 
 ALL = "text=2,decoder=2,denoiser=3,turbo=2,control=2"
-DENOISER = dataclasses.replace(
-    DENOISERS["tiny"], image_size=64, optimizer="muon", pooled_caption=False, attention=(True, True), thing_weight=4.0,
-    mask_weight=0.1, layout_weight=0.1, attribute_dropout=0.1, min_snr_gamma=5.0,
-)  # fmt: skip
+DENOISER = dataclasses.replace(RESIDENTS["tiny"].denoiser, image_size=64, min_snr_gamma=5.0)
 AUTOENCODER = dataclasses.replace(
     AUTOENCODERS["scenes-gpu"], image_size=64, channels=(16,) * 5, whole_batch=2, ema_decay=0.5
 )
@@ -320,6 +317,15 @@ def test_a_loss_that_is_lost_goes_back_to_the_average_at_half_the_rate_and_is_gi
     with pytest.raises(FloatingPointError, match=f"lost {stage.LOSSES + 1} times"):
         teach()
     assert torch.equal(module.weight, began)
+
+
+def test_what_was_taught_on_a_gpu_is_the_network_that_ships():
+    shapes = ("channels", "heads", "attention", "layers_per_block", "text_width", "text_layers", "pooled_caption")
+    cpu, gpu = (DENOISERS[name] for name in ("scenes-cpu", "scenes-gpu"))
+    assert all(getattr(cpu, name) == getattr(gpu, name) for name in shapes)
+    recipe = RESIDENTS["scenes-gpu"]
+    assert (gpu.batch, gpu.learning_rate, gpu.ema_decay, recipe.captions) == (512, 1.5e-3, 0.9995, 8)
+    assert recipe.decoder.frozen_encoder and recipe.text.width == gpu.text_width
 
 
 def test_stages_are_given_as_numbers_by_name():

@@ -5,7 +5,7 @@ python -m evaluation.detectors.train_everyday --go-on        the same, from the 
 python -m evaluation.detectors.train_everyday --measure      measures what is saved
 python -m evaluation.detectors.train_everyday --go-on --seconds 120 --batch 512 --device cuda     by seconds, on a GPU
 
-By seconds nothing is kept in the folder: processes draw ahead, and the lessons lie on the device (train_everyday_resident).
+By seconds processes draw ahead, and the lessons lie on the device (train_everyday_resident); nothing is resumed.
 
 The same command resumes. The drawings and the last state of the training are kept in the folder --out.
 """
@@ -214,6 +214,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--held-out", type=int, default=COUNT, help="drawings to measure on")
     parser.add_argument("--seconds", type=float, default=None, metavar="S", help="train for S seconds on the device")
     parser.add_argument(
+        "--finished", type=Path, metavar="FILE", help="OUT/detector.safetensors of --seconds: only measure and keep it"
+    )
+    parser.add_argument(
         "--device", default=None, help="with --seconds: cuda or cpu; default: the best this machine has"
     )
     workers = max(1, (os.cpu_count() or 2) - 2)
@@ -242,12 +245,14 @@ def work(arguments: argparse.Namespace) -> int:
 
 def taught(arguments: argparse.Namespace, begin: EverydayDetector | None) -> EverydayDetector:
     """By steps, or by seconds on the device. ValueError for a device without seconds."""
+    from . import train_everyday_resident as resident  # it takes the loss from here
+
+    if arguments.finished is not None:
+        return resident.finished(arguments.finished)
     if arguments.seconds is None:
         if arguments.device not in (None, "cpu"):
             raise ValueError(f"--device {arguments.device} needs --seconds: how long to train there")
         return train(arguments.steps, arguments.batch, arguments.pool, arguments.out, begin)
-    from . import train_everyday_resident as resident  # it takes the loss from here
-
     sizes = (arguments.batch, arguments.pool, arguments.workers)
     return resident.train(arguments.seconds, *sizes, arguments.out, arguments.device, begin)
 

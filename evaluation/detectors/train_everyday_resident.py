@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ldm_core.data import everyday as world
@@ -25,6 +26,7 @@ from .everyday.network import INPUT_SIZE
 from .train_everyday import GO_ON_RATE, JITTER, OUTER, RATE, augment, loss_of, truth_of
 
 CHUNK = 32  # drawings a job
+MADE = "detector.safetensors"  # in the folder, before it is measured, which takes minutes
 FIRST = 4  # batches that are there before the first step
 
 
@@ -73,8 +75,8 @@ def train(
     device: str | None = None,
     begin: EverydayDetector | None = None,
 ) -> EverydayDetector:
-    """Of averaged weights, on the CPU. folder/seconds.json, {"reader": 60}, changes the seconds meanwhile; folder/log.csv says
-    what the loss was."""
+    """Of averaged weights, on the CPU. folder/detector.safetensors holds it too; folder/seconds.json, {"reader": 60}, changes the
+    seconds meanwhile, and folder/log.csv says what the loss was."""
     course = Course(folder, {"reader": seconds})
     with Studio({"reader": lessons}, workers, CHUNK, course.say) as studio:  # before the device is touched
         device = choose_device(device)
@@ -84,7 +86,8 @@ def train(
         detector = EverydayDetector()
         if begin is not None:
             detector.load_state_dict(begin.state_dict())
-        detector.requires_grad_(True).train().to(device)
+        detector = detector.requires_grad_(True).train().to(device)
+        detector = detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # it takes that too
         rows = Rows(pool, device, shapes())
         intake = Intake(studio, lambda kind, made: added(rows, made), device)
         intake.wait_for(rows, FIRST * batch)
@@ -93,7 +96,19 @@ def train(
         step = Step(ReaderLesson(detector, rows, batch).loss, optimizer, device, clip=5.0, say=course.say)
         peak = RATE if begin is None else GO_ON_RATE
         run_stage("reader", step, Average(detector, 0.998), peak, intake, course)
-    return detector.cpu()
+    made = detector.cpu().to(memory_format=torch.contiguous_format)
+    save_file(made.state_dict(), folder / MADE)
+    return made
+
+
+def finished(file: Path) -> EverydayDetector:
+    """What an earlier training left in its folder. ValueError where it is of another shape."""
+    detector = EverydayDetector()
+    try:
+        detector.load_state_dict(load_file(file))
+    except RuntimeError:
+        raise ValueError(f"--finished {file} is no detector of this version") from None
+    return detector
 
 
 def added(rows: Rows, made: dict[str, Tensor]) -> list[Rows]:

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import queue
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ import torch
 
 Arrays = dict[str, np.ndarray]  # of one number of rows
 Maker = Callable[[int, int], Arrays]  # the number of the first lesson, and how many
+ROOM = 2**30  # bytes
 AHEAD = 3  # jobs a worker: one at work, one waiting, one made
 
 
@@ -29,8 +31,7 @@ class Studio:
     """
 
     def __init__(self, makers: Mapping[str, Maker], workers: int, chunk: int, say: Callable[[str], None] = print):
-        memory = Path("/dev/shm")  # a file there is never written to a disk
-        self.folder = tempfile.mkdtemp(prefix="lessons-", dir=memory if os.access(memory, os.W_OK) else None)
+        self.folder = tempfile.mkdtemp(prefix="lessons-", dir=_memory())
         context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
         self.jobs, self.done, self.chunk, self.say = context.Queue(), context.Queue(), chunk, say
         self.plan(*makers)
@@ -79,11 +80,23 @@ class Studio:
         self.close()
 
 
+def _memory() -> Path | None:
+    """A folder whose files are never written to a disk, if there is one with room: in a container it may be small."""
+    memory = Path("/dev/shm")
+    return memory if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM else None
+
+
 def _work(jobs: Any, done: Any, makers: Mapping[str, Maker], folder: str) -> None:
     os.nice(5)  # the process that launches the steps goes first
     torch.set_num_threads(1)
-    while True:
-        kind, start, count = jobs.get()
+    for sent in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C reaches them too: who started them ends them
+        signal.signal(sent, signal.SIG_IGN)
+    parent = os.getppid()
+    while os.getppid() == parent:  # or it was killed
+        try:
+            kind, start, count = jobs.get(timeout=10)
+        except queue.Empty:
+            continue
         path, problem = f"{folder}/{kind}-{start}.npz", ""
         try:
             np.savez(path, **makers[kind](start, count))  # type: ignore[arg-type]  # its hint takes every keyword for its own
