@@ -246,6 +246,8 @@ def guidance_embedding(values: Tensor, width: int) -> Tensor:
     """Sines and cosines of 1000 values (R,) at frequencies from 1 down to 1/10000 -> (R, width), as guidance-distilled
     networks are given w - 1 (Meng et al. 2023; Luo et al. 2023, section 4.2)."""
     half = width // 2
-    frequencies = torch.exp(torch.arange(half, dtype=torch.float32, device=values.device) * -(math.log(10000.0) / max(1, half - 1)))
+    frequencies = torch.exp(
+        torch.arange(half, dtype=torch.float32, device=values.device) * -(math.log(10000.0) / max(1, half - 1))
+    )
     angles = 1000 * values.to(torch.float32)[:, None] * frequencies
     return nn.functional.pad(torch.cat([angles.sin(), angles.cos()], dim=1), (0, width % 2))

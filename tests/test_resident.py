@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import json
 import re
+import time
 from contextlib import nullcontext
 
 import numpy as np
@@ -253,6 +254,14 @@ def test_a_way_that_fails_is_left_out_of_the_trial_which_moves_no_weight(lesson_
     assert all(torch.equal(value, old) for value, old in zip(unet.parameters(), before))
 
 
+def test_what_takes_too_long_is_stopped():
+    with pytest.raises(TimeoutError, match="not done in 0.05 seconds"), network.limited(0.05):
+        time.sleep(10)
+    with network.limited(0.05):
+        pass
+    time.sleep(0.1)
+
+
 @pytest.mark.slow
 def test_the_compiled_ways_agree_with_the_plain_one(lesson_pair):
     _, ours, unet = lesson_pair
@@ -330,6 +339,9 @@ def test_what_was_taught_on_a_gpu_is_the_network_that_ships():
 
 def test_stages_are_given_as_numbers_by_name():
     assert train_resident.numbers_by_stage("text=40,turbo=1.5") == {"text": 40, "turbo": 1.5}
+    assert train_resident.ways_of("plain,bf16") == ("plain", "bf16")
+    with pytest.raises(Exception, match="must be of plain, bf16, .* got fp8"):
+        train_resident.ways_of("plain,fp8")
     for wrong in ("tex=4", "text", "text=-1", "text=inf"):
         with pytest.raises(Exception, match=rf"{wrong}.* must be STAGE=NUMBER above 0, the stage one of text"):
             train_resident.numbers_by_stage(wrong)

@@ -39,8 +39,8 @@ def train(
     seconds: dict[str, float],
     rates: dict[str, float],
     workers: int,
-    way: str = "plain",
-    trial: float = 0.0,
+    ways: tuple[str, ...] = ("plain",),
+    trial: float = 5.0,
     base: str = "",
 ) -> list[str]:
     """Teach the stages of `seconds` in order, on the best device where none is named; the names of those that failed.
@@ -60,7 +60,7 @@ def train(
         torch.manual_seed(config.seed)
         model = begin(init, folder / "model", recipe, device, course.say)
         pool = Pool(studio, model.vae, recipe, device)
-        stages = Stages(model, pool, course, recipe, device, rates, way, trial, base)
+        stages = Stages(model, pool, course, recipe, device, rates, ways, trial, base)
         return [name for name in STAGES if seconds.get(name) and not _taught(name, stages)]
 
 
@@ -99,6 +99,14 @@ def numbers_by_stage(text: str) -> dict[str, float]:
     return found
 
 
+def ways_of(text: str) -> tuple[str, ...]:
+    """ "plain,bf16" -> ("plain", "bf16"). ArgumentTypeError for one that is none of network.WAYS."""
+    ways = tuple(text.split(","))
+    if unknown := sorted({*ways} - {*WAYS}):
+        raise argparse.ArgumentTypeError(f"must be of {', '.join(WAYS)}, got {', '.join(unknown)}")
+    return ways
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = command.parser("ldm_core.training.train_resident", __doc__)
     parser.add_argument("recipe", choices=sorted(RESIDENTS), help="named recipe of ldm_core/training/config.py")
@@ -119,11 +127,12 @@ def main(argv: list[str] | None = None) -> int:
     workers = max(1, (os.cpu_count() or 2) - 2)
     parser.add_argument("--workers", type=int, default=workers, metavar="N", help="processes; default: %(default)s")
     parser.add_argument(
-        "--unet", choices=WAYS, default="plain", help="how the denoiser calls its U-Net; default: plain"
-    )
+        "--unet", type=ways_of, default=("plain",), metavar="WAY,...",
+        help=f"how the denoiser calls its U-Net, the quickest of several: {', '.join(WAYS)}; default: plain",
+    )  # fmt: skip
     parser.add_argument(
-        "--try", dest="trial", type=float, default=0.0, metavar="S",
-        help="time each way for S seconds first, and take the quickest whose loss agrees",
+        "--try", dest="trial", type=float, default=5.0, metavar="S",
+        help="of several ways, time each for S seconds; default: %(default)s",
     )  # fmt: skip
     parser.add_argument(
         "--base", default="", metavar="NAME", help="the model that OUT/turbo names as its base; default: OUT/model"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -18,6 +21,7 @@ from .step import Step
 # weights that learn in float32, rounded at each step; `compiled` leaves either to torch.compile, which joins what lies between
 # products (a minute or two, once).
 WAYS = ("plain", "bf16", "compiled", "bf16-compiled")
+LONGEST = 120  # seconds that a way may take to be made ready and timed: a compiler must not eat what is lent
 AGREES = 0.02  # how far a way's loss may be from the plain one's, of it
 
 
@@ -65,15 +69,16 @@ def quickest(
     ways: Sequence[str] = WAYS,
     backend: str = "inductor",
 ) -> str:
-    """Each way's recorded step for so many seconds, at a rate of 0; the one of most steps a second of those whose loss on one
-    and the same batch agrees with the plain one's. A way that fails is said and left out."""
+    """Each way's recorded step for so many seconds, at a rate of 0, the plain one's first; the one of most steps a second of
+    those whose loss on one and the same batch agrees with the plain one's. A way that fails is said and left out."""
     rates, plain = {"plain": 0.0}, 0.0
-    for way in ways:
+    for way in ("plain", *(way for way in ways if way != "plain")):
         try:
-            lesson.predict = predictor(unet, way, device, backend)
-            loss = _seeded_loss(lesson)
-            plain = loss if way == "plain" else plain
-            rate = _steps_a_second(Step(lesson.loss, optimizer, device, say=say), device, seconds)
+            with limited(LONGEST):
+                lesson.predict = predictor(unet, way, device, backend)
+                loss = _seeded_loss(lesson)
+                plain = loss if way == "plain" else plain
+                rate = _steps_a_second(Step(lesson.loss, optimizer, device, say=say), device, seconds)
         except Exception as error:  # noqa: BLE001  # compilers fail in many ways, and the plain way is always there
             say(f"unet {way}: left out, {' '.join(repr(error).split())[:300]}")
             continue
@@ -84,6 +89,26 @@ def quickest(
         if device == "cuda":
             torch.cuda.empty_cache()
     return max(rates, key=lambda way: rates[way])
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """TimeoutError within the block when so much time is over, whatever it is at; not where the system has no such clock, or
+    beside the main thread."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"not done in {seconds:g} seconds")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _seeded_loss(lesson: DenoiserLesson) -> float:

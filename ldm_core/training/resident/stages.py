@@ -40,8 +40,8 @@ from .step import Step
 class Stages:
     """Stages of one run, each a method that may be called alone.
 
-    `rates` are peaks other than the recipes' by stage; `way` is how the U-Net is called (network.WAYS), and `trial` how many
-    seconds each way is timed before the denoiser learns, 0 for not at all; `base` is the model that the turbo's folder names as
+    `rates` are peaks other than the recipes' by stage; `ways` is how the U-Net is called (network.WAYS), the quickest of several
+    once each was timed for `trial` seconds; `base` is the model that the turbo's folder names as
     its own, by default the folder beside it.
     """
 
@@ -51,8 +51,8 @@ class Stages:
     recipe: ResidentRecipe
     device: str
     rates: dict[str, float]
-    way: str = "plain"
-    trial: float = 0.0
+    ways: tuple[str, ...] = ("plain",)
+    trial: float = 5.0
     base: str = ""
 
     def text(self) -> None:
@@ -86,7 +86,7 @@ class Stages:
         maps = attention.keep_maps(unet) if recipe.mask_weight else []
         named = names_of_tokens(self.model.tokenizer, names(), NAMES).to(self.device)
         lesson = DenoiserLesson(
-            predictor(unet, self.way, self.device),
+            predictor(unet, self.ways[0], self.device),
             layout,
             maps,
             self._telling(self.pool.latents, recipe.caption_dropout),
@@ -94,11 +94,11 @@ class Stages:
             named,
             recipe,
         )
-        if self.trial:
+        if len(self.ways) > 1:
             optimizer = optimizer_of(module, recipe, capturable=True)
-            self.way = quickest(lesson, unet, optimizer, self.device, self.trial, self.course.say)
-            self.course.say(f"the U-Net is called {self.way}")
-            lesson.predict = predictor(unet, self.way, self.device)
+            way = quickest(lesson, unet, optimizer, self.device, self.trial, self.course.say, self.ways)
+            self.course.say(f"the U-Net is called the {way} way")
+            lesson.predict = predictor(unet, way, self.device)
         self._teach("denoiser", lesson.loss, module, recipe, save=self.model.save_denoiser)
         self.model.save_denoiser()
 

@@ -34,6 +34,8 @@ class Step:
         if device == "cuda":
             try:
                 self.graph = self._recorded()
+            except TimeoutError:  # whoever set a limit wants to hear of it
+                raise
             except Exception as error:  # noqa: BLE001  # whatever forbids a recording, plain steps are right too
                 torch.cuda.synchronize()
                 say(f"not recorded, steps are taken part by part: {' '.join(repr(error).split())[:300]}")
