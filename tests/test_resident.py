@@ -371,6 +371,20 @@ def test_a_run_goes_on_from_what_another_left(run, tmp_path, capsys):
     assert max(apart) < 0.01, "at a small rate it stays near"
 
 
+def test_a_denoiser_that_was_taught_is_not_pulled_at_by_a_layout_head_of_random_weights(
+    init, run, tmp_path, monkeypatch
+):
+    heads = []
+
+    def seen(self, name, loss_of, module, recipe, save=None):
+        heads.append(module["layout"].read.weight.detach().clone())
+
+    monkeypatch.setattr(stages.Stages, "_teach", seen)
+    for number, folder in enumerate((init, run / "model")):
+        assert train_resident.train(RECIPE, folder, tmp_path / str(number), "cpu", {"denoiser": 1.0}, {}, 1) == []
+    assert heads[0].any() and not heads[1].any()
+
+
 def test_a_stage_that_fails_leaves_the_others(init, tmp_path, monkeypatch, capsys):
     def broken(self):
         raise RuntimeError("out of memory")

@@ -35,6 +35,7 @@ class Model:
     scheduler: DDIMScheduler
     unet: UNet2DConditionModel
     data: str
+    goes_on: bool = False  # whether the U-Net is one that was taught before
 
     @property
     def encoder(self) -> CLIPTextModel:
@@ -83,6 +84,7 @@ def begin(init: Path, folder: Path, recipe: ResidentRecipe, device: str, say: Ca
         network.to(device).to(memory_format=torch.channels_last)
     scheduler = train_denoiser.noise_schedule(recipe.denoiser)
     model = Model(folder, corpus, tokenizer, reader.to(device), vae, scheduler, unet, recipe.denoiser.data)
+    model.goes_on = knows_pictures
     model.save_text()
     model.save_autoencoder()
     if knows_words and knows_pictures:

@@ -82,6 +82,8 @@ class Stages:
         recipe, unet = self.recipe.denoiser, self.model.unet.requires_grad_(True).train()
         self._draw_pictures(self.pool.latents, self.recipe.first)
         layout = LayoutHead(unet, NAMES)
+        if self.model.goes_on:  # a head of random weights would pull at features that are good already
+            nn.init.zeros_(layout.read.weight)
         module = nn.ModuleDict({"unet": unet, "layout": layout}).to(self.device)
         maps = attention.keep_maps(unet) if recipe.mask_weight else []
         named = names_of_tokens(self.model.tokenizer, names(), NAMES).to(self.device)
