@@ -26,7 +26,7 @@ def test_an_embedded_model_draws_what_held_out_prompts_ask_for(name, metric, lea
     images = model.sample(prompts, seeds=list(range(20)))
     scores = load_detector(world).extract(images, prompts)[1][metric]
     assert sum(scores) / 20 >= least, (
-        "the cards say 0.862 and @@TURBO_ACCURACY_W4@@ for scenes and scenes-turbo, 0.92 for fashion"
+        "the cards say 0.862 and 0.820 for scenes and scenes-turbo, 0.92 for fashion"
     )
 
 
