@@ -19,9 +19,8 @@ from .trajectory_view import arrow_map
 
 # By the world that a model was made for: what `python -m evaluation.word_maps` measured of such maps.
 WORTH = {
-    # SWITCH: figures of `python -m evaluation.word_maps scenes`, and in words what they come to
-    "everyday": "Measured on real drawings, a map and its thing overlap by @@WORD_MAPS_IOU@@ to a measure of 1, by chance "
-    "@@WORD_MAPS_CHANCE@@.",
+    "everyday": "Measured on real drawings, nine maps of ten have their maximum inside the thing, by chance three of ten; a map "
+    "and its thing overlap by 0.45 to a measure of 1, by chance 0.13.",
 }
 UNMEASURED = "Whether the maps of this model point at the thing was not measured."
 
