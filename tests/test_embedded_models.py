@@ -18,16 +18,18 @@ EMBEDDED = [name for name, spec in MODELS.items() if spec.embedded]
 @pytest.mark.parametrize(
     ("name", "metric", "least"),
     # Of these 20 captions 0.83 and 0.74 are found; the cards' figures have a standard error of 0.05 on so few.
-    [("scenes", "scene_accuracy", 0.75), ("scenes-turbo", "scene_accuracy", 0.65), ("fashion", "fashion_accuracy", 0.8)],
+    [
+        ("scenes", "scene_accuracy", 0.75),
+        ("scenes-turbo", "scene_accuracy", 0.65),
+        ("fashion", "fashion_accuracy", 0.8),
+    ],
 )
 def test_an_embedded_model_draws_what_held_out_prompts_ask_for(name, metric, least):
     model, world = ldm_core.load(name, device="cpu"), MODELS[name].world
     prompts = list(captions(world, 20))
     images = model.sample(prompts, seeds=list(range(20)))
     scores = load_detector(world).extract(images, prompts)[1][metric]
-    assert sum(scores) / 20 >= least, (
-        "the cards say 0.862 and 0.820 for scenes and scenes-turbo, 0.92 for fashion"
-    )
+    assert sum(scores) / 20 >= least, "the cards say 0.862 and 0.820 for scenes and scenes-turbo, 0.92 for fashion"
 
 
 def test_the_one_of_few_steps_asks_its_network_four_times_where_the_other_asks_24(tmp_path):
