@@ -45,10 +45,12 @@ AUTOENCODER = dataclasses.replace(
     AUTOENCODERS["scenes-gpu"], image_size=64, channels=(16,) * 5, whole_batch=2, ema_decay=0.5
 )
 RECIPE = dataclasses.replace(
-    RESIDENTS["tiny"], denoiser=DENOISER, decoder=AUTOENCODER,
+    RESIDENTS["tiny"],
+    denoiser=DENOISER,
+    decoder=AUTOENCODER,
     turbo=dataclasses.replace(RESIDENTS["tiny"].turbo, image_size=64),
     control=dataclasses.replace(RESIDENTS["tiny"].control, image_size=64),
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -207,9 +209,11 @@ def lesson_pair(tokenizer, monkeypatch):
     theirs = lesson.Lesson(module, tokenizer, corpus, latents, scheduler, DENOISER, "cpu")
     made = drawing.Drawing(tokenizer, 64, 64, 2, 0.0).pictures(0, 8)
     kept = rows.Rows(
-        8, "cpu", {name: (made[name].shape[1:], torch.from_numpy(made[name]).dtype) for name in ("tokens", "masks", "names")}
+        8,
+        "cpu",
+        {name: (made[name].shape[1:], torch.from_numpy(made[name]).dtype) for name in ("tokens", "masks", "names")}
         | {"latents": ((16, 4, 4), torch.float16)},
-    )  # fmt: skip
+    )
     kept.add({name: torch.from_numpy(value) for name, value in {**made, "latents": latents}.items()})
     kept.publish(8)
     nothing = torch.tensor(tokenizer("", padding="max_length", max_length=64).input_ids)

@@ -22,7 +22,7 @@ def test_the_autoencoder_is_the_recipes_and_keeps_what_its_card_says():
     coder = load_autoencoder(FOLDER / "vae")
     assert coder.factor == 16 and coder.latent_channels == 16
     mean, _ = held_out.psnr(FOLDER / "vae", "everyday", 256, count=3)
-    assert mean > 34.5  # a dB below what the card says
+    assert mean > 33  # the first three of the card's 1,000, which keep 34.0 where all keep 35.7
 
 
 def test_the_text_encoder_reads_most_captions_without_a_mistake_withheld_combinations_too():

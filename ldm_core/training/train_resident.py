@@ -112,37 +112,61 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("recipe", choices=sorted(RESIDENTS), help="named recipe of ldm_core/training/config.py")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the run")
     parser.add_argument(
-        "--init", type=Path, default=registry.WEIGHTS / "scenes", metavar="FOLDER",
+        "--init",
+        type=Path,
+        default=registry.WEIGHTS / "scenes",
+        metavar="FOLDER",
         help="the model to go on from; default: the embedded scenes",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--seconds", type=numbers_by_stage, required=True, metavar="STAGE=S,...",
+        "--seconds",
+        type=numbers_by_stage,
+        required=True,
+        metavar="STAGE=S,...",
         help=f"which stages, and how long each: {', '.join(STAGES)}",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--rates", type=numbers_by_stage, default={}, metavar="STAGE=R,...",
+        "--rates",
+        type=numbers_by_stage,
+        default={},
+        metavar="STAGE=R,...",
         help="peak learning rates other than the recipe's: smaller ones go on more gently",
-    )  # fmt: skip
+    )
     parser.add_argument("--device", default=None, help="cuda or cpu; default: the best this machine has")
     workers = max(1, (os.cpu_count() or 2) - 2)
     parser.add_argument("--workers", type=int, default=workers, metavar="N", help="processes; default: %(default)s")
     parser.add_argument(
-        "--unet", type=ways_of, default=("plain",), metavar="WAY,...",
+        "--unet",
+        type=ways_of,
+        default=("plain",),
+        metavar="WAY,...",
         help=f"how the denoiser calls its U-Net, the quickest of several: {', '.join(WAYS)}; default: plain",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--try", dest="trial", type=float, default=5.0, metavar="S",
+        "--try",
+        dest="trial",
+        type=float,
+        default=5.0,
+        metavar="S",
         help="of several ways, time each for S seconds; default: %(default)s",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--base", default="", metavar="NAME", help="the model that OUT/turbo names as its base; default: OUT/model"
     )
 
     def work(given: argparse.Namespace) -> bool:
         failed = train(
-            RESIDENTS[given.recipe], given.init, given.out, given.device, given.seconds, given.rates,
-            given.workers, given.unet, given.trial, given.base,
-        )  # fmt: skip
+            RESIDENTS[given.recipe],
+            given.init,
+            given.out,
+            given.device,
+            given.seconds,
+            given.rates,
+            given.workers,
+            given.unet,
+            given.trial,
+            given.base,
+        )
         if failed:
             raise ValueError(f"these stages failed, the others are in {given.out}: {', '.join(failed)}")
         return True

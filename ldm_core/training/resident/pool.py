@@ -29,19 +29,41 @@ class Pool:
             recipe.denoiser.text_tokens,
         )
         said = ((recipe.captions, tokens), torch.int16)
-        self.latents = Rows(recipe.latents, device, {
-            "latents": (cells, torch.float16), "tokens": said, "names": ((SLOTS,), torch.int16),
-            "masks": ((SLOTS, *MASK), torch.uint8),
-        })  # fmt: skip
-        self.pictures = Rows(recipe.pictures, device, {
-            "images": ((size, size, 3), torch.uint8), "means": (cells, torch.float32),
-        })  # fmt: skip
-        self.silhouettes = Rows(recipe.silhouettes, device, {
-            "latents": (cells, torch.float16), "tokens": said, "silhouettes": ((size, size // 8), torch.uint8),
-        })  # fmt: skip
-        self.heard = Rows(recipe.heard, device, {
-            "tokens": ((recipe.text.tokens,), torch.int16), "facts": ((LONGEST,), torch.int16),
-        })  # fmt: skip
+        self.latents = Rows(
+            recipe.latents,
+            device,
+            {
+                "latents": (cells, torch.float16),
+                "tokens": said,
+                "names": ((SLOTS,), torch.int16),
+                "masks": ((SLOTS, *MASK), torch.uint8),
+            },
+        )
+        self.pictures = Rows(
+            recipe.pictures,
+            device,
+            {
+                "images": ((size, size, 3), torch.uint8),
+                "means": (cells, torch.float32),
+            },
+        )
+        self.silhouettes = Rows(
+            recipe.silhouettes,
+            device,
+            {
+                "latents": (cells, torch.float16),
+                "tokens": said,
+                "silhouettes": ((size, size // 8), torch.uint8),
+            },
+        )
+        self.heard = Rows(
+            recipe.heard,
+            device,
+            {
+                "tokens": ((recipe.text.tokens,), torch.int16),
+                "facts": ((LONGEST,), torch.int16),
+            },
+        )
         self.intake = Intake(studio, self.add, device)
 
     def add(self, kind: str, rows: dict[str, Tensor]) -> list[Rows]:

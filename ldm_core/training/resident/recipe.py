@@ -42,15 +42,32 @@ class ResidentRecipe:
 SCENES = DENOISERS["scenes-gpu"]
 # Every term of the loss that is rehearsed, in a network that a CPU trains.
 REHEARSED = replace(
-    DENOISERS["tiny"], optimizer="muon", attention=(True, True), pooled_caption=False, thing_weight=SCENES.thing_weight,
-    mask_weight=SCENES.mask_weight, layout_weight=SCENES.layout_weight, attribute_dropout=SCENES.attribute_dropout,
-)  # fmt: skip
+    DENOISERS["tiny"],
+    optimizer="muon",
+    attention=(True, True),
+    pooled_caption=False,
+    thing_weight=SCENES.thing_weight,
+    mask_weight=SCENES.mask_weight,
+    layout_weight=SCENES.layout_weight,
+    attribute_dropout=SCENES.attribute_dropout,
+)
 RESIDENTS = {
     "scenes-gpu": ResidentRecipe(
         TEXT_ENCODERS["scenes-gpu"], AUTOENCODERS["scenes-gpu"], SCENES, TURBOS["scenes-gpu"], CONTROLS["scenes-gpu"]
     ),
     "tiny": ResidentRecipe(
-        TEXT_ENCODERS["tiny"], AUTOENCODERS["tiny"], REHEARSED, TURBOS["tiny"], CONTROLS["tiny"],
-        text_batch=8, captions=2, latents=200, pictures=32, silhouettes=64, heard=4_000, first=8, chunk=4,
+        TEXT_ENCODERS["tiny"],
+        AUTOENCODERS["tiny"],
+        REHEARSED,
+        TURBOS["tiny"],
+        CONTROLS["tiny"],
+        text_batch=8,
+        captions=2,
+        latents=200,
+        pictures=32,
+        silhouettes=64,
+        heard=4_000,
+        first=8,
+        chunk=4,
     ),
-}  # fmt: skip
+}
