@@ -13,7 +13,6 @@ The same command resumes. The drawings and the last state of the training are ke
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from ldm_core.files import whole_file
 from ldm_core.training.everyday import Drawings
 from ldm_core.training.kept import identity_of_pictures, kept_array
 from ldm_core.training.muon import Muon
+from ldm_core.training.resident.studio import WORKERS
 
 from .. import command
 from .everyday.audit import COUNT, audit
@@ -156,13 +156,9 @@ def train(steps: int, batch: int, pool: int, folder: Path, begin: EverydayDetect
     """Muon, everything seeded; the state of the training is kept in the folder. `begin` is a detector to go on from."""
     torch.manual_seed(0)
     drawn = lessons(pool, folder)
-    detector = EverydayDetector()
-    if begin is not None:
-        detector.load_state_dict(begin.state_dict())
+    detector = begun(begin)
     most = RATE if begin is None else GO_ON_RATE
-    detector = detector.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # it takes that too
-    outer = [weights for name, weights in detector.named_parameters() if OUTER.search(name)]
-    optimizer = Muon(detector.parameters(), lr=RATE, weight_decay=0.02, plain=outer)
+    optimizer = optimizer_of(detector)
     kept, start = folder / "state.pt", 0
     if kept.exists():
         state = torch.load(kept, weights_only=True)
@@ -177,6 +173,20 @@ def train(steps: int, batch: int, pool: int, folder: Path, begin: EverydayDetect
                 state = {"detector": detector.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
                 torch.save(state, partial)
     return detector
+
+
+def begun(begin: EverydayDetector | None) -> EverydayDetector:
+    """A detector to be trained, with the weights of another or with random ones."""
+    detector = EverydayDetector()
+    if begin is not None:
+        detector.load_state_dict(begin.state_dict())
+    return detector.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # it takes that too
+
+
+def optimizer_of(detector: EverydayDetector, capturable: bool = False) -> Muon:
+    """At the rate of a training from random weights; `capturable` as Muon says."""
+    outer = [weights for name, weights in detector.named_parameters() if OUTER.search(name)]
+    return Muon(detector.parameters(), lr=RATE, weight_decay=0.02, plain=outer, capturable=capturable)
 
 
 def learn(
@@ -219,9 +229,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--device", default=None, help="with --seconds: cuda or cpu; default: the best this machine has"
     )
-    workers = max(1, (os.cpu_count() or 2) - 2)
     parser.add_argument(
-        "--workers", type=int, default=workers, metavar="N", help="with --seconds; default: %(default)s"
+        "--workers", type=int, default=WORKERS, metavar="N", help="with --seconds; default: %(default)s"
     )
     parser.add_argument("--out", type=Path, default=Path("runs") / "everyday-detector", help="default: %(default)s")
     return command.carry_out(parser, argv, work)

@@ -12,18 +12,16 @@ from torch import Tensor
 
 from ldm_core.data import everyday as world
 from ldm_core.placement import choose_device
-from ldm_core.training.muon import Muon
 from ldm_core.training.resident.average import Average
 from ldm_core.training.resident.intake import Intake
 from ldm_core.training.resident.rows import Rows
 from ldm_core.training.resident.stage import Course, run_stage
-from ldm_core.training.resident.step import Step
+from ldm_core.training.resident.step import Step, quick_products
 from ldm_core.training.resident.studio import Arrays, Studio
-from ldm_core.training.train_resident import quick_products
 
 from .everyday.detector import EverydayDetector
 from .everyday.network import INPUT_SIZE
-from .train_everyday import GO_ON_RATE, JITTER, OUTER, RATE, augment, loss_of, truth_of
+from .train_everyday import GO_ON_RATE, JITTER, RATE, augment, begun, loss_of, optimizer_of, truth_of
 
 CHUNK = 32  # drawings a job
 MADE = "detector.safetensors"  # in the folder, before it is measured, which takes minutes
@@ -83,20 +81,16 @@ def train(
         if device == "cuda":
             quick_products()
         torch.manual_seed(0)
-        detector = EverydayDetector()
-        if begin is not None:
-            detector.load_state_dict(begin.state_dict())
-        detector = detector.requires_grad_(True).train().to(device)
-        detector = detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # it takes that too
+        detector = begun(begin).to(device)
         rows = Rows(pool, device, shapes())
         intake = Intake(studio, lambda kind, made: added(rows, made), device)
         intake.wait_for(rows, FIRST * batch)
-        outer = [weights for name, weights in detector.named_parameters() if OUTER.search(name)]
-        optimizer = Muon(detector.parameters(), lr=RATE, weight_decay=0.02, plain=outer, capturable=True)
+        optimizer = optimizer_of(detector, capturable=True)
         step = Step(ReaderLesson(detector, rows, batch).loss, optimizer, device, clip=5.0, say=course.say)
         peak = RATE if begin is None else GO_ON_RATE
         run_stage("reader", step, Average(detector, 0.998), peak, intake, course)
-    made = detector.cpu().to(memory_format=torch.contiguous_format)
+    detector = detector.cpu()
+    made = detector.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # it takes that too
     save_file(made.state_dict(), folder / MADE)
     return made
 

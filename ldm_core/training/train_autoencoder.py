@@ -189,8 +189,13 @@ def batch_of(images: np.ndarray, config: AutoencoderConfig, step: int) -> Tensor
 
 
 def to_model_range(images: np.ndarray) -> Tensor:
+    """`in_model_range` of an array."""
+    return in_model_range(torch.from_numpy(images))
+
+
+def in_model_range(images: Tensor) -> Tensor:
     """uint8 (B, H, W, 3) -> float32 (B, 3, H, W) in [-1, 1], the range diffusers' autoencoders work in."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 @torch.inference_mode()

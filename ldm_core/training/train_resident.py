@@ -11,7 +11,6 @@ is said, the others are taught; the exit code is then 2.
 from __future__ import annotations
 
 import argparse
-import os
 import traceback
 from pathlib import Path
 
@@ -28,7 +27,8 @@ from .resident.pool import Pool
 from .resident.recipe import RESIDENTS, STAGES, ResidentRecipe
 from .resident.stage import Course
 from .resident.stages import Stages
-from .resident.studio import Studio
+from .resident.step import quick_products
+from .resident.studio import WORKERS, Studio
 
 
 def train(
@@ -62,13 +62,6 @@ def train(
         pool = Pool(studio, model.vae, recipe, device)
         stages = Stages(model, pool, course, recipe, device, rates, ways, trial, base)
         return [name for name in STAGES if seconds.get(name) and not _taught(name, stages)]
-
-
-def quick_products() -> None:
-    """What is left in float32 is multiplied in TF32, and convolutions choose their kernels by trial."""
-    torch.backends.cuda.matmul.allow_tf32 = True
-    torch.backends.cudnn.allow_tf32 = True
-    torch.backends.cudnn.benchmark = True
 
 
 def _taught(name: str, stages: Stages) -> bool:
@@ -107,7 +100,8 @@ def ways_of(text: str) -> tuple[str, ...]:
     return ways
 
 
-def main(argv: list[str] | None = None) -> int:
+def options() -> argparse.ArgumentParser:
+    """What the command takes."""
     parser = command.parser("ldm_core.training.train_resident", __doc__)
     parser.add_argument("recipe", choices=sorted(RESIDENTS), help="named recipe of ldm_core/training/config.py")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the run")
@@ -133,8 +127,7 @@ def main(argv: list[str] | None = None) -> int:
         help="peak learning rates other than the recipe's: smaller ones go on more gently",
     )
     parser.add_argument("--device", default=None, help="cuda or cpu; default: the best this machine has")
-    workers = max(1, (os.cpu_count() or 2) - 2)
-    parser.add_argument("--workers", type=int, default=workers, metavar="N", help="processes; default: %(default)s")
+    parser.add_argument("--workers", type=int, default=WORKERS, metavar="N", help="processes; default: %(default)s")
     parser.add_argument(
         "--unet",
         type=ways_of,
@@ -154,6 +147,10 @@ def main(argv: list[str] | None = None) -> int:
         "--base", default="", metavar="NAME", help="the model that OUT/turbo names as its base; default: OUT/model"
     )
 
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
     def work(given: argparse.Namespace) -> bool:
         failed = train(
             RESIDENTS[given.recipe],
@@ -171,7 +168,7 @@ def main(argv: list[str] | None = None) -> int:
             raise ValueError(f"these stages failed, the others are in {given.out}: {', '.join(failed)}")
         return True
 
-    return run_command(parser, argv, work)
+    return run_command(options(), argv, work)
 
 
 if __name__ == "__main__":

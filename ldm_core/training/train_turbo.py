@@ -136,7 +136,7 @@ class TurboLesson:
 
     def said(self, latent: Tensor, first: Tensor, weights: Tensor, told: Tensor) -> Tensor:
         """What the student says of v, float32."""
-        told_weight = guidance_embedding(weights - 1, self.config.guidance_width).to(self.device)
+        told_weight = guidance_embedding(weights - 1, self.config.guidance_width)
         with mixed(self.device), attention_for_training(self.device):
             return self.student(
                 latent, self.times[first], encoder_hidden_states=told, timestep_cond=told_weight

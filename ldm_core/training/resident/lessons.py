@@ -18,9 +18,9 @@ from ..layout import LayoutHead
 from ..lesson import mixed, weight_of_cells, weighted_error
 from ..reading import misread
 from ..tokenizer import SUFFIX
+from ..train_autoencoder import in_model_range
 from ..train_control import ControlLesson
 from ..train_turbo import TurboLesson, drawn
-from .pool import in_model_range
 from .rows import Rows
 
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]  # a noisy latent, times and words to what the denoiser says

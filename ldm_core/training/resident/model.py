@@ -65,18 +65,17 @@ class Model:
 def begin(init: Path, folder: Path, recipe: ResidentRecipe, device: str, say: Callable[[str], None]) -> Model:
     """The recipe's networks with the weights of `init` wherever name and shape agree, random ones elsewhere; which, is said.
 
-    The autoencoder is that of `init` as it is. What fits whole is in `folder` at once. ValueError where `init` has no
-    autoencoder or no tokenizer.
+    The autoencoder is that of `init` as it is. What fits whole is in `folder` at once. `init` has a
+    tokenizer; ValueError where it has no autoencoder.
     """
     corpus = load_corpus(recipe.denoiser.data, 1, recipe.denoiser.image_size)
-    if not (init / "tokenizer").is_dir():
-        raise ValueError(f"--init {init} must be a model's folder: it has no tokenizer/")
-    vae: Any = load_autoencoder(init / "vae").vae
+    coder = load_autoencoder(init / "vae")
+    vae: Any = coder.vae
     freeze_encoder(vae, vae)
     tokenizer = tokenizer_for(corpus.words, recipe.denoiser.text_tokens, folder, init)
     reader = train_text_encoder.build(recipe.text, tokenizer, corpus)
     knows_words = _read(reader, init, say)
-    channels, size = vae.config.latent_channels, recipe.denoiser.image_size // _factor(vae)
+    channels, size = vae.config.latent_channels, recipe.denoiser.image_size // coder.factor
     unet = train_denoiser.build(recipe.denoiser, channels, tokenizer, size)["unet"]
     knows_pictures = _drawn(unet, init, say)
     networks: tuple[Any, ...] = (vae, unet)
@@ -109,9 +108,3 @@ def _drawn(unet: UNet2DConditionModel, init: Path, say: Callable[[str], None]) -
     fitting, whole = take_fitting(unet, earlier), len(unet.state_dict())
     say(f"the U-Net begins with {fitting} of {whole} tensors from --init")
     return fitting == whole
-
-
-def _factor(vae: Any) -> int:
-    """Pixels a cell of the latent."""
-    widths = getattr(vae.config, "encoder_block_out_channels", None) or vae.config.block_out_channels
-    return 2 ** (len(widths) - 1)

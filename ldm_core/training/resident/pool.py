@@ -7,15 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..everyday import MASK_SIZE
 from ..lesson import mixed
-from ..train_autoencoder import mean_of
+from ..train_autoencoder import in_model_range, mean_of
 from .drawing import LONGEST, SLOTS
 from .intake import Intake
 from .recipe import ResidentRecipe
 from .rows import Rows
 from .studio import Studio
-
-MASK = (16, 16)
 
 
 class Pool:
@@ -36,7 +35,7 @@ class Pool:
                 "latents": (cells, torch.float16),
                 "tokens": said,
                 "names": ((SLOTS,), torch.int16),
-                "masks": ((SLOTS, *MASK), torch.uint8),
+                "masks": ((SLOTS, MASK_SIZE, MASK_SIZE), torch.uint8),
             },
         )
         self.pictures = Rows(
@@ -86,11 +85,6 @@ class Pool:
         """Means of pictures uint8 (B, H, W, 3), unscaled: float32 (B, C, h, w)."""
         with mixed(self.device):
             return mean_of(self.vae, in_model_range(images)).float()
-
-
-def in_model_range(images: Tensor) -> Tensor:
-    """uint8 (B, H, W, 3) -> float32 (B, 3, H, W) in [-1, 1], the range diffusers' autoencoders work in."""
-    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 @torch.no_grad()

@@ -74,6 +74,13 @@ class Step:
         return graph
 
 
+def quick_products() -> None:
+    """What is left in float32 is multiplied in TF32, and convolutions choose their kernels by trial."""
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cudnn.benchmark = True
+
+
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Fill the rates where they lie: a recorded step reads them there. TypeError where one is no tensor."""
     for group in optimizer.param_groups:

@@ -20,6 +20,7 @@ import torch
 Arrays = dict[str, np.ndarray]  # of one number of rows
 Maker = Callable[[int, int], Arrays]  # the number of the first lesson, and how many
 ROOM = 2**30  # bytes
+WORKERS = max(1, (os.cpu_count() or 2) - 2)  # by default: two processors are left to who takes the steps
 AHEAD = 3  # jobs a worker: one at work, one waiting, one made
 
 
