@@ -15,6 +15,7 @@ import ldm_core
 from ldm_core.adapted import LORA
 from ldm_core.denoisers import guidance_embedding
 from ldm_core.training import resize_lora, train_turbo
+from ldm_core.training.batch import batch_of
 from ldm_core.training.config import TURBOS
 from ldm_core.training.corpus import load_corpus
 from ldm_core.training.resize_lora import resized
@@ -84,12 +85,12 @@ def test_the_lesson_is_the_guided_teachers_trajectory(teacher, student):
     """The student, which still says what the teacher says unguided, would be right at w = 1 with as many steps."""
     config = dataclasses.replace(TURBOS["tiny"], drawing_steps=4, least_weight=1.0, most_weight=1.0)
     corpus = load_corpus(teacher.spec.world, 4, teacher.height)
-    latents = random(2, 4, *shape_of(teacher)).numpy()
-    lesson = train_turbo.TurboLesson(student, teacher, corpus, latents, config, "cpu")
-    assert lesson.loss(0).item() == pytest.approx(0, abs=1e-3)  # bf16 autocast
+    batch = batch_of(random(2, 4, *shape_of(teacher)).numpy(), corpus, config, 0, "cpu")
+    lesson = train_turbo.TurboLesson(student, teacher, config, "cpu")
+    assert lesson.loss(batch).item() == pytest.approx(0, abs=1e-3)  # bf16 autocast
     guided = dataclasses.replace(config, least_weight=6.0, most_weight=6.0)
-    lesson = train_turbo.TurboLesson(student, teacher, corpus, lesson.latents, guided, "cpu")
-    assert lesson.loss(0).item() > 0.01
+    lesson = train_turbo.TurboLesson(student, teacher, guided, "cpu")
+    assert lesson.loss(batch).item() > 0.01
     start, first = random(3, 1, *shape_of(teacher)), torch.tensor([0])
     told, nothing = lesson.words(["a red house"]), lesson.words([""])
     followed = lesson.followed(start, first, torch.tensor([6.0]), told, nothing)

@@ -84,7 +84,7 @@ def attention_outside(looked_up: Tensor, masks: Tensor, counted: Tensor) -> Tens
     inside = F.adaptive_avg_pool2d(masks, side).flatten(2)  # (B, T, h w)
     maps = looked_up.transpose(1, 2).float()
     share = (maps * inside).sum(-1) / maps.sum(-1).clamp(min=1e-8)
-    return ((1 - share).square() * counted).sum() / counted.sum().clamp(min=1)
+    return _outside(share, counted)
 
 
 def attention_outside_slots(looked_up: Tensor, masks: Tensor, match: Tensor) -> Tensor:
@@ -95,7 +95,11 @@ def attention_outside_slots(looked_up: Tensor, masks: Tensor, match: Tensor) -> 
     inside = F.adaptive_avg_pool2d(masks, side).flatten(2)  # (B, M, h w)
     maps = looked_up.float()
     share = torch.einsum("bpt,bmp->btm", maps, inside).mul(match).sum(2) / maps.sum(1).clamp(min=1e-8)
-    counted = match.any(2)
+    return _outside(share, match.any(2))
+
+
+def _outside(share: Tensor, counted: Tensor) -> Tensor:
+    """Of the share of each token's attention (B, T) that lies inside what it names."""
     return ((1 - share).square() * counted).sum() / counted.sum().clamp(min=1)
 
 

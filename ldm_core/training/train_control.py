@@ -22,10 +22,10 @@ from ..conditioning import Conditioning
 from ..loading import load
 from ..pipeline import LatentDiffusion
 from ..tasks.control_folder import feature_places
-from .batch import batch_of
+from .batch import Batch, batch_of
 from .command import run_on_model
 from .config import CONTROLS, ControlConfig
-from .corpus import Corpus, load_corpus
+from .corpus import load_corpus
 from .everyday import Drawings
 from .kept import identity_of_pictures, kept_array
 from .lesson import attention_for_training, mixed
@@ -64,25 +64,19 @@ class ControlLesson:
         self,
         adapter: T2IAdapter,
         model: LatentDiffusion,
-        corpus: Corpus,
-        latents: np.ndarray,
-        silhouettes: np.ndarray,
         config: ControlConfig,
         device: str,
     ):
-        self.adapter, self.model, self.corpus = adapter, model, corpus
-        self.latents, self.silhouettes = latents, silhouettes
-        self.config, self.device = config, device
+        self.adapter, self.model, self.config, self.device = adapter, model, config, device
         self.unet = model.denoiser.network.requires_grad_(False)
         scheduler = DDIMScheduler.from_config(model.scheduler_config)
         self.prediction_type = scheduler.config.prediction_type
         self.alpha_bars = scheduler.alphas_cumprod.to(device)
 
-    def loss(self, step: int) -> Tensor:
-        """Of a batch that depends on the step alone."""
-        batch = batch_of(self.latents, self.corpus, self.config, step, self.device)
+    def loss(self, batch: Batch, silhouettes: np.ndarray) -> Tensor:
+        """Of a batch and its silhouettes, uint8 (B, H, W)."""
         t, noisy, target = batch.noised(self.alpha_bars, self.config.time_sampling, self.prediction_type)
-        shown = torch.from_numpy(self.silhouettes[batch.pictures])[:, None].to(self.device).float() / 255
+        shown = torch.from_numpy(silhouettes)[:, None].to(self.device).float() / 255
         told = Conditioning.stack([self.model.conditioner.encode(caption) for caption in batch.captions])
         return self.error(shown, noisy, t, target, told.tokens.to(self.device))
 
@@ -122,9 +116,13 @@ def train(
     trainer = Trainer(adapter, config, folder, config.warmup_steps, device, minutes)
     latents = cached_latents(model.autoencoder.vae, corpus.images, latents_file or folder / "latents.npy", device)
     silhouettes = cached_silhouettes(corpus.silhouette, corpus.images, folder / "silhouettes.npy")
-    lesson = ControlLesson(adapter, model, corpus, latents, silhouettes, config, device)
+    lesson = ControlLesson(adapter, model, config, device)
 
-    return trainer.run(lesson.loss, lambda path: save_adapter(folder / "model", adapter))
+    def loss(step: int) -> Tensor:
+        batch = batch_of(latents, corpus, config, step, device)
+        return lesson.loss(batch, silhouettes[batch.pictures])
+
+    return trainer.run(loss, lambda path: save_adapter(folder / "model", adapter))
 
 
 def cached_silhouettes(

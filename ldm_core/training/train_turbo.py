@@ -15,7 +15,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from peft import LoraConfig
@@ -26,10 +25,10 @@ from ..denoisers import guidance_embedding
 from ..loading import load
 from ..pipeline import LatentDiffusion
 from . import losses
-from .batch import batch_of
+from .batch import Batch, batch_of
 from .command import run_on_model
 from .config import TURBOS, TurboConfig
-from .corpus import Corpus, load_corpus
+from .corpus import load_corpus
 from .folder import save_adapted
 from .lesson import attention_for_training, mixed
 from .train_denoiser import cached_latents
@@ -84,22 +83,18 @@ class TurboLesson:
         self,
         student: UNet2DConditionModel,
         model: LatentDiffusion,
-        corpus: Corpus,
-        latents: np.ndarray,
         config: TurboConfig,
         device: str,
     ):
-        self.student, self.model, self.corpus, self.latents = student, model, corpus, latents
-        self.config, self.device = config, device
+        self.student, self.model, self.config, self.device = student, model, config, device
         self.teacher = model.denoiser.network.requires_grad_(False)
         scheduler = DDIMScheduler.from_config(model.scheduler_config)
         if scheduler.config.prediction_type != "v_prediction":
             raise ValueError(f"--model must predict v to be distilled, got {scheduler.config.prediction_type!r}")
         self.times, self.alpha_bars = (values.to(device) for values in grid(scheduler, config))
 
-    def loss(self, step: int) -> Tensor:
-        """Of a batch that depends on the step alone: the squared error of v at the student's own times."""
-        batch = batch_of(self.latents, self.corpus, self.config, step, self.device)
+    def loss(self, batch: Batch) -> Tensor:
+        """The squared error of v at the student's own times."""
         first, weights = (value.to(self.device) for value in drawn(self.config, len(batch.clean), batch.generator))
         words = self.words([*batch.captions, ""])
         return self.error(batch.clean, batch.noise, first, weights, words[:-1], words[-1:].expand_as(words[:-1]))
@@ -188,9 +183,12 @@ def train(
     student = build(config, model.denoiser.network)
     trainer = Trainer(student, config, folder, config.warmup_steps, device, minutes)
     latents = cached_latents(model.autoencoder.vae, corpus.images, latents_file or folder / "latents.npy", device)
-    lesson = TurboLesson(student, model, corpus, latents, config, device)
+    lesson = TurboLesson(student, model, config, device)
 
-    return trainer.run(lesson.loss, lambda path: save(folder / "model", student, model))
+    def loss(step: int) -> Tensor:
+        return lesson.loss(batch_of(latents, corpus, config, step, device))
+
+    return trainer.run(loss, lambda path: save(folder / "model", student, model))
 
 
 def save(folder: Path, student: Any, model: LatentDiffusion) -> None:

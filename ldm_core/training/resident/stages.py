@@ -109,9 +109,7 @@ class Stages:
         self._draw_pictures(self.pool.latents, recipe.batch)
         student = train_turbo.build(recipe, teacher.denoiser.network)
         student = student.to(self.device).to(memory_format=torch.channels_last).train()
-        lesson = train_turbo.TurboLesson(
-            student, teacher, self.model.corpus, torch.empty(0).numpy(), recipe, self.device
-        )
+        lesson = train_turbo.TurboLesson(student, teacher, recipe, self.device)
         telling = self._telling(self.pool.latents, recipe.caption_dropout)
         self._teach("turbo", lambda: turbo_loss(lesson, telling), student, recipe)
         base = self.base or str(self.model.folder.resolve())
@@ -121,8 +119,7 @@ class Stages:
         recipe, model = self.recipe.control, self._finished()
         self._draw_pictures(self.pool.silhouettes, recipe.batch)
         adapter = train_control.build(recipe, model).to(self.device).train()
-        nothing = torch.empty(0).numpy()
-        lesson = train_control.ControlLesson(adapter, model, self.model.corpus, nothing, nothing, recipe, self.device)
+        lesson = train_control.ControlLesson(adapter, model, recipe, self.device)
         telling = self._telling(self.pool.silhouettes, recipe.caption_dropout)
         self._teach("control", lambda: control_loss(lesson, telling, recipe), adapter, recipe)
         train_control.save_adapter(self.course.folder / "control", adapter)
