@@ -18,9 +18,10 @@ import torch
 from ldm_core import command
 from ldm_core.loading import quiet
 
+from . import text_to_image
 from .controls import EXAMPLES, FIRST_SEED
 from .session import Session
-from .tabs import generate, guidance
+from .tabs import guidance
 
 SCALES = range(1, 9)
 
@@ -35,7 +36,7 @@ def seconds_of(frames: Iterable) -> tuple[float, float]:
 def rows(session: Session, repeats: int) -> list[tuple[str, str]]:
     """What was measured, in words: medians over turns of eight pictures and a sweep, after one turn that warms up."""
     prompt = EXAMPLES[session.model.spec.world][0]
-    draw, sweep = generate.handler(session), guidance.handler(session)
+    draw, sweep = text_to_image.handler(session), guidance.handler(session)
     firsts, pictures, eights, sweeps = [], [], [], []
     for turn in range(repeats + 1):
         singles = [seconds_of(draw(prompt, seed=FIRST_SEED, guidance_scale=scale)) for scale in SCALES]

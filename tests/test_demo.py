@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from demo import app, recall, sweep_checks, turns
+from demo import app, recall, sweep_checks, text_to_image, turns
 from demo.controls import EXAMPLES, WHAT_IT_DRAWS
 from demo.session import Door, Limits, Session
 from demo.tabs import generate
@@ -47,7 +47,7 @@ def good(session, **changes):
 
 
 def test_a_visitor_sees_previews_and_then_the_picture_with_its_recipe(session, tiny):
-    frames = list(generate.handler(session)(**good(session)))
+    frames = list(text_to_image.handler(session)(**good(session)))
     assert len(frames) == 3 and frames[0][1].startswith("Step 1 of 5")
     picture, words, several = frames[-1]
     assert several == [(picture, "seed 7")]
@@ -59,7 +59,7 @@ def test_a_visitor_sees_previews_and_then_the_picture_with_its_recipe(session, t
 
 def test_several_pictures_are_drawn_in_one_call_each_step_and_each_carries_its_own_recipe(session, tiny):
     calls, rows = tiny.network_calls, tiny.network_rows
-    frames = list(generate.handler(session)(**good(session, pictures=4)))
+    frames = list(text_to_image.handler(session)(**good(session, pictures=4)))
     assert tiny.network_rows - rows == 4 * 2 * 5 and tiny.network_calls - calls < 4 * 5
     assert [len(frame[2]) for frame in frames] == [4, 4, 4] and "Seeds 7 to 10" in frames[-1][1]
     for seed, (picture, caption) in zip((7, 8, 9, 10), frames[-1][2]):
@@ -77,7 +77,7 @@ def test_several_pictures_count_as_several_and_their_seeds_stay_in_range(tiny):
 
 
 def test_stop_keeps_the_previews_of_all(session):
-    drawing = generate.handler(session)(**good(session, steps=9, pictures=2), request=Request())
+    drawing = text_to_image.handler(session)(**good(session, steps=9, pictures=2), request=Request())
     assert len(next(drawing)[2]) == 2
     turns.stopping(session)(Request())
     _, words, several = list(drawing)[-1]
@@ -89,7 +89,7 @@ class Request:
 
 
 def test_words_the_model_never_saw_are_said(session):
-    assert "zebra" in list(generate.handler(session)(**good(session, prompt="a zebra")))[-1][1]
+    assert "zebra" in list(text_to_image.handler(session)(**good(session, prompt="a zebra")))[-1][1]
 
 
 @pytest.mark.parametrize(
@@ -129,11 +129,11 @@ def test_the_server_refuses_what_is_out_of_bounds_before_the_queue(session, name
     problems = session.problems(**good(session, **{name: value}))
     assert list(problems) == [name] and problems[name]
     with pytest.raises(Exception, match=r"must be|must be one|characters"):
-        next(generate.handler(session)(**good(session, **{name: value})))
+        next(text_to_image.handler(session)(**good(session, **{name: value})))
 
 
 def test_stopping_gives_the_lane_back(session):
-    drawing = generate.handler(session)(**good(session))
+    drawing = text_to_image.handler(session)(**good(session))
     next(drawing)
     assert session.lane.locked()
     drawing.close()  # what the page does on Stop, and when a tab is closed
@@ -141,9 +141,9 @@ def test_stopping_gives_the_lane_back(session):
 
 
 def test_a_second_visitor_is_told_to_wait(session):
-    first = generate.handler(session)(**good(session))
+    first = text_to_image.handler(session)(**good(session))
     next(first)
-    assert "yours is next" in next(generate.handler(session)(**good(session)))[1]
+    assert "yours is next" in next(text_to_image.handler(session)(**good(session)))[1]
     first.close()
 
 
@@ -158,13 +158,13 @@ def test_the_page_builds_with_named_endpoints_and_no_way_around_the_queue(sessio
 
 def test_the_page_opens_with_a_picture_of_the_embedded_model_and_waits_for_others(session):
     opened = Session.load("scenes")
-    picture = generate.opening(opened)
+    picture = text_to_image.opening(opened)
     assert (
         picture.size == (opened.model.spec.width, opened.model.spec.height)
         and Recipe.from_json(picture.info["recipe"]).seed == 7
     )
     assert re.fullmatch(r"4 pictures, about \d+ s", sweep_checks.cost_words(opened, "1,2,4,8", "7", 12, "scenes"))
-    assert generate.opening(session) is None
+    assert text_to_image.opening(session) is None
 
 
 def test_too_much_work_for_one_request_is_said_in_words(tiny):
@@ -174,7 +174,7 @@ def test_too_much_work_for_one_request_is_said_in_words(tiny):
 
 
 def test_another_size_is_drawn_and_goes_into_the_recipe(session):
-    picture, *_ = list(generate.handler(session)(**good(session, size="48 x 32")))[-1]
+    picture, *_ = list(text_to_image.handler(session)(**good(session, size="48 x 32")))[-1]
     assert picture.size == (48, 32) and Recipe.from_json(picture.info["recipe"]).settings.width == 48
 
 
@@ -184,11 +184,11 @@ def test_a_picture_dropped_back_restores_every_setting_and_is_made_again_byte_fo
 ):
     asked = {"seed": 11, "guidance_scale": 2.5, "negative_prompt": "clouds", "size": "32 x 48"}
     given = good(session, **asked, guidance_schedule=schedule, guidance_rule=rule)
-    picture, *_ = list(generate.handler(session)(**given))[-1]
+    picture, *_ = list(text_to_image.handler(session)(**given))[-1]
     png_of(picture, tmp_path / "one.png")
-    *values, words = recall.restore(session, generate.NAMES, str(tmp_path / "one.png"))
+    *values, words = recall.restore(session, text_to_image.NAMES, str(tmp_path / "one.png"))
     assert values == list(given.values()) and "the same picture again" in words
-    again, *_ = list(generate.handler(session)(*values))[-1]
+    again, *_ = list(text_to_image.handler(session)(*values))[-1]
     png_of(again, tmp_path / "two.png")
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
 
@@ -199,7 +199,7 @@ def png_of(picture, path):
 
 
 def test_a_picture_of_other_circumstances_says_so(session, tmp_path):
-    picture, *_ = list(generate.handler(session)(**good(session)))[-1]
+    picture, *_ = list(text_to_image.handler(session)(**good(session)))[-1]
     recipe = Recipe.from_json(picture.info["recipe"])
     for change, words in (
         ({"weights": "0" * 64}, f"{recipe.model} has other weights here"),
@@ -217,17 +217,17 @@ def test_pictures_without_a_recipe_or_with_a_bad_one_are_answered_in_words(sessi
     path = tmp_path / "x.png"
     Image.new("RGB", (64, 64)).save(path)
     with pytest.raises(Exception, match="carries no recipe"):
-        recall.restore(session, generate.NAMES, str(path))
-    picture, *_ = list(generate.handler(session)(**good(session)))[-1]
+        recall.restore(session, text_to_image.NAMES, str(path))
+    picture, *_ = list(text_to_image.handler(session)(**good(session)))[-1]
     recipe = Recipe.from_json(picture.info["recipe"])
     recipe = dataclasses.replace(recipe, settings=recipe.settings.replaced(steps=1000))
     picture.info = {"recipe": recipe.to_json()}
     png_of(picture, path)
     with pytest.raises(Exception, match="Steps must be a whole number from 1 to 100"):
-        recall.restore(session, generate.NAMES, str(path))
+        recall.restore(session, text_to_image.NAMES, str(path))
     path.write_bytes(b"no picture")
     with pytest.raises(Exception, match="no picture that can be read"):
-        recall.restore(session, generate.NAMES, str(path))
+        recall.restore(session, text_to_image.NAMES, str(path))
 
 
 def test_choosing_a_model_sets_its_own_defaults(session):
@@ -274,9 +274,9 @@ def test_what_goes_wrong_on_the_device_is_said_without_a_traceback(session, monk
         raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
         yield
 
-    monkeypatch.setattr(generate, "draw", broken)
+    monkeypatch.setattr(text_to_image, "draw", broken)
     with pytest.raises(Exception, match=r"The device is out of memory\. Try a smaller request\."):
-        list(generate.handler(session)(**good(session)))
+        list(text_to_image.handler(session)(**good(session)))
     assert not session.lane.locked()
 
 
@@ -287,7 +287,7 @@ def test_a_page_with_a_model_of_another_family_draws_and_sweeps(request, family)
     own = session.schedulers(session.model.spec.reference)
     assert own[0] == session.model.scheduler_name and ("flow-euler" in own) == (own == ["flow-euler"])
     app.build(session)
-    picture, *_ = list(generate.handler(session)(**good(session, scheduler=own[0])))[-1]
+    picture, *_ = list(text_to_image.handler(session)(**good(session, scheduler=own[0])))[-1]
     assert picture.size == (32, 32)
     *_, (grid, words, _, path) = guidance_tab.handler(session)("a house", "1,3", "7", "constant", 3, str(folder))
     assert words.startswith("2 pictures") and path and grid.count("<img") >= 2

@@ -7,11 +7,11 @@ import json
 
 import pytest
 
+from demo import text_to_image
 from demo.alias import Alias
 from demo.guard import Doors, Guard
 from demo.listeners import Listeners
 from demo.session import Session
-from demo.tabs import generate
 
 FOLDER = "/tmp/ldm-demo-abc/gradio"
 
@@ -108,10 +108,10 @@ def test_a_request_that_nobody_listens_to_is_not_drawn_and_one_left_half_way_end
     session.listeners.joined("event", "")
     rows = tiny.network_rows
     with pytest.raises(Exception, match="Nobody has listened"):
-        next(generate.handler(session)("a house", steps=9, request=Request()))
+        next(text_to_image.handler(session)("a house", steps=9, request=Request()))
     assert tiny.network_rows == rows and not session.lane.locked()
     session.listeners.opened("event")
-    drawing = generate.handler(session)("a house", steps=9, request=Request())
+    drawing = text_to_image.handler(session)("a house", steps=9, request=Request())
     next(drawing)
     session.listeners.closed("event")
     with pytest.raises(Exception, match="Nobody has listened"):

@@ -9,12 +9,11 @@ import time
 import gradio as gr
 import pytest
 
-from demo import app, turns
+from demo import app, text_to_image, turns
 from demo.lane import Lane, Stops
 from demo.listeners import Listeners
 from demo.places import Patience
 from demo.session import Session
-from demo.tabs import generate
 
 
 def test_the_lane_serves_in_the_order_of_asking_and_each_knows_its_place():
@@ -62,11 +61,11 @@ def test_a_stopped_drawing_says_so_last_in_the_lane_and_in_the_line(tiny):
     session = Session(tiny)
     holder = session.lane.join()
     assert session.lane.wait(holder, 0)
-    waiting = generate.handler(session)("a house", steps=5, request=Request())
+    waiting = text_to_image.handler(session)("a house", steps=5, request=Request())
     assert "yours is next" in next(waiting)[1]
     assert turns.stopping(session)(Request()) != "" and [frame[1] for frame in waiting][-1].startswith("Stopped")
     session.lane.leave(holder)
-    drawing = generate.handler(session)("a house", steps=9, request=Request())
+    drawing = text_to_image.handler(session)("a house", steps=9, request=Request())
     next(drawing)
     turns.stopping(session)(Request())
     assert [frame[1] for frame in drawing] == ["Stopped; the last preview stays."] and not session.lane.locked()

@@ -8,10 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 import gradio as gr
 import pytest
 
+from demo import text_to_image
 from demo.links import link_to, number, query_of, read_link
 from demo.recall import recalled
 from demo.session import Session
-from demo.tabs import generate
 
 SEEDS = """[...document.querySelectorAll('label')].some(
     each => each.offsetParent && /^Seeds/.test(each.innerText) && each.querySelector('textarea, input')?.value === '99')"""
@@ -29,8 +29,8 @@ def test_a_links_numbers_are_numbers_or_refused():
 
 
 def test_what_a_link_leaves_out_is_the_models_own_and_what_is_wrong_is_said(session):
-    values, wrong = read_link(session, generate.NAMES, {"prompt": "a boat", "seed": "9", "substitute": "false"})
-    own = dict(zip(generate.NAMES, values))
+    values, wrong = read_link(session, text_to_image.NAMES, {"prompt": "a boat", "seed": "9", "substitute": "false"})
+    own = dict(zip(text_to_image.NAMES, values))
     assert not wrong and own["prompt"] == "a boat" and own["seed"] == 9 and own["substitute"] is False
     assert own["steps"] == session.model.spec.steps and own["size"] == "32 x 32"
     for query, words in (
@@ -40,7 +40,7 @@ def test_what_a_link_leaves_out_is_the_models_own_and_what_is_wrong_is_said(sess
         ({"prompt": "x" * 401}, "400 are the most"),
         ({"substitute": "perhaps"}, "on or off"),
     ):
-        assert words in read_link(session, generate.NAMES, query)[1]
+        assert words in read_link(session, text_to_image.NAMES, query)[1]
 
 
 def test_a_link_that_the_server_writes_is_read_as_the_same_settings(session):
@@ -53,8 +53,8 @@ def test_a_link_that_the_server_writes_is_read_as_the_same_settings(session):
     }
     own |= {"scheduler": "ddim", "guidance_schedule": "cosine", "size": "32 x 48", "guidance_rule": "apg"}
     own |= {"model": session.model.spec.reference, "substitute": False, "pictures": 4}
-    values, wrong = read_link(session, generate.NAMES, query_of(link_to(own), generate.NAMES))
-    assert not wrong and dict(zip(generate.NAMES, values)) == own
+    values, wrong = read_link(session, text_to_image.NAMES, query_of(link_to(own), text_to_image.NAMES))
+    assert not wrong and dict(zip(text_to_image.NAMES, values)) == own
 
 
 @pytest.mark.parametrize(
@@ -62,19 +62,19 @@ def test_a_link_that_the_server_writes_is_read_as_the_same_settings(session):
 )
 def test_what_is_no_link_changes_nothing(session, text):
     defaults = ["a house", "", 7, 5, 2.0, "ddim", "constant", "32 x 32", session.model.spec.reference, "cfg", True, 1]
-    fill = recalled(session, generate.NAMES, defaults)
+    fill = recalled(session, text_to_image.NAMES, defaults)
     for whence in ("link", "kept", "picture", "elsewhere", None):
         assert all(value == gr.skip() for value in fill(text, whence)), (text, whence)
 
 
 def test_a_form_of_before_is_filled_up_with_what_was_not_touched_and_is_left_alone_where_it_does_not_fit(session):
-    defaults = ["a house", "", 7, *read_link(session, generate.NAMES, {})[0][3:]]
-    fill = recalled(session, generate.NAMES, defaults)
-    found = dict(zip(generate.NAMES, fill("?steps=9", "kept")))
+    defaults = ["a house", "", 7, *read_link(session, text_to_image.NAMES, {})[0][3:]]
+    fill = recalled(session, text_to_image.NAMES, defaults)
+    found = dict(zip(text_to_image.NAMES, fill("?steps=9", "kept")))
     assert (found["prompt"], found["seed"], found["steps"]) == ("a house", 7, 9)
     assert all(value == gr.skip() for value in fill("?steps=999", "kept")), "another page's, with other limits"
     assert all(value == gr.skip() for value in fill("?prompt=a house", "kept")), "nothing was changed"
-    assert "not taken" in fill("?steps=999", "link")[len(generate.NAMES)]
+    assert "not taken" in fill("?steps=999", "link")[len(text_to_image.NAMES)]
 
 
 def test_prompt_and_settings_go_along_to_other_tabs_and_are_there_after_a_reload(visit):
@@ -161,7 +161,7 @@ def test_a_link_brings_the_settings_back_and_the_browser_keeps_what_was_drawn(vi
     page.get_by_role("button", name="Link", exact=True).click()
     visit.wait_for_words("now carries all settings")
     asked = parse_qs(urlsplit(page.url).query, keep_blank_values=True)
-    assert set(asked) == set(generate.NAMES) and asked["prompt"] == ["a green boat & a tree"]
+    assert set(asked) == set(text_to_image.NAMES) and asked["prompt"] == ["a green boat & a tree"]
     page.get_by_role("button", name="Draw", exact=True).click()
     visit.wait_for_words("Seed 4242, ")
     page.wait_for_selector("#kept a img")

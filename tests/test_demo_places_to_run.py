@@ -19,10 +19,10 @@ import pytest
 from conftest import free_port
 from PIL import Image
 
-from demo import comparison, lessons, zero_gpu
+from demo import comparison, lessons, text_to_image, zero_gpu
 from demo.session import Session
 from demo.sweep_drawing import Sweep
-from demo.tabs import from_picture, generate, guidance, reconstruct
+from demo.tabs import from_picture, guidance, reconstruct
 
 ROOT = Path(__file__).parents[1]
 
@@ -105,11 +105,11 @@ def test_without_the_package_drawings_are_as_they_were():
 
 def test_each_tab_draws_where_the_gpu_is_lent(spaces, tiny, tmp_path, monkeypatch):
     session = Session(tiny)
-    for module, name in ((generate, "draw"), (from_picture, "draw"), (reconstruct, "compare"), (lessons, "watch")):
+    for module, name in ((text_to_image, "draw"), (from_picture, "draw"), (reconstruct, "compare"), (lessons, "watch")):
         monkeypatch.setattr(module, name, zero_gpu.lent(getattr(module, name)))
     path = tmp_path / "x.png"
     Image.new("RGB", (64, 64), "teal").save(path)
-    picture, words, _ = list(generate.handler(session)("a house", seed=3, steps=2))[-1]
+    picture, words, _ = list(text_to_image.handler(session)("a house", seed=3, steps=2))[-1]
     assert picture.info.get("recipe") and "Seed 3" in words and spaces == [("draw", zero_gpu.SECONDS)]
     last = list(reconstruct.handler(session)(str(path), [tiny.spec.reference], drift=False))[-1]
     assert last[2][0]["autoencoder"] == tiny.spec.reference and spaces[-1][0] == "compare"

@@ -19,7 +19,7 @@ from demo.links import read_link
 from demo.runs import Runs, without_paths
 from demo.session import Session
 from demo.tabs import results
-from demo.tabs.generate import NAMES
+from demo.text_to_image import NAMES
 from evaluation.run import main as evaluation_run
 from ldm_core.images import load_png, save_png
 from ldm_core.recipe import Recipe, read_png

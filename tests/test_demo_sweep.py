@@ -17,11 +17,11 @@ import pytest
 import torch
 from PIL import Image
 
-from demo import over_time, sweep_axes, sweep_checks, sweep_grid, sweep_scores, timing, turns
+from demo import over_time, sweep_axes, sweep_checks, sweep_grid, sweep_scores, text_to_image, timing, turns
 from demo.links import query_of, read_link
 from demo.session import Limits, Session
 from demo.sweep_grid import SweepCell
-from demo.tabs import generate, guidance
+from demo.tabs import guidance
 from evaluation.generation.axes import conditions, parse_sweep
 from ldm_core.images import from_pil
 from ldm_core.recipe import Recipe
@@ -255,8 +255,8 @@ def test_each_score_is_explained_below_and_a_cell_opens_in_draw_where_its_settin
     *_, (grid, _, _, _) = guidance.handler(session)(**good(session, seeds="7", guidance_scales="1,4"))
     assert set(re.findall(r"<dt>([^<]+)</dt>", grid)) == {"saturation", "change"}
     links = [html.unescape(link) for link in re.findall(r'data-link="([^"]*)"', grid)]
-    values, wrong = read_link(session, generate.NAMES, query_of(links[1], generate.NAMES))
-    own = dict(zip(generate.NAMES, values))
+    values, wrong = read_link(session, text_to_image.NAMES, query_of(links[1], text_to_image.NAMES))
+    own = dict(zip(text_to_image.NAMES, values))
     assert not wrong and own["prompt"] == "a red house" and own["guidance_scale"] == 4 and own["steps"] == 5
     *_, (grid, _, _, _) = guidance.handler(session)(
         **good(session, seeds="7", axis="guidance_rescale", values="0,0.5", guidance_scales="2", steps=2)

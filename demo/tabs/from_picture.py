@@ -22,9 +22,9 @@ from .. import carried, controls, mask_grid, turns
 from ..openings import Opening
 from ..samples import SEEDS, SIDE, sample_row, samples
 from ..session import Session, size_text
+from ..text_to_image import alt_of
 from ..uploads import check_upload, fitted_upload, picture_input
 from ..zero_gpu import lent
-from .generate import alt_of
 from .reconstruct import taken
 
 NAMES = ("picture", "prompt", "strength", "seed", "mask", "enlarge")  # the endpoint's parameters

@@ -8,13 +8,12 @@ from typing import Any
 
 import gradio as gr
 
-from .. import carried, controls, over_time, turns
+from .. import carried, controls, over_time, text_to_image, turns
 from ..openings import Opening
 from ..session import Session
 from ..sweep_axes import AXES, SCALE, SCHEDULE, SEED, Directions, conditions_of, example_of, read_seeds
 from ..sweep_checks import cost_words, problems
 from ..sweep_drawing import Sweep
-from . import generate
 
 # The endpoint's parameters, of which scripts may give the first few by place.
 NAMES = (
@@ -96,7 +95,9 @@ def opening(session: Session) -> Iterator[tuple]:
     spec = session.model.spec
     prompt, directions = controls.EXAMPLES[spec.world][0], Directions()
     made = conditions_of(session, AXES[SCALE].example, "constant", spec.steps, spec.reference, directions)
-    return Sweep(session, prompt, made, [controls.FIRST_SEED], spec.reference, directions.across, generate.NAMES).draw()
+    return Sweep(
+        session, prompt, made, [controls.FIRST_SEED], spec.reference, directions.across, text_to_image.NAMES
+    ).draw()
 
 
 def _asked(session: Session) -> dict[str, Any]:
@@ -226,7 +227,9 @@ def handler(session: Session) -> Callable[..., Iterator]:
         @functools.cache
         def asked() -> Sweep:
             made = conditions_of(session, guidance_scales, guidance_schedule, steps, model, directions)
-            return Sweep(session, prompt, made, read_seeds(session, seeds), model, directions.across, generate.NAMES)
+            return Sweep(
+                session, prompt, made, read_seeds(session, seeds), model, directions.across, text_to_image.NAMES
+            )
 
         yield from turns.in_lane(session, found, 4, lambda: asked().draw(), request, lambda: asked().stopped())
 

@@ -19,8 +19,8 @@ from ..mask_grid import LAYOUT_SIDE
 from ..openings import Opening
 from ..samples import SEEDS
 from ..session import Session, size_text
+from ..text_to_image import PREVIEW_EVERY, alt_of
 from ..zero_gpu import lent
-from .generate import PREVIEW_EVERY, alt_of
 
 NAMES = ("prompt", "layout", "control_scale", "seed")  # the endpoint's parameters
 MOST = 2.0  # the largest control scale

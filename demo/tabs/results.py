@@ -17,7 +17,7 @@ from ..openings import WAITING, Opening
 from ..results_view import cell_html, run_html
 from ..runs import OpenRun, Runs, plain
 from ..session import Session
-from .generate import NAMES
+from ..text_to_image import NAMES
 
 WHAT_IT_IS = (
     "What `python -m evaluation.run` has found: each metric under each condition with its standard error, and the pictures "
