@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from ldm_core.recipe import Recipe, read_png
+from ldm_core.registry import MODELS
 
 from . import controls, over_time
 from .links import link_to, query_of, read_link
@@ -103,10 +104,11 @@ def values_of(recipe: Recipe) -> dict[str, Any]:
 
 def not_offered(recipe: Recipe) -> list[str]:
     """What of a recipe the page's inputs cannot say, in words."""
-    own = recipe.settings
+    own, known = recipe.settings, MODELS.get(recipe.model)
+    usual = 0.0 if known is None else known.guidance_rescale
     words = {
         "its guidance over time": over_time.name_of(own) is None,
-        "rescaled guidance": own.guidance.rescale,
+        "how its guidance is rescaled": own.guidance.rescale != usual,
         f"the guidance rule {own.guidance.rule}": own.guidance.rule not in RULES_OFFERED,
         f"the autoencoder {recipe.vae}": recipe.vae,
         f"the LoRA {recipe.lora}": recipe.lora,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 FILE = "export.json"
 ENDINGS = {"onnx": ".onnx", "openvino": ".xml"}  # by format; OpenVINO's weights lie in a .bin beside
 PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "int8": "int8"}  # with what recipes call them
+DEFAULTS = ("steps", "guidance_scale", "guidance_rescale")  # of a model, which its export keeps
 NETWORK, DECODER, ENCODER = "model", "decoder", "encoder"  # names of graphs; the last two in vae/
 
 
@@ -33,7 +34,7 @@ class Export:
     folder: Path
     format: str
     precision: str
-    defaults: dict[str, Any]  # of the model that it was: steps, guidance_scale
+    defaults: dict[str, Any]  # of the model that it was: DEFAULTS
 
     @classmethod
     def find(cls, folder: Path) -> Export | None:
@@ -45,7 +46,7 @@ class Export:
             if said.get(name) not in known:
                 raise ValueError(f"{folder / FILE} has {name} {shown(said.get(name))}; known: {', '.join(known)}")
         defaults = SamplingSettings.of(**said.get("defaults", {})).flat()
-        given = {name: defaults[name] for name in ("steps", "guidance_scale") if defaults[name] is not None}
+        given = {name: defaults[name] for name in DEFAULTS if defaults[name] is not None}
         return cls(folder, said["format"], said["precision"], given)
 
     @property

@@ -263,7 +263,7 @@ class LatentDiffusion(TaskMethods):
           height, width     pixels; None is the model's native size
           guidance_schedule constant, linear or cosine over time; each averages w
           guidance_interval (t_low, t_high): guide only there, 1 = noise, 0 = clean
-          guidance_rescale  0 to 1: bring the prediction's spread back after guidance
+          guidance_rescale  0 to 1: bring the prediction's spread back after guidance; None is the model's default
           guidance_rule     cfg, apg, cfg-zero, fdg, tcfg, mambo-g, cfg++ or autoguidance:model=NAME (guidance_rules.py)
           strength          of a start: 0 to 1, from as it is to noise alone; None is the task's own
           control_scale     how much a control image counts: 1 as its network was trained, 0 not at all
@@ -293,7 +293,8 @@ class LatentDiffusion(TaskMethods):
         """Settings with the model's own values, and a start's, where they are open; ValueError where the model cannot draw
         with them."""
         given = (settings or SamplingSettings()).replaced(**overrides)
-        own = {"steps": self.spec.steps, "guidance_scale": self.spec.guidance_scale, "scheduler": self.scheduler_name}
+        own = {name: getattr(self.spec, name) for name in ("steps", "guidance_scale", "guidance_rescale")}
+        own["scheduler"] = self.scheduler_name
         sides = {"height": self.height, "width": self.width}
         if start is not None:
             sides, own["strength"] = start.sides(self.factor), start.strength

@@ -48,7 +48,7 @@ def test_less_guidance_costs_fewer_network_rows(monkeypatch, tmp_path):
     chosen = ("full guidance", "interval 0.3,1")
     monkeypatch.setattr(less_work, "VARIANTS", {name: less_work.VARIANTS[name] for name in chosen})
     rows = [float(words.split()[0]) for _, words in less_work.less_work_suite("cpu", 6, tmp_path)]
-    assert rows[0] == 24 and rows[1] < 24
+    assert rows[0] == 16 and rows[1] < 16
 
 
 @pytest.mark.slow

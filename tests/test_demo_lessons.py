@@ -174,7 +174,7 @@ def test_the_slider_moves_every_film_without_a_word_to_the_server(browser, demo_
     visit.page.locator("#cost .jump").click()
     assert slider.input_value() == str(31) and slider.get_attribute("aria-valuetext") == "2048 x 2048 pixels"
     visit.page.get_by_role("button", name="Try this: the same without guidance").click()
-    visit.wait_for_words("12 steps, ", "#watch-status")
+    visit.wait_for_words("8 steps, ", "#watch-status")
     assert visit.page.locator("#watch .films > .film").count() == 4
     assert "one prediction alone" in visit.page.inner_text("#watch .length")
     assert visit.page.locator("[aria-label='number input for Guidance scale w']:visible").input_value() == "1"

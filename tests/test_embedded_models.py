@@ -32,13 +32,28 @@ def test_an_embedded_model_draws_what_held_out_prompts_ask_for(name, metric, lea
     assert sum(scores) / 20 >= least, "the cards say 0.862 and 0.820 for scenes and scenes-turbo, 0.92 for fashion"
 
 
-def test_the_one_of_few_steps_asks_its_network_four_times_where_the_other_asks_24(tmp_path):
+def test_the_one_of_few_steps_asks_its_network_four_times_where_the_other_asks_16(tmp_path):
     quick, whole = (ldm_core.load(name, device="cpu", engine="torch") for name in ("scenes-turbo", "scenes"))
     for model in (quick, whole):
         model.sample("a red house", 3)
-    assert (quick.network_rows, whole.network_rows) == (4, 24)
+    assert (quick.network_rows, whole.network_rows) == (4, 16)
     held = list((WEIGHTS / "scenes-turbo").rglob("*.safetensors"))
     assert sum(path.stat().st_size for path in held) < 3e6, "autoencoder, text encoder and U-Net are those of scenes"
+
+
+def test_a_storm_is_no_night_since_guidance_is_rescaled_unless_one_asks_otherwise():
+    model = ldm_core.load("scenes", device="cpu")
+    assert model.resolve()["guidance_rescale"] == 0.7 and model.resolve(guidance_rescale=0)["guidance_rescale"] == 0
+    stranger = ldm_core.load(str(WEIGHTS / "scenes"), device="cpu")
+    assert stranger.resolve()["guidance_rescale"] == 0 and MODELS["scenes-turbo"].guidance_rescale == 0
+    prompts = [
+        f"{thing} in a storm" for thing in ("a red house", "two sheep", "a woman", "a blue car", "a tree", "a dog")
+    ]
+    rescaled, plain = (
+        load_detector("everyday").extract(model.sample(prompts, list(range(6)), **given), prompts)[1]
+        for given in ({}, {"guidance_rescale": 0.0})
+    )
+    assert sum(rescaled["scene_accuracy_sky"]) >= 5 > sum(plain["scene_accuracy_sky"])
 
 
 @pytest.mark.parametrize("name", EMBEDDED)

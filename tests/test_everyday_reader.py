@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from evaluation import catalogue, score
 from evaluation.detectors import train_everyday, train_everyday_resident
 from evaluation.detectors.everyday import detector
-from evaluation.detectors.everyday.network import ABOUT, PLACE, Things
+from evaluation.detectors.everyday.losses import thing_losses
+from evaluation.detectors.everyday.network import ABOUT, DETAIL, INPUT_SIZE, PLACE, Eye, Maps, Things
 from evaluation.detectors.everyday.reading import Reading, Sighting, read_things, sightings
 from evaluation.detectors.everyday.scores import scores_of
 from evaluation.detectors.everyday.truth import (
@@ -25,7 +26,7 @@ from evaluation.detectors.everyday.truth import (
     shown_scenery,
     shown_sizes,
 )
-from ldm_core.data.everyday import HELD_OUT_SEEDS, KINDS, TRAINING_SEEDS, Scene, Thing, boxes, draw, random_scene
+from ldm_core.data.everyday import HELD_OUT_SEEDS, KINDS, Scene, Thing, boxes, draw, random_scene
 from ldm_core.data.everyday.atoms import judge
 from ldm_core.images import from_uint8, to_pil
 
@@ -126,6 +127,7 @@ def test_what_is_beside_or_above_is_read_off_the_boxes():
 
 def test_sightings_are_peaks_of_the_expected_number():
     things, places = Things().eval(), torch.zeros(1, PLACE, GRID // 2, GRID // 2)
+    maps = Maps(places, torch.zeros(1, DETAIL, GRID, GRID))
     with torch.inference_mode():
         for part in (things.where[0], things.hidden, things.about):
             torch.nn.init.zeros_(part.weight)
@@ -138,7 +140,7 @@ def test_sightings_are_peaks_of_the_expected_number():
         things.where[2].weight[0] = 1.0  # the first of the four cells of a place
         torch.nn.init.constant_(things.where[2].bias, -6.0)
         places[0, :, 5, 7] = 1.0
-        (found,) = sightings(things, places)
+        (found,) = sightings(things, maps)
     assert [one.kind for one in found] == ["cow"]
     (x, y), box = found[0].middle, found[0].box
     assert (x, y) == (pytest.approx(14.5 / GRID), pytest.approx(10.5 / GRID))
@@ -168,6 +170,13 @@ def test_metrics_called_after_scenes_take_the_detector_of_the_world_of_the_pictu
     assert catalogue.drawn_world(["inception", "everyday"]) == "everyday" and catalogue.drawn_world(["clip"]) == ""
 
 
+def test_most_scenes_to_learn_from_hold_a_relation():
+    scenes = [train_everyday.scene_of(index) for index in range(300)]
+    related = [any(thing.relation for thing in scene.things) for scene in scenes]
+    assert 0.55 < np.mean(related) < 0.85
+    assert scenes[related.index(False)] == random_scene(3 * related.index(False), unseen=True)
+
+
 def test_training_goes_on_where_it_was_and_learns(tmp_path):
     first = train_everyday.train(2, 4, 8, tmp_path)
     assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 2
@@ -177,7 +186,26 @@ def test_training_goes_on_where_it_was_and_learns(tmp_path):
     assert "things.about.weight" in moved and torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 3
 
 
-def losses_of_things_one_by_one(things, places, logits, truth, jitter):
+def test_what_is_small_is_seen_in_the_cell_that_holds_it():
+    torch.manual_seed(0)
+    things, places = Things().eval(), torch.randn(1, PLACE, GRID // 2, GRID // 2)
+    details, there = torch.randn(2, 1, DETAIL, GRID, GRID), (torch.tensor([0, 0]), torch.tensor([0, 1]))
+    one, other = (things.describe(Maps(places, detail), *there) for detail in details)
+    assert all(torch.equal(one[name], other[name]) for name in ABOUT), "its layers begin at zero"
+    torch.nn.init.normal_(things.hidden_detail.weight)
+    details[1] = details[0]
+    details[1, :, :, 0, 1] = 0
+    one, other = (things.describe(Maps(places, detail), *there)["kind"] for detail in details)
+    assert torch.equal(one[0], other[0]) and not torch.equal(one[1], other[1])
+
+
+def test_features_lie_on_their_grids():
+    maps, whole = Eye().eval()(torch.zeros(1, 3, INPUT_SIZE, INPUT_SIZE))
+    assert maps.places.shape[1:] == (PLACE, GRID // 2, GRID // 2) and maps.details.shape[1:] == (DETAIL, GRID, GRID)
+    assert whole.shape == (1, 2048)
+
+
+def losses_of_things_one_by_one(things, maps, logits, truth, jitter):
     """The loss as it reads best: of the rows that hold a thing alone."""
     there = truth["kind"] != UNSEEN
     picture = torch.arange(len(logits))[:, None].expand_as(there)[there]
@@ -187,7 +215,7 @@ def losses_of_things_one_by_one(things, places, logits, truth, jitter):
     box = truth["box"][there]
     middle = (box[:, :2] + box[:, 2:]) / 2 + jitter[there] / GRID
     column, line = (middle * GRID).long().clamp(0, GRID - 1).T
-    about = things.describe(places, picture, line * GRID + column)
+    about = things.describe(maps, picture, line * GRID + column)
     found = {name: F.cross_entropy(about[name], truth[name][there], ignore_index=UNSEEN) for name in ATTRIBUTES}
     found |= {"where": entropy / there.sum(), "kind": F.cross_entropy(about["kind"], truth["kind"][there])}
     centre = torch.stack([column, line], dim=1).add(0.5) / GRID
@@ -202,9 +230,10 @@ def test_the_loss_of_all_rows_at_once_is_that_of_those_that_hold_a_thing():
     made = train_everyday.truth_of([random_scene(seed) for seed in HELD_OUT_SEEDS[:6]])
     truth, things = {name: torch.from_numpy(values) for name, values in made.items()}, Things()
     assert (truth["relation"] > 0).any() and (truth["kind"] == UNSEEN).any()
-    places, jitter = torch.randn(6, PLACE, GRID // 2, GRID // 2), torch.rand(6, 12, 2) - 0.5
-    given = (things, places, things(places), truth, jitter)
-    found, expected = train_everyday.thing_losses(*given), losses_of_things_one_by_one(*given)
+    maps = Maps(torch.randn(6, PLACE, GRID // 2, GRID // 2), torch.randn(6, DETAIL, GRID, GRID))
+    jitter = torch.rand(6, 12, 2) - 0.5
+    given = (things, maps, things(maps), truth, jitter)
+    found, expected = thing_losses(*given), losses_of_things_one_by_one(*given)
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, atol=1e-5, rtol=1e-5)
@@ -218,8 +247,10 @@ def test_training_by_seconds_learns_from_drawings_made_ahead(tmp_path, capsys):
     again = train_everyday_resident.finished(tmp_path / train_everyday_resident.MADE)
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in made.state_dict().items())
     drawn = train_everyday_resident.lessons(4, 2)
-    alike = train_everyday.truth_of([random_scene(seed, unseen=True) for seed in TRAINING_SEEDS[4:6]], 4)
-    assert drawn["pixels"].shape == (2, 3, 128, 128) and all(np.array_equal(drawn[k], alike[k]) for k in alike)
+    alike = train_everyday.truth_of([train_everyday.scene_of(index) for index in (4, 5)], 4)
+    assert drawn["pixels"].shape == (2, 3, INPUT_SIZE, INPUT_SIZE) and all(
+        np.array_equal(drawn[k], alike[k]) for k in alike
+    )
     with pytest.raises(SystemExit):
         train_everyday.main(["--device", "cuda", "--out", str(tmp_path)])
     assert "--device cuda needs --seconds" in capsys.readouterr().err
@@ -242,9 +273,27 @@ def test_training_may_begin_with_the_weights_that_ship_which_stay_where_what_cam
     )
 
 
-def test_a_folder_of_drawings_is_scored_by_skill_and_by_how_much_is_asked(tmp_path, monkeypatch):
+def test_what_real_drawings_score_lies_beside_the_weights_and_is_what_they_score():
+    shipped = detector.load_everyday_detector()
+    assert set(shipped.of_real) == set(shipped.scores) and len(shipped.of_real["scene_accuracy"]) == 1000
+    again = shipped.scores_of_real(20)
+    for name, values in again.items():
+        np.testing.assert_array_equal(np.isnan(values), np.isnan(shipped.of_real[name][:20]))
+        apart = np.subtract(values, shipped.of_real[name][:20])
+        assert np.nanmean(np.abs(apart)) < (0.1 if name == "clip_scenes" else 0.01), name
+    assert 0.9 < shipped.ceiling("scene_accuracy")[0].value < 1
+
+
+def test_a_detector_without_such_scores_works_them_out(monkeypatch):
+    shipped, fresh = detector.load_everyday_detector(), detector.EverydayDetector().eval()
+    fresh.load_state_dict(shipped.state_dict())
     monkeypatch.setattr(detector, "CEILING_COUNT", 4)
-    monkeypatch.setattr(detector.load_everyday_detector(), "of_real", {})
+    with torch.inference_mode():
+        found = fresh.ceiling("scene_accuracy")[0]
+    assert found.n == 4 and found.value == pytest.approx(np.mean(shipped.of_real["scene_accuracy"][:4]), abs=0.01)
+
+
+def test_a_folder_of_drawings_is_scored_by_skill_and_by_how_much_is_asked(tmp_path):
     names = ["a", "b", "c", "d"]
     for name, seed in zip(names, HELD_OUT_SEEDS):
         to_pil(from_uint8(draw(random_scene(seed), 128)[None])[0]).save(tmp_path / f"{name}.png")

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 import ldm_core
 from ldm_core.adapted import LORA
 from ldm_core.denoisers import guidance_embedding
+from ldm_core.guidance import rescale
 from ldm_core.training import resize_lora, train_turbo
 from ldm_core.training.batch import batch_of
 from ldm_core.training.config import TURBOS
@@ -103,6 +104,11 @@ def test_the_lesson_is_the_guided_teachers_trajectory(teacher, student):
     expected = scheduler.step(both[:1] + 6 * (both[1:] - both[:1]), scheduler.timesteps[0], start).prev_sample
     torch.testing.assert_close(followed, expected, atol=0.1, rtol=0)
     assert (followed - expected).square().mean().sqrt() < 0.02
+    lesson.config = dataclasses.replace(guided, teacher_rescale=0.7)
+    followed = lesson.followed(start, first, torch.tensor([6.0]), told, nothing)
+    v = rescale(both[:1] + 6 * (both[1:] - both[:1]), both[1:], 0.7)
+    expected = scheduler.step(v, scheduler.timesteps[0], start).prev_sample
+    assert (followed - expected).square().mean().sqrt() < 0.02, "as the teacher is drawn with rescaled guidance"
 
 
 def test_steps_that_do_not_divide_the_teachers_are_refused(teacher):

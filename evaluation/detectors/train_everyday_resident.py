@@ -20,8 +20,9 @@ from ldm_core.training.resident.step import Step, quick_products
 from ldm_core.training.resident.studio import Arrays, Studio
 
 from .everyday.detector import EverydayDetector
+from .everyday.losses import loss_of
 from .everyday.network import INPUT_SIZE
-from .train_everyday import GO_ON_RATE, JITTER, RATE, augment, begun, loss_of, optimizer_of, truth_of
+from .train_everyday import GO_ON_RATE, JITTER, RATE, augment, begun, optimizer_of, scene_of, truth_of
 
 CHUNK = 32  # drawings a job
 MADE = "detector.safetensors"  # in the folder, before it is measured, which takes minutes
@@ -29,23 +30,14 @@ FIRST = 4  # batches that are there before the first step
 
 
 def lessons(start: int, count: int) -> Arrays:
-    """Drawings of the training seeds from the start-th on, withheld combinations among them: pixels uint8 (count, 3, 128,
-    128), made softer and noisier as a drawing of the other training is, and what is true of them. Every other one is drawn
-    larger and made smaller, as generated pictures come."""
-    scenes = [world.random_scene(seed, unseen=True) for seed in world.TRAINING_SEEDS[start : start + count]]
-    images = np.stack([drawn(scene, larger=row % 2 == 0) for row, scene in enumerate(scenes)])
+    """Drawings to learn from, from the start-th on: pixels uint8 (count, 3, 256, 256), made softer and noisier as a drawing
+    of the other training is, and what is true of them."""
+    scenes = [scene_of(index) for index in range(start, start + count)]
+    images = np.stack([world.draw(scene, INPUT_SIZE) for scene in scenes])
     values = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
     softer = augment(values, np.random.default_rng((2, start)))
     pixels = softer.mul(255).round().to(torch.uint8)
     return {"pixels": pixels.numpy(), **truth_of(scenes, start)}
-
-
-def drawn(scene: world.Scene, larger: bool) -> np.ndarray:
-    """uint8 (128, 128, 3)."""
-    if not larger:
-        return world.draw(scene, INPUT_SIZE)
-    big = world.draw(scene, 2 * INPUT_SIZE).astype(np.float32)
-    return np.rint(big.reshape(INPUT_SIZE, 2, INPUT_SIZE, 2, 3).mean((1, 3))).astype(np.uint8)
 
 
 class ReaderLesson:

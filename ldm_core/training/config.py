@@ -143,6 +143,7 @@ class TurboConfig:
     image_size: int = 128
     drawing_steps: int = 4  # of the finished turbo model
     teacher_steps: int = 12  # a multiple of these: each of them is taught as several of the teacher's
+    teacher_rescale: float = 0.0  # of its guidance (Lin et al. 2024), as it is usually drawn with
     least_weight: float = 1.0  # w is drawn evenly between the two
     most_weight: float = 6.0
     guidance_width: int = 64  # of the embedding of w
@@ -255,8 +256,10 @@ CONTROLS = {
     "tiny": ControlConfig(res_blocks=1, pool=16, batch=2, steps=2, warmup_steps=1),
 }
 TURBOS = {
-    "scenes-cpu": TurboConfig(image_size=256, pool=20_000, steps=10_000),
-    "scenes-gpu": TurboConfig(image_size=256, pool=250_000, batch=192, steps=654, ema_decay=0.998),
+    "scenes-cpu": TurboConfig(image_size=256, teacher_rescale=0.7, pool=20_000, steps=10_000),
+    "scenes-gpu": TurboConfig(
+        image_size=256, teacher_rescale=0.7, pool=250_000, batch=192, steps=654, ema_decay=0.998,
+    ),
     "tiny": TurboConfig(
         drawing_steps=2, teacher_steps=4, guidance_width=8, rank=2, pool=16, batch=2, steps=2, warmup_steps=1,
     ),

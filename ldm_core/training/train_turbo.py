@@ -20,6 +20,7 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from peft import LoraConfig
 from torch import Tensor, nn
 
+from .. import guidance
 from ..conditioning import Conditioning
 from ..denoisers import guidance_embedding
 from ..loading import load
@@ -119,13 +120,15 @@ class TurboLesson:
     @torch.no_grad()
     def followed(self, latent: Tensor, first: Tensor, weights: Tensor, told: Tensor, nothing: Tensor) -> Tensor:
         """Where the guided teacher is after the steps that the student is to take as one."""
-        both, w = torch.cat([nothing, told]), weights.view(-1, 1, 1, 1)
+        both = torch.cat([nothing, told])
         for at in range(self.config.teacher_steps // self.config.drawing_steps):
             t = self.times[first + at]
             with mixed(self.device), attention_for_training(self.device):
                 said = self.teacher(latent.repeat(2, 1, 1, 1), t.repeat(2), encoder_hidden_states=both).sample
             without, given = said.float().chunk(2)
-            v = without + w * (given - without)  # Ho & Salimans 2022, in the convention of guidance.py
+            v = guidance.combine(given, without, weights)
+            if self.config.teacher_rescale:
+                v = guidance.rescale(v, given, self.config.teacher_rescale)
             latent = ddim_step(latent, v, self.alpha_bars[first + at], self.alpha_bars[first + at + 1])
         return latent
 

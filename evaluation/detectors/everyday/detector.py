@@ -25,7 +25,7 @@ from .reading import NATURAL, Reading, readings
 from .scores import COLUMNS, EXTRA, scores_of
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "everyday_detector" / "model.safetensors"
-CEILING_COUNT = 400  # drawings
+CEILING_COUNT = 1000  # drawings
 ALL = "all atoms"  # the audit's row of every skill together
 
 
@@ -42,7 +42,7 @@ class EverydayDetector(OwnDetector):
         self.scene = nn.Linear(2048, sum(SCENE.values()))
         self.text = TextReader()
         self.log_scale = nn.Parameter(torch.tensor(2.3))  # of the cosines, learned with the rest
-        self.of_real: dict[str, list[float]] = {}
+        self.of_real: dict[str, list[float]] = {}  # scores of held-out drawings against their own captions
         self.measured: dict[str, Any] = {}  # its own error, as found when it was trained: rows of audit.py
 
     def image_features(self, images: Tensor) -> Tensor:
@@ -81,8 +81,8 @@ class EverydayDetector(OwnDetector):
 
     def _seen(self, prepared: Tensor) -> tuple[Tensor, list[Reading]]:
         """The vector of each picture, and what it shows."""
-        places, whole = self.eye(prepared)
-        return whole, readings(self.things, places, self.scene(whole))
+        maps, whole = self.eye(prepared)
+        return whole, readings(self.things, maps, self.scene(whole))
 
     def judge_words(self) -> str:
         """How often it is right on real drawings, for whoever uses its scores."""
@@ -98,19 +98,21 @@ class EverydayDetector(OwnDetector):
 
     def ceiling(self, metric: str) -> tuple[Estimate, str]:
         """What real drawings score against their own captions: the most that any model can by a metric."""
-        values = [value for value in self._real()[metric] if not math.isnan(value)]
+        if not self.of_real:
+            self.of_real = self.scores_of_real(CEILING_COUNT)
+        values = [value for value in self.of_real[metric] if not math.isnan(value)]
         return mean(values, bounds=None if metric == EXTRA else (0, 1)), "real drawings against their own captions"
 
-    def _real(self) -> dict[str, list[float]]:
-        """The scores of held-out drawings against their own captions, worked out once."""
-        if not self.of_real:
-            for start in range(0, CEILING_COUNT, 50):
-                seeds = HELD_OUT_SEEDS[start : min(start + 50, CEILING_COUNT)]
-                scenes = [random_scene(seed) for seed in seeds]
-                said = [caption(scene, seed, looks=look_names(scene)) for scene, seed in zip(scenes, seeds)]
-                found = self.extract(from_uint8(np.stack([draw(scene) for scene in scenes])), said)[1]
-                self.of_real = {name: [*self.of_real.get(name, []), *values] for name, values in found.items()}
-        return self.of_real
+    def scores_of_real(self, count: int) -> dict[str, list[float]]:
+        """Each score of so many held-out drawings against their own captions, NaN where one does not apply."""
+        found: dict[str, list[float]] = {}
+        for start in range(0, count, 50):
+            seeds = HELD_OUT_SEEDS[start : min(start + 50, count)]
+            scenes = [random_scene(seed) for seed in seeds]
+            said = [caption(scene, seed, looks=look_names(scene)) for scene, seed in zip(scenes, seeds)]
+            scores = self.extract(from_uint8(np.stack([draw(scene) for scene in scenes])), said)[1]
+            found = {name: [*found.get(name, []), *values] for name, values in scores.items()}
+        return found
 
 
 @functools.cache
@@ -118,4 +120,5 @@ def load_everyday_detector() -> EverydayDetector:
     """The trained detector: float32, on the CPU, ready to use; `.sha256` names its weights."""
     detector = EverydayDetector()
     detector.measured = load_weights(detector)
+    detector.of_real = detector.measured.get("real", {})  # else they are worked out where they are asked for
     return detector

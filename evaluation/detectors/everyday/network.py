@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ from ldm_core.data.everyday.lexicon import SCENERY
 from .truth import ATTRIBUTES, GRID
 
 FEATURES = 64
-INPUT_SIZE = 128  # pixels; any image is resized to this, bicubic with antialias
+INPUT_SIZE = 256  # pixels; any image is resized to this, bicubic with antialias
 MAX_WORDS = 48
 EMPTY = -6.0  # the first logit of a cell: of 1,024 cells two or three hold the middle of a thing
 # What is said of a thing, and in how many numbers.
@@ -26,8 +26,16 @@ ABOUT = {
     "partner": 2,  # from its middle to that of the thing it is related to
 }
 SCENE = {"sky": len(SKIES), "ground": len(GROUNDS), **dict.fromkeys(SCENERY, 2)}
-PLACE = 128  # numbers in the feature of a place
-WIDTHS = (48, 80, 160)  # channels at a quarter, an eighth and a sixteenth of the input's size
+PLACE = 128  # numbers in the feature of a place, 16 x 16 pixels
+DETAIL = 64  # numbers in the feature of a cell, 8 x 8 pixels
+WIDTHS = (48, 80, 160)  # channels at an eighth, a sixteenth and a thirty-second of the input's size
+
+
+class Maps(NamedTuple):
+    """What is seen where: features of places (B, PLACE, GRID / 2, GRID / 2) and of cells (B, DETAIL, GRID, GRID)."""
+
+    places: Tensor
+    details: Tensor
 
 
 class Residual(nn.Module):
@@ -58,7 +66,10 @@ class Look(nn.Module):
 
 
 class Eye(nn.Module):
-    """Images (B, 3, 128, 128) in [-1, 1] -> features of places (B, 128, GRID / 2, GRID / 2), and a vector (B, 2048)."""
+    """Images (B, 3, 256, 256) in [-1, 1] -> features of places and of cells, and a vector (B, 2048).
+
+    What a picture is of shows at half its size; a small thing on or before a larger one only at the whole.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,33 +80,56 @@ class Eye(nn.Module):
         self.down = nn.Conv2d(coarse, middle, 1)
         self.merge = nn.Sequential(*_conv(middle, PLACE))
         self.whole = nn.Sequential(nn.Conv2d(coarse, 32, 1), nn.Flatten(), nn.LayerNorm(32 * (GRID // 4) ** 2))
+        self.detail = Detail()
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The features of places, and the vector."""
-        eighth = self.eighth(self.stem(images))
+    def forward(self, images: Tensor) -> tuple[Maps, Tensor]:
+        """The features, and the vector."""
+        eighth = self.eighth(self.stem(F.avg_pool2d(images, 2)))
         sixteenth = self.sixteenth(eighth)
-        return self.merge(eighth + F.interpolate(self.down(sixteenth), scale_factor=2.0)), self.whole(sixteenth)
+        places = self.merge(eighth + F.interpolate(self.down(sixteenth), scale_factor=2.0))
+        return Maps(places, self.detail(images, places)), self.whole(sixteenth)
+
+
+class Detail(nn.Module):
+    """Images at their whole size and the features of places -> features of cells (B, DETAIL, GRID, GRID)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.PixelUnshuffle(4), *_conv(48, 32), *_conv(32, DETAIL, stride=2))
+        self.around = nn.Conv2d(PLACE, DETAIL, 1)
+        self.merge = nn.Sequential(Residual(DETAIL), Residual(DETAIL))
+
+    def forward(self, images: Tensor, places: Tensor) -> Tensor:
+        return self.merge(self.stem(images) + F.interpolate(self.around(places), scale_factor=2.0))
 
 
 class Things(nn.Module):
-    """Where things are, and what they are: features of places -> a logit a cell, and ABOUT of chosen cells."""
+    """Where things are, and what they are: features of places and cells -> a logit a cell, and ABOUT of chosen cells.
+
+    The details begin without a say: their layers' weights are zero at first.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.where = nn.Sequential(nn.Conv2d(PLACE, 64, 1), nn.SiLU(), nn.Conv2d(64, 4, 1))
         self.hidden, self.quarter = nn.Linear(PLACE, 192), nn.Embedding(4, 192)  # four cells share a feature
         self.about = nn.Linear(192, sum(ABOUT.values()))
+        self.where_detail, self.hidden_detail = nn.Conv2d(DETAIL, 1, 1), nn.Linear(DETAIL, 192)
+        for layer in (self.where_detail, self.hidden_detail):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(cast(Tensor, layer.bias))
         nn.init.constant_(cast(Tensor, cast(nn.Conv2d, self.where[2]).bias), EMPTY)
 
-    def forward(self, places: Tensor) -> Tensor:
-        """(B, PLACE, GRID / 2, GRID / 2) -> the logit of a thing's middle being in a cell, (B, GRID, GRID)."""
-        return F.pixel_shuffle(self.where(places), 2)[:, 0]
+    def forward(self, maps: Maps) -> Tensor:
+        """The logit of a thing's middle being in a cell, (B, GRID, GRID)."""
+        return (F.pixel_shuffle(self.where(maps.places), 2) + self.where_detail(maps.details))[:, 0]
 
-    def describe(self, places: Tensor, pictures: Tensor, cells: Tensor) -> dict[str, Tensor]:
+    def describe(self, maps: Maps, pictures: Tensor, cells: Tensor) -> dict[str, Tensor]:
         """What is said of the things in cells (n,) of pictures (n,): (n, numbers) for each name of ABOUT."""
         line, column = cells // GRID, cells % GRID
         quarter = self.quarter(line % 2 * 2 + column % 2)
-        hidden = F.silu(self.hidden(places[pictures, :, line // 2, column // 2]) + quarter)
+        place, detail = maps.places[pictures, :, line // 2, column // 2], maps.details[pictures, :, line, column]
+        hidden = F.silu(self.hidden(place) + quarter + self.hidden_detail(detail))
         return dict(zip(ABOUT, self.about(hidden).split(list(ABOUT.values()), dim=1)))
 
 
@@ -130,7 +164,7 @@ def _conv(channels_in: int, channels: int, stride: int = 1) -> list[nn.Module]:
 
 
 def prepare(images: Tensor) -> Tensor:
-    """Images (B, 3, H, W) in [0, 1] of any size -> (B, 3, 128, 128) in [-1, 1]."""
+    """Images (B, 3, H, W) in [0, 1] of any size -> (B, 3, 256, 256) in [-1, 1]."""
     if images.shape[-2:] != (INPUT_SIZE, INPUT_SIZE):
         images = F.interpolate(images.float(), (INPUT_SIZE, INPUT_SIZE), mode="bicubic", antialias=True).clamp(0, 1)
     return images * 2 - 1
