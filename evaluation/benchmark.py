@@ -42,7 +42,8 @@ def diffusers_drawing(model: LatentDiffusion) -> Callable[[float], torch.Tensor]
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(model.spec.source, torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(model.device, model.dtype)
-    options = {"num_inference_steps": model.spec.steps, "height": model.height, "width": model.width}
+    options = {"num_inference_steps": model.spec.steps, "guidance_rescale": model.spec.guidance_rescale}
+    options |= {"height": model.height, "width": model.width}
 
     @torch.inference_mode()
     def draw(scale: float) -> torch.Tensor:

@@ -120,7 +120,7 @@ MODELS: dict[str, ModelSpec] = {
             256,
             4,
             4.0,
-            "scenes in four steps, each asked once: a sixth of its network rows",
+            "scenes in four steps, each asked once: a quarter of its network rows",
             "everyday",
         ),
         _shipped("fashion", 32, 20, 1.25, "grey pieces of clothing in ten kinds, as in Fashion-MNIST", "fashion"),

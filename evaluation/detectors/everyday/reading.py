@@ -15,6 +15,7 @@ from ldm_core.data.everyday.atoms import Relations
 from .network import SCENE, Maps, Things
 from .truth import ATTRIBUTES, GRID, NATURAL, NONE
 
+# Of bounds tried on 2,000 drawings of training seeds these two read about the most of them wholly right and with nothing too much.
 FOUND = 0.2  # how many middles must be expected around a thing, beyond those of the surer ones found there
 LIKELY = 0.1  # how many of its kind
 AROUND = 5  # cells along a side of what is around: copies of a kind stand three apart or more
