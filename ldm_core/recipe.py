@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 PACKAGES = ("torch", "diffusers", "transformers")
 LARGEST = 1_000_000  # characters of a recipe's JSON
 MAX_SEED = 2**32 - 1
-# Settings that a recipe writes out.
-DECIDED = ("steps", "guidance_scale", "guidance_rescale", "scheduler", "height", "width")
+DECIDED = ("steps", "guidance_scale", "scheduler", "height", "width")  # settings that a recipe writes out
 SINCE_0_3 = ("control", "control_image")  # written only where they are set, so that older recipes keep their bytes
 FORMER = {  # settings of the first house that are no more: read where they were not in use
     "guidance_until_alike": "guidance until two predictions are alike",

@@ -185,8 +185,8 @@ def test_the_slider_moves_every_film_without_a_word_to_the_server(browser, demo_
     assert "by chance" in visit.page.inner_text("#watch")
     before = len([url for url in visit.requests if "gradio_api" in url])
     visit.page.locator("#watch .play").click()
-    visit.page.wait_for_function("document.querySelector('#watch input[type=range]').value == 11")
-    assert visit.page.evaluate("document.querySelector('#watch .scrub').style.getPropertyValue('--at')") == "11"
+    visit.page.wait_for_function("document.querySelector('#watch input[type=range]').value == 7")
+    assert visit.page.evaluate("document.querySelector('#watch .scrub').style.getPropertyValue('--at')") == "7"
     assert len([url for url in visit.requests if "gradio_api" in url]) - before <= 1 and asked
     assert not [text for text in visit.errors if "favicon" not in text], visit.errors
     visit.page.close()

@@ -18,7 +18,7 @@ from ldm_core.recipe import Recipe, read_png, recipe_for
 from ldm_core.settings import SamplingSettings
 
 FIRST_HOUSE = Path(__file__).parent / "first_house" / "picture.png"
-BOAT = SamplingSettings.of(steps=20, guidance_scale=4.0, guidance_rescale=0.0, scheduler="ddim", height=128, width=128)
+BOAT = SamplingSettings.of(steps=20, guidance_scale=4.0, scheduler="ddim", height=128, width=128)
 SETTINGS = {"steps": 3, "scheduler": "euler-ancestral", "negative_prompt": "schnee ❄", "guidance_interval": (0.1, 0.9)}
 
 

@@ -123,7 +123,7 @@ def test_a_bare_file_as_pytorch_fid_writes_it_is_taken_with_a_warning_in_words(t
     ("change", "message"),
     [
         ({"detector_sha256": "0" * 64}, "was made with other weights"),
-        ({"resize": "tf1-64"}, "was made with other resizing: tf1-64 there, clean-128 here"),
+        ({"resize": "tf1-64"}, "was made with other resizing: tf1-64 there, clean-256 here"),
     ],
 )
 def test_a_file_of_another_protocol_is_refused(stats, change, message):
