@@ -25,7 +25,7 @@ import torch
 from . import command
 from .adapted import BASE
 from .checkpoint import read_json
-from .exported import DECODER, DEFAULTS, ENCODER, ENDINGS, FILE, NETWORK, PRECISIONS
+from .exported import DECODER, ENCODER, ENDINGS, FILE, NETWORK, PRECISIONS
 from .files import write_whole
 from .loading import load, quiet
 from .pipeline import LatentDiffusion
@@ -66,8 +66,7 @@ def export(model: LatentDiffusion, out: Path, form: str, precision: str, prompts
         made = Path(folder, "export")
         _copy_configs(model, made)
         _write_graphs(model, made, form, precision, prompts)
-        defaults = {name: getattr(model.spec, name) for name in DEFAULTS}
-        about = {"format": form, "precision": precision, "defaults": defaults}
+        about = {"format": form, "precision": precision, "defaults": model.spec.own_settings}
         about |= {"of": model.spec.name, "weights": model.weights}
         write_whole(made / FILE, json.dumps(about, indent=2) + "\n")
         made.rename(out)

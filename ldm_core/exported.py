@@ -15,6 +15,7 @@ from diffusers import ModelMixin
 
 from .checkpoint import read_json
 from .checks import first_line, shown
+from .registry import OWN_SETTINGS
 from .settings import SamplingSettings
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 FILE = "export.json"
 ENDINGS = {"onnx": ".onnx", "openvino": ".xml"}  # by format; OpenVINO's weights lie in a .bin beside
 PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "int8": "int8"}  # with what recipes call them
-DEFAULTS = ("steps", "guidance_scale", "guidance_rescale")  # of a model, which its export keeps
 NETWORK, DECODER, ENCODER = "model", "decoder", "encoder"  # names of graphs; the last two in vae/
 
 
@@ -34,7 +34,7 @@ class Export:
     folder: Path
     format: str
     precision: str
-    defaults: dict[str, Any]  # of the model that it was: DEFAULTS
+    defaults: dict[str, Any]  # of the model that it was: registry.OWN_SETTINGS
 
     @classmethod
     def find(cls, folder: Path) -> Export | None:
@@ -46,7 +46,7 @@ class Export:
             if said.get(name) not in known:
                 raise ValueError(f"{folder / FILE} has {name} {shown(said.get(name))}; known: {', '.join(known)}")
         defaults = SamplingSettings.of(**said.get("defaults", {})).flat()
-        given = {name: defaults[name] for name in DEFAULTS if defaults[name] is not None}
+        given = {name: defaults[name] for name in OWN_SETTINGS if defaults[name] is not None}
         return cls(folder, said["format"], said["precision"], given)
 
     @property

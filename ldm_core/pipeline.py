@@ -293,8 +293,7 @@ class LatentDiffusion(TaskMethods):
         """Settings with the model's own values, and a start's, where they are open; ValueError where the model cannot draw
         with them."""
         given = (settings or SamplingSettings()).replaced(**overrides)
-        own = {name: getattr(self.spec, name) for name in ("steps", "guidance_scale", "guidance_rescale")}
-        own["scheduler"] = self.scheduler_name
+        own = self.spec.own_settings | {"scheduler": self.scheduler_name}
         sides = {"height": self.height, "width": self.width}
         if start is not None:
             sides, own["strength"] = start.sides(self.factor), start.strength

@@ -15,6 +15,9 @@ HUB_ID = r"\w[\w.-]*/\w[\w.-]*"
 WORLDS = ("everyday", "fashion")  # that models of this repository are trained to draw
 
 
+OWN_SETTINGS = ("steps", "guidance_scale", "guidance_rescale")  # settings of which every model has its own
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """One model: its source and its defaults."""
@@ -40,6 +43,11 @@ class ModelSpec:
     def embedded(self) -> bool:
         """Whether it ships with this repository."""
         return Path(self.source).is_relative_to(WEIGHTS)
+
+    @property
+    def own_settings(self) -> dict[str, Any]:
+        """The settings that it is drawn with where they are left open."""
+        return {name: getattr(self, name) for name in OWN_SETTINGS}
 
     @property
     def unguided(self) -> bool:
