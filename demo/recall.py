@@ -10,7 +10,6 @@ from typing import Any
 import gradio as gr
 
 from ldm_core.recipe import Recipe, read_png
-from ldm_core.registry import MODELS
 
 from . import controls, over_time
 from .links import link_to, query_of, read_link
@@ -102,13 +101,13 @@ def values_of(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def not_offered(recipe: Recipe) -> list[str]:
+def not_offered(session: Session, recipe: Recipe) -> list[str]:
     """What of a recipe the page's inputs cannot say, in words."""
-    own, known = recipe.settings, MODELS.get(recipe.model)
-    usual = 0.0 if known is None else known.guidance_rescale
+    own, loaded = recipe.settings, session.models.get(recipe.model)
     words = {
         "its guidance over time": over_time.name_of(own) is None,
-        "how its guidance is rescaled": own.guidance.rescale != usual,
+        "rescaled guidance": own.guidance.rescale,
+        f"the shift of its steps, {own.shift}": loaded is not None and own.shift not in (None, loaded.own_shift),
         f"the guidance rule {own.guidance.rule}": own.guidance.rule not in RULES_OFFERED,
         f"the autoencoder {recipe.vae}": recipe.vae,
         f"the LoRA {recipe.lora}": recipe.lora,
@@ -121,12 +120,12 @@ def not_offered(recipe: Recipe) -> list[str]:
 def link_of(session: Session, names: Sequence[str], recipe: Recipe) -> str:
     """The link that opens a picture's settings in the inputs; empty where they do not offer all of them."""
     values = {name: value for name, value in values_of(recipe).items() if name in names}
-    return link_to(values) if not not_offered(recipe) and not session.problems(**values) else ""
+    return link_to(values) if not not_offered(session, recipe) and not session.problems(**values) else ""
 
 
 def restored_words(session: Session, recipe: Recipe) -> str:
     """Whether drawing now gives the very same picture, as far as can be known beforehand; and if not, why."""
-    loaded, lacking = session.models.get(recipe.model), not_offered(recipe)
+    loaded, lacking = session.models.get(recipe.model), not_offered(session, recipe)
     if lacking:
         return f"Restored, but for {', '.join(lacking)}: the page has no input for that, so Draw gives another picture."
     if loaded is None:

@@ -30,6 +30,7 @@ AXES = {
     SCALE: Offer("Guidance scale", "1,2,4,8", "1,2,4,8; or 1-8(1), in steps of 1; or 1-8[4], four of them"),
     "steps": Offer("Steps", "4,8,12", "4,8,12; or 4-12(4), in steps of 4"),
     "scheduler": Offer("Scheduler", "ddim,euler,dpm++2m", "names with commas between"),
+    "shift": Offer("Shift of the steps", "1,2,4", "1 is even; above it more of the steps lie at noise"),
     SCHEDULE: Offer("Guidance over time", ",".join(OVER_TIME), "names with commas between"),
     "guidance_interval": Offer("Guidance interval", "none,0.2:0.8", "low:high; 1 is noise, 0 the picture"),
     "guidance_rescale": Offer("Guidance rescale", "0,0.5,1", "0 to 1"),

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import torch
@@ -27,6 +28,7 @@ import ldm_core
 from ldm_core.loading import quiet
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.placement import choose_device
+from ldm_core.schedulers import make_scheduler, set_steps
 
 from . import command
 from .benchmarks.timing import alternating, seconds
@@ -42,8 +44,13 @@ def diffusers_drawing(model: LatentDiffusion) -> Callable[[float], torch.Tensor]
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(model.spec.source, torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(model.device, model.dtype)
-    options = {"num_inference_steps": model.spec.steps, "guidance_rescale": model.spec.guidance_rescale}
-    options |= {"height": model.height, "width": model.width}
+    options: dict[str, Any] = {"height": model.height, "width": model.width}
+    if model.own_shift is None:
+        options["num_inference_steps"] = model.spec.steps
+    else:  # of which diffusers knows nothing: it is told the steps one by one
+        shifted = make_scheduler(model.scheduler_config)
+        set_steps(shifted, model.spec.steps)
+        options["timesteps"] = [int(timestep) for timestep in shifted.timesteps]
 
     @torch.inference_mode()
     def draw(scale: float) -> torch.Tensor:

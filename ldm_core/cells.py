@@ -176,7 +176,7 @@ class GuidedCells:
             return _Need(rows, weight, 0.0, None, None)
         guider = cell.guidance.guider
         plain = guider.rule.combine is None and not guider.rule.renoises
-        return _Need(rows, weight, cell.guidance.rescale or 0.0, None, None if plain else guider)
+        return _Need(rows, weight, cell.guidance.rescale, None, None if plain else guider)
 
     def _remember(self, needs: list[_Need]) -> None:
         """Number the distinct (history, inputs of this step): short labels in place of growing histories."""

@@ -31,7 +31,7 @@ def states(model: LatentDiffusion, asked: Pictures) -> Iterator[State]:
     if loop.strength == 0:
         return iter(())  # what it begins at is the result
     cells = _cells(model, asked)
-    solver = make_scheduler(model.scheduler_config, loop.scheduler)
+    solver = make_scheduler(model.scheduler_config, loop.scheduler, loop.shift)
     weaker = _weaker_networks(model, cells)
     texts = _encode_texts(model, (text for cell in cells for text in (cell.prompt, cell.negative_prompt)))
     start = None if start is None else start.to(model.device)
@@ -55,7 +55,7 @@ def states(model: LatentDiffusion, asked: Pictures) -> Iterator[State]:
 
 def rows_alone(model: LatentDiffusion, whole: SamplingSettings) -> int:
     """Network rows that one image with whole settings needs by itself, over all steps."""
-    scheduler = make_scheduler(model.scheduler_config, whole.scheduler)
+    scheduler = make_scheduler(model.scheduler_config, whole.scheduler, whole.shift)
     shape = (1, 1, whole["height"] // model.factor, whole["width"] // model.factor)
     set_steps(scheduler, whole["steps"], model.denoiser.image_tokens(torch.empty(shape, device="meta")))
     cell = Cell("", None, 0, whole.guidance)

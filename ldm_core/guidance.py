@@ -58,12 +58,8 @@ class Guidance:
         default=None,
         metadata={"help": "guide only while LOW <= t <= HIGH, t from 1 (noise) to 0 (clean)", "metavar": "LOW,HIGH"},
     )
-    rescale: float | None = dataclasses.field(
-        default=None,
-        metadata={
-            "help": "0 to 1: bring the prediction's spread back after guidance; default: the model's",
-            "metavar": "X",
-        },
+    rescale: float = dataclasses.field(
+        default=0.0, metadata={"help": "0 to 1: bring the prediction's spread back after guidance", "metavar": "X"}
     )
     rule: str = dataclasses.field(
         default="cfg",
@@ -83,8 +79,7 @@ class Guidance:
         if not isinstance(self.schedule, str) or self.schedule not in SCHEDULES:
             raise ValueError(f"guidance_schedule must be one of {', '.join(SCHEDULES)}, got {shown(self.schedule)}")
         object.__setattr__(self, "interval", check_interval("guidance_interval", self.interval))
-        if self.rescale is not None:
-            object.__setattr__(self, "rescale", check_real("guidance_rescale", self.rescale, 0, 1))
+        object.__setattr__(self, "rescale", check_real("guidance_rescale", self.rescale, 0, 1))
         if not isinstance(self.rule, str):
             raise ValueError(f"guidance_rule must be a text like apg or apg:eta=0,norm=15, got {shown(self.rule)}")
         object.__setattr__(self, "rule", parse_rule(self.rule).text)

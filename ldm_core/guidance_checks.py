@@ -27,7 +27,7 @@ def resolve_rule(model: LatentDiffusion, settings: SamplingSettings) -> Sampling
         raise ValueError(
             f"guidance_rule {rule.name} does not fit {model.spec.name!r}, which takes the guidance weight itself: use cfg"
         )
-    if rule.renoises and not renoises(config, make_scheduler(config, settings["scheduler"])):
+    if rule.renoises and not renoises(config, make_scheduler(config, settings["scheduler"], settings["shift"])):
         raise ValueError(
             f"guidance_rule {rule.name} is exact with {renoising_names()} of diffusion models, got scheduler "
             f"{settings['scheduler']!r} for {model.spec.name!r}"

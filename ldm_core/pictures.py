@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .pipeline import LatentDiffusion
 
 # Images that differ in one of these are denoised apart.
-LOOP = ("steps", "scheduler", "height", "width", "strength", "rows_per_call")
+LOOP = ("steps", "scheduler", "shift", "height", "width", "strength", "rows_per_call")
 Settings = SamplingSettings | Sequence[SamplingSettings] | None
 
 

@@ -30,8 +30,9 @@ from .placement import Placement
 from .recipe import Recipe, recipe_for
 from .registry import ModelSpec
 from .sampling import State, check_scheduler
-from .schedulers import kind_of, names_of, readable_name
+from .schedulers import DIFFUSION, FLOW, fits, kind_of, names_of, readable_name
 from .settings import SamplingSettings, default
+from .spacing import shift_of
 from .substitution import Substitution, in_own_words
 from .tasks.control import NO_CONTROL, Control
 from .tasks.methods import TaskMethods
@@ -121,10 +122,16 @@ class LatentDiffusion(TaskMethods):
         return readable_name(self.scheduler_config["_class_name"])
 
     @property
+    def own_shift(self) -> float | None:
+        """How far the checkpoint's schedule asks for steps nearer to noise, of a diffusion model: see spacing.py."""
+        shift = shift_of(self.scheduler_config)
+        return shift if shift != 1 and kind_of(self.scheduler_config) == DIFFUSION else None
+
+    @property
     def scheduler_names(self) -> list[str]:
         """Those that the model can be drawn with: its own first, then the others by readable names."""
         others = [name for name in names_of(kind_of(self.scheduler_config)) if name != self.scheduler_name]
-        return [self.scheduler_name, *others]
+        return [self.scheduler_name, *(name for name in others if fits(self.scheduler_config, name))]
 
     def unseen_words(self, prompts: Sequence[str]) -> Counter[str]:
         """Words that no training caption held, with how many prompts hold each; empty where that is not known."""
@@ -259,11 +266,12 @@ class LatentDiffusion(TaskMethods):
         any other           a setting by its flat name, over those of `settings`:
           steps             None is the model's default
           scheduler         a name of ldm_core.schedulers.SCHEDULERS, or diffusers' class; None is the checkpoint's own
+          shift             above 1 more of the steps lie at noise: t -> S t / (1 + (S - 1) t); None is the model's own
           negative_prompt   takes the place of the empty unconditional prompt; one or one per prompt
           height, width     pixels; None is the model's native size
           guidance_schedule constant, linear or cosine over time; each averages w
           guidance_interval (t_low, t_high): guide only there, 1 = noise, 0 = clean
-          guidance_rescale  0 to 1: bring the prediction's spread back after guidance; None is the model's default
+          guidance_rescale  0 to 1: bring the prediction's spread back after guidance
           guidance_rule     cfg, apg, cfg-zero, fdg, tcfg, mambo-g, cfg++ or autoguidance:model=NAME (guidance_rules.py)
           strength          of a start: 0 to 1, from as it is to noise alone; None is the task's own
           control_scale     how much a control image counts: 1 as its network was trained, 0 not at all
@@ -293,14 +301,17 @@ class LatentDiffusion(TaskMethods):
         """Settings with the model's own values, and a start's, where they are open; ValueError where the model cannot draw
         with them."""
         given = (settings or SamplingSettings()).replaced(**overrides)
-        own = self.spec.own_settings | {"scheduler": self.scheduler_name}
+        own = self.spec.own_settings | {"scheduler": self.scheduler_name, "shift": self.own_shift}
         sides = {"height": self.height, "width": self.width}
         if start is not None:
             sides, own["strength"] = start.sides(self.factor), start.strength
             start.check(given, sides)
+            if start.begins_within(given):  # below pure noise there is nothing that its long first step would lose
+                own["shift"] = None if self.own_shift is None else 1.0
+                start.check_shift(given, kind_of(self.scheduler_config) == FLOW)
         whole = given.resolved(**own, **sides)
         arguments.check_size(whole["height"], whole["width"], self.multiple, self.denoiser.largest * self.factor)
-        check_scheduler(self.scheduler_config, whole.scheduler)
+        check_scheduler(self.scheduler_config, whole.scheduler, whole.shift)
         for name in ("control_scale", "control_interval"):
             if self.control is None and whole[name] != default(name):
                 raise ValueError(f"{name}={whole[name]} {NO_CONTROL}")

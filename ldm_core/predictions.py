@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from .schedulers import DIFFUSION, kind_of, predicted_clean, readable_name
+from .spacing import DDIMScheduler
 
 RENOISED = ("DDIMScheduler", "EulerDiscreteScheduler")  # whose step is: clean latent, then noise again
 
@@ -37,11 +38,17 @@ def renoising(scheduler: diffusers.SchedulerMixin, timestep: Tensor) -> float:
     if hasattr(scheduler, "sigmas"):  # z = z_0 + sigma eps
         sigma, after = float(scheduler.sigmas[step]), float(scheduler.sigmas[step + 1])
     else:  # z = sqrt(a) z_0 + sqrt(1 - a) eps
-        table, apart = scheduler.alphas_cumprod, scheduler.config.num_train_timesteps // scheduler.num_inference_steps
-        a, following = float(table[int(timestep)]), int(timestep) - apart
-        a_after = float(table[following] if following >= 0 else scheduler.final_alpha_cumprod)
+        a, a_after = float(scheduler.alphas_cumprod[int(timestep)]), _alpha_bar_after(scheduler, timestep)
         sigma, after = ((1 - a) / a) ** 0.5, (1 - a_after) ** 0.5
     return -after * clean_slope(scheduler, timestep) / sigma
+
+
+def _alpha_bar_after(scheduler: diffusers.SchedulerMixin, timestep: Tensor) -> float:
+    """DDIM's, as its own step reckons it."""
+    if isinstance(scheduler, DDIMScheduler):
+        return scheduler.following(timestep)
+    following = int(timestep) - scheduler.config.num_train_timesteps // scheduler.num_inference_steps
+    return float(scheduler.alphas_cumprod[following] if following >= 0 else scheduler.final_alpha_cumprod)
 
 
 def renoises(scheduler_config: dict, scheduler: diffusers.SchedulerMixin) -> bool:

@@ -15,7 +15,7 @@ HUB_ID = r"\w[\w.-]*/\w[\w.-]*"
 WORLDS = ("everyday", "fashion")  # that models of this repository are trained to draw
 
 
-OWN_SETTINGS = ("steps", "guidance_scale", "guidance_rescale")  # settings of which every model has its own
+OWN_SETTINGS = ("steps", "guidance_scale")  # settings of which every model has its own
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,6 @@ class ModelSpec:
     width: int = 512
     steps: int = 50
     guidance_scale: float = 7.5
-    guidance_rescale: float = 0.0
     licence: str = "unknown"
     gated: bool = False  # the hub asks for an accepted licence and a token
     download_gb: float = 0.0
@@ -93,9 +92,7 @@ def _stable(
     )
 
 
-def _shipped(
-    name: str, side: int, steps: int, guidance_scale: float, words: str, world: str, guidance_rescale: float = 0.0
-) -> ModelSpec:
+def _shipped(name: str, side: int, steps: int, guidance_scale: float, words: str, world: str) -> ModelSpec:
     """One that ships, in the folder of its name."""
     return ModelSpec(
         name,
@@ -104,7 +101,6 @@ def _shipped(
         width=side,
         steps=steps,
         guidance_scale=guidance_scale,
-        guidance_rescale=guidance_rescale,
         licence="MIT",
         description=words,
         world=world,
@@ -121,7 +117,6 @@ MODELS: dict[str, ModelSpec] = {
             4.0,
             "drawings of everyday things: people, animals, vehicles, buildings, trees, objects, in ten colours",
             "everyday",
-            guidance_rescale=0.7,  # else a storm is drawn as a night: the first steps' guidance makes grey black
         ),
         _shipped(
             "scenes-turbo",

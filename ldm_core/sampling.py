@@ -114,14 +114,14 @@ def _own_clean(stepped: object) -> Tensor | None:
     return getattr(stepped, "denoised", None) if found is None else found
 
 
-def check_scheduler(config: Mapping, name: str | None = None) -> None:
+def check_scheduler(config: Mapping, name: str | None = None, shift: float | None = None) -> None:
     """A few steps on zeros: ValueError in one line where a config's own scheduler, or another by name, cannot draw."""
-    _rehearse(json.dumps(dict(config), sort_keys=True, default=str), name)
+    _rehearse(json.dumps(dict(config), sort_keys=True, default=str), name, shift)
 
 
 @functools.lru_cache(maxsize=64)
-def _rehearse(config: str, name: str | None) -> None:
-    scheduler = make_scheduler(json.loads(config), name)
+def _rehearse(config: str, name: str | None, shift: float | None) -> None:
+    scheduler = make_scheduler(json.loads(config), name, shift)
     try:
         zeros, generators = torch.zeros(1, 4, 2, 2), image_generators([0])
         for _ in denoise(lambda latent, timestep, t: torch.zeros_like(latent), scheduler, zeros, generators, REHEARSAL):

@@ -17,7 +17,9 @@ import torch
 from diffusers.configuration_utils import FrozenDict
 from torch import Tensor
 
-from .checks import first_line, shown
+from .checks import check_real, first_line, shown
+from .settings import LEAST_SHIFT, MOST_SHIFT
+from .spacing import SHIFT, DDIMScheduler, shift_of, shift_steps, takes_shift
 
 SCHEDULERS = {
     "ddim": "DDIMScheduler",
@@ -47,11 +49,14 @@ MOST_TRAIN_STEPS = 100_000  # a config that says more would fill the memory befo
 MOST = 10**6  # any integer of a scheduler's config
 
 
-def make_scheduler(config: Mapping, name: str | None = None) -> diffusers.SchedulerMixin:
+def make_scheduler(config: Mapping, name: str | None = None, shift: float | None = None) -> diffusers.SchedulerMixin:
     """A diffusers scheduler for a checkpoint's scheduler config: its own class, or another by name, readable or diffusers'.
 
-    ValueError in one line for a class that is unknown or does not fit, and for values that it does not take.
+    shift, in place of the config's, says how far its steps lie towards noise (spacing.py). ValueError in one line for a class
+    that is unknown or does not fit, and for values that it does not take.
     """
+    if shift is not None:
+        config = _with_shift(config, shift)
     own = config.get("_class_name")
     if name is not None and name.endswith(TRAILING):
         return _trailing(config, name)
@@ -76,9 +81,18 @@ def make_scheduler(config: Mapping, name: str | None = None) -> diffusers.Schedu
             f"scheduler {shown(name)} does not fit a model trained for {own}: it is trained for {KINDS[kind_of(config)]}"
         )
     kept = {key: value for key, value in config.items() if key in SHARED_KEYS}
-    if "flow_shift" in config:  # the same number by the name that the solvers without flow matching of their own have
-        kept["shift"] = config["flow_shift"]
+    if "flow_shift" in config and kind_of(config) == FLOW:  # by the name that solvers of both kinds have for it
+        kept[SHIFT] = config["flow_shift"]
     return _made(found, SWAPPED_DEFAULTS | kept)
+
+
+def fits(config: Mapping, name: str) -> bool:
+    """Whether a scheduler by that name can be made of a checkpoint's scheduler config."""
+    try:
+        make_scheduler(config, name)
+    except ValueError:
+        return False
+    return True
 
 
 def _trailing(config: Mapping, name: str) -> diffusers.SchedulerMixin:
@@ -91,6 +105,25 @@ def _trailing(config: Mapping, name: str) -> diffusers.SchedulerMixin:
     return _made(type(made), plain | {"timestep_spacing": "trailing"})
 
 
+def _with_shift(config: Mapping, shift: float) -> dict:
+    """A config with another shift: a flow schedule's own key, whatever its class calls it."""
+    kind = kind_of(config)
+    if kind == EDM and shift != 1:
+        raise ValueError(
+            f"shift must be 1 for {KINDS[EDM]}, whose noise levels are spaced by a rule of their own, got {shift:g}"
+        )
+    if kind != FLOW:
+        return dict(config) | {SHIFT: shift}
+    keys = [
+        key
+        for key in (SHIFT, "flow_shift")
+        if key in inspect.signature(_class(config["_class_name"]).__init__).parameters
+    ]
+    if not keys:
+        raise ValueError(f"shift does not fit the scheduler {config['_class_name']}, which has none")
+    return dict(config) | dict.fromkeys(keys, shift) | {"use_dynamic_shifting": False}
+
+
 def _class(name: object) -> type[diffusers.SchedulerMixin] | None:
     found = getattr(diffusers, name, None) if isinstance(name, str) and name.isidentifier() else None
     is_scheduler = isinstance(found, type) and issubclass(found, diffusers.SchedulerMixin)
@@ -99,10 +132,26 @@ def _class(name: object) -> type[diffusers.SchedulerMixin] | None:
 
 def _made(found: type[diffusers.SchedulerMixin], config: Mapping) -> diffusers.SchedulerMixin:
     values = {key: value for key, value in config.items() if key != "_class_name"}
+    shift = 1.0
+    if (
+        kind_of({"_class_name": found.__name__, **values}) == DIFFUSION
+        and SHIFT not in inspect.signature(found).parameters
+    ):
+        shift = check_real("the scheduler config's shift", values.pop(SHIFT, None) or 1.0, LEAST_SHIFT, MOST_SHIFT)
+    if shift != 1 and found is diffusers.DDIMScheduler:
+        found = DDIMScheduler
     try:
-        return found.from_config({**values})
+        made = found.from_config({**values})
     except Exception as error:  # noqa: BLE001  # the library raises what it likes: all of it means that a value does not fit
         raise ValueError(f"the scheduler {found.__name__} cannot be made of its config: {first_line(error)}") from None
+    if shift != 1:
+        if not takes_shift(made):
+            name = readable_name(found.__name__)
+            raise ValueError(
+                f"the scheduler {name} spaces its steps by a rule of its own: shift must be 1 for it, got {shift:g}"
+            )
+        made.register_to_config(**{SHIFT: shift})
+    return made
 
 
 def _check_sizes(config: Mapping) -> None:
@@ -163,6 +212,8 @@ def set_steps(scheduler: diffusers.SchedulerMixin, steps: int, image_tokens: int
         if _by_table(scheduler) and int(max(scheduler.timesteps)) >= len(scheduler.alphas_cumprod):
             scheduler._internal_dict = FrozenDict(dict(config) | {"steps_offset": 0})
             scheduler.set_timesteps(steps, **arguments)
+        if _kind(scheduler) == DIFFUSION and shift_of(config) != 1:
+            shift_steps(scheduler, shift_of(config))
     except Exception as error:  # noqa: BLE001  # the library raises what it likes: all of it means that this many do not fit
         name = readable_name(type(scheduler).__name__)
         raise ValueError(f"steps={steps} does not fit the scheduler {name}: {first_line(error)}") from None

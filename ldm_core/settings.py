@@ -19,6 +19,7 @@ from .checks import check_interval, check_real, check_text, check_truth, check_w
 from .guidance import Guidance
 
 MAX_STEPS = 1000
+LEAST_SHIFT, MOST_SHIFT = 0.01, 100.0
 MAX_SIDE = 8192  # pixels: 800 MB for one picture of that side in float32
 STRENGTHS = {"image_to_image": 0.6, "inpainting": 1.0, "upscaling": 0.3}  # of tasks, where none is asked for
 SINCE_FIRST = "later"  # metadata of a field that files of the first house do not hold: written only where it is set
@@ -37,6 +38,14 @@ class SamplingSettings:
             "help": "ddim, ddpm, euler, euler-ancestral, dpm++2m, pndm, unipc, flow-euler; -trailing behind one for few-step "
             "weights; default: the model's own",
             "metavar": "NAME",
+        },
+    )
+    shift: float | None = dataclasses.field(
+        default=None,
+        metadata={
+            "help": "above 1 more of the steps at noise, t -> S t / (1 + (S - 1) t); default: the model's",
+            "metavar": "S",
+            SINCE_FIRST: True,
         },
     )
     guidance: Guidance = dataclasses.field(default_factory=Guidance)
@@ -92,6 +101,8 @@ class SamplingSettings:
         ):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, check_whole(name, getattr(self, name), 1, most))
+        if self.shift is not None:
+            object.__setattr__(self, "shift", check_real("shift", self.shift, LEAST_SHIFT, MOST_SHIFT))
         if self.strength is not None:
             object.__setattr__(self, "strength", check_real("strength", self.strength, 0, 1))
         if self.scheduler is not None and not isinstance(self.scheduler, str):

@@ -104,6 +104,7 @@ SWEPT = [
     ("guidance_scale", "0-4[2]", ["0", "4"], [{"guidance_scale": 0.0}, {"guidance_scale": 4.0}]),
     ("steps", "2,5", ["2", "5"], [{"steps": 2}, {"steps": 5}]),
     ("scheduler", "ddim, euler", ["ddim", "euler"], [{"scheduler": "ddim"}, {"scheduler": "euler"}]),
+    ("shift", "1,3", ["1", "3"], [{"shift": 1.0}, {"shift": 3.0}]),
     (
         "guidance_schedule",
         "linear,interval",
@@ -340,6 +341,7 @@ def test_choosing_an_axis_offers_values_that_the_page_then_takes(session):
         ("guidance_schedule", "zigzag", "like constant,linear"),
         ("guidance_interval", "0.9:0.1", "like none,0.2:0.8"),
         ("guidance_rescale", "0,2", "like 0,0.5,1"),
+        ("shift", "0,1", "Shift of the steps must be a list like 1,2,4"),
         ("guidance_rule", "cfg,agp", "like cfg,apg,fdg,tcfg"),
         ("guidance_rule", "cfg,autoguidance:model=scenes", "guidance rule must be one of cfg, apg"),
         ("negative_prompt", "|" + "x" * 401, "401 characters"),

@@ -41,21 +41,6 @@ def test_the_one_of_few_steps_asks_its_network_four_times_where_the_other_asks_1
     assert sum(path.stat().st_size for path in held) < 3e6, "autoencoder, text encoder and U-Net are those of scenes"
 
 
-def test_a_storm_is_no_night_since_guidance_is_rescaled_unless_one_asks_otherwise():
-    model = ldm_core.load("scenes", device="cpu")
-    assert model.resolve()["guidance_rescale"] == 0.7 and model.resolve(guidance_rescale=0)["guidance_rescale"] == 0
-    stranger = ldm_core.load(str(WEIGHTS / "scenes"), device="cpu")
-    assert stranger.resolve()["guidance_rescale"] == 0 and MODELS["scenes-turbo"].guidance_rescale == 0
-    prompts = [
-        f"{thing} in a storm" for thing in ("a red house", "two sheep", "a woman", "a blue car", "a tree", "a dog")
-    ]
-    rescaled, plain = (
-        load_detector("everyday").extract(model.sample(prompts, list(range(6)), **given), prompts)[1]
-        for given in ({}, {"guidance_rescale": 0.0})
-    )
-    assert sum(rescaled["scene_accuracy_sky"]) >= 5 > sum(plain["scene_accuracy_sky"])
-
-
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_an_embedded_model_has_a_card_with_its_figures_and_their_command(name):
     card = (WEIGHTS / name / "README.md").read_text(encoding="utf-8")

@@ -140,6 +140,10 @@ def test_the_methods_paragraph_says_what_was_done():
         "embedded, 2000 images",
     ):
         assert part in written
+    assert "20 steps of ddim in float32" in written and "by the rule" not in written
+    later = known | {"protocol": known["protocol"] | {"shift": 4.0, "guidance_rule": "apg:eta=0.5"}}
+    written = paper.methods(RunFacts.from_json(later))
+    assert "20 steps of ddim (shift 4 towards noise) in float32" in written and "by the rule apg:eta=0.5 at" in written
     assert "pixels for the prompt of p.txt" in paper.methods(RunFacts.from_json(known | {"prompt_count": 1}))
 
 

@@ -24,13 +24,17 @@ def methods(facts: RunFacts | SetFacts) -> str:
         guidance += f" in the interval t = {interval.replace(':', ' to ')}"
     if (rescale := facts.setting("guidance_rescale")) != "0":
         guidance += f", rescaled by {rescale}"
+    if (rule := _later(facts, "guidance_rule")) not in ("", "cfg"):
+        guidance += f" by the rule {rule}"
+    shift = _later(facts, "shift")
+    moved = f" (shift {shift} towards noise)" if shift not in ("", "none", "1") else ""
     scales = ", ".join(shown(scale) for scale in facts.guidance_scales)
     prompts = "the prompt" if facts.prompt_count == 1 else f"each of the {facts.prompt_count} prompts"
     written = (
         f"We generated {amount(facts.images_per_prompt, 'image')} of "
         f"{facts.setting('width')} x {facts.setting('height')} pixels for {prompts} of {facts.prompts} "
         f"with {facts.model} (weights {protocol['weights'][:12]}), {amount(facts.setting('steps'), 'step')} of "
-        f"{facts.setting('scheduler')} in {protocol['dtype']}, and {guidance} at scale{'s' * (len(facts.guidance_scales) > 1)} "
+        f"{facts.setting('scheduler')}{moved} in {protocol['dtype']}, and {guidance} at scale{'s' * (len(facts.guidance_scales) > 1)} "
         f"{scales}. A prompt has the same seed under every condition (run seed {protocol['run_seed']}), so conditions are "
         "compared pairwise."
     )
@@ -39,6 +43,11 @@ def methods(facts: RunFacts | SetFacts) -> str:
         "p values and intervals of differences are adjusted alike, by Holm's method within a metric. "
         f"Software: PyTorch {versions['torch']}, diffusers {versions['diffusers']}, transformers {versions['transformers']}."
     )
+
+
+def _later(facts: RunFacts, name: str) -> str:
+    """A setting that older runs know nothing of; empty where this one says nothing of it."""
+    return facts.setting(name) if name in facts.protocol or facts.conditions else ""
 
 
 def latex(table: pd.DataFrame, better: dict[str, bool], caption: str) -> str:

@@ -105,18 +105,15 @@ def draw_rules(
     **more: Any,
 ) -> tuple[Run, list[str]]:
     """The run of all conditions, carried out: each group's rules (names with their settings) at its scales, in one folder; and
-    the conditions' labels. `more` are fields of RunConfig, its settings' rescale apart."""
+    the conditions' labels. `more` are fields of RunConfig."""
     from ldm_core.registry import find as find_model
-    from ldm_core.settings import SamplingSettings
 
     from ..runner import Run
 
     names = MEASURES[find_model(options.model).world]
     known = tuple(name for name in names if name in METRICS)
     more = {"model": options.model, "device": options.device or None, "metrics": known, "out": out} | more
-    # Without what a model rescales by itself: of the rules that is one.
-    settings = more.pop("settings", SamplingSettings()).replaced(guidance_rescale=0.0)
-    base, labels = RunConfig(file, settings=settings, **more), list[str]()
+    base, labels = RunConfig(file, **more), list[str]()
     for rules, scales in groups:
         axis = Axis(AXIS, tuple(Value(name, tuple(settings.items())) for name, settings in rules.items()))
         made = Run(dataclasses.replace(base, guidance_scales=tuple(scales), sweep=(axis,)), prompts)

@@ -64,6 +64,19 @@ class Start:
             if given[name] not in (None, side):
                 raise ValueError(f"{name} must be the start's, {side} pixels, or be left out, got {given[name]}")
 
+    def begins_within(self, given: SamplingSettings) -> bool:
+        """Whether the loop begins below pure noise, at t = strength < 1."""
+        strength = self.strength if given.strength is None else given.strength
+        return strength is not None and strength < 1
+
+    def check_shift(self, given: SamplingSettings, flow: bool) -> None:
+        """ValueError for settings that move the steps of a loop that begins within a schedule of diffusion: at t = strength
+        there would be other steps than those that strength counts."""
+        if not flow and given.shift not in (None, 1.0):
+            raise ValueError(
+                f"shift is for pictures drawn from noise alone, strength 1: leave it out, got {given.shift:g}"
+            )
+
     def _each(self, change: Callable[[Tensor], Tensor]) -> Start:
         """With every tensor changed."""
         given = ((name, getattr(self, name)) for name in TENSORS)

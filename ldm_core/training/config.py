@@ -98,6 +98,8 @@ class DenoiserConfig:
     caption_dropout: float = 0.10  # share of captions replaced by "": what classifier-free guidance needs
     prediction_type: str = "v_prediction"  # v_prediction (Salimans & Ho 2022) | epsilon (Ho et al. 2020)
     beta_schedule: str = "squaredcos_cap_v2"  # the cosine schedule of Nichol & Dhariwal 2021
+    scheduler: str = "ddim"  # by which the finished model draws, one of ..schedulers.SCHEDULERS
+    shift: float = 1.0  # of its steps: above 1 more of them lie at noise (..spacing)
     ema_decay: float = 0.999
     optimizer: str = "adamw"  # adamw | muon
     time_sampling: str = "uniform"  # uniform | logit_normal | cubic
@@ -143,7 +145,6 @@ class TurboConfig:
     image_size: int = 128
     drawing_steps: int = 4  # of the finished turbo model
     teacher_steps: int = 12  # a multiple of these: each of them is taught as several of the teacher's
-    teacher_rescale: float = 0.0  # of its guidance (Lin et al. 2024), as it is usually drawn with
     least_weight: float = 1.0  # w is drawn evenly between the two
     most_weight: float = 6.0
     guidance_width: int = 64  # of the embedding of w
@@ -230,7 +231,7 @@ TEXT_ENCODERS = {
 SCENES_DENOISER = DenoiserConfig(
     image_size=256, channels=(128, 192), heads=(4, 6), attention=(True, True), text_width=192, text_layers=4, pool=24_000,
     batch=64, steps=40_000, learning_rate=1e-3, warmup_steps=50, optimizer="muon", ema_decay=0.9995, pooled_caption=False,
-    thing_weight=4.0, mask_weight=0.1, layout_weight=0.1, attribute_dropout=0.1,
+    thing_weight=4.0, mask_weight=0.1, layout_weight=0.1, attribute_dropout=0.1, scheduler="dpm++2m", shift=4.0,
 )  # fmt: skip
 DENOISERS = {
     "scenes-cpu": SCENES_DENOISER,
@@ -256,10 +257,8 @@ CONTROLS = {
     "tiny": ControlConfig(res_blocks=1, pool=16, batch=2, steps=2, warmup_steps=1),
 }
 TURBOS = {
-    "scenes-cpu": TurboConfig(image_size=256, teacher_rescale=0.7, pool=20_000, steps=10_000),
-    "scenes-gpu": TurboConfig(
-        image_size=256, teacher_rescale=0.7, pool=250_000, batch=192, steps=654, ema_decay=0.998,
-    ),
+    "scenes-cpu": TurboConfig(image_size=256, pool=20_000, steps=10_000),
+    "scenes-gpu": TurboConfig(image_size=256, pool=250_000, batch=192, steps=654, ema_decay=0.998),
     "tiny": TurboConfig(
         drawing_steps=2, teacher_steps=4, guidance_width=8, rank=2, pool=16, batch=2, steps=2, warmup_steps=1,
     ),

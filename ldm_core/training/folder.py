@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers import SchedulerMixin, UNet2DConditionModel
 from peft import get_peft_model_state_dict
 from PIL import Image
 from safetensors.torch import save_file
@@ -15,6 +15,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from ..adapted import BASE, LAYERS, LORA
 from ..loading import load
+from ..schedulers import make_scheduler
 
 MODEL_INDEX = {
     "_class_name": "StableDiffusionPipeline",
@@ -35,7 +36,7 @@ def save_model(
     module: nn.ModuleDict,
     vae: Any,
     tokenizer: CLIPTokenizer,
-    scheduler: DDIMScheduler,
+    scheduler: SchedulerMixin,
     words: list[str],
     world: str,
 ) -> None:
@@ -46,11 +47,12 @@ def save_model(
     save_half(vae, folder / "vae")
 
 
-def save_unet(folder: Path, unet: UNet2DConditionModel, vae: Any, scheduler: DDIMScheduler, world: str) -> None:
-    """The part that draws: unet/ and scheduler/, and the index, which says of what class the autoencoder is."""
+def save_unet(folder: Path, unet: UNet2DConditionModel, vae: Any, scheduler: SchedulerMixin, world: str) -> None:
+    """The part that draws: unet/ and scheduler/, and the index, which says of what classes scheduler and autoencoder are."""
     save_half(unet, folder / "unet")
     scheduler.save_pretrained(folder / "scheduler")
-    index = MODEL_INDEX | {"vae": ["diffusers", type(vae).__name__], "_world": world}
+    classes = {"scheduler": ["diffusers", type(scheduler).__name__], "vae": ["diffusers", type(vae).__name__]}
+    index = MODEL_INDEX | classes | {"_world": world}
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
 
 
@@ -74,7 +76,7 @@ def save_adapted(
     )  # as diffusers names them; alpha is the rank, so that the scale is 1
     own = {"time_embedding.cond_proj.weight": student.time_embedding.cond_proj.weight.detach().half().cpu()}
     save_file(own, folder / "unet" / LAYERS)
-    DDIMScheduler.from_config(scheduler_config).save_pretrained(folder / "scheduler")
+    make_scheduler(scheduler_config, "ddim").save_pretrained(folder / "scheduler")
     index = {"_class_name": "StableDiffusionPipeline", BASE: base, "_world": world}
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
 

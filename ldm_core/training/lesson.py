@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import DDIMScheduler
+from diffusers import SchedulerMixin
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTokenizer
@@ -30,7 +30,7 @@ class Lesson:
         tokenizer: CLIPTokenizer,
         corpus: Corpus,
         latents: np.ndarray,
-        scheduler: DDIMScheduler,
+        scheduler: SchedulerMixin,
         config: DenoiserConfig,
         device: str,
     ):

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers import SchedulerMixin, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm import tqdm
@@ -25,6 +25,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from .. import command
 from ..loading import load_autoencoder
 from ..placement import choose_device
+from ..schedulers import SCHEDULERS, make_scheduler
 from .command import add_run_options, run_command
 from .config import DENOISERS, DenoiserConfig
 from .corpus import Corpus, load_corpus
@@ -154,17 +155,19 @@ def start_from(module: nn.ModuleDict, folder: Path) -> None:
         raise ValueError(f"--init {folder} has another shape than this recipe builds") from None
 
 
-def noise_schedule(config: DenoiserConfig) -> DDIMScheduler:
+def noise_schedule(config: DenoiserConfig) -> SchedulerMixin:
     """The forward process, and the folder's own sampler. Sampling starts from pure noise where v is predicted; an
     epsilon model has nothing to go by there (Lin et al. 2024), so its timesteps begin a little later."""
-    return DDIMScheduler(
-        num_train_timesteps=1000,
-        beta_schedule=config.beta_schedule,
-        prediction_type=config.prediction_type,
-        clip_sample=False,
-        set_alpha_to_one=True,
-        timestep_spacing="trailing" if config.prediction_type == "v_prediction" else "leading",
-    )
+    described = {
+        "_class_name": SCHEDULERS["ddim"],
+        "num_train_timesteps": 1000,
+        "beta_schedule": config.beta_schedule,
+        "prediction_type": config.prediction_type,
+        "clip_sample": False,
+        "set_alpha_to_one": True,
+        "timestep_spacing": "trailing" if config.prediction_type == "v_prediction" else "leading",
+    }
+    return make_scheduler(described, config.scheduler, config.shift)
 
 
 @torch.inference_mode()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers import SchedulerMixin, UNet2DConditionModel
 from peft import LoraConfig
 from torch import Tensor, nn
 
@@ -25,6 +25,7 @@ from ..conditioning import Conditioning
 from ..denoisers import guidance_embedding
 from ..loading import load
 from ..pipeline import LatentDiffusion
+from ..schedulers import make_scheduler, set_steps
 from . import losses
 from .batch import Batch, batch_of
 from .command import run_on_model
@@ -89,7 +90,7 @@ class TurboLesson:
     ):
         self.student, self.model, self.config, self.device = student, model, config, device
         self.teacher = model.denoiser.network.requires_grad_(False)
-        scheduler = DDIMScheduler.from_config(model.scheduler_config)
+        scheduler = make_scheduler(model.scheduler_config, "ddim")
         if scheduler.config.prediction_type != "v_prediction":
             raise ValueError(f"--model must predict v to be distilled, got {scheduler.config.prediction_type!r}")
         self.times, self.alpha_bars = (values.to(device) for values in grid(scheduler, config))
@@ -127,8 +128,6 @@ class TurboLesson:
                 said = self.teacher(latent.repeat(2, 1, 1, 1), t.repeat(2), encoder_hidden_states=both).sample
             without, given = said.float().chunk(2)
             v = guidance.combine(given, without, weights)
-            if self.config.teacher_rescale:
-                v = guidance.rescale(v, given, self.config.teacher_rescale)
             latent = ddim_step(latent, v, self.alpha_bars[first + at], self.alpha_bars[first + at + 1])
         return latent
 
@@ -150,12 +149,12 @@ def drawn(
     return first, low + (high - low) * torch.rand(count, generator=generator, device=device)
 
 
-def grid(scheduler: DDIMScheduler, config: TurboConfig) -> tuple[Tensor, Tensor]:
+def grid(scheduler: SchedulerMixin, config: TurboConfig) -> tuple[Tensor, Tensor]:
     """The teacher's times (steps,) and alpha_bar at each and at the end (steps + 1,); ValueError where the student's times
     are none of them."""
-    scheduler.set_timesteps(config.drawing_steps)
+    set_steps(scheduler, config.drawing_steps)
     own = scheduler.timesteps.clone()
-    scheduler.set_timesteps(config.teacher_steps)
+    set_steps(scheduler, config.teacher_steps)
     times = scheduler.timesteps.clone()
     if config.teacher_steps % config.drawing_steps or not torch.equal(
         times[:: config.teacher_steps // config.drawing_steps], own

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers import DDIMScheduler
+from diffusers import SchedulerMixin
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -101,7 +101,7 @@ class DenoiserLesson:
         layout: LayoutHead,
         maps: list[Tensor],
         telling: Telling,
-        scheduler: DDIMScheduler,
+        scheduler: SchedulerMixin,
         named: Tensor,
         config: DenoiserConfig,
     ):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers import SchedulerMixin, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -32,7 +32,7 @@ class Model:
     tokenizer: CLIPTokenizer
     reader: nn.ModuleDict  # text_encoder, and the head that tells facts
     vae: Any
-    scheduler: DDIMScheduler
+    scheduler: SchedulerMixin
     unet: UNet2DConditionModel
     data: str
     goes_on: bool = False  # whether the U-Net is one that was taught before
