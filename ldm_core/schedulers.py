@@ -114,11 +114,8 @@ def _with_shift(config: Mapping, shift: float) -> dict:
         )
     if kind != FLOW:
         return dict(config) | {SHIFT: shift}
-    keys = [
-        key
-        for key in (SHIFT, "flow_shift")
-        if key in inspect.signature(_class(config["_class_name"]).__init__).parameters
-    ]
+    found = _class(config.get("_class_name"))
+    keys = [key for key in (SHIFT, "flow_shift") if found is not None and key in inspect.signature(found).parameters]
     if not keys:
         raise ValueError(f"shift does not fit the scheduler {config['_class_name']}, which has none")
     return dict(config) | dict.fromkeys(keys, shift) | {"use_dynamic_shifting": False}

@@ -40,7 +40,7 @@ class DDIMScheduler(diffusers.DDIMScheduler):
         ended = place == len(self.timesteps)
         return float(self.final_alpha_cumprod if ended else self.alphas_cumprod[self.timesteps[place]])
 
-    def step(  # type: ignore[override]  # the library's names, without what nobody here asks of it
+    def step(
         self, model_output: Tensor, timestep: Tensor | int, sample: Tensor, eta: float = 0.0, **unused: Any
     ) -> DDIMSchedulerOutput:
         """Song et al. 2021, eq. 12 with sigma = 0: the clean latent, noised again by the noise that was in it."""
