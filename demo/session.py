@@ -14,11 +14,13 @@ from typing import Any
 
 import ldm_core
 from ldm_core.autoencoder import Autoencoder
+from ldm_core.checkpoint import read_json
 from ldm_core.family import scheduler_names
 from ldm_core.guidance_rules import RULES
 from ldm_core.loading import autoencoder_folder, load_autoencoder
 from ldm_core.pipeline import LatentDiffusion
 from ldm_core.registry import MODELS, ModelSpec, control_names
+from ldm_core.schedulers import names_for
 
 from .lane import Lane, Stops
 from .listeners import Listeners
@@ -136,8 +138,10 @@ class Session:
 
     def schedulers(self, name: str) -> list[str]:
         """Those that a model on offer can be drawn with, its own first as far as that is known before it is loaded."""
-        loaded = self.models.get(name)
-        return loaded.scheduler_names if loaded is not None else scheduler_names(self.specs[name].family)
+        loaded, spec = self.models.get(name), self.specs[name]
+        if loaded is None and spec.embedded:
+            return names_for(read_json(Path(spec.source) / "scheduler" / "scheduler_config.json"))
+        return loaded.scheduler_names if loaded is not None else scheduler_names(spec.family)
 
     def problems(
         self,

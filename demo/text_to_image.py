@@ -46,7 +46,7 @@ def followed(session: Session, given: Sequence[Any]) -> list[Any]:
         chosen = session.specs[name]
         if values["size"] == size_text((spec.width, spec.height)):
             values["size"] = size_text(sizes(chosen)[0])
-        if values["scheduler"] == session.model.scheduler_name and values["scheduler"] not in session.schedulers(name):
+        if values["scheduler"] == session.model.scheduler_name:  # few-step models are taught the steps of one
             values["scheduler"] = session.schedulers(name)[0]
     return list(values.values())
 

@@ -30,7 +30,7 @@ from .placement import Placement
 from .recipe import Recipe, recipe_for
 from .registry import ModelSpec
 from .sampling import State, check_scheduler
-from .schedulers import DIFFUSION, FLOW, fits, kind_of, names_of, readable_name
+from .schedulers import DIFFUSION, FLOW, kind_of, names_for, readable_name
 from .settings import SamplingSettings, default
 from .spacing import shift_of
 from .substitution import Substitution, in_own_words
@@ -130,8 +130,7 @@ class LatentDiffusion(TaskMethods):
     @property
     def scheduler_names(self) -> list[str]:
         """Those that the model can be drawn with: its own first, then the others by readable names."""
-        others = [name for name in names_of(kind_of(self.scheduler_config)) if name != self.scheduler_name]
-        return [self.scheduler_name, *(name for name in others if fits(self.scheduler_config, name))]
+        return names_for(self.scheduler_config)
 
     def unseen_words(self, prompts: Sequence[str]) -> Counter[str]:
         """Words that no training caption held, with how many prompts hold each; empty where that is not known."""

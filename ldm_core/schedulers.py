@@ -86,15 +86,6 @@ def make_scheduler(config: Mapping, name: str | None = None, shift: float | None
     return _made(found, SWAPPED_DEFAULTS | kept)
 
 
-def fits(config: Mapping, name: str) -> bool:
-    """Whether a scheduler by that name can be made of a checkpoint's scheduler config."""
-    try:
-        make_scheduler(config, name)
-    except ValueError:
-        return False
-    return True
-
-
 def _trailing(config: Mapping, name: str) -> diffusers.SchedulerMixin:
     """A scheduler whose first step is at the last noise level, and the rest even below it (Lin et al. 2024, table 2), as
     lightning's and other few-step weights are trained."""
@@ -182,6 +173,20 @@ def _kind(scheduler: diffusers.SchedulerMixin) -> str:
 def names_of(kind: str) -> list[str]:
     """The readable names of the schedulers that fit a kind of model."""
     return [name for name, class_name in SCHEDULERS.items() if kind_of({"_class_name": class_name}) == kind]
+
+
+def names_for(config: Mapping) -> list[str]:
+    """Names by which a model of a scheduler config can be drawn: its own first, then the readable ones that fit."""
+    own = readable_name(config["_class_name"])
+    return [own, *(name for name in names_of(kind_of(config)) if name != own and _fits(config, name))]
+
+
+def _fits(config: Mapping, name: str) -> bool:
+    try:
+        make_scheduler(config, name)
+    except ValueError:
+        return False
+    return True
 
 
 def readable_name(class_name: str) -> str:

@@ -291,3 +291,17 @@ def test_a_page_with_a_model_of_another_family_draws_and_sweeps(request, family)
     assert picture.size == (32, 32)
     *_, (grid, words, _, path) = guidance_tab.handler(session)("a house", "1,3", "7", "constant", 3, str(folder))
     assert words.startswith("2 pictures") and path and grid.count("<img") >= 2
+
+
+def test_another_model_is_drawn_by_its_own_scheduler_unless_one_is_named():
+    """Few-step models are taught the steps of one scheduler: that of the page's model would spoil them."""
+    session = Session.load("scenes")
+    assert session.model.scheduler_name == "dpm++2m" and "scenes-turbo" not in session.models
+    offered = session.schedulers("scenes-turbo")
+    assert offered[0] == "ddim" == session.schedulers("fashion")[0] and "pndm" in offered
+    given = good(session, size="256 x 256", model="scenes-turbo", steps=4, scheduler="dpm++2m")
+    picture, *_ = list(text_to_image.handler(session)(**given))[-1]
+    assert Recipe.from_json(picture.info["recipe"]).settings.scheduler == "ddim"
+    assert session.schedulers("scenes-turbo") == offered, "as before it was loaded"
+    picture, *_ = list(text_to_image.handler(session)(**given | {"scheduler": "euler"}))[-1]
+    assert Recipe.from_json(picture.info["recipe"]).settings.scheduler == "euler"

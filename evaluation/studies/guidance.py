@@ -53,11 +53,14 @@ DECIDING = 2
 
 def run(options: argparse.Namespace, work: Path) -> Outcome:
     """Draw, score, compare."""
+    from ldm_core.settings import SamplingSettings
+
     from ..metrics import best_values
 
     prompts, file = prompts_of(options, work)
     groups = ((RULES, parse_scales(options.scales)), (BOUNDED, BOUNDED_SCALES))
-    drawn, labels = draw_rules(options, prompts, file, work / "run", groups)
+    by_one = SamplingSettings.of(scheduler="ddim")  # the step that the papers' formulas are of, and cfg++ is exact with
+    drawn, labels = draw_rules(options, prompts, file, work / "run", groups, settings=by_one)
     evidence = evidence_of(drawn, labels)
     chosen, judged = (best_values.half_of(evidence, place) for place in (0, 1))
     metrics = [metric for metric in drawn.instruments.computed if metric.of_generated]
