@@ -98,8 +98,7 @@ class DenoiserConfig:
     caption_dropout: float = 0.10  # share of captions replaced by "": what classifier-free guidance needs
     prediction_type: str = "v_prediction"  # v_prediction (Salimans & Ho 2022) | epsilon (Ho et al. 2020)
     beta_schedule: str = "squaredcos_cap_v2"  # the cosine schedule of Nichol & Dhariwal 2021
-    scheduler: str = "ddim"  # by which the finished model draws, one of ..schedulers.SCHEDULERS
-    shift: float = 1.0  # of its steps: above 1 more of them lie at noise (..spacing)
+    shift: float = 1.0  # of the finished model's steps: above 1 more of them lie at noise (..spacing)
     ema_decay: float = 0.999
     optimizer: str = "adamw"  # adamw | muon
     time_sampling: str = "uniform"  # uniform | logit_normal | cubic
@@ -231,7 +230,7 @@ TEXT_ENCODERS = {
 SCENES_DENOISER = DenoiserConfig(
     image_size=256, channels=(128, 192), heads=(4, 6), attention=(True, True), text_width=192, text_layers=4, pool=24_000,
     batch=64, steps=40_000, learning_rate=1e-3, warmup_steps=50, optimizer="muon", ema_decay=0.9995, pooled_caption=False,
-    thing_weight=4.0, mask_weight=0.1, layout_weight=0.1, attribute_dropout=0.1, scheduler="dpm++2m", shift=4.0,
+    thing_weight=4.0, mask_weight=0.1, layout_weight=0.1, attribute_dropout=0.1, shift=4.0,
 )  # fmt: skip
 DENOISERS = {
     "scenes-cpu": SCENES_DENOISER,

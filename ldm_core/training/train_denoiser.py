@@ -167,7 +167,7 @@ def noise_schedule(config: DenoiserConfig) -> SchedulerMixin:
         "set_alpha_to_one": True,
         "timestep_spacing": "trailing" if config.prediction_type == "v_prediction" else "leading",
     }
-    return make_scheduler(described, config.scheduler, config.shift)
+    return make_scheduler(described, shift=config.shift)
 
 
 @torch.inference_mode()
