@@ -47,7 +47,10 @@ def diffusers_drawing(model: LatentDiffusion) -> Callable[[float], torch.Tensor]
     options: dict[str, Any] = {"height": model.height, "width": model.width}
     if model.own_shift is None:
         options["num_inference_steps"] = model.spec.steps
-    else:  # of which diffusers knows nothing: it is told the steps one by one
+    else:  # of which diffusers knows nothing: it is told the steps one by one, which its DDIM does not take, but the same by another name
+        pipeline.scheduler = diffusers.DPMSolverMultistepScheduler.from_config(
+            pipeline.scheduler.config, solver_order=1
+        )
         shifted = make_scheduler(model.scheduler_config)
         set_steps(shifted, model.spec.steps)
         options["timesteps"] = [int(timestep) for timestep in shifted.timesteps]
