@@ -129,8 +129,12 @@ def test_several_pictures_of_a_call_have_seeds_one_after_another_and_a_recipe_ea
     assert [recipe.seed for recipe in recipes] == [5, 6, 7, 8] and read_png(first) == recipes[0]
     assert [each["caption"] for each in several] == ["seed 5", "seed 6", "seed 7", "seed 8"] and "Seeds 5 to 8" in words
     alone, *_ = client.predict(prompt="a red house", seed=7, steps=2, api_name="/generate")
-    one, third = (np.asarray(Image.open(path), int) for path in (alone, several[2]["image"]))
-    assert read_png(alone) == recipes[2] and abs(one - third).max() <= 1, "rounding, of another shape of call"
+    one, second, third = (
+        np.asarray(Image.open(path), int) for path in (alone, several[1]["image"], several[2]["image"])
+    )
+    assert read_png(alone) == recipes[2]
+    # Rounding of another shape of call, in bfloat16: on processors with tiles for it 32 of 255 at an edge.
+    assert abs(one - third).mean() < 1 and abs(one - second).mean() > 10
 
 
 def test_sweep_and_reconstruct_by_name_give_pictures_and_numbers(client, demo_server, tmp_path):
