@@ -139,9 +139,11 @@ class Session:
     def schedulers(self, name: str) -> list[str]:
         """Those that a model on offer can be drawn with, its own first as far as that is known before it is loaded."""
         loaded, spec = self.models.get(name), self.specs[name]
-        if loaded is None and spec.embedded:
+        if loaded is not None:
+            return loaded.scheduler_names
+        if spec.embedded:
             return names_for(read_json(Path(spec.source) / "scheduler" / "scheduler_config.json"))
-        return loaded.scheduler_names if loaded is not None else scheduler_names(spec.family)
+        return scheduler_names(spec.family)
 
     def problems(
         self,

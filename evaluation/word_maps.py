@@ -23,7 +23,6 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from diffusers import DDIMScheduler
 from torch import Tensor
 from tqdm import tqdm
 
@@ -33,6 +32,7 @@ from ldm_core.attention import watched
 from ldm_core.conditioning import Conditioning
 from ldm_core.images import from_uint8
 from ldm_core.pipeline import LatentDiffusion
+from ldm_core.schedulers import make_scheduler
 from ldm_core.training import everyday
 from ldm_core.training.held_out import WORLDS
 from ldm_core.training.losses import diffusion_target
@@ -93,7 +93,7 @@ def drawings(world: str, seeds: Iterable[int], size: int) -> Iterator[Asked]:
 @torch.inference_mode()
 def compare(model: LatentDiffusion, asked: Sequence[Asked], times: Sequence[float]) -> dict[float, list[Compared]]:
     """The maps of one call of the denoiser for each drawing at each time; the noise is its seed's."""
-    alphas = DDIMScheduler.from_config(model.scheduler_config).alphas_cumprod
+    alphas = make_scheduler(model.scheduler_config, "ddim").alphas_cumprod
     found: dict[float, list[Compared]] = {t: [] for t in times}
     for one in tqdm(asked, "drawings", mininterval=2):
         clean = model.encode(from_uint8(one.image[None]))

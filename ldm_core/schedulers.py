@@ -7,7 +7,9 @@ those of its own solver (orders, algorithms) stay behind.
 
 from __future__ import annotations
 
+import functools
 import inspect
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -177,8 +179,15 @@ def names_of(kind: str) -> list[str]:
 
 def names_for(config: Mapping) -> list[str]:
     """Names by which a model of a scheduler config can be drawn: its own first, then the readable ones that fit."""
+    return list(_names_for(json.dumps(dict(config), sort_keys=True, default=str)))
+
+
+@functools.lru_cache(maxsize=64)
+def _names_for(written: str) -> tuple[str, ...]:
+    """Each is made once to see whether it fits: the page asks at every request."""
+    config = json.loads(written)
     own = readable_name(config["_class_name"])
-    return [own, *(name for name in names_of(kind_of(config)) if name != own and _fits(config, name))]
+    return (own, *(name for name in names_of(kind_of(config)) if name != own and _fits(config, name)))
 
 
 def _fits(config: Mapping, name: str) -> bool:

@@ -78,9 +78,8 @@ def shifted_timesteps(timesteps: Sequence[float], count: int, shift: float) -> l
     for left, timestep in zip(reversed(range(len(timesteps))), timesteps):
         moved = round(count * shifted((float(timestep) + 1) / count, shift)) - 1
         below = count - 1 if not found else found[-1] - 1
-        found.append(
-            max(left, min(moved, below))
-        )  # where many crowd each takes the next, and leaves one for each to come
+        # Where many crowd each takes the next, and leaves one for each that is still to come.
+        found.append(max(left, min(moved, below)))
     return found
 
 

@@ -77,12 +77,12 @@ NOTES = (
 def noise_errors(model: LatentDiffusion, images: Sequence[Tensor], texts: Sequence[str]) -> list[tuple[float, float]]:
     """Of each image (3, H, W) its time in (0, 1), spread evenly, and the mean squared error of the predicted noise."""
     import torch
-    from diffusers import DDIMScheduler
 
     from ldm_core.conditioning import Conditioning
+    from ldm_core.schedulers import make_scheduler
     from ldm_core.training.losses import diffusion_target
 
-    scheduler = DDIMScheduler.from_config(model.scheduler_config)
+    scheduler = make_scheduler(model.scheduler_config, "ddim")
     count, found = len(images), []
     for place, (image, text) in enumerate(zip(images, texts)):
         clean, t = model.encode(image[None]), (place + 0.5) / count

@@ -48,11 +48,10 @@ def save_model(
 
 
 def save_unet(folder: Path, unet: UNet2DConditionModel, vae: Any, scheduler: SchedulerMixin, world: str) -> None:
-    """The part that draws: unet/ and scheduler/, and the index, which says of what classes scheduler and autoencoder are."""
+    """The part that draws: unet/ and scheduler/, and the index, which says of what class the autoencoder is."""
     save_half(unet, folder / "unet")
     scheduler.save_pretrained(folder / "scheduler")
-    classes = {"scheduler": ["diffusers", type(scheduler).__name__], "vae": ["diffusers", type(vae).__name__]}
-    index = MODEL_INDEX | classes | {"_world": world}
+    index = MODEL_INDEX | {"vae": ["diffusers", type(vae).__name__], "_world": world}
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import DDIMScheduler
 from tqdm import tqdm
 
 from .. import command
@@ -23,6 +22,7 @@ from ..data import everyday
 from ..data.everyday import captions
 from ..loading import load, load_autoencoder
 from ..placement import choose_device
+from ..schedulers import make_scheduler
 from .command import run_command
 from .losses import diffusion_target
 
@@ -59,7 +59,7 @@ def v_error(folder: Path, data: str, size: int, device: str, count: int = 256) -
     and again with their own, in the cells that things cover.
     """
     model = load(str(folder), device=device, dtype="float32", engine="torch")
-    scheduler = DDIMScheduler.from_config(model.scheduler_config)
+    scheduler = make_scheduler(model.scheduler_config, "ddim")
     shown = list(pictures(data, count, size))
     errors, on_things, covered_in_all = [], 0.0, 0.0
     for index, (image, caption) in enumerate(shown):

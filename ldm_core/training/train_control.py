@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, T2IAdapter
+from diffusers import T2IAdapter
 from torch import Tensor
 from tqdm import tqdm
 
 from ..conditioning import Conditioning
 from ..loading import load
 from ..pipeline import LatentDiffusion
+from ..schedulers import make_scheduler
 from ..tasks.control_folder import feature_places
 from .batch import Batch, batch_of
 from .command import run_on_model
@@ -69,7 +70,7 @@ class ControlLesson:
     ):
         self.adapter, self.model, self.config, self.device = adapter, model, config, device
         self.unet = model.denoiser.network.requires_grad_(False)
-        scheduler = DDIMScheduler.from_config(model.scheduler_config)
+        scheduler = make_scheduler(model.scheduler_config, "ddim")
         self.prediction_type = scheduler.config.prediction_type
         self.alpha_bars = scheduler.alphas_cumprod.to(device)
 
