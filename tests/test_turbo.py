@@ -16,9 +16,7 @@ from ldm_core.adapted import LORA
 from ldm_core.denoisers import guidance_embedding
 from ldm_core.schedulers import make_scheduler, set_steps
 from ldm_core.training import resize_lora, train_turbo
-from ldm_core.training.batch import batch_of
 from ldm_core.training.config import TURBOS
-from ldm_core.training.corpus import load_corpus
 from ldm_core.training.resize_lora import resized
 
 
@@ -82,16 +80,20 @@ def test_the_student_begins_by_saying_what_its_teacher_says_at_any_weight_and_li
     assert 0 < count < 0.05 * sum(value.numel() for value in teacher.denoiser.network.parameters())
 
 
+def lesson_at(teacher, student, weight):
+    config = dataclasses.replace(TURBOS["tiny"], drawing_steps=4, least_weight=weight, most_weight=weight)
+    return train_turbo.TurboLesson(student, teacher, config, "cpu")
+
+
 def test_the_lesson_is_the_guided_teachers_trajectory(teacher, student):
     """The student, which still says what the teacher says unguided, would be right at w = 1 with as many steps."""
-    config = dataclasses.replace(TURBOS["tiny"], drawing_steps=4, least_weight=1.0, most_weight=1.0)
-    corpus = load_corpus(teacher.spec.world, 4, teacher.height)
-    batch = batch_of(random(2, 4, *shape_of(teacher)).numpy(), corpus, config, 0, "cpu")
-    lesson = train_turbo.TurboLesson(student, teacher, config, "cpu")
-    assert lesson.loss(batch).item() == pytest.approx(0, abs=1e-3)  # bf16 autocast
-    guided = dataclasses.replace(config, least_weight=6.0, most_weight=6.0)
-    lesson = train_turbo.TurboLesson(student, teacher, guided, "cpu")
-    assert lesson.loss(batch).item() > 0.01
+    captions = ["a red house", "", "two cows", "a boat at night"]
+    seed = torch.Generator().manual_seed
+    assert lesson_at(teacher, student, 1.0).loss(captions, seed(2)).item() == pytest.approx(
+        0, abs=1e-3
+    )  # bf16 autocast
+    lesson = lesson_at(teacher, student, 6.0)
+    assert lesson.loss(captions, seed(2)).item() > 0.01
     start, first = random(3, 1, *shape_of(teacher)), torch.tensor([0])
     told, nothing = lesson.words(["a red house"]), lesson.words([""])
     followed = lesson.followed(start, first, torch.tensor([6.0]), told, nothing)
@@ -104,6 +106,34 @@ def test_the_lesson_is_the_guided_teachers_trajectory(teacher, student):
     expected = scheduler.step(both[:1] + 6 * (both[1:] - both[:1]), scheduler.timesteps[0], start).prev_sample
     torch.testing.assert_close(followed, expected, atol=0.1, rtol=0)
     assert (followed - expected).square().mean().sqrt() < 0.02
+
+
+def test_each_row_is_taught_a_step_where_the_student_itself_has_come_by_the_steps_before(teacher, student):
+    """At first it goes where the unguided teacher goes, whatever the weight."""
+    lesson = lesson_at(teacher, student, 6.0)
+    assert lesson.first(4).tolist() == [0, 1, 2, 3] and lesson.first(8).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    noise, weights = random(4, 1, *shape_of(teacher)).repeat(4, 1, 1, 1), torch.full((4,), 6.0)
+    told = lesson.words(["a red house"]).expand(4, -1, -1)
+    walked = lesson.walked(noise, weights, told)
+    come = noise[:1]
+    for step in range(4):
+        torch.testing.assert_close(walked[step : step + 1], come, atol=0.1, rtol=0)
+        assert (walked[step] - come[0]).square().mean().sqrt() < 0.02
+        unguided = torch.ones(1), told[:1], lesson.words([""])
+        come = lesson.followed(come, torch.tensor([step]), *unguided)
+    assert (walked[3] - noise[0]).abs().mean() > 0.1, "it has gone somewhere"
+
+
+@pytest.mark.parametrize(("rows", "begins"), [(2, [0, 2]), (3, [0, 1, 2]), (6, [0, 0, 1, 2, 2, 3])])
+def test_rows_that_the_steps_do_not_divide_are_walked_as_far_as_their_place_says(teacher, student, rows, begins):
+    lesson = lesson_at(teacher, student, 2.0)
+    assert lesson.first(rows).tolist() == begins
+    noise, weights = random(4, 1, *shape_of(teacher)).repeat(rows, 1, 1, 1), torch.full((rows,), 2.0)
+    told = lesson.words(["a red house"])
+    alike = lesson.walked(noise[:1].repeat(4, 1, 1, 1), torch.full((4,), 2.0), told.expand(4, -1, -1))
+    walked = lesson.walked(noise, weights, told.expand(rows, -1, -1))
+    for row, place in enumerate(begins):
+        assert (walked[row] - alike[place]).square().mean().sqrt() < 0.02
 
 
 def test_steps_that_do_not_divide_the_teachers_are_refused(teacher):
@@ -119,6 +149,39 @@ def folder(tmp_path_factory):
     config = dataclasses.replace(TURBOS["tiny"], learning_rate=0.02)
     assert train_turbo.train(config, "scenes", out, "cpu")
     return out / "model"
+
+
+def test_training_goes_on_from_an_earlier_change(folder, teacher):
+    torch.manual_seed(1)
+    student = train_turbo.build(TURBOS["tiny"], teacher.denoiser.network)
+    train_turbo.start_from(student, folder)
+    latent, told = random(0, 2, *shape_of(teacher)), random(1, 2, 7, student.config.cross_attention_dim)
+    told_weight = guidance_embedding(torch.tensor([0.0, 3.0]), TURBOS["tiny"].guidance_width)
+    with torch.inference_mode():
+        said, expected = (
+            network(latent, 500, encoder_hidden_states=told, timestep_cond=told_weight).sample
+            for network in (student, load(folder).denoiser.network)
+        )
+    torch.testing.assert_close(said, expected, atol=1e-4, rtol=0)
+    assert any(value.requires_grad for name, value in student.named_parameters() if "lora_A" in name)
+
+
+@pytest.mark.parametrize(
+    ("rank", "damage", "message"),
+    [
+        (3, None, "--init .* has another shape or rank than this recipe builds"),
+        (2, "lora.safetensors", "--init .* is no change that train_turbo wrote"),
+        (2, "unet/diffusion_pytorch_model.safetensors", "--init .* is no change that train_turbo wrote"),
+    ],
+)
+def test_a_change_that_does_not_fit_is_refused_in_one_line(folder, teacher, tmp_path, rank, damage, message):
+    shutil.copytree(folder, tmp_path / "m")
+    if damage:
+        (tmp_path / "m" / damage).unlink()
+    student = train_turbo.build(dataclasses.replace(TURBOS["tiny"], rank=rank), teacher.denoiser.network)
+    with pytest.raises(ValueError, match=message) as caught:
+        train_turbo.start_from(student, tmp_path / "m")
+    assert "\n" not in str(caught.value)
 
 
 def load(folder):

@@ -185,6 +185,6 @@ STUDY = Study(
         Option("pool", 12_000, "pictures trained on, these among them"),
         Option("withheld", 20, "captions of each withheld combination"),
         Option("guidance-scale", 4.0, "at which all are drawn"),
-        Option("steps", 12, "of drawing"),
+        Option("steps", 8, "of drawing"),
     ),
 )

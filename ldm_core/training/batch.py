@@ -30,18 +30,26 @@ class Batch:
         return t, *losses.diffusion_target(self.clean, self.noise, alpha_bars[t], prediction_type)
 
 
-def batch_of(
-    latents: np.ndarray, corpus: Corpus, config: DenoiserConfig | ControlConfig | TurboConfig, step: int, device: str
-) -> Batch:
-    """The batch of a step, a share of its captions dropped."""
+def captions_of(
+    corpus: Corpus, config: DenoiserConfig | ControlConfig | TurboConfig, step: int, pictures: int
+) -> tuple[list[int], list[str]]:
+    """The places of a step's pictures among the first `pictures`, and what is said of them, a share of it dropped."""
     rng = np.random.default_rng((config.seed, step))
-    chosen = rng.integers(len(latents), size=config.batch)
+    chosen = rng.integers(pictures, size=config.batch)
     dropped = rng.random(config.batch) < config.caption_dropout
     captions = ["" if drop else corpus.caption(int(i), step) for i, drop in zip(chosen, dropped)]
     if config.attribute_dropout:
         settings = (corpus.colours, corpus.nouns, config.attribute_dropout, rng)
         captions = [wording.less_one_attribute(text, *settings) for text in captions]
+    return chosen.tolist(), captions
+
+
+def batch_of(
+    latents: np.ndarray, corpus: Corpus, config: DenoiserConfig | ControlConfig, step: int, device: str
+) -> Batch:
+    """The batch of a step, a share of its captions dropped."""
+    chosen, captions = captions_of(corpus, config, step, len(latents))
     generator = generator_of_step(config, step)
     clean = torch.from_numpy(latents[chosen]).float()
     noise = torch.randn(clean.shape, generator=generator)  # on the CPU: the same on every device
-    return Batch(clean.to(device), noise.to(device), captions, [int(i) for i in chosen], generator)
+    return Batch(clean.to(device), noise.to(device), captions, chosen, generator)

@@ -6,13 +6,9 @@ import argparse
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
 
 from .. import command
 from ..loading import quiet
-from ..placement import choose_device
-
-R = TypeVar("R")  # a recipe
 
 
 def add_run_options(parser: argparse.ArgumentParser, recipes: Mapping[str, object]) -> None:
@@ -44,24 +40,3 @@ def run_command(
         return 0 if train(arguments) else 130
 
     return command.carry_out(parser, argv, work)
-
-
-def run_on_model(
-    module: str,
-    description: str | None,
-    recipes: Mapping[str, R],
-    model: str,
-    train: Callable[[R, str, Path, str, float | None], bool],
-    argv: list[str] | None,
-) -> int:
-    """Run a training that starts from a finished model, which `model` says the part of: train(recipe, name, folder, device,
-    minutes)."""
-    parser = command.parser(module, description)
-    add_run_options(parser, recipes)
-    parser.add_argument("--model", required=True, metavar="NAME|FOLDER", help=model)
-
-    def work(arguments: argparse.Namespace) -> bool:
-        recipe, device = recipes[arguments.recipe], choose_device(arguments.device)
-        return train(recipe, arguments.model, arguments.out, device, arguments.minutes)
-
-    return run_command(parser, argv, work)

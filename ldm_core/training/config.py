@@ -143,12 +143,12 @@ class TurboConfig:
     data: str = "everyday"
     image_size: int = 128
     drawing_steps: int = 4  # of the finished turbo model
-    teacher_steps: int = 12  # a multiple of these: each of them is taught as several of the teacher's
+    teacher_steps: int = 8  # a multiple of these: each of them is taught as several of the teacher's
     least_weight: float = 1.0  # w is drawn evenly between the two
     most_weight: float = 6.0
     guidance_width: int = 64  # of the embedding of w
-    rank: int = 32  # of the low-rank change of each layer
-    pool: int = 8_000  # latents kept in memory; each is seen with many captions
+    rank: int = 16  # of the low-rank change of each layer
+    pool: int = 8_000  # scenes whose captions are asked for, each in many wordings
     batch: int = 16
     steps: int = 6_000
     learning_rate: float = 1e-3  # peak; linear warm-up, then a cosine to zero
@@ -256,7 +256,7 @@ CONTROLS = {
     "tiny": ControlConfig(res_blocks=1, pool=16, batch=2, steps=2, warmup_steps=1),
 }
 TURBOS = {
-    "scenes-cpu": TurboConfig(image_size=256, pool=20_000, steps=10_000),
+    "scenes-cpu": TurboConfig(image_size=256, pool=250_000, steps=10_000),
     "scenes-gpu": TurboConfig(image_size=256, pool=250_000, batch=192, steps=654, ema_decay=0.998),
     "tiny": TurboConfig(
         drawing_steps=2, teacher_steps=4, guidance_width=8, rank=2, pool=16, batch=2, steps=2, warmup_steps=1,

@@ -9,6 +9,7 @@ stays as it is.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,13 +19,15 @@ from diffusers import T2IAdapter
 from torch import Tensor
 from tqdm import tqdm
 
+from .. import command
 from ..conditioning import Conditioning
 from ..loading import load
 from ..pipeline import LatentDiffusion
+from ..placement import choose_device
 from ..schedulers import make_scheduler
 from ..tasks.control_folder import feature_places
 from .batch import Batch, batch_of
-from .command import run_on_model
+from .command import add_run_options, run_command
 from .config import CONTROLS, ControlConfig
 from .corpus import load_corpus
 from .everyday import Drawings
@@ -145,9 +148,15 @@ def save_adapter(folder: Path, adapter: T2IAdapter) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_on_model(
-        "ldm_core.training.train_control", __doc__, CONTROLS, "the finished model that is to obey", train, argv
-    )
+    parser = command.parser("ldm_core.training.train_control", __doc__)
+    add_run_options(parser, CONTROLS)
+    parser.add_argument("--model", required=True, metavar="NAME|FOLDER", help="the finished model that is to obey")
+
+    def work(arguments: argparse.Namespace) -> bool:
+        config, device = CONTROLS[arguments.recipe], choose_device(arguments.device)
+        return train(config, arguments.model, arguments.out, device, arguments.minutes)
+
+    return run_command(parser, argv, work)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Few steps: a finished model taught to draw in four steps, asked once each, what its guided sampler draws in twelve.
+"""Few steps: a finished model taught to draw in four steps, asked once each, what its guided sampler draws in eight.
 
     python -m ldm_core.training.train_turbo scenes-cpu --model scenes --out runs/scenes-turbo
 
@@ -7,34 +7,39 @@ a low-rank change of the U-Net (Hu et al. 2021) and the layer that takes the gui
 
 Guided distillation (Meng et al. 2023) with its two stages in one: the student takes the weight w as an input, in place of
 being asked twice, and each of its steps is to land where several steps of the guided teacher land (progressive
-distillation, Salimans & Ho 2022).
+distillation, Salimans & Ho 2022). A step is taught where drawing comes by: the student itself walks there from noise, so that no
+picture is needed and what its first steps got wrong its later ones learn to mend (backward distillation, Kohler et al. 2024).
 """
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import SchedulerMixin, UNet2DConditionModel
-from peft import LoraConfig
+from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .. import guidance
+from .. import command, guidance
+from ..adapted import LAYERS, LORA
+from ..checks import first_line
 from ..conditioning import Conditioning
 from ..denoisers import guidance_embedding
 from ..loading import load
 from ..pipeline import LatentDiffusion
+from ..placement import choose_device
 from ..schedulers import make_scheduler, set_steps
-from . import losses
-from .batch import Batch, batch_of
-from .command import run_on_model
+from .batch import captions_of
+from .command import add_run_options, run_command
 from .config import TURBOS, TurboConfig
 from .corpus import load_corpus
 from .folder import save_adapted
 from .lesson import attention_for_training, mixed
-from .train_denoiser import cached_latents
-from .trainer import Trainer
+from .trainer import Trainer, generator_of_step
 
 
 def build(config: TurboConfig, teacher: UNet2DConditionModel) -> UNet2DConditionModel:
@@ -79,7 +84,8 @@ def roots(alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class TurboLesson:
-    """What one step teaches: where the guided teacher goes in several steps, in one."""
+    """What one step teaches: from where the student has come to by itself, to go in one step where the guided teacher goes in
+    several."""
 
     def __init__(
         self,
@@ -90,28 +96,34 @@ class TurboLesson:
     ):
         self.student, self.model, self.config, self.device = student, model, config, device
         self.teacher = model.denoiser.network.requires_grad_(False)
+        self.substeps = config.teacher_steps // config.drawing_steps
         scheduler = make_scheduler(model.scheduler_config, "ddim")
         if scheduler.config.prediction_type != "v_prediction":
             raise ValueError(f"--model must predict v to be distilled, got {scheduler.config.prediction_type!r}")
         self.times, self.alpha_bars = (values.to(device) for values in grid(scheduler, config))
 
-    def loss(self, batch: Batch) -> Tensor:
-        """The squared error of v at the student's own times."""
-        first, weights = (value.to(self.device) for value in drawn(self.config, len(batch.clean), batch.generator))
-        words = self.words([*batch.captions, ""])
-        return self.error(batch.clean, batch.noise, first, weights, words[:-1], words[-1:].expand_as(words[:-1]))
+    def loss(self, captions: list[str], generator: torch.Generator) -> Tensor:
+        """The squared error of v at the student's own times; "" is a caption that was dropped."""
+        model, count = self.model, len(captions)
+        size = model.latent_channels, model.height // model.factor, model.width // model.factor
+        noise = torch.randn(count, *size, generator=generator)  # on the CPU: the same on every device
+        weights = drawn_weights(self.config, count, generator)
+        words = self.words([*captions, ""])
+        told, nothing = words[:-1], words[-1:].expand_as(words[:-1])
+        return self.error(noise.to(self.device), weights.to(self.device), told, nothing)
 
-    def error(
-        self, clean: Tensor, noise: Tensor, first: Tensor, weights: Tensor, told: Tensor, nothing: Tensor
-    ) -> Tensor:
-        """Of latents and noise (B, C, h, w), places in the teacher's grid and guidance weights (B,), what is said of the
-        pictures and what is said of none (B, T, width)."""
-        substeps = self.config.teacher_steps // self.config.drawing_steps
-        now, then = self.alpha_bars[first], self.alpha_bars[first + substeps]
-        start, _ = losses.diffusion_target(clean, noise, now, "v_prediction")
+    def error(self, noise: Tensor, weights: Tensor, told: Tensor, nothing: Tensor) -> Tensor:
+        """Of noise (B, C, h, w), guidance weights (B,), what is said of the pictures and what is said of none (B, T, width)."""
+        first = self.first(len(noise))
+        now, then = self.alpha_bars[first], self.alpha_bars[first + self.substeps]
+        start = self.walked(noise, weights, told)
         end = self.followed(start, first, weights, told, nothing)
         target = v_that_lands(start, end, now, then)
         return (self.said(start, first, weights, told) - target).square().mean()
+
+    def first(self, count: int) -> Tensor:
+        """The places in the teacher's grid at which the student's steps begin, (count,): as many rows at each."""
+        return self.substeps * (torch.arange(count, device=self.device) * self.config.drawing_steps // count)
 
     def words(self, captions: list[str]) -> Tensor:
         """Captions as the text encoder tells them, (B, T, width)."""
@@ -119,10 +131,26 @@ class TurboLesson:
         return Conditioning.stack([encode(text) for text in captions]).tokens.to(self.device)
 
     @torch.no_grad()
+    def walked(self, noise: Tensor, weights: Tensor, told: Tensor) -> Tensor:
+        """Where the student comes to from noise by the steps before the one that each row is taught.
+
+        Which rows take a step depends on their number alone: so that a whole step can be recorded (resident/step.py).
+        """
+        latent, count, steps = noise.clone(), len(noise), self.config.drawing_steps
+        for step in range(steps - 1):
+            on = slice(-(-(step + 1) * count // steps), count)  # of `first`, those that begin later
+            if on.start == count:
+                break
+            at = torch.full_like(self.first(count)[on], step * self.substeps)
+            v = self.said(latent[on], at, weights[on], told[on])
+            latent[on] = ddim_step(latent[on], v, self.alpha_bars[at], self.alpha_bars[at + self.substeps])
+        return latent
+
+    @torch.no_grad()
     def followed(self, latent: Tensor, first: Tensor, weights: Tensor, told: Tensor, nothing: Tensor) -> Tensor:
         """Where the guided teacher is after the steps that the student is to take as one."""
         both = torch.cat([nothing, told])
-        for at in range(self.config.teacher_steps // self.config.drawing_steps):
+        for at in range(self.substeps):
             t = self.times[first + at]
             with mixed(self.device), attention_for_training(self.device):
                 said = self.teacher(latent.repeat(2, 1, 1, 1), t.repeat(2), encoder_hidden_states=both).sample
@@ -140,13 +168,12 @@ class TurboLesson:
             ).sample.float()
 
 
-def drawn(
+def drawn_weights(
     config: TurboConfig, count: int, generator: torch.Generator | None = None, device: str = "cpu"
-) -> tuple[Tensor, Tensor]:
-    """The places in the teacher's grid at which the student's steps begin, and guidance weights, (count,) each."""
-    substeps, low, high = config.teacher_steps // config.drawing_steps, config.least_weight, config.most_weight
-    first = substeps * torch.randint(config.drawing_steps, (count,), generator=generator, device=device)
-    return first, low + (high - low) * torch.rand(count, generator=generator, device=device)
+) -> Tensor:
+    """Guidance weights (count,), even between the recipe's least and most."""
+    low, high = config.least_weight, config.most_weight
+    return low + (high - low) * torch.rand(count, generator=generator, device=device)
 
 
 def grid(scheduler: SchedulerMixin, config: TurboConfig) -> tuple[Tensor, Tensor]:
@@ -171,26 +198,42 @@ def train(
     name: str,
     folder: Path,
     device: str,
+    init: Path | None = None,
     minutes: float | None = None,
-    latents_file: Path | None = None,
 ) -> bool:
     """Train to the end (True) or to Ctrl-C (False); folder/model holds the averaged weights.
 
-    `name` is the teacher's, as ldm_core.load takes it. `latents_file` is where the pictures' latents are kept, for runs that
-    share them; by default in the folder.
+    `name` is the teacher's, as ldm_core.load takes it. `init` is an earlier change, of the same rank, to go on from.
     """
     torch.manual_seed(config.seed)
     model = load(name, device=device, dtype="float32", engine="torch")
     corpus = load_corpus(config.data, config.pool, config.image_size)
     student = build(config, model.denoiser.network)
+    if init is not None:
+        start_from(student, init)
     trainer = Trainer(student, config, folder, config.warmup_steps, device, minutes)
-    latents = cached_latents(model.autoencoder.vae, corpus.images, latents_file or folder / "latents.npy", device)
     lesson = TurboLesson(student, model, config, device)
 
     def loss(step: int) -> Tensor:
-        return lesson.loss(batch_of(latents, corpus, config, step, device))
+        return lesson.loss(captions_of(corpus, config, step, config.pool)[1], generator_of_step(config, step))
 
     return trainer.run(loss, lambda path: save(folder / "model", student, model))
+
+
+def start_from(student: UNet2DConditionModel, folder: Path) -> None:
+    """Give the student what an earlier one had learned, of whatever teacher of its shape."""
+    try:
+        change = {name.removeprefix("unet."): value.float() for name, value in load_file(folder / LORA).items()}
+        own = load_file(folder / "unet" / LAYERS)
+        wanted = get_peft_model_state_dict(student)
+        fits = change.keys() == wanted.keys() and all(change[name].shape == wanted[name].shape for name in wanted)
+        if fits:
+            set_peft_model_state_dict(student, change)
+            student.time_embedding.cond_proj.load_state_dict({"weight": own["time_embedding.cond_proj.weight"].float()})
+    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+        raise ValueError(f"--init {folder} is no change that train_turbo wrote: {first_line(error)}") from None
+    if not fits:
+        raise ValueError(f"--init {folder} has another shape or rank than this recipe builds")
 
 
 def save(folder: Path, student: Any, model: LatentDiffusion) -> None:
@@ -201,9 +244,18 @@ def save(folder: Path, student: Any, model: LatentDiffusion) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    return run_on_model(
-        "ldm_core.training.train_turbo", __doc__, TURBOS, "the finished model that is the teacher", train, argv
+    parser = command.parser("ldm_core.training.train_turbo", __doc__)
+    add_run_options(parser, TURBOS)
+    parser.add_argument("--model", required=True, metavar="NAME|FOLDER", help="the finished model that is the teacher")
+    parser.add_argument(
+        "--init", type=Path, default=None, metavar="FOLDER", help="an earlier OUT/model to go on from, of any teacher"
     )
+
+    def work(arguments: argparse.Namespace) -> bool:
+        config, device = TURBOS[arguments.recipe], choose_device(arguments.device)
+        return train(config, arguments.model, arguments.out, device, arguments.init, arguments.minutes)
+
+    return run_command(parser, argv, work)
 
 
 if __name__ == "__main__":

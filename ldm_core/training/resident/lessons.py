@@ -20,7 +20,7 @@ from ..reading import misread
 from ..tokenizer import SUFFIX
 from ..train_autoencoder import in_model_range
 from ..train_control import ControlLesson
-from ..train_turbo import TurboLesson, drawn
+from ..train_turbo import TurboLesson, drawn_weights
 from .rows import Rows
 
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]  # a noisy latent, times and words to what the denoiser says
@@ -163,9 +163,9 @@ def covered_by_names(masks: Tensor, names: Tensor, count: int) -> Tensor:
 def turbo_loss(lesson: TurboLesson, telling: Telling) -> Tensor:
     """train_turbo.py's, of rows on the device."""
     _, clean, tokens = telling.draw(lesson.config.batch)
-    first, weights = drawn(lesson.config, len(clean), device=str(clean.device))
+    weights = drawn_weights(lesson.config, len(clean), device=str(clean.device))
     words = telling.words(torch.cat([telling.nothing[None], tokens]))
-    return lesson.error(clean, torch.randn_like(clean), first, weights, words[1:], words[:1].expand(len(clean), -1, -1))
+    return lesson.error(torch.randn_like(clean), weights, words[1:], words[:1].expand(len(clean), -1, -1))
 
 
 def control_loss(lesson: ControlLesson, telling: Telling, config: ControlConfig) -> Tensor:
