@@ -16,6 +16,7 @@ from transformers import CLIPTokenizer, PreTrainedTokenizerBase
 
 from .checks import first_line, shown
 from .family import Family, family_of
+from .files import write_whole
 
 AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny, "AutoencoderDC": AutoencoderDC}
 MOST_PARTS, MOST = 2_000, 10**6  # layers, and any number of a config, where the weights do not say what they allow
@@ -186,3 +187,15 @@ def read_json(path: Path) -> dict:
     if not isinstance(values, dict):
         raise ValueError(f"{path} is damaged: it must be a JSON object, got {shown(values)}")
     return values
+
+
+def portable(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A network's config as it is on any machine: without the folder that it was read from."""
+    return {name: value for name, value in config.items() if name != "_name_or_path"}
+
+
+def save_config(network: Any, folder: Path) -> None:
+    """A diffusers network's config.json, portable."""
+    network.save_config(folder)
+    path = folder / "config.json"
+    write_whole(path, json.dumps(portable(read_json(path)), indent=2) + "\n")

@@ -24,7 +24,7 @@ import torch
 
 from . import command
 from .adapted import BASE
-from .checkpoint import read_json
+from .checkpoint import read_json, save_config
 from .exported import DECODER, ENCODER, ENDINGS, FILE, NETWORK, PRECISIONS
 from .files import write_whole
 from .loading import load, quiet
@@ -100,7 +100,7 @@ def _copy_configs(model: LatentDiffusion, made: Path) -> None:
                 shutil.copyfile(path, place)
     index = read_json(made / "model_index.json")
     write_whole(made / "model_index.json", json.dumps({k: v for k, v in index.items() if k != BASE}, indent=2) + "\n")
-    model.autoencoder.vae.save_config(made / "vae")
+    save_config(model.autoencoder.vae, made / "vae")
 
 
 def _write_graphs(model: LatentDiffusion, made: Path, form: str, precision: str, prompts: Sequence[str]) -> None:

@@ -88,6 +88,8 @@ def some_asked(withheld, shown=40):
         ({0: 4, 10: 39, 100: 40}, HOLDS),  # ten are enough
         ({0: 4, 10: 6, 100: 30}, IN_PART),  # more are not, and help
         ({0: 4, 10: 5, 100: 6}, FAILS),
+        ({0: 34, 10: 34, 100: 35}, HOLDS),  # none are needed
+        ({0: 34, 10: 34, 100: 40}, IN_PART),  # as far as it can be told, but more of them help
     ],
 )
 def test_a_few_examples_suffice_where_with_them_as_much_is_drawn_as_of_what_was_always_shown(withheld, verdict):

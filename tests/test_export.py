@@ -47,6 +47,12 @@ def test_an_export_draws_encodes_and_decodes_as_its_model_does(exported, tiny):
     )
 
 
+def test_an_export_says_nothing_of_the_folder_it_was_made_from(exported, tiny):
+    assert "_name_or_path" in tiny.autoencoder.vae.config, "the test could not tell"
+    for path in exported.rglob("*.json"):
+        assert "_name_or_path" not in path.read_text()
+
+
 def test_a_recipe_of_an_export_names_it(exported, tiny):
     recipe = load(str(exported)).recipe("a boat", 3)
     assert (recipe.model, recipe.engine, recipe.dtype) == (str(exported), "openvino", "float32")

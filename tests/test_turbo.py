@@ -191,6 +191,8 @@ def load(folder):
 def test_a_folder_of_changes_holds_nothing_of_its_base_and_draws_in_one_row_a_step(folder, teacher):
     held = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert not any(name.split("/")[0] in ("vae", "text_encoder", "tokenizer") for name in held)
+    said = "".join(path.read_text() for path in folder.rglob("*.json"))
+    assert "_name_or_path" not in said, "no folder of this machine"
     model = load(folder)
     assert model.spec.world == teacher.spec.world and (model.height, model.spec.steps) == (teacher.height, 4)
     assert model.spec.guidance_scale == teacher.spec.guidance_scale and model.conditioner.words

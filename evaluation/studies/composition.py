@@ -129,8 +129,8 @@ def gained(asked: pd.DataFrame, numbers: Sequence[int]) -> pd.DataFrame:
 
 
 def concluded(shares: pd.DataFrame, told: pd.DataFrame) -> tuple[str, str]:
-    """A few examples suffice where with them a withheld combination is drawn as often as those shown all along, to the intervals;
-    in part, where any number of them helps."""
+    """A few examples suffice where with them a withheld combination is drawn as often as those shown all along, to the intervals,
+    and more of them do not better what a few have not; in part, where they come so far or any number of them helps."""
     drawn = shares[shares["figure"] == "drawn"].set_index(["combination", "shown"])
     read = shares[(shares["figure"] == "read") & (shares["combination"] == NEVER)]["value"]
     few = max(number for number in drawn.loc[NEVER].index if number <= FEW)
@@ -142,9 +142,11 @@ def concluded(shares: pd.DataFrame, told: pd.DataFrame) -> tuple[str, str]:
     steps = "; ".join(f"{row['shown']} minus none {interval(row, 3)}" for _, row in told.iterrows())
     known = f"Of withheld combinations the text encoder reads {read.iloc[0]:.3f}. " if len(read) else ""
     words = f"{known}Drawn of them, by examples of each: {parts}. Paired by prompt: {steps}."
-    if drawn.loc[(NEVER, few), "high"] >= drawn.loc[(ALWAYS, few), "low"]:
+    level = drawn.loc[(NEVER, few), "high"] >= drawn.loc[(ALWAYS, few), "low"]
+    helps = told.set_index("shown")["low"] > 0
+    if level and (helps[helps.index <= FEW].any() or not helps.any()):
         return HOLDS, words
-    return IN_PART if (told["low"] > 0).any() else FAILS, words
+    return IN_PART if level or helps.any() else FAILS, words
 
 
 def _figures(shares: pd.DataFrame) -> dict[str, str]:

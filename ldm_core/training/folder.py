@@ -14,6 +14,7 @@ from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from ..adapted import BASE, LAYERS, LORA
+from ..checkpoint import portable, save_config
 from ..loading import load
 from ..schedulers import make_scheduler
 
@@ -57,7 +58,7 @@ def save_unet(folder: Path, unet: UNet2DConditionModel, vae: Any, scheduler: Sch
 
 def save_half(network: Any, folder: Path) -> None:
     """A network of diffusers' in fp16, in shards below 9 MB."""
-    half = type(network).from_config(network.config).half()
+    half = type(network).from_config(portable(network.config)).half()
     half.load_state_dict(network.state_dict())
     half.save_pretrained(folder, max_shard_size="9MB")
 
@@ -66,7 +67,7 @@ def save_adapted(
     folder: Path, student: UNet2DConditionModel, base: str, scheduler_config: dict[str, Any], world: str
 ) -> None:
     """What a U-Net with a low-rank adapter has that its base, a registry name or folder, has not (see ..adapted), in fp16."""
-    UNet2DConditionModel.from_config(student.config).save_config(folder / "unet")
+    save_config(student, folder / "unet")
     changes = {
         f"unet.{name}": value.half().cpu().contiguous() for name, value in get_peft_model_state_dict(student).items()
     }
