@@ -215,7 +215,7 @@ def train(
     lesson = TurboLesson(student, model, config, device)
 
     def loss(step: int) -> Tensor:
-        return lesson.loss(captions_of(corpus, config, step, config.pool)[1], generator_of_step(config, step))
+        return lesson.loss(captions_of(corpus, config, step, len(corpus.images))[1], generator_of_step(config, step))
 
     return trainer.run(loss, lambda path: save(folder / "model", student, model))
 
@@ -224,16 +224,15 @@ def start_from(student: UNet2DConditionModel, folder: Path) -> None:
     """Give the student what an earlier one had learned, of whatever teacher of its shape."""
     try:
         change = {name.removeprefix("unet."): value.float() for name, value in load_file(folder / LORA).items()}
-        own = load_file(folder / "unet" / LAYERS)
-        wanted = get_peft_model_state_dict(student)
-        fits = change.keys() == wanted.keys() and all(change[name].shape == wanted[name].shape for name in wanted)
-        if fits:
-            set_peft_model_state_dict(student, change)
-            student.time_embedding.cond_proj.load_state_dict({"weight": own["time_embedding.cond_proj.weight"].float()})
-    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+        weight = load_file(folder / "unet" / LAYERS)["time_embedding.cond_proj.weight"].float()
+    except (OSError, SafetensorError, KeyError) as error:
         raise ValueError(f"--init {folder} is no change that train_turbo wrote: {first_line(error)}") from None
-    if not fits:
+    own, wanted = student.time_embedding.cond_proj.weight, get_peft_model_state_dict(student)
+    if weight.shape != own.shape or {n: v.shape for n, v in change.items()} != {n: v.shape for n, v in wanted.items()}:
         raise ValueError(f"--init {folder} has another shape or rank than this recipe builds")
+    set_peft_model_state_dict(student, change)
+    with torch.no_grad():
+        own.copy_(weight)
 
 
 def save(folder: Path, student: Any, model: LatentDiffusion) -> None:
