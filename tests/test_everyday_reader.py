@@ -18,7 +18,9 @@ from evaluation.detectors.everyday.losses import thing_losses
 from evaluation.detectors.everyday.network import ABOUT, DETAIL, INPUT_SIZE, PLACE, Eye, Maps, Things
 from evaluation.detectors.everyday.reading import Reading, Sighting, read_things, sightings
 from evaluation.detectors.everyday.scores import scores_of
-from evaluation.detectors.everyday.truth import (
+from ldm_core.data.everyday import HELD_OUT_SEEDS, KINDS, Scene, Thing, boxes, draw, random_scene
+from ldm_core.data.everyday.atoms import judge
+from ldm_core.data.everyday.truth import (
     ATTRIBUTES,
     GRID,
     UNSEEN,
@@ -26,8 +28,6 @@ from evaluation.detectors.everyday.truth import (
     shown_scenery,
     shown_sizes,
 )
-from ldm_core.data.everyday import HELD_OUT_SEEDS, KINDS, Scene, Thing, boxes, draw, random_scene
-from ldm_core.data.everyday.atoms import judge
 from ldm_core.images import from_uint8, to_pil
 
 CAT = Thing("cat", "black", 1, "center", "medium")

@@ -25,6 +25,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ldm_core.data import everyday as world
+from ldm_core.data.everyday.truth import MOST, labels_of, scene_labels
 from ldm_core.files import whole_file
 from ldm_core.training.everyday import Drawings
 from ldm_core.training.kept import identity_of_pictures, kept_array
@@ -36,7 +37,6 @@ from .everyday.audit import COUNT, audit
 from .everyday.detector import ALL, CEILING_COUNT, EverydayDetector, load_everyday_detector
 from .everyday.losses import loss_of
 from .everyday.network import INPUT_SIZE
-from .everyday.truth import MOST, labels_of, scene_labels
 from .weights_file import save_weights
 
 CAPTIONS = 4  # of each drawing

@@ -137,6 +137,24 @@ class ControlConfig:
 
 
 @dataclass(frozen=True)
+class LatentReaderConfig:
+    """After the stages: a finished model's U-Net taught to say what noised latents show (latent_reader.py)."""
+
+    data: str = "everyday"  # a world whose drawing program says where each thing is
+    image_size: int = 128
+    pool: int = 20_000  # latents kept in memory
+    batch: int = 64
+    steps: int = 700
+    learning_rate: float = 1.5e-3  # peak; linear warm-up, then a cosine to zero
+    warmup_steps: int = 30
+    weight_decay: float = 0.02
+    optimizer: str = "muon"  # adamw | muon
+    last_time: int = 850  # of 1,000: what is noisier tells too little
+    ema_decay: float = 0.98
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class TurboConfig:
     """After the stages: a finished model taught to draw in few steps, the guidance weight an input (train_turbo.py)."""
 
@@ -157,6 +175,9 @@ class TurboConfig:
     optimizer: str = "adamw"  # adamw | muon
     caption_dropout: float = 0.05  # so that no prompt at all is a prompt too
     attribute_dropout: float = 0.0
+    wish_weight: float = (
+        0.0  # on what a reader of latents misses in drawings of captions (wish_lesson.py); needs --reader
+    )
     ema_decay: float = 0.995
     seed: int = 0
 
@@ -176,7 +197,15 @@ class NetworkConfig:
     seed: int = 0
 
 
-Recipe = AutoencoderConfig | TextEncoderConfig | DenoiserConfig | ControlConfig | TurboConfig | NetworkConfig
+Recipe = (
+    AutoencoderConfig
+    | TextEncoderConfig
+    | DenoiserConfig
+    | ControlConfig
+    | LatentReaderConfig
+    | TurboConfig
+    | NetworkConfig
+)
 
 # Photographs are judged by PSNR, so the squared error weighs most.
 PHOTOS = AutoencoderConfig(
@@ -255,10 +284,19 @@ CONTROLS = {
     "scenes-gpu": ControlConfig(image_size=256, res_blocks=1, pool=60_000, batch=192, steps=1_000),
     "tiny": ControlConfig(res_blocks=1, pool=16, batch=2, steps=2, warmup_steps=1),
 }
+TINY_TURBO = TurboConfig(
+    drawing_steps=2, teacher_steps=4, guidance_width=8, rank=2, pool=16, batch=2, steps=2, warmup_steps=1,
+)  # fmt: skip
+LATENT_READERS = {
+    "scenes-cpu": LatentReaderConfig(image_size=256),
+    "tiny": LatentReaderConfig(pool=16, batch=2, steps=2, warmup_steps=1),
+}
 TURBOS = {
     "scenes-cpu": TurboConfig(image_size=256, pool=250_000, steps=10_000),
-    "scenes-gpu": TurboConfig(image_size=256, pool=250_000, batch=192, steps=654, ema_decay=0.998),
-    "tiny": TurboConfig(
-        drawing_steps=2, teacher_steps=4, guidance_width=8, rank=2, pool=16, batch=2, steps=2, warmup_steps=1,
+    "scenes-wishes": TurboConfig(
+        image_size=256, pool=250_000, steps=2_000, learning_rate=5e-4, ema_decay=0.98, wish_weight=0.015,
     ),
+    "scenes-gpu": TurboConfig(image_size=256, pool=250_000, batch=192, steps=654, ema_decay=0.998),
+    "tiny": TINY_TURBO,
+    "tiny-wishes": replace(TINY_TURBO, wish_weight=0.015),
 }  # fmt: skip

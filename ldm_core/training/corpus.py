@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..data import fashion_mnist, photos
+from ..data.everyday import Scene
 from . import everyday
 
 
@@ -25,7 +26,7 @@ class Corpus:
     names says what a word names, a kind or a colour; masks(i) where each named thing is in picture i, float16 (h, w) of
     the share of each cell that it covers; colours are the words of colour,
     nouns those for one thing of a kind. silhouette(i) is uint8 (H, W), 255 where picture i shows a thing. Empty where the
-    corpus has none.
+    corpus has none. scenes are what the pictures show and asked(caption) what a caption says of one, where a program draws them.
     """
 
     images: np.ndarray | everyday.Drawings
@@ -42,6 +43,8 @@ class Corpus:
     colours: frozenset[str] = frozenset()
     nouns: frozenset[str] = frozenset()
     silhouette: Callable[[int], np.ndarray] | None = None
+    scenes: Sequence[Scene] = ()
+    asked: Callable[[str], Scene | None] = lambda caption: None
 
 
 def load_corpus(name: str, count: int, size: int, folder: Path | None = None, shown: int = 0) -> Corpus:
@@ -75,6 +78,8 @@ def _everyday(count: int, size: int, shown: int) -> Corpus:
         colours=frozenset(everyday.world.COLOURS),
         nouns=everyday.nouns(),
         silhouette=lambda i: silhouette(everyday.world.masks(pictured[i], size)),
+        scenes=pictured,
+        asked=everyday.parse,
     )
 
 

@@ -18,28 +18,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import SchedulerMixin, UNet2DConditionModel
+from diffusers import UNet2DConditionModel
 from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .. import command, guidance
+from .. import command
 from ..adapted import LAYERS, LORA
 from ..checks import first_line
-from ..conditioning import Conditioning
-from ..denoisers import guidance_embedding
 from ..loading import load
 from ..pipeline import LatentDiffusion
 from ..placement import choose_device
-from ..schedulers import make_scheduler, set_steps
 from .batch import captions_of
 from .command import add_run_options, run_command
 from .config import TURBOS, TurboConfig
 from .corpus import load_corpus
 from .folder import save_adapted
-from .lesson import attention_for_training, mixed
+from .latent_reader import load_reader
 from .trainer import Trainer, generator_of_step
+from .turbo_lesson import TurboLesson
+from .wish_lesson import WishLesson
 
 
 def build(config: TurboConfig, teacher: UNet2DConditionModel) -> UNet2DConditionModel:
@@ -57,142 +56,6 @@ def build(config: TurboConfig, teacher: UNet2DConditionModel) -> UNet2DCondition
     return student
 
 
-def ddim_step(latent: Tensor, v: Tensor, now: Tensor, then: Tensor) -> Tensor:
-    """One deterministic step (Song et al. 2021, eq. 12 with sigma = 0) from alpha_bar `now` to `then`, both (B,), for a
-    network that says v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) z_0."""
-    signal, spread = roots(now)
-    clean, noise = signal * latent - spread * v, spread * latent + signal * v
-    signal, spread = roots(then)
-    return signal * clean + spread * noise
-
-
-def v_that_lands(start: Tensor, end: Tensor, now: Tensor, then: Tensor) -> Tensor:
-    """The v with which one deterministic step from `start` at alpha_bar `now` is at `end` at alpha_bar `then`: the target of
-    progressive distillation (Salimans & Ho 2022, appendix G), all (B, C, h, w) and (B,).
-
-    In angles, cos a = sqrt(alpha_bar): a step from a to b turns z and v, z_b = cos(a - b) z_a - sin(a - b) v_a.
-    """
-    (signal, spread), (signal_then, spread_then) = roots(now), roots(then)
-    cosine = signal * signal_then + spread * spread_then
-    sine = spread * signal_then - signal * spread_then
-    return (cosine * start - end) / sine
-
-
-def roots(alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
-    """sqrt(alpha_bar) and sqrt(1 - alpha_bar) of (B,), to be multiplied with latents."""
-    return alpha_bar.sqrt().view(-1, 1, 1, 1), (1 - alpha_bar).sqrt().view(-1, 1, 1, 1)
-
-
-class TurboLesson:
-    """What one step teaches: from where the student has come to by itself, to go in one step where the guided teacher goes in
-    several."""
-
-    def __init__(
-        self,
-        student: UNet2DConditionModel,
-        model: LatentDiffusion,
-        config: TurboConfig,
-        device: str,
-    ):
-        self.student, self.model, self.config, self.device = student, model, config, device
-        self.teacher = model.denoiser.network.requires_grad_(False)
-        self.substeps = config.teacher_steps // config.drawing_steps
-        scheduler = make_scheduler(model.scheduler_config, "ddim")
-        if scheduler.config.prediction_type != "v_prediction":
-            raise ValueError(f"--model must predict v to be distilled, got {scheduler.config.prediction_type!r}")
-        self.times, self.alpha_bars = (values.to(device) for values in grid(scheduler, config))
-
-    def loss(self, captions: list[str], generator: torch.Generator) -> Tensor:
-        """The squared error of v at the student's own times; "" is a caption that was dropped."""
-        model, count = self.model, len(captions)
-        size = model.latent_channels, model.height // model.factor, model.width // model.factor
-        noise = torch.randn(count, *size, generator=generator)  # on the CPU: the same on every device
-        weights = drawn_weights(self.config, count, generator)
-        words = self.words([*captions, ""])
-        told, nothing = words[:-1], words[-1:].expand_as(words[:-1])
-        return self.error(noise.to(self.device), weights.to(self.device), told, nothing)
-
-    def error(self, noise: Tensor, weights: Tensor, told: Tensor, nothing: Tensor) -> Tensor:
-        """Of noise (B, C, h, w), guidance weights (B,), what is said of the pictures and what is said of none (B, T, width)."""
-        first = self.first(len(noise))
-        now, then = self.alpha_bars[first], self.alpha_bars[first + self.substeps]
-        start = self.walked(noise, weights, told)
-        end = self.followed(start, first, weights, told, nothing)
-        target = v_that_lands(start, end, now, then)
-        return (self.said(start, first, weights, told) - target).square().mean()
-
-    def first(self, count: int) -> Tensor:
-        """The places in the teacher's grid at which the student's steps begin, (count,): as many rows at each."""
-        return self.substeps * (torch.arange(count, device=self.device) * self.config.drawing_steps // count)
-
-    def words(self, captions: list[str]) -> Tensor:
-        """Captions as the text encoder tells them, (B, T, width)."""
-        encode = self.model.conditioner.encode
-        return Conditioning.stack([encode(text) for text in captions]).tokens.to(self.device)
-
-    @torch.no_grad()
-    def walked(self, noise: Tensor, weights: Tensor, told: Tensor) -> Tensor:
-        """Where the student comes to from noise by the steps before the one that each row is taught.
-
-        Which rows take a step depends on their number alone: so that a whole step can be recorded (resident/step.py).
-        """
-        latent, count, steps = noise.clone(), len(noise), self.config.drawing_steps
-        for step in range(steps - 1):
-            on = slice(-(-(step + 1) * count // steps), count)  # of `first`, those that begin later
-            if on.start == count:
-                break
-            at = torch.full_like(self.first(count)[on], step * self.substeps)
-            v = self.said(latent[on], at, weights[on], told[on])
-            latent[on] = ddim_step(latent[on], v, self.alpha_bars[at], self.alpha_bars[at + self.substeps])
-        return latent
-
-    @torch.no_grad()
-    def followed(self, latent: Tensor, first: Tensor, weights: Tensor, told: Tensor, nothing: Tensor) -> Tensor:
-        """Where the guided teacher is after the steps that the student is to take as one."""
-        both = torch.cat([nothing, told])
-        for at in range(self.substeps):
-            t = self.times[first + at]
-            with mixed(self.device), attention_for_training(self.device):
-                said = self.teacher(latent.repeat(2, 1, 1, 1), t.repeat(2), encoder_hidden_states=both).sample
-            without, given = said.float().chunk(2)
-            v = guidance.combine(given, without, weights)
-            latent = ddim_step(latent, v, self.alpha_bars[first + at], self.alpha_bars[first + at + 1])
-        return latent
-
-    def said(self, latent: Tensor, first: Tensor, weights: Tensor, told: Tensor) -> Tensor:
-        """What the student says of v, float32."""
-        told_weight = guidance_embedding(weights - 1, self.config.guidance_width)
-        with mixed(self.device), attention_for_training(self.device):
-            return self.student(
-                latent, self.times[first], encoder_hidden_states=told, timestep_cond=told_weight
-            ).sample.float()
-
-
-def drawn_weights(
-    config: TurboConfig, count: int, generator: torch.Generator | None = None, device: str = "cpu"
-) -> Tensor:
-    """Guidance weights (count,), even between the recipe's least and most."""
-    low, high = config.least_weight, config.most_weight
-    return low + (high - low) * torch.rand(count, generator=generator, device=device)
-
-
-def grid(scheduler: SchedulerMixin, config: TurboConfig) -> tuple[Tensor, Tensor]:
-    """The teacher's times (steps,) and alpha_bar at each and at the end (steps + 1,); ValueError where the student's times
-    are none of them."""
-    set_steps(scheduler, config.drawing_steps)
-    own = scheduler.timesteps.clone()
-    set_steps(scheduler, config.teacher_steps)
-    times = scheduler.timesteps.clone()
-    if config.teacher_steps % config.drawing_steps or not torch.equal(
-        times[:: config.teacher_steps // config.drawing_steps], own
-    ):
-        raise ValueError(
-            f"teacher_steps must be a multiple of drawing_steps on the model's schedule, "
-            f"got {config.teacher_steps} and {config.drawing_steps}"
-        )
-    return times, torch.cat([scheduler.alphas_cumprod[times], scheduler.final_alpha_cumprod.view(1)])
-
-
 def train(
     config: TurboConfig,
     name: str,
@@ -200,22 +63,33 @@ def train(
     device: str,
     init: Path | None = None,
     minutes: float | None = None,
+    reader: Path | None = None,
 ) -> bool:
     """Train to the end (True) or to Ctrl-C (False); folder/model holds the averaged weights.
 
-    `name` is the teacher's, as ldm_core.load takes it. `init` is an earlier change, of the same rank, to go on from.
+    `name` is the teacher's, as ldm_core.load takes it. `init` is an earlier change, of the same rank, to go on from. With a
+    recipe that weighs wishes, and a `reader` of the teacher's latents, the student learns from what its drawings lack as well.
     """
+    if (reader is not None) != bool(config.wish_weight):
+        with_it = ", ".join(sorted(name for name, each in TURBOS.items() if each.wish_weight))
+        raise ValueError(f"--reader goes with a recipe that weighs wishes ({with_it}), and such a recipe needs it")
     torch.manual_seed(config.seed)
     model = load(name, device=device, dtype="float32", engine="torch")
+    judge = None if reader is None else load_reader(reader, model)
     corpus = load_corpus(config.data, config.pool, config.image_size)
     student = build(config, model.denoiser.network)
     if init is not None:
         start_from(student, init)
     trainer = Trainer(student, config, folder, config.warmup_steps, device, minutes)
     lesson = TurboLesson(student, model, config, device)
+    wishes = None if judge is None else WishLesson(lesson, judge, corpus)
 
     def loss(step: int) -> Tensor:
-        return lesson.loss(captions_of(corpus, config, step, len(corpus.images))[1], generator_of_step(config, step))
+        pictures, captions = captions_of(corpus, config, step, len(corpus.images))
+        generator = generator_of_step(config, step)
+        if wishes is None:
+            return lesson.loss(captions, generator)
+        return lesson.loss(captions, generator) + config.wish_weight * wishes.loss(pictures, captions, generator)
 
     return trainer.run(loss, lambda path: save(folder / "model", student, model))
 
@@ -249,10 +123,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--init", type=Path, default=None, metavar="FOLDER", help="an earlier OUT/model to go on from, of any teacher"
     )
+    parser.add_argument(
+        "--reader",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="reader.safetensors that train_latent_reader made of the model",
+    )
 
     def work(arguments: argparse.Namespace) -> bool:
         config, device = TURBOS[arguments.recipe], choose_device(arguments.device)
-        return train(config, arguments.model, arguments.out, device, arguments.init, arguments.minutes)
+        started = (arguments.init, arguments.minutes, arguments.reader)
+        return train(config, arguments.model, arguments.out, device, *started)
 
     return run_command(parser, argv, work)
 

@@ -12,12 +12,12 @@ from tqdm import tqdm
 
 from ldm_core.data.everyday import HELD_OUT_SEEDS, Scene, draw, random_scene
 from ldm_core.data.everyday.atoms import SKILLS, extra_things, judge
+from ldm_core.data.everyday.truth import shown_scenery, shown_sizes
 from ldm_core.images import from_uint8
 
 from ...statistics import Estimate, mean
 from .detector import ALL, EverydayDetector
 from .reading import Reading
-from .truth import shown_scenery, shown_sizes
 
 COUNT = 2000  # drawings
 BATCH = 50

@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ldm_core.data.everyday.truth import ATTRIBUTES, GRID, UNSEEN
+
 from .detector import EverydayDetector
 from .network import SCENE, Maps, Things
-from .truth import ATTRIBUTES, GRID, UNSEEN
 
 
 def loss_of(

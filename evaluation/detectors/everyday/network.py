@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from ldm_core.data.everyday import GROUNDS, KINDS, SKIES, known_words
 from ldm_core.data.everyday.lexicon import SCENERY
-
-from .truth import ATTRIBUTES, GRID
+from ldm_core.data.everyday.truth import ATTRIBUTES, GRID
 
 FEATURES = 64
 INPUT_SIZE = 256  # pixels; any image is resized to this, bicubic with antialias

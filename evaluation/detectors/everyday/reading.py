@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ldm_core.data.everyday import GROUNDS, KINDS, SKIES, SKY_KINDS, Scene, Thing
 from ldm_core.data.everyday.atoms import Relations
+from ldm_core.data.everyday.truth import ATTRIBUTES, GRID, NATURAL, NONE
 
 from .network import SCENE, Maps, Things
-from .truth import ATTRIBUTES, GRID, NATURAL, NONE
 
 # Of bounds tried on 2,000 drawings of training seeds these two read about the most of them wholly right and with nothing too much.
 FOUND = 0.2  # how many middles must be expected around a thing, beyond those of the surer ones found there

@@ -20,7 +20,7 @@ from ..reading import misread
 from ..tokenizer import SUFFIX
 from ..train_autoencoder import in_model_range
 from ..train_control import ControlLesson
-from ..train_turbo import TurboLesson, drawn_weights
+from ..turbo_lesson import TurboLesson, drawn_weights
 from .rows import Rows
 
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]  # a noisy latent, times and words to what the denoiser says
@@ -161,7 +161,7 @@ def covered_by_names(masks: Tensor, names: Tensor, count: int) -> Tensor:
 
 
 def turbo_loss(lesson: TurboLesson, telling: Telling) -> Tensor:
-    """train_turbo.py's, of rows on the device."""
+    """turbo_lesson.py's, of rows on the device."""
     _, clean, tokens = telling.draw(lesson.config.batch)
     weights = drawn_weights(lesson.config, len(clean), device=str(clean.device))
     words = telling.words(torch.cat([telling.nothing[None], tokens]))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ...loading import load
 from ...pipeline import LatentDiffusion
-from .. import attention, train_control, train_text_encoder, train_turbo
+from .. import attention, train_control, train_text_encoder, train_turbo, turbo_lesson
 from ..config import Recipe
 from ..everyday import names
 from ..folder import save_adapted
@@ -109,7 +109,7 @@ class Stages:
         self._draw_pictures(self.pool.latents, recipe.batch)
         student = train_turbo.build(recipe, teacher.denoiser.network)
         student = student.to(self.device).to(memory_format=torch.channels_last).train()
-        lesson = train_turbo.TurboLesson(student, teacher, recipe, self.device)
+        lesson = turbo_lesson.TurboLesson(student, teacher, recipe, self.device)
         telling = self._telling(self.pool.latents, recipe.caption_dropout)
         self._teach("turbo", lambda: turbo_loss(lesson, telling), student, recipe)
         base = self.base or str(self.model.folder.resolve())

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ldm_core.data.everyday import COLOURS, GROUNDS, KINDS, PLACES, RELATIONS, SIZES, SKIES, Scene, draw
-from ldm_core.data.everyday.layout import arrange
-from ldm_core.data.everyday.lexicon import SCENERY
-from ldm_core.data.everyday.spots import Spot
+from .drawing import draw
+from .layout import arrange
+from .lexicon import SCENERY
+from .spots import Spot
+from .world import COLOURS, GROUNDS, KINDS, PLACES, RELATIONS, SIZES, SKIES, Scene
 
 NATURAL = "natural"  # the colour of what is drawn in none of the ten
 NONE = "none"

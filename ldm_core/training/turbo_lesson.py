@@ -1,0 +1,167 @@
+"""What one step of a few-step model's training teaches: guided and progressive distillation, where drawing comes by."""
+
+from __future__ import annotations
+
+import torch
+from diffusers import SchedulerMixin, UNet2DConditionModel
+from torch import Tensor
+
+from .. import guidance
+from ..conditioning import Conditioning
+from ..denoisers import guidance_embedding
+from ..pipeline import LatentDiffusion
+from ..schedulers import make_scheduler, set_steps
+from .config import TurboConfig
+from .lesson import attention_for_training, mixed
+
+
+def ddim_step(latent: Tensor, v: Tensor, now: Tensor, then: Tensor) -> Tensor:
+    """One deterministic step (Song et al. 2021, eq. 12 with sigma = 0) from alpha_bar `now` to `then`, both (B,), for a
+    network that says v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) z_0."""
+    signal, spread = roots(now)
+    clean, noise = signal * latent - spread * v, spread * latent + signal * v
+    signal, spread = roots(then)
+    return signal * clean + spread * noise
+
+
+def v_that_lands(start: Tensor, end: Tensor, now: Tensor, then: Tensor) -> Tensor:
+    """The v with which one deterministic step from `start` at alpha_bar `now` is at `end` at alpha_bar `then`: the target of
+    progressive distillation (Salimans & Ho 2022, appendix G), all (B, C, h, w) and (B,).
+
+    In angles, cos a = sqrt(alpha_bar): a step from a to b turns z and v, z_b = cos(a - b) z_a - sin(a - b) v_a.
+    """
+    (signal, spread), (signal_then, spread_then) = roots(now), roots(then)
+    cosine = signal * signal_then + spread * spread_then
+    sine = spread * signal_then - signal * spread_then
+    return (cosine * start - end) / sine
+
+
+def roots(alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
+    """sqrt(alpha_bar) and sqrt(1 - alpha_bar) of (B,), to be multiplied with latents."""
+    return alpha_bar.sqrt().view(-1, 1, 1, 1), (1 - alpha_bar).sqrt().view(-1, 1, 1, 1)
+
+
+class TurboLesson:
+    """What one step teaches: from where the student has come to by itself, to go in one step where the guided teacher goes in
+    several."""
+
+    def __init__(
+        self,
+        student: UNet2DConditionModel,
+        model: LatentDiffusion,
+        config: TurboConfig,
+        device: str,
+    ):
+        self.student, self.model, self.config, self.device = student, model, config, device
+        self.teacher = model.denoiser.network.requires_grad_(False)
+        self.substeps = config.teacher_steps // config.drawing_steps
+        scheduler = make_scheduler(model.scheduler_config, "ddim")
+        if scheduler.config.prediction_type != "v_prediction":
+            raise ValueError(f"--model must predict v to be distilled, got {scheduler.config.prediction_type!r}")
+        self.times, self.alpha_bars = (values.to(device) for values in grid(scheduler, config))
+
+    def loss(self, captions: list[str], generator: torch.Generator) -> Tensor:
+        """The squared error of v at the student's own times; "" is a caption that was dropped."""
+        noise, weights = self.noise(len(captions), generator), drawn_weights(self.config, len(captions), generator)
+        words = self.words([*captions, ""])
+        told, nothing = words[:-1], words[-1:].expand_as(words[:-1])
+        return self.error(noise, weights.to(self.device), told, nothing)
+
+    def noise(self, count: int, generator: torch.Generator) -> Tensor:
+        """N(0, 1), (count, C, h, w) of the model's own size; drawn on the CPU: the same on every device."""
+        model = self.model
+        size = model.latent_channels, model.height // model.factor, model.width // model.factor
+        return torch.randn(count, *size, generator=generator).to(self.device)
+
+    def error(self, noise: Tensor, weights: Tensor, told: Tensor, nothing: Tensor) -> Tensor:
+        """Of noise (B, C, h, w), guidance weights (B,), what is said of the pictures and what is said of none (B, T, width)."""
+        first = self.first(len(noise))
+        now, then = self.alpha_bars[first], self.alpha_bars[first + self.substeps]
+        start = self.walked(noise, weights, told)
+        end = self.followed(start, first, weights, told, nothing)
+        target = v_that_lands(start, end, now, then)
+        return (self.said(start, first, weights, told) - target).square().mean()
+
+    def first(self, count: int) -> Tensor:
+        """The places in the teacher's grid at which the student's steps begin, (count,): as many rows at each."""
+        return self.substeps * (torch.arange(count, device=self.device) * self.config.drawing_steps // count)
+
+    def words(self, captions: list[str]) -> Tensor:
+        """Captions as the text encoder tells them, (B, T, width)."""
+        encode = self.model.conditioner.encode
+        return Conditioning.stack([encode(text) for text in captions]).tokens.to(self.device)
+
+    @torch.no_grad()
+    def walked(self, noise: Tensor, weights: Tensor, told: Tensor) -> Tensor:
+        """Where the student comes to from noise by the steps before the one that each row is taught.
+
+        Which rows take a step depends on their number alone: so that a whole step can be recorded (resident/step.py).
+        """
+        latent, count, steps = noise.clone(), len(noise), self.config.drawing_steps
+        for step in range(steps - 1):
+            on = slice(-(-(step + 1) * count // steps), count)  # of `first`, those that begin later
+            if on.start == count:
+                break
+            at = torch.full_like(self.first(count)[on], step * self.substeps)
+            v = self.said(latent[on], at, weights[on], told[on])
+            latent[on] = ddim_step(latent[on], v, self.alpha_bars[at], self.alpha_bars[at + self.substeps])
+        return latent
+
+    @torch.no_grad()
+    def followed(self, latent: Tensor, first: Tensor, weights: Tensor, told: Tensor, nothing: Tensor) -> Tensor:
+        """Where the guided teacher is after the steps that the student is to take as one."""
+        both = torch.cat([nothing, told])
+        for at in range(self.substeps):
+            t = self.times[first + at]
+            with mixed(self.device), attention_for_training(self.device):
+                said = self.teacher(latent.repeat(2, 1, 1, 1), t.repeat(2), encoder_hidden_states=both).sample
+            without, given = said.float().chunk(2)
+            v = guidance.combine(given, without, weights)
+            latent = ddim_step(latent, v, self.alpha_bars[first + at], self.alpha_bars[first + at + 1])
+        return latent
+
+    def drawn(self, noise: Tensor, weights: Tensor, told: Tensor) -> Tensor:
+        """What the student draws from noise in all its steps, (B, C, h, w), with a gradient through each."""
+        latent = noise
+        for step in range(self.config.drawing_steps):
+            at = torch.full((len(noise),), step * self.substeps, device=self.device)
+            v = self.said(latent, at, weights, told)
+            latent = ddim_step(latent, v, self.alpha_bars[at], self.alpha_bars[at + self.substeps])
+        return latent
+
+    def said(self, latent: Tensor, first: Tensor, weights: Tensor, told: Tensor) -> Tensor:
+        """What the student says of v, float32."""
+        told_weight = guidance_embedding(weights - 1, self.config.guidance_width)
+        with mixed(self.device), attention_for_training(self.device):
+            return self.student(
+                latent, self.times[first], encoder_hidden_states=told, timestep_cond=told_weight
+            ).sample.float()
+
+
+def drawn_weights(
+    config: TurboConfig, count: int, generator: torch.Generator | None = None, device: str = "cpu"
+) -> Tensor:
+    """Guidance weights (count,), even between the recipe's least and most."""
+    return even(config.least_weight, config.most_weight, count, generator, device)
+
+
+def even(low: float, high: float, count: int, generator: torch.Generator | None = None, device: str = "cpu") -> Tensor:
+    """Numbers (count,) evenly distributed between two."""
+    return low + (high - low) * torch.rand(count, generator=generator, device=device)
+
+
+def grid(scheduler: SchedulerMixin, config: TurboConfig) -> tuple[Tensor, Tensor]:
+    """The teacher's times (steps,) and alpha_bar at each and at the end (steps + 1,); ValueError where the student's times
+    are none of them."""
+    set_steps(scheduler, config.drawing_steps)
+    own = scheduler.timesteps.clone()
+    set_steps(scheduler, config.teacher_steps)
+    times = scheduler.timesteps.clone()
+    if config.teacher_steps % config.drawing_steps or not torch.equal(
+        times[:: config.teacher_steps // config.drawing_steps], own
+    ):
+        raise ValueError(
+            f"teacher_steps must be a multiple of drawing_steps on the model's schedule, "
+            f"got {config.teacher_steps} and {config.drawing_steps}"
+        )
+    return times, torch.cat([scheduler.alphas_cumprod[times], scheduler.final_alpha_cumprod.view(1)])
