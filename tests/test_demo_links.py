@@ -88,6 +88,7 @@ def test_prompt_and_settings_go_along_to_other_tabs_and_are_there_after_a_reload
     )
     page.wait_for_function(SEEDS)
     page.locator(".prompt textarea:visible").fill("a purple boat at night")
+    page.wait_for_timeout(500)  # no hand is sooner at the tabs; on a busy machine the page may not have noted it before
     visit.tab("From a picture")
     page.get_by_role("textbox", name="Prompt").locator("visible=true").first.wait_for()
     page.wait_for_function(PROMPT)
