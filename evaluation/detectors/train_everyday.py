@@ -25,7 +25,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ldm_core.data import everyday as world
-from ldm_core.data.everyday.truth import MOST, labels_of, scene_labels
+from ldm_core.data.everyday.truth import MOST, all_labels_of
 from ldm_core.files import whole_file
 from ldm_core.training.everyday import Drawings
 from ldm_core.training.kept import identity_of_pictures, kept_array
@@ -94,7 +94,7 @@ def truth_of(scenes: list[world.Scene], start: int = 0) -> dict[str, np.ndarray]
     for index, scene in enumerate(tqdm(scenes, desc="labels", unit="scene", mininterval=2, delay=2), start):
         looks = world.look_names(scene)
         said = [text.tokens(world.caption(scene, CAPTIONS * index + k, looks=looks)) for k in range(CAPTIONS)]
-        rows.append({**labels_of(scene), "scene": np.array(scene_labels(scene)), "said": np.array(said, np.int16)})
+        rows.append({**all_labels_of(scene), "said": np.array(said, np.int16)})
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 

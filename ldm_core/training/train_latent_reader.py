@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from .. import command
 from ..data.everyday import HELD_OUT_SEEDS, Scene, random_scene
-from ..data.everyday.truth import MOST, labels_of, scene_labels
+from ..data.everyday.truth import MOST, all_labels_of
 from ..loading import load
 from ..placement import choose_device
 from ..schedulers import make_scheduler
@@ -94,13 +94,9 @@ def times(config: LatentReaderConfig, generator: torch.Generator) -> Tensor:
 def truth_of(scenes: Sequence[Scene]) -> dict[str, np.ndarray]:
     """The labels of every scene, arrays of as many rows."""
     with ProcessPoolExecutor() as pool:
-        labels = pool.map(_labels, scenes, chunksize=64)
+        labels = pool.map(all_labels_of, scenes, chunksize=64)
         rows = list(tqdm(labels, "labels", len(scenes), unit="scene", mininterval=2, delay=2))
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-
-
-def _labels(scene: Scene) -> dict[str, np.ndarray]:
-    return {**labels_of(scene), "scene": np.array(scene_labels(scene))}
 
 
 @torch.inference_mode()

@@ -102,9 +102,7 @@ class TurboLesson:
             on = slice(-(-(step + 1) * count // steps), count)  # of `first`, those that begin later
             if on.start == count:
                 break
-            at = torch.full_like(self.first(count)[on], step * self.substeps)
-            v = self.said(latent[on], at, weights[on], told[on])
-            latent[on] = ddim_step(latent[on], v, self.alpha_bars[at], self.alpha_bars[at + self.substeps])
+            latent[on] = self.stepped(latent[on], step, weights[on], told[on])
         return latent
 
     @torch.no_grad()
@@ -124,10 +122,14 @@ class TurboLesson:
         """What the student draws from noise in all its steps, (B, C, h, w), with a gradient through each."""
         latent = noise
         for step in range(self.config.drawing_steps):
-            at = torch.full((len(noise),), step * self.substeps, device=self.device)
-            v = self.said(latent, at, weights, told)
-            latent = ddim_step(latent, v, self.alpha_bars[at], self.alpha_bars[at + self.substeps])
+            latent = self.stepped(latent, step, weights, told)
         return latent
+
+    def stepped(self, latent: Tensor, step: int, weights: Tensor, told: Tensor) -> Tensor:
+        """Where one of the student's steps takes latents (B, C, h, w)."""
+        at = torch.full((len(latent),), step * self.substeps, device=self.device)
+        v = self.said(latent, at, weights, told)
+        return ddim_step(latent, v, self.alpha_bars[at], self.alpha_bars[at + self.substeps])
 
     def said(self, latent: Tensor, first: Tensor, weights: Tensor, told: Tensor) -> Tensor:
         """What the student says of v, float32."""

@@ -60,8 +60,7 @@ def wish_of(asked: Scene, scene: Scene) -> Wish:
 
 
 def _sum(counts: list[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None
+    return None if None in counts else sum(count or 0 for count in counts)
 
 
 def _of_thing(asked: Scene, thing: Thing) -> list[Wanted]:

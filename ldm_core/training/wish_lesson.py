@@ -32,19 +32,21 @@ class WishLesson:
         nothing are left out."""
         lesson = self.lesson
         wishes = self.wishes(pictures, captions)
-        rows = [row for row, wish in enumerate(wishes) if wish is not None]
-        if not rows:
+        count = len(wishes)
+        if not count:
             return torch.zeros((), device=lesson.device)
-        noise = lesson.noise(len(rows), generator)
-        weights = even(*WEIGHTS, len(rows), generator).to(lesson.device)
-        drawn = lesson.drawn(noise, weights, lesson.words([captions[row] for row in rows]))
-        t = torch.randint(LATEST, (len(rows),), generator=generator).to(lesson.device)
-        noisy, _ = diffusion_target(drawn, lesson.noise(len(rows), generator), self.alpha_bars[t], "v_prediction")
-        return surprise(self.reader(noisy, t), [wish for wish in wishes if wish is not None]).mean()
+        noise = lesson.noise(count, generator)
+        weights = even(*WEIGHTS, count, generator).to(lesson.device)
+        drawn = lesson.drawn(noise, weights, lesson.words([caption for caption, _ in wishes]))
+        t = torch.randint(LATEST, (count,), generator=generator).to(lesson.device)
+        noisy, _ = diffusion_target(drawn, lesson.noise(count, generator), self.alpha_bars[t], "v_prediction")
+        return surprise(self.reader(noisy, t), [wish for _, wish in wishes]).mean()
 
-    def wishes(self, pictures: list[int], captions: list[str]) -> list[Wish | None]:
-        """What each caption asks for; None where that is nothing."""
-        asked = [self.corpus.asked(caption) for caption in captions]
+    def wishes(self, pictures: list[int], captions: list[str]) -> list[tuple[str, Wish]]:
+        """The captions that ask for something, each with what that is."""
+        asked = ((picture, caption, self.corpus.asked(caption)) for picture, caption in zip(pictures, captions))
         return [
-            None if one is None else wish_of(one, self.corpus.scenes[picture]) for picture, one in zip(pictures, asked)
+            (caption, wish_of(scene, self.corpus.scenes[picture]))
+            for picture, caption, scene in asked
+            if scene is not None
         ]

@@ -69,6 +69,11 @@ def labels_of(scene: Scene) -> dict[str, np.ndarray]:
     return found
 
 
+def all_labels_of(scene: Scene) -> dict[str, np.ndarray]:
+    """The labels of each single thing and, as `scene`, those of the whole (scene_labels)."""
+    return {**labels_of(scene), "scene": np.array(scene_labels(scene))}
+
+
 def middle(box: Sequence[float]) -> tuple[float, float]:
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
