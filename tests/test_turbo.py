@@ -15,7 +15,7 @@ import ldm_core
 from ldm_core.adapted import LORA
 from ldm_core.denoisers import guidance_embedding
 from ldm_core.schedulers import make_scheduler, set_steps
-from ldm_core.training import resize_lora, train_turbo, turbo_lesson
+from ldm_core.training import drawer, resize_lora, train_turbo, turbo_lesson
 from ldm_core.training.config import TURBOS
 from ldm_core.training.resize_lora import resized
 
@@ -30,7 +30,7 @@ def test_a_step_is_that_of_diffusers_ddim_scheduler():
     latent, v, now, then = random(0, 3, 4, 2, 2), random(1, 3, 4, 2, 2), *scheduler.timesteps[1:3]
     expected = scheduler.step(v, now, latent).prev_sample
     bars = (scheduler.alphas_cumprod[t].repeat(3) for t in (now, then))
-    torch.testing.assert_close(turbo_lesson.ddim_step(latent, v, *bars), expected, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(drawer.ddim_step(latent, v, *bars), expected, atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("then", [0.1, 0.7, 1.0])
@@ -38,13 +38,13 @@ def test_the_target_is_the_v_whose_one_step_lands_where_it_should(then):
     start, end = random(0, 2, 4, 3, 3), random(1, 2, 4, 3, 3)
     now, then = torch.tensor([0.0, 0.05]), torch.full((2,), then)
     v = turbo_lesson.v_that_lands(start, end, now, then)
-    torch.testing.assert_close(turbo_lesson.ddim_step(start, v, now, then), end, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(drawer.ddim_step(start, v, now, then), end, atol=1e-5, rtol=1e-5)
 
 
 def test_of_one_step_of_the_teacher_the_target_is_what_the_teacher_said():
     start, v = random(0, 2, 4, 3, 3), random(1, 2, 4, 3, 3)
     now, then = torch.tensor([0.0, 0.3]), torch.tensor([0.2, 0.9])
-    end = turbo_lesson.ddim_step(start, v, now, then)
+    end = drawer.ddim_step(start, v, now, then)
     torch.testing.assert_close(turbo_lesson.v_that_lands(start, end, now, then), v, atol=1e-5, rtol=1e-5)
 
 
@@ -139,7 +139,7 @@ def test_rows_that_the_steps_do_not_divide_are_walked_as_far_as_their_place_says
 def test_steps_that_do_not_divide_the_teachers_are_refused(teacher):
     config = dataclasses.replace(TURBOS["tiny"], drawing_steps=5, teacher_steps=12)
     with pytest.raises(ValueError, match="multiple of drawing_steps.*12 and 5"):
-        turbo_lesson.grid(make_scheduler(teacher.scheduler_config, "ddim"), config)
+        turbo_lesson.teacher_grid(make_scheduler(teacher.scheduler_config, "ddim"), config, "cpu")
 
 
 @pytest.fixture(scope="module")

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from scipy.stats import poisson
+from transformers import CLIPTextModel, CLIPTokenizer
 
 import ldm_core
 from ldm_core.data.everyday import GROUNDS, HELD_OUT_SEEDS, KINDS, SKIES, Scene, Thing, caption, parse, random_scene
 from ldm_core.data.everyday.truth import ATTRIBUTES, GRID, MOST, UNSEEN
-from ldm_core.training import train_latent_reader, train_turbo, turbo_lesson
-from ldm_core.training.config import LATENT_READERS, TURBOS
+from ldm_core.sampling import image_generators, initial_noise
+from ldm_core.training import drawer, train_denoiser, train_latent_reader, train_turbo, turbo_lesson
+from ldm_core.training.config import DENOISERS, LATENT_READERS, TURBOS
 from ldm_core.training.corpus import load_corpus
 from ldm_core.training.latent_reader import ANSWERS, LatentReader, counted, load_reader, misread, numbers_of_kinds
+from ldm_core.training.lesson import Lesson
 from ldm_core.training.wish import Wanted, surprise, surprise_of_number, wish_of
-from ldm_core.training.wish_lesson import WishLesson
+from ldm_core.training.wish_lesson import WishLesson, pull
 
 SIDE = 16
 SURE = 16.0  # a logit
@@ -252,7 +257,7 @@ def test_what_a_student_draws_in_all_its_steps_is_where_it_walks_step_by_step(mo
     walked = lesson.walked(noise.repeat(4, 1, 1, 1), weight.repeat(4), words.expand(4, -1, -1))
     last = torch.tensor([3])
     v = lesson.said(walked[3:], last, weight, words)
-    ended = turbo_lesson.ddim_step(walked[3:], v, lesson.alpha_bars[last], lesson.alpha_bars[last + 1])
+    ended = drawer.ddim_step(walked[3:], v, lesson.alpha_bars[last], lesson.alpha_bars[last + 1])
     assert (drawn - ended).square().mean().sqrt() < 0.02
 
 
@@ -276,6 +281,88 @@ def test_a_step_down_the_gradient_makes_a_drawing_less_surprising(model):
         for value in pulls:
             value -= 0.05 * value.grad / size
     assert loss() < before
+
+
+def test_what_a_denoiser_draws_while_it_is_taught_is_what_its_guided_sampler_draws(model):
+    guided = drawer.GuidedDrawer(model.denoiser.network, model, 4, "cpu")
+    noise = initial_noise(image_generators([5]), (model.latent_channels, SIDE, SIDE))
+    with torch.no_grad():
+        drawn = guided.drawn(noise, torch.tensor([3.0]), guided.words(["two black cats at night"]))
+    *_, last = model.denoise("two black cats at night", 5, 3.0, steps=4, scheduler="ddim")
+    assert (drawn - last.latent).square().mean().sqrt() < 0.05, "bfloat16 in the one, float32 in the other"
+
+
+def test_guided_steps_are_followed_by_what_is_said_of_captions_alone(model):
+    """At w = 0 nothing of a caption enters a drawing, so nothing can be learned from it."""
+    network = copy.deepcopy(model.denoiser.network).requires_grad_(True)
+    guided = drawer.GuidedDrawer(network, model, 2, "cpu")
+    noise, told = guided.noise(1, torch.Generator().manual_seed(2)), guided.words(["a red house"])
+    pulled = {}
+    for weight in (0.0, 3.0):
+        network.zero_grad(set_to_none=True)
+        guided.drawn(noise, torch.tensor([weight]), told).square().mean().backward()
+        pulled[weight] = sum(float(value.grad.abs().sum()) for value in network.parameters())
+    assert pulled[0.0] == 0 and pulled[3.0] > 0
+
+
+def test_a_pull_is_no_longer_than_it_may_be_and_what_is_shorter_stays_as_it_is():
+    for start, expected in (([3.0, 4.0], [0.06, 0.08]), ([0.03, 0.04], [0.03, 0.04])):
+        value = torch.nn.Parameter(torch.tensor(start))
+        pull(value.square().sum() / 2, [value], 0.1)
+        assert value.grad.tolist() == pytest.approx(expected, rel=1e-4)
+    untouched = torch.nn.Parameter(torch.ones(2))
+    pull(torch.zeros(()), [untouched], 0.1)
+    assert untouched.grad is None
+
+
+ONE_STEP = dataclasses.replace(DENOISERS["scenes-wishes"], pool=4, batch=2, wish_batch=2, steps=1)
+SCENES_FOLDER = Path("ldm_core/weights/scenes")
+
+
+def test_a_denoiser_goes_on_by_what_its_drawings_lack(trained, model, tmp_path):
+    vae, reader = SCENES_FOLDER / "vae", trained / "reader.safetensors"
+    assert train_denoiser.train(ONE_STEP, vae, tmp_path, "cpu", init=SCENES_FOLDER, reader=reader)
+    after = ldm_core.load(str(tmp_path / "model"), device="cpu", dtype="float32", engine="torch")
+    moved = [
+        (a - b).abs().max() for a, b in zip(after.denoiser.network.parameters(), model.denoiser.network.parameters())
+    ]
+    assert sum(map(bool, moved)) > 0.8 * len(moved)
+    assert torch.equal(after.conditioner.encode("a cat").tokens, model.conditioner.encode("a cat").tokens)
+
+
+def test_what_drawings_lack_has_left_its_pull_before_denoising_is_learned(trained, model):
+    config, corpus = dataclasses.replace(ONE_STEP, wish_pull=0.125), load_corpus("everyday", 4, 256)
+    tokenizer = CLIPTokenizer.from_pretrained(SCENES_FOLDER / "tokenizer")
+    encoder = CLIPTextModel.from_pretrained(SCENES_FOLDER / "text_encoder", torch_dtype=torch.float32)
+    unet = copy.deepcopy(model.denoiser.network).requires_grad_(True)
+    module = torch.nn.ModuleDict({"unet": unet, "text_encoder": encoder.requires_grad_(False)})
+    latents = np.random.default_rng(0).standard_normal((4, model.latent_channels, SIDE, SIDE), dtype=np.float32)
+    lesson = Lesson(module, tokenizer, corpus, latents, train_denoiser.noise_schedule(config), config, "cpu")
+    loss_of = train_denoiser.with_wishes(lesson, model, load_reader(trained / "reader.safetensors", model))
+    assert loss_of(0) == lesson.loss(0)
+    pulled = torch.stack([value.grad.norm() for value in unet.parameters()]).norm()
+    assert pulled == pytest.approx(0.125, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "given", "said"),
+    [
+        ("scenes-wishes", [], "--reader goes with a recipe that weighs wishes (scenes-wishes)"),
+        ("tiny", ["--reader", "a"], "--reader goes with a recipe that weighs wishes (scenes-wishes)"),
+        ("scenes-wishes", ["--reader", "a"], "--reader judges the drawings of a finished model: give it as --init"),
+        (
+            "scenes-wishes",
+            ["--reader", "a", "--init", str(SCENES_FOLDER)],
+            "--reader a is none that train_latent_reader",
+        ),
+    ],
+)
+def test_what_a_denoiser_needs_to_learn_from_wishes_is_asked_for(recipe, given, said, tmp_path, capsys):
+    command = [recipe, "--autoencoder", str(SCENES_FOLDER / "vae"), "--device", "cpu", "--out", str(tmp_path / "no")]
+    with pytest.raises(SystemExit, match="2"):
+        train_denoiser.main([*command, *given])
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
 
 
 def test_captions_that_ask_for_nothing_teach_nothing(model):

@@ -112,6 +112,11 @@ class DenoiserConfig:
     attribute_dropout: float = 0.0  # share of captions in which one thing's colour, its noun or both are left out
     shown: int = 0  # pictures of each withheld combination that are shown all the same
     composition_weight: float = 0.0  # on a colour and a kind acting other than independently (CoInD)
+    wish_pull: float = (
+        0.0  # length of the gradient of what a reader misses in drawings (wish_lesson.py); needs --reader
+    )
+    wish_batch: int = 16  # captions of a batch that are drawn for it
+    wish_steps: int = 4  # in which they are
     seed: int = 0
 
 
@@ -264,6 +269,11 @@ SCENES_DENOISER = DenoiserConfig(
 DENOISERS = {
     "scenes-cpu": SCENES_DENOISER,
     "scenes-gpu": replace(SCENES_DENOISER, pool=250_000, batch=512, steps=5_712, learning_rate=1.5e-3),
+    # A finished model goes on: what it draws is held against captions, and denoising keeps it to what drawings look like.
+    "scenes-wishes": replace(
+        SCENES_DENOISER, pool=20_000, batch=32, steps=1_000, learning_rate=4e-5, warmup_steps=10, weight_decay=0.0,
+        optimizer="adamw", ema_decay=0.98, mask_weight=0.0, layout_weight=0.0, wish_pull=0.2,
+    ),
     "fashion": DenoiserConfig(
         data="fashion", image_size=32, channels=(64, 128, 192), heads=(2, 4, 6), attention=(False, True, True),
         text_tokens=24, reading_steps=0, pool=60_000, batch=128, steps=12_000, learning_rate=1e-4, warmup_steps=0,

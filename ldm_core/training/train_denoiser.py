@@ -4,6 +4,11 @@
 
 The same command resumes; Ctrl-C saves first. OUT/model is a diffusers folder of the averaged weights so far, renewed
 with each sample sheet: `ldm_core.load("OUT/model")` and diffusers' StableDiffusionPipeline both take it.
+
+A finished model goes on by what its drawings lack, which a reader of its latents says (train_latent_reader):
+
+    python -m ldm_core.training.train_denoiser scenes-wishes --autoencoder ldm_core/weights/scenes/vae \
+        --init ldm_core/weights/scenes --reader runs/scenes-reader/reader.safetensors --out runs/scenes-wishes
 """
 
 from __future__ import annotations
@@ -11,36 +16,43 @@ from __future__ import annotations
 import argparse
 import itertools
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from diffusers import SchedulerMixin, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from .. import command
-from ..loading import load_autoencoder
+from ..loading import load, load_autoencoder
+from ..pipeline import LatentDiffusion
 from ..placement import choose_device
 from ..schedulers import SCHEDULERS, make_scheduler
+from .batch import captions_of
 from .command import add_run_options, run_command
 from .config import DENOISERS, DenoiserConfig
 from .corpus import Corpus, load_corpus
+from .drawer import GuidedDrawer
 from .everyday import Drawings
 from .fact_reader import HEAD
 from .folder import MODEL_INDEX as MODEL_INDEX
 from .folder import save_model, save_sheet
 from .kept import identity_of_network, identity_of_pictures, kept_array
+from .latent_reader import LatentReader, load_reader
 from .layout import LayoutHead
 from .lesson import Lesson
 from .reading import learn_to_read
 from .text_encoder import build_text_encoder
 from .tokenizer import tokenizer_for
 from .train_autoencoder import mean_of, to_model_range
-from .trainer import Trainer
+from .trainer import Trainer, generator_of_step
+from .wish_lesson import WishLesson, check_reader, pull
 
 SHEET_PROMPTS = {
     "everyday": (
@@ -88,14 +100,18 @@ def train(
     init: Path | None = None,
     minutes: float | None = None,
     latents_file: Path | None = None,
+    reader: Path | None = None,
 ) -> bool:
     """Train to the end (True) or to Ctrl-C (False); folder/model holds the averaged weights.
 
     `init` is a model of the same shape to go on from in place of random weights; where it has no U-Net yet, its text
     encoder is taken, which has learned to read. `latents_file` is where the pictures' latents are kept, for runs that share
-    them; by default in the folder.
+    them; by default in the folder. With a recipe that pulls by wishes, and a `reader` of the latents of `init`, what is drawn
+    is held against its caption as well.
     """
+    check_reader(reader, config.wish_pull, {name: recipe.wish_pull for name, recipe in DENOISERS.items()})
     torch.manual_seed(config.seed)
+    judge = None if reader is None else judge_of(init, reader, device)
     coder = load_autoencoder(autoencoder)
     vae: Any = coder.vae
     corpus = load_corpus(config.data, config.pool, config.image_size, data_folder, config.shown)
@@ -113,6 +129,7 @@ def train(
     trainer = Trainer(module, config, folder, config.warmup_steps, device, minutes)
     latents = cached_latents(vae, corpus.images, latents_file or folder / "latents.npy", device)
     lesson = Lesson(module, tokenizer, corpus, latents, scheduler, config, device)
+    loss = lesson.loss if judge is None else with_wishes(lesson, *judge)
 
     def sample(path: Path) -> None:
         save_model(folder / "model", module, vae, tokenizer, scheduler, corpus.words, config.data)
@@ -120,7 +137,31 @@ def train(
             shutil.copyfile(init / HEAD, folder / "model" / HEAD)
         save_sheet(folder / "model", SHEET_PROMPTS[config.data], path, device)
 
-    return trainer.run(lesson.loss, sample)
+    return trainer.run(loss, sample)
+
+
+def judge_of(init: Path | None, reader: Path, device: str) -> tuple[LatentDiffusion, LatentReader]:
+    """The model that goes on, and who reads what it draws."""
+    if init is None:
+        raise ValueError("--reader judges the drawings of a finished model: give it as --init")
+    model = load(str(init), device=device, dtype="float32", engine="torch")
+    return model, load_reader(reader, model)
+
+
+def with_wishes(lesson: Lesson, model: LatentDiffusion, reader: LatentReader) -> Callable[[int], Tensor]:
+    """The loss of a step, before which what the reader misses in drawings has left its pull in the gradients."""
+    config, unet = lesson.config, cast(UNet2DConditionModel, lesson.module["unet"])
+    drawer = GuidedDrawer(unet, model, config.wish_steps, lesson.device)
+    wishes = WishLesson(drawer, reader, lesson.corpus)
+    own = replace(config, batch=config.wish_batch, seed=config.seed + 1)  # other captions and noise than denoising's
+
+    def loss(step: int) -> Tensor:
+        pictures, captions = captions_of(lesson.corpus, own, step, len(lesson.latents))
+        missed = wishes.loss(pictures, captions, generator_of_step(own, step))
+        pull(missed, unet.parameters(), config.wish_pull)
+        return lesson.loss(step)
+
+    return loss
 
 
 def read_first(
@@ -197,10 +238,18 @@ def main(argv: list[str] | None = None) -> int:
         "--init", type=Path, default=None, metavar="FOLDER", help="a model to start from: more steps for it"
     )
 
+    parser.add_argument(
+        "--reader",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="reader.safetensors that train_latent_reader made of the model of --init",
+    )
+
     def work(arguments: argparse.Namespace) -> bool:
         config, device = DENOISERS[arguments.recipe], choose_device(arguments.device)
-        data, init = arguments.data, arguments.init
-        return train(config, arguments.autoencoder, arguments.out, device, data, init, arguments.minutes)
+        started = (arguments.data, arguments.init, arguments.minutes)
+        return train(config, arguments.autoencoder, arguments.out, device, *started, reader=arguments.reader)
 
     return run_command(parser, argv, work)
 

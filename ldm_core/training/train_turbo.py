@@ -38,7 +38,7 @@ from .folder import save_adapted
 from .latent_reader import load_reader
 from .trainer import Trainer, generator_of_step
 from .turbo_lesson import TurboLesson
-from .wish_lesson import WishLesson
+from .wish_lesson import WishLesson, check_reader
 
 
 def build(config: TurboConfig, teacher: UNet2DConditionModel) -> UNet2DConditionModel:
@@ -70,9 +70,7 @@ def train(
     `name` is the teacher's, as ldm_core.load takes it. `init` is an earlier change, of the same rank, to go on from. With a
     recipe that weighs wishes, and a `reader` of the teacher's latents, the student learns from what its drawings lack as well.
     """
-    if (reader is not None) != bool(config.wish_weight):
-        with_it = ", ".join(sorted(name for name, each in TURBOS.items() if each.wish_weight))
-        raise ValueError(f"--reader goes with a recipe that weighs wishes ({with_it}), and such a recipe needs it")
+    check_reader(reader, config.wish_weight, {name: recipe.wish_weight for name, recipe in TURBOS.items()})
     torch.manual_seed(config.seed)
     model = load(name, device=device, dtype="float32", engine="torch")
     judge = None if reader is None else load_reader(reader, model)

@@ -7,21 +7,11 @@ from diffusers import SchedulerMixin, UNet2DConditionModel
 from torch import Tensor
 
 from .. import guidance
-from ..conditioning import Conditioning
 from ..denoisers import guidance_embedding
 from ..pipeline import LatentDiffusion
-from ..schedulers import make_scheduler, set_steps
 from .config import TurboConfig
+from .drawer import Drawer, ddim_step, even, grid, roots
 from .lesson import attention_for_training, mixed
-
-
-def ddim_step(latent: Tensor, v: Tensor, now: Tensor, then: Tensor) -> Tensor:
-    """One deterministic step (Song et al. 2021, eq. 12 with sigma = 0) from alpha_bar `now` to `then`, both (B,), for a
-    network that says v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) z_0."""
-    signal, spread = roots(now)
-    clean, noise = signal * latent - spread * v, spread * latent + signal * v
-    signal, spread = roots(then)
-    return signal * clean + spread * noise
 
 
 def v_that_lands(start: Tensor, end: Tensor, now: Tensor, then: Tensor) -> Tensor:
@@ -36,12 +26,7 @@ def v_that_lands(start: Tensor, end: Tensor, now: Tensor, then: Tensor) -> Tenso
     return (cosine * start - end) / sine
 
 
-def roots(alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
-    """sqrt(alpha_bar) and sqrt(1 - alpha_bar) of (B,), to be multiplied with latents."""
-    return alpha_bar.sqrt().view(-1, 1, 1, 1), (1 - alpha_bar).sqrt().view(-1, 1, 1, 1)
-
-
-class TurboLesson:
+class TurboLesson(Drawer):
     """What one step teaches: from where the student has come to by itself, to go in one step where the guided teacher goes in
     several."""
 
@@ -52,13 +37,11 @@ class TurboLesson:
         config: TurboConfig,
         device: str,
     ):
-        self.student, self.model, self.config, self.device = student, model, config, device
+        super().__init__(model, config.drawing_steps, device)
+        self.student, self.config = student, config
         self.teacher = model.denoiser.network.requires_grad_(False)
         self.substeps = config.teacher_steps // config.drawing_steps
-        scheduler = make_scheduler(model.scheduler_config, "ddim")
-        if scheduler.config.prediction_type != "v_prediction":
-            raise ValueError(f"--model must predict v to be distilled, got {scheduler.config.prediction_type!r}")
-        self.times, self.alpha_bars = (values.to(device) for values in grid(scheduler, config))
+        self.times, self.alpha_bars = teacher_grid(self.scheduler, config, device)
 
     def loss(self, captions: list[str], generator: torch.Generator) -> Tensor:
         """The squared error of v at the student's own times; "" is a caption that was dropped."""
@@ -66,12 +49,6 @@ class TurboLesson:
         words = self.words([*captions, ""])
         told, nothing = words[:-1], words[-1:].expand_as(words[:-1])
         return self.error(noise, weights.to(self.device), told, nothing)
-
-    def noise(self, count: int, generator: torch.Generator) -> Tensor:
-        """N(0, 1), (count, C, h, w) of the model's own size; drawn on the CPU: the same on every device."""
-        model = self.model
-        size = model.latent_channels, model.height // model.factor, model.width // model.factor
-        return torch.randn(count, *size, generator=generator).to(self.device)
 
     def error(self, noise: Tensor, weights: Tensor, told: Tensor, nothing: Tensor) -> Tensor:
         """Of noise (B, C, h, w), guidance weights (B,), what is said of the pictures and what is said of none (B, T, width)."""
@@ -85,11 +62,6 @@ class TurboLesson:
     def first(self, count: int) -> Tensor:
         """The places in the teacher's grid at which the student's steps begin, (count,): as many rows at each."""
         return self.substeps * (torch.arange(count, device=self.device) * self.config.drawing_steps // count)
-
-    def words(self, captions: list[str]) -> Tensor:
-        """Captions as the text encoder tells them, (B, T, width)."""
-        encode = self.model.conditioner.encode
-        return Conditioning.stack([encode(text) for text in captions]).tokens.to(self.device)
 
     @torch.no_grad()
     def walked(self, noise: Tensor, weights: Tensor, told: Tensor) -> Tensor:
@@ -118,13 +90,6 @@ class TurboLesson:
             latent = ddim_step(latent, v, self.alpha_bars[first + at], self.alpha_bars[first + at + 1])
         return latent
 
-    def drawn(self, noise: Tensor, weights: Tensor, told: Tensor) -> Tensor:
-        """What the student draws from noise in all its steps, (B, C, h, w), with a gradient through each."""
-        latent = noise
-        for step in range(self.config.drawing_steps):
-            latent = self.stepped(latent, step, weights, told)
-        return latent
-
     def stepped(self, latent: Tensor, step: int, weights: Tensor, told: Tensor) -> Tensor:
         """Where one of the student's steps takes latents (B, C, h, w)."""
         at = torch.full((len(latent),), step * self.substeps, device=self.device)
@@ -147,18 +112,11 @@ def drawn_weights(
     return even(config.least_weight, config.most_weight, count, generator, device)
 
 
-def even(low: float, high: float, count: int, generator: torch.Generator | None = None, device: str = "cpu") -> Tensor:
-    """Numbers (count,) evenly distributed between two."""
-    return low + (high - low) * torch.rand(count, generator=generator, device=device)
-
-
-def grid(scheduler: SchedulerMixin, config: TurboConfig) -> tuple[Tensor, Tensor]:
+def teacher_grid(scheduler: SchedulerMixin, config: TurboConfig, device: str) -> tuple[Tensor, Tensor]:
     """The teacher's times (steps,) and alpha_bar at each and at the end (steps + 1,); ValueError where the student's times
     are none of them."""
-    set_steps(scheduler, config.drawing_steps)
-    own = scheduler.timesteps.clone()
-    set_steps(scheduler, config.teacher_steps)
-    times = scheduler.timesteps.clone()
+    own, _ = grid(scheduler, config.drawing_steps, device)
+    times, alpha_bars = grid(scheduler, config.teacher_steps, device)
     if config.teacher_steps % config.drawing_steps or not torch.equal(
         times[:: config.teacher_steps // config.drawing_steps], own
     ):
@@ -166,4 +124,4 @@ def grid(scheduler: SchedulerMixin, config: TurboConfig) -> tuple[Tensor, Tensor
             f"teacher_steps must be a multiple of drawing_steps on the model's schedule, "
             f"got {config.teacher_steps} and {config.drawing_steps}"
         )
-    return times, torch.cat([scheduler.alphas_cumprod[times], scheduler.final_alpha_cumprod.view(1)])
+    return times, alpha_bars

@@ -1,15 +1,17 @@
-"""What a few-step model learns from a reader of its latents: to draw what captions ask for, the gradient through every step."""
+"""What a model learns from a reader of its latents: to draw what captions ask for, the gradient through every step."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
-from ..schedulers import make_scheduler
+import torch
+from torch import Tensor, nn
+
 from .corpus import Corpus
+from .drawer import Drawer, even
 from .latent_reader import LatentReader
 from .losses import diffusion_target
-from .turbo_lesson import TurboLesson, even
 from .wish import Wish, surprise, wish_of
 
 WEIGHTS = (2.0, 4.5)  # of guidance, between which w is even: those with which what is asked for is drawn best
@@ -17,29 +19,29 @@ LATEST = 500  # of 1,000 times, up to which noise is put on what is drawn
 
 
 class WishLesson:
-    """Direct reward fine-tuning (DRaFT: Clark et al. 2024, arXiv 2309.17400) of what `lesson` teaches to draw.
+    """Direct reward fine-tuning (DRaFT: Clark et al. 2024, arXiv 2309.17400) of what `drawer` draws.
 
-    What is drawn is noised a little before it is read, so that no pattern too fine for a noised latent to keep can please the reader.
+    What is drawn is noised a little before it is read, so that no pattern too fine for a noised latent to keep can please the
+    reader.
     """
 
-    def __init__(self, lesson: TurboLesson, reader: LatentReader, corpus: Corpus):
-        self.lesson, self.corpus, self.reader = lesson, corpus, reader.to(lesson.device)
-        scheduler = make_scheduler(lesson.model.scheduler_config, "ddim")
-        self.alpha_bars = scheduler.alphas_cumprod.to(lesson.device)
+    def __init__(self, drawer: Drawer, reader: LatentReader, corpus: Corpus):
+        self.drawer, self.corpus, self.reader = drawer, corpus, reader.to(drawer.device)
+        self.alpha_bars = drawer.scheduler.alphas_cumprod.to(drawer.device)
 
     def loss(self, pictures: list[int], captions: list[str], generator: torch.Generator) -> Tensor:
         """The mean surprise of the reader at drawings of captions, each said of a picture of the corpus; those that ask for
         nothing are left out."""
-        lesson = self.lesson
+        drawer = self.drawer
         wishes = self.wishes(pictures, captions)
         count = len(wishes)
         if not count:
-            return torch.zeros((), device=lesson.device)
-        noise = lesson.noise(count, generator)
-        weights = even(*WEIGHTS, count, generator).to(lesson.device)
-        drawn = lesson.drawn(noise, weights, lesson.words([caption for caption, _ in wishes]))
-        t = torch.randint(LATEST, (count,), generator=generator).to(lesson.device)
-        noisy, _ = diffusion_target(drawn, lesson.noise(count, generator), self.alpha_bars[t], "v_prediction")
+            return torch.zeros((), device=drawer.device)
+        noise = drawer.noise(count, generator)
+        weights = even(*WEIGHTS, count, generator).to(drawer.device)
+        drawn = drawer.drawn(noise, weights, drawer.words([caption for caption, _ in wishes]))
+        t = torch.randint(LATEST, (count,), generator=generator).to(drawer.device)
+        noisy, _ = diffusion_target(drawn, drawer.noise(count, generator), self.alpha_bars[t], "v_prediction")
         return surprise(self.reader(noisy, t), [wish for _, wish in wishes]).mean()
 
     def wishes(self, pictures: list[int], captions: list[str]) -> list[tuple[str, Wish]]:
@@ -50,3 +52,21 @@ class WishLesson:
             for picture, caption, scene in asked
             if scene is not None
         ]
+
+
+def check_reader(reader: Path | None, weight: float, weights: Mapping[str, float]) -> None:
+    """ValueError unless a reader is given to a recipe that weighs wishes, and to no other; `weights` are those of all recipes."""
+    if (reader is not None) != bool(weight):
+        with_it = ", ".join(sorted(name for name, each in weights.items() if each))
+        raise ValueError(f"--reader goes with a recipe that weighs wishes ({with_it}), and such a recipe needs it")
+
+
+def pull(loss: Tensor, parameters: Iterable[nn.Parameter], length: float) -> None:
+    """Leave the gradient of a loss in the parameters, no longer than `length`.
+
+    Through a chain of guided steps it is fifty times as long as that of denoising, and its length is chance: added up and
+    bounded together, what denoising has to say would be lost in it.
+    """
+    if loss.requires_grad:
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, length)
