@@ -15,7 +15,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 import ldm_core
 from ldm_core.data.everyday import GROUNDS, HELD_OUT_SEEDS, KINDS, SKIES, Scene, Thing, caption, parse, random_scene
-from ldm_core.data.everyday.truth import ATTRIBUTES, GRID, MOST, UNSEEN
+from ldm_core.data.everyday.truth import ATTRIBUTES, GRID, MOST, UNSEEN, with_neighbours
 from ldm_core.sampling import image_generators, initial_noise
 from ldm_core.training import drawer, train_denoiser, train_latent_reader, train_turbo, turbo_lesson
 from ldm_core.training.config import DENOISERS, LATENT_READERS, TURBOS
@@ -89,6 +89,39 @@ def test_two_groups_of_a_kind_are_counted_together_and_each_by_its_colour():
 
 def truth_of(scenes):
     return {name: torch.from_numpy(values) for name, values in train_latent_reader.truth_of(scenes).items()}
+
+
+def test_next_to_is_true_of_both_who_stand_beside_each_other_and_of_nobody_else():
+    next_to, found = ATTRIBUTES["relation"].index("next to"), 0
+    for seed in HELD_OUT_SEEDS[:300]:
+        scene = random_scene(seed)
+        labels = train_latent_reader.labels_of(scene)
+        there = [(row, one) for row, one in enumerate(labels["kind"]) if one != UNSEEN]
+        for row, _ in there:
+            alone = all(
+                abs(labels["box"][row][3] - labels["box"][other][3]) > 0.1 for other, _ in there if other != row
+            )
+            assert not (alone and labels["relation"][row] == next_to)
+        for thing in scene.things:
+            if thing.relation == "next to":
+                kinds = {KINDS.index(thing.kind), KINDS.index(scene.things[thing.other].kind)}
+                assert kinds <= {one for row, one in there if labels["relation"][row] == next_to}
+                found += 1
+    assert found > 5
+
+
+def test_what_a_scene_says_of_a_relation_stays_where_neighbours_are_told():
+    riding, next_to = (ATTRIBUTES["relation"].index(name) for name in ("riding", "next to"))
+    said = {
+        "kind": np.array([1, 2, 1, UNSEEN]),
+        "colour": np.array([0, 0, 0, UNSEEN]),
+        "relation": np.array([riding, 0, 0, 0]),
+    }
+    said["box"] = np.array([[0.1, 0.5, 0.3, 0.8], [0.32, 0.5, 0.5, 0.8], [0.7, 0.5, 0.9, 0.8], [0.32, 0.5, 0.5, 0.8]])
+    assert with_neighbours(said)["relation"].tolist() == [riding, next_to, 0, 0]
+    twins = said | {"kind": np.array([1, 1, 1, UNSEEN]), "relation": np.zeros(4, int)}
+    assert with_neighbours(twins)["relation"].tolist() == [0, 0, 0, 0], "two of a kind and colour are one group"
+    assert said["relation"][1] == 0, "the labels that were given are as they were"
 
 
 def told(truth):
@@ -232,6 +265,19 @@ def test_a_file_that_is_no_reader_of_this_model_is_refused_in_a_line(trained, mo
             ValueError, match="^--reader .* is none that train_latent_reader made of this model: [^\n]*$"
         ):
             load_reader(path, model)
+
+
+def test_a_reader_goes_on_from_what_an_earlier_one_had_learned(trained, model, tmp_path, capsys):
+    still = dataclasses.replace(LATENT_READERS["tiny"], learning_rate=0.0, weight_decay=0.0)
+    earlier = trained / "reader.safetensors"
+    assert train_latent_reader.train(still, "scenes", tmp_path / "more", "cpu", judged=0, init=earlier)
+    first, more = (load_reader(path, model).unet.state_dict() for path in (earlier, tmp_path / "more" / earlier.name))
+    assert all(torch.equal(first[name], more[name]) for name in first)
+    command = ["tiny", "--model", "scenes", "--device", "cpu", "--out", str(tmp_path / "no"), "--init", "nowhere"]
+    with pytest.raises(SystemExit, match="2"):
+        train_latent_reader.main(command)
+    assert "--init nowhere is none that train_latent_reader made" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
 
 
 def test_a_reader_is_not_trained_of_a_model_of_another_world(tmp_path, capsys):

@@ -149,12 +149,12 @@ class LatentReaderConfig:
     image_size: int = 128
     pool: int = 20_000  # latents kept in memory
     batch: int = 64
-    steps: int = 700
+    steps: int = 2_000
     learning_rate: float = 1.5e-3  # peak; linear warm-up, then a cosine to zero
     warmup_steps: int = 30
     weight_decay: float = 0.02
     optimizer: str = "muon"  # adamw | muon
-    last_time: int = 850  # of 1,000: what is noisier tells too little
+    last_time: int = 600  # of 1,000: drawings are noised a little before they are read
     ema_decay: float = 0.98
     seed: int = 0
 

@@ -108,13 +108,13 @@ def save_reader(path: Path, reader: LatentReader) -> None:
         save_file(weights, partial, {"format": "pt"})
 
 
-def load_reader(path: Path, model: LatentDiffusion) -> LatentReader:
+def load_reader(path: Path, model: LatentDiffusion, argument: str = "--reader") -> LatentReader:
     """A reader that train_latent_reader made of a model like this one: float32, frozen, on the CPU; ValueError for others."""
     reader = LatentReader(model)
     try:
         reader.unet.load_state_dict({name: value.float() for name, value in load_file(path).items()})
     except (OSError, SafetensorError, RuntimeError) as error:
         raise ValueError(
-            f"--reader {path} is none that train_latent_reader made of this model: {first_line(error)}"
+            f"{argument} {path} is none that train_latent_reader made of this model: {first_line(error)}"
         ) from None
     return reader.requires_grad_(False).eval()

@@ -54,6 +54,7 @@ from .train_autoencoder import mean_of, to_model_range
 from .trainer import Trainer, generator_of_step
 from .wish_lesson import WishLesson, check_reader, pull
 
+SURPRISES = 50  # steps, of which the mean surprise at drawings is said
 SHEET_PROMPTS = {
     "everyday": (
         "a cat",
@@ -153,12 +154,17 @@ def with_wishes(lesson: Lesson, model: LatentDiffusion, reader: LatentReader) ->
     config, unet = lesson.config, cast(UNet2DConditionModel, lesson.module["unet"])
     drawer = GuidedDrawer(unet, model, config.wish_steps, lesson.device)
     wishes = WishLesson(drawer, reader, lesson.corpus)
+    surprises: list[float] = []
     own = replace(config, batch=config.wish_batch, seed=config.seed + 1)  # other captions and noise than denoising's
 
     def loss(step: int) -> Tensor:
         pictures, captions = captions_of(lesson.corpus, own, step, len(lesson.latents))
         missed = wishes.loss(pictures, captions, generator_of_step(own, step))
         pull(missed, unet.parameters(), config.wish_pull)
+        surprises.append(missed.item())
+        if len(surprises) == SURPRISES:
+            tqdm.write(f"Surprise of the reader at drawings, {SURPRISES} steps: {np.mean(surprises):.3f}")
+            surprises.clear()
         return lesson.loss(step)
 
     return loss

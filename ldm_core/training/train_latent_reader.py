@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from .. import command
 from ..data.everyday import HELD_OUT_SEEDS, Scene, random_scene
-from ..data.everyday.truth import MOST, all_labels_of
+from ..data.everyday.truth import MOST, all_labels_of, with_neighbours
 from ..loading import load
 from ..placement import choose_device
 from ..schedulers import make_scheduler
@@ -27,7 +27,7 @@ from .command import add_run_options, run_command
 from .config import LATENT_READERS, LatentReaderConfig
 from .corpus import load_corpus
 from .everyday import Drawings
-from .latent_reader import LatentReader, counted, misread, numbers_of_kinds, save_reader
+from .latent_reader import LatentReader, counted, load_reader, misread, numbers_of_kinds, save_reader
 from .losses import diffusion_target
 from .train_denoiser import cached_latents
 from .trainer import Trainer, averaged, generator_of_step
@@ -44,11 +44,12 @@ def train(
     minutes: float | None = None,
     latents_file: Path | None = None,
     judged: int = JUDGED,
+    init: Path | None = None,
 ) -> bool:
     """Train to the end (True) or to Ctrl-C (False); folder/reader.safetensors holds the averaged weights.
 
-    `name` is the model's, as ldm_core.load takes it; `latents_file` as of train_denoiser. At the end it prints how many
-    things of each kind it counts right in `judged` held-out drawings.
+    `name` is the model's, as ldm_core.load takes it; `latents_file` as of train_denoiser; `init` an earlier reader to go on
+    from. At the end it prints how many things of each kind it counts right in `judged` held-out drawings.
     """
     torch.manual_seed(config.seed)
     model = load(name, device=device, dtype="float32", engine="torch")
@@ -59,7 +60,7 @@ def train(
     corpus = load_corpus(config.data, config.pool, config.image_size)
     if not corpus.scenes:
         raise ValueError(f"data must be a drawn world, whose program says where each thing is, got {config.data!r}")
-    reader = LatentReader(model)
+    reader = LatentReader(model) if init is None else load_reader(init, model, "--init").requires_grad_(True).train()
     trainer = Trainer(reader, config, folder, config.warmup_steps, device, minutes)
     vae = model.autoencoder.vae
     latents = cached_latents(vae, corpus.images, latents_file or folder / "latents.npy", device)
@@ -91,10 +92,15 @@ def times(config: LatentReaderConfig, generator: torch.Generator) -> Tensor:
     return (config.last_time * torch.rand(config.batch, generator=generator) ** 1.5).long()
 
 
+def labels_of(scene: Scene) -> dict[str, np.ndarray]:
+    """What is true of a scene's drawing, whoever is asked."""
+    return with_neighbours(all_labels_of(scene))
+
+
 def truth_of(scenes: Sequence[Scene]) -> dict[str, np.ndarray]:
     """The labels of every scene, arrays of as many rows."""
     with ProcessPoolExecutor() as pool:
-        labels = pool.map(all_labels_of, scenes, chunksize=64)
+        labels = pool.map(labels_of, scenes, chunksize=64)
         rows = list(tqdm(labels, "labels", len(scenes), unit="scene", mininterval=2, delay=2))
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
@@ -120,10 +126,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--model", required=True, metavar="NAME|FOLDER", help="the finished model whose latents it reads"
     )
+    parser.add_argument(
+        "--init", type=Path, default=None, metavar="FILE", help="an earlier reader.safetensors to go on from"
+    )
 
     def work(arguments: argparse.Namespace) -> bool:
         config, device = LATENT_READERS[arguments.recipe], choose_device(arguments.device)
-        return train(config, arguments.model, arguments.out, device, arguments.minutes)
+        return train(config, arguments.model, arguments.out, device, arguments.minutes, init=arguments.init)
 
     return run_command(parser, argv, work)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ldm_core.data.everyday import GROUNDS, KINDS, SKIES, SKY_KINDS, Scene, Thing
 from ldm_core.data.everyday.atoms import Relations
-from ldm_core.data.everyday.truth import ATTRIBUTES, GRID, NATURAL, NONE
+from ldm_core.data.everyday.truth import ATTRIBUTES, GRID, NATURAL, NONE, stand_beside
 
 from .network import SCENE, Maps, Things
 
@@ -21,8 +21,6 @@ LIKELY = 0.1  # how many of its kind
 AROUND = 5  # cells along a side of what is around: copies of a kind stand three apart or more
 LEAST = 0.02  # the chance of a thing's middle from which a cell is looked at more closely
 MOST_FOUND = 40  # single things in a picture; a program draws twelve, a model that fails may draw a heap
-# What stands side by side or above another is so whoever is asked: these two relations are also read off the boxes.
-BESIDE = 0.06  # of the picture's width: the widest gap between neighbours
 
 
 @dataclass(frozen=True)
@@ -131,13 +129,13 @@ def _partner(groups: Sequence[tuple[Sighting, ...]], index: int) -> int | None:
 
 
 def _beside_and_above(groups: Sequence[tuple[Sighting, ...]]) -> Relations:
-    """The relations that boxes tell by themselves."""
+    """The relations that boxes tell by themselves: what stands side by side or above another is so whoever is asked."""
     found = set()
     for a, first in enumerate(groups):
         for b, second in enumerate(groups):
             if a != b and any(_above(one, other) for one in first for other in second):
                 found.add((a, "above", b))
-            if a != b and any(_beside(one, other) for one in first for other in second):
+            if a != b and any(stand_beside(one.box, other.box) for one in first for other in second):
                 found.add((a, "next to", b))
     return frozenset(found)
 
@@ -148,9 +146,3 @@ def _above(one: Sighting, other: Sighting) -> bool:
         return False
     over = other.box[0] <= one.middle[0] <= other.box[2]
     return over or one.box[0] <= other.middle[0] <= one.box[2]
-
-
-def _beside(one: Sighting, other: Sighting) -> bool:
-    """Feet at about one height, and hardly a gap between them, nor one before the other."""
-    gap = max(one.box[0], other.box[0]) - min(one.box[2], other.box[2])
-    return abs(one.box[3] - other.box[3]) < 0.06 and -0.03 < gap < BESIDE

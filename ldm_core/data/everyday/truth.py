@@ -34,6 +34,8 @@ ALIKE, APART = (
     1.03,
     1.15,
 )  # factors between two drawn sizes: up to the first they look the same, from the second they differ
+# Neighbours, as fractions of the picture: how far apart they may be, how far in front of each other, and their feet.
+BESIDE, OVERLAP, LEVEL = 0.06, 0.03, 0.06
 LEAST_SCENERY = 0.002  # of the pixels that mountains, clouds or stars must change to be seen
 
 
@@ -72,6 +74,25 @@ def labels_of(scene: Scene) -> dict[str, np.ndarray]:
 def all_labels_of(scene: Scene) -> dict[str, np.ndarray]:
     """The labels of each single thing and, as `scene`, those of the whole (scene_labels)."""
     return {**labels_of(scene), "scene": np.array(scene_labels(scene))}
+
+
+def with_neighbours(labels: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Labels of single things, in which "next to" is said of every thing that stands beside one of another kind or colour and
+    is in no other relation: a drawing tells neither whom it was said of nor whether it was."""
+    kinds, colours, boxes, relations = (labels[name] for name in ("kind", "colour", "box", "relation"))
+    related, count = relations.copy(), int((kinds != UNSEEN).sum())
+    none, next_to = (ATTRIBUTES["relation"].index(answer) for answer in (NONE, "next to"))
+    for one in range(count):
+        others = (other for other in range(count) if (kinds[other], colours[other]) != (kinds[one], colours[one]))
+        if relations[one] == none and any(stand_beside(boxes[one], boxes[other]) for other in others):
+            related[one] = next_to
+    return labels | {"relation": related}
+
+
+def stand_beside(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Of boxes (left, top, right, bottom): feet at about one height, and hardly a gap between them, nor one before the other."""
+    gap = max(one[0], other[0]) - min(one[2], other[2])
+    return abs(one[3] - other[3]) < LEVEL and -OVERLAP < gap < BESIDE
 
 
 def middle(box: Sequence[float]) -> tuple[float, float]:
