@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import math
 from pathlib import Path
 
@@ -36,10 +37,18 @@ def test_what_is_surprising_in_a_number_is_how_much_less_likely_poisson_makes_it
     assert found.item() == pytest.approx(expected, abs=1e-9)
 
 
-def test_one_or_more_is_as_surprising_as_it_is_unlikely_that_there_is_none():
-    for mu in (0.01, 0.5, 3.0):
-        found = surprise_of_number(torch.tensor(mu, dtype=torch.double), None)
-        assert found.item() == pytest.approx(-math.log(1 - poisson.pmf(0, mu)), abs=1e-9)
+def test_one_or_more_is_as_surprising_as_it_is_unlikely_that_no_cell_holds_one():
+    for chances in ([0.01], [0.5, 0.5], [0.2, 0.9, 0.4]):
+        cells = itertools.product((False, True), repeat=len(chances))
+        some = sum(math.prod(c if here else 1 - c for c, here in zip(chances, one)) for one in cells if any(one))
+        found = surprise_of_number(torch.tensor(chances, dtype=torch.double), None)
+        assert found.item() == pytest.approx(-math.log(some), abs=1e-9)
+
+
+def test_a_second_thing_pleases_nobody_who_asked_for_one_or_more():
+    sure, other = torch.tensor(0.9999), torch.tensor(0.3, requires_grad=True)
+    surprise_of_number(torch.stack([sure, other]), None).backward()
+    assert abs(other.grad) < 0.01
 
 
 def test_the_pull_on_a_thing_that_is_missing_does_not_fade_with_its_chance():

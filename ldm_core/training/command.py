@@ -26,6 +26,12 @@ def add_run_options(parser: argparse.ArgumentParser, recipes: Mapping[str, objec
     )
 
 
+def add_reader_option(parser: argparse.ArgumentParser, model: str) -> None:
+    """Who says what drawings lack, for a recipe that weighs wishes; `model` is the option that names whose latents it reads."""
+    told = f"reader.safetensors that train_latent_reader made of the model of {model}"
+    parser.add_argument("--reader", type=Path, default=None, metavar="FILE", help=told)
+
+
 def run_command(
     parser: argparse.ArgumentParser, argv: list[str] | None, train: Callable[[argparse.Namespace], bool]
 ) -> int:

@@ -35,7 +35,7 @@ from ..pipeline import LatentDiffusion
 from ..placement import choose_device
 from ..schedulers import SCHEDULERS, make_scheduler
 from .batch import captions_of
-from .command import add_run_options, run_command
+from .command import add_reader_option, add_run_options, run_command
 from .config import DENOISERS, DenoiserConfig
 from .corpus import Corpus, load_corpus
 from .drawer import GuidedDrawer
@@ -243,14 +243,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--init", type=Path, default=None, metavar="FOLDER", help="a model to start from: more steps for it"
     )
-
-    parser.add_argument(
-        "--reader",
-        type=Path,
-        default=None,
-        metavar="FILE",
-        help="reader.safetensors that train_latent_reader made of the model of --init",
-    )
+    add_reader_option(parser, "--init")
 
     def work(arguments: argparse.Namespace) -> bool:
         config, device = DENOISERS[arguments.recipe], choose_device(arguments.device)

@@ -31,7 +31,7 @@ from ..loading import load
 from ..pipeline import LatentDiffusion
 from ..placement import choose_device
 from .batch import captions_of
-from .command import add_run_options, run_command
+from .command import add_reader_option, add_run_options, run_command
 from .config import TURBOS, TurboConfig
 from .corpus import load_corpus
 from .folder import save_adapted
@@ -121,13 +121,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--init", type=Path, default=None, metavar="FOLDER", help="an earlier OUT/model to go on from, of any teacher"
     )
-    parser.add_argument(
-        "--reader",
-        type=Path,
-        default=None,
-        metavar="FILE",
-        help="reader.safetensors that train_latent_reader made of the model",
-    )
+    add_reader_option(parser, "--model")
 
     def work(arguments: argparse.Namespace) -> bool:
         config, device = TURBOS[arguments.recipe], choose_device(arguments.device)

@@ -2,7 +2,8 @@
 
 A caption asks for so many things of each sort: two cats, one red thing among the cars, no cow at all. A reader expects mu of
 them where n were asked for; were they Poisson distributed, the surprise at n, beyond that of the best mu, is mu - n + n log(n / mu).
-It is 0 where mu = n, and its pull on what is missing does not fade with mu. So a model can be taught what to draw by
+It is 0 where mu = n, and its pull on what is missing does not fade with mu. Where one or more were asked for, it is the chance
+that no cell holds one: a second one pleases no more than the first. So a model can be taught what to draw by
 following the gradient through its own steps (DRaFT: Clark et al. 2024, arXiv 2309.17400).
 """
 
@@ -96,18 +97,19 @@ def surprise(logits: Mapping[str, Tensor], wishes: list[Wish]) -> Tensor:
             like_it = here[row, list(wanted.kinds)].sum(0)
             for name, answer in wanted.said:
                 like_it = like_it * chances[name][row, answer]
-            terms.append(surprise_of_number(like_it.sum(), wanted.count))
+            terms.append(surprise_of_number(like_it, wanted.count))
         terms.append(here[row, list(wish.absent)].sum())
         terms += [OF_SCENE * _surprise_of_scene(logits, row, name, answer) for name, answer in wish.scene]
         rows.append(torch.stack(terms).sum())
     return torch.stack(rows)
 
 
-def surprise_of_number(expected: Tensor, count: int | None) -> Tensor:
-    """Of `count` things where so many are expected; of one or more where it is None: -log P(N > 0)."""
-    mu = expected.clamp(min=LEAST)
+def surprise_of_number(chances: Tensor, count: int | None) -> Tensor:
+    """Of `count` things where each cell holds one with these chances, or of one or more where it is None: -log P(N > 0)."""
     if count is None:
-        return -torch.log(-torch.expm1(-mu))
+        none = torch.log1p(-chances.clamp(max=1 - LEAST)).sum()
+        return -torch.log(-torch.expm1(none.clamp(max=-LEAST)))
+    mu = chances.sum().clamp(min=LEAST)
     return mu - count + count * (count / mu).log() if count else mu
 
 
