@@ -15,7 +15,7 @@ from .losses import diffusion_target
 from .wish import Wish, surprise, wish_of
 
 WEIGHTS = (2.0, 4.5)  # of guidance, between which w is even: those with which what is asked for is drawn best
-LATEST = 500  # of 1,000 times, up to which noise is put on what is drawn
+LATEST = 400  # of 1,000 times, up to which noise is put on what is drawn
 
 
 class WishLesson:
