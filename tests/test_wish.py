@@ -104,7 +104,7 @@ def test_next_to_is_true_of_both_who_stand_beside_each_other_and_of_nobody_else(
     next_to, found = ATTRIBUTES["relation"].index("next to"), 0
     for seed in HELD_OUT_SEEDS[:300]:
         scene = random_scene(seed)
-        labels = train_latent_reader.labels_of(scene)
+        labels = train_latent_reader.labels_of_drawing(scene)
         there = [(row, one) for row, one in enumerate(labels["kind"]) if one != UNSEEN]
         for row, _ in there:
             alone = all(

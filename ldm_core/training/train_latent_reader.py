@@ -92,7 +92,7 @@ def times(config: LatentReaderConfig, generator: torch.Generator) -> Tensor:
     return (config.last_time * torch.rand(config.batch, generator=generator) ** 1.5).long()
 
 
-def labels_of(scene: Scene) -> dict[str, np.ndarray]:
+def labels_of_drawing(scene: Scene) -> dict[str, np.ndarray]:
     """What is true of a scene's drawing, whoever is asked."""
     return with_neighbours(all_labels_of(scene))
 
@@ -100,7 +100,7 @@ def labels_of(scene: Scene) -> dict[str, np.ndarray]:
 def truth_of(scenes: Sequence[Scene]) -> dict[str, np.ndarray]:
     """The labels of every scene, arrays of as many rows."""
     with ProcessPoolExecutor() as pool:
-        labels = pool.map(labels_of, scenes, chunksize=64)
+        labels = pool.map(labels_of_drawing, scenes, chunksize=64)
         rows = list(tqdm(labels, "labels", len(scenes), unit="scene", mininterval=2, delay=2))
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 

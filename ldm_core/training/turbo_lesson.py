@@ -40,7 +40,7 @@ class TurboLesson(Drawer):
         super().__init__(model, config.drawing_steps, device)
         self.student, self.config = student, config
         self.teacher = model.denoiser.network.requires_grad_(False)
-        self.substeps = config.teacher_steps // config.drawing_steps
+        self.substeps = config.teacher_steps // self.steps
         self.times, self.alpha_bars = teacher_grid(self.scheduler, config, device)
 
     def loss(self, captions: list[str], generator: torch.Generator) -> Tensor:
@@ -61,7 +61,7 @@ class TurboLesson(Drawer):
 
     def first(self, count: int) -> Tensor:
         """The places in the teacher's grid at which the student's steps begin, (count,): as many rows at each."""
-        return self.substeps * (torch.arange(count, device=self.device) * self.config.drawing_steps // count)
+        return self.substeps * (torch.arange(count, device=self.device) * self.steps // count)
 
     @torch.no_grad()
     def walked(self, noise: Tensor, weights: Tensor, told: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class TurboLesson(Drawer):
 
         Which rows take a step depends on their number alone: so that a whole step can be recorded (resident/step.py).
         """
-        latent, count, steps = noise.clone(), len(noise), self.config.drawing_steps
+        latent, count, steps = noise.clone(), len(noise), self.steps
         for step in range(steps - 1):
             on = slice(-(-(step + 1) * count // steps), count)  # of `first`, those that begin later
             if on.start == count:
