@@ -24,7 +24,7 @@ from ldm_core.training.corpus import load_corpus
 from ldm_core.training.latent_reader import ANSWERS, LatentReader, counted, load_reader, misread, numbers_of_kinds
 from ldm_core.training.lesson import Lesson
 from ldm_core.training.wish import Wanted, surprise, surprise_of_number, wish_of
-from ldm_core.training.wish_lesson import WishLesson, pull
+from ldm_core.training.wish_lesson import WishLesson, pull, with_wishes
 
 SIDE = 16
 SURE = 16.0  # a logit
@@ -393,7 +393,7 @@ def test_what_drawings_lack_has_left_its_pull_before_denoising_is_learned(traine
     module = torch.nn.ModuleDict({"unet": unet, "text_encoder": encoder.requires_grad_(False)})
     latents = np.random.default_rng(0).standard_normal((4, model.latent_channels, SIDE, SIDE), dtype=np.float32)
     lesson = Lesson(module, tokenizer, corpus, latents, train_denoiser.noise_schedule(config), config, "cpu")
-    loss_of = train_denoiser.with_wishes(lesson, model, load_reader(trained / "reader.safetensors", model))
+    loss_of = with_wishes(lesson, model, load_reader(trained / "reader.safetensors", model))
     assert loss_of(0) == lesson.loss(0)
     pulled = torch.stack([value.grad.norm() for value in unet.parameters()]).norm()
     assert pulled == pytest.approx(0.125, rel=1e-3)

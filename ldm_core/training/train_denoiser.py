@@ -16,45 +16,38 @@ from __future__ import annotations
 import argparse
 import itertools
 import shutil
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from diffusers import SchedulerMixin, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from .. import command
-from ..loading import load, load_autoencoder
-from ..pipeline import LatentDiffusion
+from ..loading import load_autoencoder
 from ..placement import choose_device
 from ..schedulers import SCHEDULERS, make_scheduler
-from .batch import captions_of
 from .command import add_reader_option, add_run_options, run_command
 from .config import DENOISERS, DenoiserConfig
 from .corpus import Corpus, load_corpus
-from .drawer import GuidedDrawer
 from .everyday import Drawings
 from .fact_reader import HEAD
 from .folder import MODEL_INDEX as MODEL_INDEX
 from .folder import save_model, save_sheet
 from .kept import identity_of_network, identity_of_pictures, kept_array
-from .latent_reader import LatentReader, load_reader
 from .layout import LayoutHead
 from .lesson import Lesson
 from .reading import learn_to_read
 from .text_encoder import build_text_encoder
 from .tokenizer import tokenizer_for
 from .train_autoencoder import mean_of, to_model_range
-from .trainer import Trainer, generator_of_step
-from .wish_lesson import WishLesson, check_reader, pull
+from .trainer import Trainer
+from .wish_lesson import check_reader, judge_of, with_wishes
 
-SURPRISES = 50  # steps, of which the mean surprise at drawings is said
 SHEET_PROMPTS = {
     "everyday": (
         "a cat",
@@ -139,35 +132,6 @@ def train(
         save_sheet(folder / "model", SHEET_PROMPTS[config.data], path, device)
 
     return trainer.run(loss, sample)
-
-
-def judge_of(init: Path | None, reader: Path, device: str) -> tuple[LatentDiffusion, LatentReader]:
-    """The model that goes on, and who reads what it draws."""
-    if init is None:
-        raise ValueError("--reader judges the drawings of a finished model: give it as --init")
-    model = load(str(init), device=device, dtype="float32", engine="torch")
-    return model, load_reader(reader, model)
-
-
-def with_wishes(lesson: Lesson, model: LatentDiffusion, reader: LatentReader) -> Callable[[int], Tensor]:
-    """The loss of a step, before which what the reader misses in drawings has left its pull in the gradients."""
-    config, unet = lesson.config, cast(UNet2DConditionModel, lesson.module["unet"])
-    drawer = GuidedDrawer(unet, model, config.wish_steps, lesson.device)
-    wishes = WishLesson(drawer, reader, lesson.corpus)
-    surprises: list[float] = []
-    own = replace(config, batch=config.wish_batch, seed=config.seed + 1)  # other captions and noise than denoising's
-
-    def loss(step: int) -> Tensor:
-        pictures, captions = captions_of(lesson.corpus, own, step, len(lesson.latents))
-        missed = wishes.loss(pictures, captions, generator_of_step(own, step))
-        pull(missed, unet.parameters(), config.wish_pull)
-        surprises.append(missed.item())
-        if len(surprises) == SURPRISES:
-            tqdm.write(f"Surprise of the reader at drawings, {SURPRISES} steps: {np.mean(surprises):.3f}")
-            surprises.clear()
-        return lesson.loss(step)
-
-    return loss
 
 
 def read_first(

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import torch
+from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
+from tqdm import tqdm
 
+from ..loading import load
+from ..pipeline import LatentDiffusion
+from .batch import captions_of
 from .corpus import Corpus
-from .drawer import Drawer, even
-from .latent_reader import LatentReader
+from .drawer import Drawer, GuidedDrawer, even
+from .latent_reader import LatentReader, load_reader
+from .lesson import Lesson
 from .losses import diffusion_target
+from .trainer import generator_of_step
 from .wish import Wish, surprise, wish_of
 
 WEIGHTS = (2.0, 4.5)  # of guidance, between which w is even: those with which what is asked for is drawn best
+SURPRISES = 50  # steps, of which the mean surprise at drawings is said
 LATEST = 400  # of 1,000 times, up to which noise is put on what is drawn
 
 
@@ -70,3 +81,32 @@ def pull(loss: Tensor, parameters: Iterable[nn.Parameter], length: float) -> Non
     if loss.requires_grad:
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, length)
+
+
+def judge_of(init: Path | None, reader: Path, device: str) -> tuple[LatentDiffusion, LatentReader]:
+    """The model that goes on, and who reads what it draws."""
+    if init is None:
+        raise ValueError("--reader judges the drawings of a finished model: give it as --init")
+    model = load(str(init), device=device, dtype="float32", engine="torch")
+    return model, load_reader(reader, model)
+
+
+def with_wishes(lesson: Lesson, model: LatentDiffusion, reader: LatentReader) -> Callable[[int], Tensor]:
+    """The loss of a step, before which what the reader misses in drawings has left its pull in the gradients."""
+    config, unet = lesson.config, cast(UNet2DConditionModel, lesson.module["unet"])
+    drawer = GuidedDrawer(unet, model, config.wish_steps, lesson.device)
+    wishes = WishLesson(drawer, reader, lesson.corpus)
+    surprises: list[float] = []
+    own = replace(config, batch=config.wish_batch, seed=config.seed + 1)  # other captions and noise than denoising's
+
+    def loss(step: int) -> Tensor:
+        pictures, captions = captions_of(lesson.corpus, own, step, len(lesson.latents))
+        missed = wishes.loss(pictures, captions, generator_of_step(own, step))
+        pull(missed, unet.parameters(), config.wish_pull)
+        surprises.append(missed.item())
+        if len(surprises) == SURPRISES:
+            tqdm.write(f"Surprise of the reader at drawings, {SURPRISES} steps: {np.mean(surprises):.3f}")
+            surprises.clear()
+        return lesson.loss(step)
+
+    return loss
