@@ -122,7 +122,7 @@ MODELS: dict[str, ModelSpec] = {
             "scenes-turbo",
             256,
             4,
-            4.0,
+            3.0,
             "scenes in four steps, each asked once: a quarter of its network rows",
             "everyday",
         ),
