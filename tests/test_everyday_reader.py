@@ -15,6 +15,7 @@ from evaluation import catalogue, score
 from evaluation.detectors import train_everyday, train_everyday_resident
 from evaluation.detectors.everyday import detector
 from evaluation.detectors.everyday.losses import thing_losses
+from evaluation.detectors.everyday.mirror import Cells, mirrored, mirrored_truth, mirrored_words
 from evaluation.detectors.everyday.network import ABOUT, DETAIL, INPUT_SIZE, PLACE, Eye, Maps, Things
 from evaluation.detectors.everyday.reading import Reading, Sighting, read_things, sightings
 from evaluation.detectors.everyday.scores import scores_of
@@ -126,25 +127,60 @@ def test_what_is_beside_or_above_is_read_off_the_boxes():
 
 
 def test_sightings_are_peaks_of_the_expected_number():
-    things, places = Things().eval(), torch.zeros(1, PLACE, GRID // 2, GRID // 2)
-    maps = Maps(places, torch.zeros(1, DETAIL, GRID, GRID))
-    with torch.inference_mode():
-        for part in (things.where[0], things.hidden, things.about):
-            torch.nn.init.zeros_(part.weight)
-            torch.nn.init.zeros_(part.bias)
-        torch.nn.init.zeros_(things.quarter.weight)
-        things.about.bias[KINDS.index("cow")] = 20
-        things.about.bias[sum(ABOUT.values()) - 2 - 4 : sum(ABOUT.values()) - 2] = 0.1
-        torch.nn.init.constant_(things.where[0].weight, 1.0)
-        torch.nn.init.constant_(things.where[2].weight, 0.0)
-        things.where[2].weight[0] = 1.0  # the first of the four cells of a place
-        torch.nn.init.constant_(things.where[2].bias, -6.0)
-        places[0, :, 5, 7] = 1.0
-        (found,) = sightings(things, maps)
+    line, column = 10, 14
+    about = {name: torch.full((2, numbers), -20.0) for name, numbers in ABOUT.items()}
+    about["kind"][:, KINDS.index("cow")] = 0.0
+    about["box"], about["partner"] = torch.full((2, 4), 0.1), torch.zeros(2, 2)
+    chances = torch.zeros(1, GRID, GRID)
+    chances[0, line, column], chances[0, line, column + 1] = 0.6, 0.4  # one thing, somewhere in these
+    cells = torch.tensor([line * GRID + column, line * GRID + column + 1])
+    (found,) = sightings(Cells(chances, torch.zeros(2, dtype=torch.long), cells, about))
     assert [one.kind for one in found] == ["cow"]
     (x, y), box = found[0].middle, found[0].box
-    assert (x, y) == (pytest.approx(14.5 / GRID), pytest.approx(10.5 / GRID))
+    assert x in (pytest.approx(14.5 / GRID), pytest.approx(15.5 / GRID)) and y == pytest.approx(10.5 / GRID)
     assert box == pytest.approx((x - 0.1, y - 0.1, x + 0.1, y + 0.1))
+
+
+def test_in_a_mirror_left_is_right_of_pixels_of_labels_and_of_captions():
+    images = torch.zeros(1, 3, INPUT_SIZE, INPUT_SIZE)
+    images[0, 0, 40, 100] = 1.0
+    assert mirrored(images)[0, 0].nonzero().tolist() == [[40, INPUT_SIZE - 2 - 100]]
+    scenes = [random_scene(seed) for seed in HELD_OUT_SEEDS[:40]]
+    truth = {name: torch.from_numpy(values) for name, values in train_everyday.truth_of(scenes).items()}
+    turned, there = mirrored_truth(truth, torch.arange(40) % 2 == 0), truth["kind"] != UNSEEN
+    assert all(torch.equal(values[1::2], truth[name][1::2]) for name, values in turned.items())
+    of_one, of_other = (labels["place"][::2][there[::2]] for labels in (truth, turned))
+    assert (of_one[of_one != UNSEEN] + of_other[of_one != UNSEEN] == 2).all() and {0, 2} <= set(of_other.tolist())
+    middles = ((truth["box"][..., 0] + truth["box"][..., 2]) / 2 * GRID)[::2][there[::2]]
+    seen_there = ((turned["box"][..., 0] + turned["box"][..., 2]) / 2 * GRID)[::2][there[::2]].long()
+    between = middles == middles.round()  # two cells: it is counted to the one on the right, in the mirror on the left
+    cells = turned["cell"][::2][there[::2]] % GRID
+    assert between.any() and torch.equal(cells[between], seen_there[between])
+    assert ((cells - seen_there).abs() <= 1).all() and torch.equal(
+        cells, GRID - 1 - truth["cell"][::2][there[::2]] % GRID
+    )
+    again = mirrored_truth(turned, torch.arange(40) % 2 == 0)
+    assert all(torch.allclose(again[name].double(), values.double()) for name, values in truth.items())
+    text = detector.load_everyday_detector().text
+    said = torch.tensor([text.tokens("a cat on the left right next to a dog on the right side")] * 2)
+    mirror = mirrored_words(said, torch.tensor([True, False]), text.words)
+    assert mirror[0].tolist() == text.tokens("a cat on the right right next to a dog on the left side")
+    assert torch.equal(mirror[1], said[1])
+
+
+def test_a_mirror_image_is_read_as_its_picture_is():
+    shipped, scenes = detector.load_everyday_detector(), [random_scene(seed) for seed in HELD_OUT_SEEDS[:40]]
+    images = from_uint8(np.stack([draw(scene) for scene in scenes]))
+    other = {"left": "right", "right": "left"}
+    same = []
+    for one, two in zip(shipped.read(images), shipped.read(mirrored(images))):
+        here = sorted(
+            (thing.kind, str(thing.colour), thing.count, other.get(thing.place, thing.place))
+            for thing in one.scene.things
+        )
+        there = sorted((thing.kind, str(thing.colour), thing.count, thing.place) for thing in two.scene.things)
+        same.append(here == there)
+    assert np.mean(same) > 0.9, same
 
 
 def test_scores_are_shares_of_atoms_by_skill_and_what_stands_for_an_unknown_word_is_no_extra():
@@ -175,6 +211,15 @@ def test_most_scenes_to_learn_from_hold_a_relation():
     related = [any(thing.relation for thing in scene.things) for scene in scenes]
     assert 0.55 < np.mean(related) < 0.85
     assert scenes[related.index(False)] == random_scene(3 * related.index(False), unseen=True)
+
+
+def test_training_learns_from_other_drawings_where_their_first_number_says_so(tmp_path):
+    train_everyday.train(1, 4, 6, tmp_path, first=50)
+    assert [file.name for file in tmp_path.glob("*.npy")] == ["drawings-50-6.npy"]
+    drawn = train_everyday.lessons(6, tmp_path, 50)
+    assert np.array_equal(drawn.images[2], draw(train_everyday.scene_of(52), INPUT_SIZE))
+    alike = train_everyday.truth_of([train_everyday.scene_of(52)], 52)
+    assert all(np.array_equal(drawn.truth[name][2], values[0]) for name, values in alike.items())
 
 
 def test_training_goes_on_where_it_was_and_learns(tmp_path):

@@ -36,6 +36,7 @@ from .. import command
 from .everyday.audit import COUNT, audit
 from .everyday.detector import ALL, CEILING_COUNT, EverydayDetector, load_everyday_detector
 from .everyday.losses import loss_of
+from .everyday.mirror import mirrored, mirrored_truth, mirrored_words, some
 from .everyday.network import INPUT_SIZE
 from .weights_file import save_weights
 
@@ -47,6 +48,7 @@ JITTER = 0.8  # cells
 CHOICES = 3  # scenes of which one is learned from
 BLURS = (0.5, 0.25)  # to which size pictures are brought and back
 TEXTS = 0.5  # the share of the steps that also learn from captions
+MIRRORED = 0.5  # the share of the pictures of which the mirror images are learned from
 # What Adam moves, not Muon: embeddings, and the first and the last of the layers.
 OUTER = re.compile(r"embed|position|stem\.1|where\.2|where_detail|about|quarter|scene\.")
 
@@ -62,17 +64,17 @@ class Lessons:
         return len(self.images)
 
 
-def lessons(count: int, folder: Path) -> Lessons:
-    """Drawings to learn from, made once, then read from the folder."""
-    scenes = [scene_of(index) for index in range(count)]
+def lessons(count: int, folder: Path, first: int = 0) -> Lessons:
+    """Drawings to learn from, the first-th and so many, made once, then read from the folder."""
+    scenes = [scene_of(index) for index in range(first, first + count)]
     drawings = Drawings(scenes, INPUT_SIZE)
     identity = identity_of_pictures(drawings)  # of a world that is drawn otherwise it is another
     folder.mkdir(parents=True, exist_ok=True)
-    images = kept_array(folder / f"drawings-{count}.npy", identity, drawings.all)
+    images = kept_array(folder / f"drawings-{first}-{count}.npy", identity, drawings.all)
     truth = folder / f"truth-{identity[:12]}.npz"
     if not truth.exists():
         with whole_file(truth) as partial, partial.open("wb") as file:
-            np.savez(file, **truth_of(scenes))  # type: ignore[arg-type]  # numpy's hint takes every keyword for its own
+            np.savez(file, **truth_of(scenes, first))  # type: ignore[arg-type]  # numpy's hint takes every keyword for its own
     return Lessons(images, dict(np.load(truth)))
 
 
@@ -113,10 +115,13 @@ def rate_at(step: int, steps: int, most: float = RATE) -> float:
     return most * min(1.0, (step + 1) / WARM_UP, max((steps - step) / (DECAY * steps), 0.0))
 
 
-def train(steps: int, batch: int, pool: int, folder: Path, begin: EverydayDetector | None = None) -> EverydayDetector:
-    """Muon, everything seeded; the state of the training is kept in the folder. `begin` is a detector to go on from."""
+def train(
+    steps: int, batch: int, pool: int, folder: Path, begin: EverydayDetector | None = None, first: int = 0
+) -> EverydayDetector:
+    """Muon, everything seeded; the state of the training is kept in the folder. `begin` is a detector to go on from, `first` the
+    number of the first drawing of the pool."""
     torch.manual_seed(0)
-    drawn = lessons(pool, folder)
+    drawn = lessons(pool, folder, first)
     detector = begun(begin)
     most = RATE if begin is None else GO_ON_RATE
     optimizer = optimizer_of(detector)
@@ -162,9 +167,12 @@ def learn(
     chosen = np.sort(rng.integers(len(drawn), size=batch))
     images = torch.from_numpy(drawn.images[chosen]).permute(0, 3, 1, 2).float() / 255
     truth = {name: torch.from_numpy(values[chosen]) for name, values in drawn.truth.items()}
+    turned = torch.from_numpy(rng.random(batch) < MIRRORED)
+    images, truth = some(turned, mirrored(images), images), mirrored_truth(truth, turned)
     jitter = torch.from_numpy(rng.uniform(-JITTER, JITTER, (batch, MOST, 2)).astype(np.float32))
     said = truth["said"][:, int(rng.integers(CAPTIONS))].long()
     said = said[:, : int((said != 0).sum(1).max())]  # the rest is padding
+    said = mirrored_words(said, turned, detector.text.words)
     for group in optimizer.param_groups:
         group["lr"] = rate
     losses = loss_of(detector, augment(images, rng), truth, said if rng.random() < TEXTS else None, jitter)
@@ -182,6 +190,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--pool", type=int, default=30_000, help="drawings to learn from")
+    parser.add_argument(
+        "--first",
+        type=int,
+        default=0,
+        metavar="N",
+        help="the number of the first of them: from others than before more is learned; default: %(default)s",
+    )
     parser.add_argument("--held-out", type=int, default=COUNT, help="drawings to measure on")
     parser.add_argument("--seconds", type=float, default=None, metavar="S", help="train for S seconds on the device")
     parser.add_argument(
@@ -227,7 +242,7 @@ def taught(arguments: argparse.Namespace, begin: EverydayDetector | None) -> Eve
     if arguments.seconds is None:
         if arguments.device not in (None, "cpu"):
             raise ValueError(f"--device {arguments.device} needs --seconds: how long to train there")
-        return train(arguments.steps, arguments.batch, arguments.pool, arguments.out, begin)
+        return train(arguments.steps, arguments.batch, arguments.pool, arguments.out, begin, arguments.first)
     sizes = (arguments.batch, arguments.pool, arguments.workers)
     return resident.train(arguments.seconds, *sizes, arguments.out, arguments.device, begin)
 

@@ -1,9 +1,10 @@
 """The detector of the everyday world: what a picture shows, and how well it fits a caption.
 
 A small convolutional network with one look of self-attention says for every cell of a 32x32 grid whether a thing has its
-middle there, which kind it is, its colour, box, place, size and relation; beside it a vector of the whole picture gives
-sky, ground, scenery and, trained against captions in the manner of CLIP (Radford et al. 2021), the features. Trained on
-drawings by `python -m evaluation.detectors.train_everyday`. It shares nothing with any generator.
+middle there, which kind it is, its colour, box, place, size and relation, of a picture and of its mirror image, whose mean
+counts; beside it a vector of the whole picture gives sky, ground, scenery and, trained against captions in the manner of
+CLIP (Radford et al. 2021), the features. Trained on drawings by `python -m evaluation.detectors.train_everyday`. It shares
+nothing with any generator.
 
     features    64 numbers an image, for fd_scenes, kd_scenes
     cosine      of image and text features, for clip_scenes

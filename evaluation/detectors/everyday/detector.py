@@ -20,6 +20,7 @@ from ldm_core.images import from_uint8
 from ...statistics import Estimate, mean
 from ..located import Located
 from ..weights_file import OwnDetector, load_weights
+from .mirror import mirrored, said_of_both
 from .network import FEATURES, INPUT_SIZE, SCENE, Eye, TextReader, Things, prepare
 from .reading import NATURAL, Reading, readings
 from .scores import COLUMNS, EXTRA, scores_of
@@ -82,7 +83,8 @@ class EverydayDetector(OwnDetector):
     def _seen(self, prepared: Tensor) -> tuple[Tensor, list[Reading]]:
         """The vector of each picture, and what it shows."""
         maps, whole = self.eye(prepared)
-        return whole, readings(self.things, maps, self.scene(whole))
+        maps_of_mirrored, _ = self.eye(mirrored(prepared))
+        return whole, readings(said_of_both(self.things, maps, maps_of_mirrored), self.scene(whole))
 
     def judge_words(self) -> str:
         """How often it is right on real drawings, for whoever uses its scores."""

@@ -13,13 +13,13 @@ from ldm_core.data.everyday import GROUNDS, KINDS, SKIES, SKY_KINDS, Scene, Thin
 from ldm_core.data.everyday.atoms import Relations
 from ldm_core.data.everyday.truth import ATTRIBUTES, GRID, NATURAL, NONE, stand_beside
 
-from .network import SCENE, Maps, Things
+from .mirror import Cells
+from .network import SCENE
 
 # Of bounds tried on 2,000 drawings of training seeds these two read about the most of them wholly right and with nothing too much.
-FOUND = 0.2  # how many middles must be expected around a thing, beyond those of the surer ones found there
-LIKELY = 0.1  # how many of its kind
+FOUND = 0.3  # how many middles must be expected around a thing, beyond those of the surer ones found there
+LIKELY = 0.2  # how many of its kind
 AROUND = 5  # cells along a side of what is around: copies of a kind stand three apart or more
-LEAST = 0.02  # the chance of a thing's middle from which a cell is looked at more closely
 MOST_FOUND = 40  # single things in a picture; a program draws twelve, a model that fails may draw a heap
 
 
@@ -51,18 +51,16 @@ class Reading:
     sightings: tuple[tuple[Sighting, ...], ...] = ()  # of each thing of the scene
 
 
-def sightings(things: Things, maps: Maps) -> list[list[Sighting]]:
-    """The things in each picture, from the features of its places and cells."""
-    chances = things(maps).sigmoid()
-    picture, line, column = (chances > LEAST).nonzero().T
-    about = things.describe(maps, picture, line * GRID + column)
+def sightings(said: Cells) -> list[list[Sighting]]:
+    """The things in each picture, from what is said of its cells."""
+    chances, picture, about = said.chances, said.pictures, said.about
+    line, column = said.cells // GRID, said.cells % GRID
     kinds = chances.new_zeros(len(chances), len(KINDS), GRID, GRID)
-    kinds[picture, :, line, column] = about["kind"].softmax(1) * chances[picture, line, column, None]
+    kinds[picture, :, line, column] = about["kind"].exp() * chances[picture, line, column, None]
     expected = AROUND**2 * F.avg_pool2d(kinds, AROUND, 1, AROUND // 2)
     peaks = (kinds > 0) & (kinds == F.max_pool2d(kinds, AROUND, 1, AROUND // 2)) & (expected > LIKELY)
     around = AROUND**2 * F.avg_pool2d(chances[:, None], AROUND, 1, AROUND // 2)[:, 0]
     rows = {place: row for row, place in enumerate(zip(picture.tolist(), line.tolist(), column.tolist()))}
-    logs = {name: about[name].log_softmax(1) for name in ATTRIBUTES}
     found: list[list[Sighting]] = [[] for _ in chances]
     taken: list[list[tuple[int, int]]] = [[] for _ in chances]
     for index, kind, y, x in sorted(peaks.nonzero().tolist(), key=lambda peak: -float(expected[tuple(peak)])):
@@ -71,7 +69,7 @@ def sightings(things: Things, maps: Maps) -> list[list[Sighting]]:
             continue
         taken[index].append((x, y))
         row = rows[index, y, x]
-        scores = {name: values[row] for name, values in logs.items()}
+        scores = {name: about[name][row] for name in ATTRIBUTES}
         found[index].append(_sighting(KINDS[kind], scores, (x, y), about["box"][row], about["partner"][row]))
     return found
 
@@ -84,12 +82,12 @@ def _sighting(kind: str, scores: dict[str, Tensor], cell: tuple[int, int], reach
     return Sighting(kind, box, scores, ((box[0] + box[2]) / 2 + step_x, (box[1] + box[3]) / 2 + step_y))
 
 
-def readings(things: Things, maps: Maps, scene_scores: Tensor) -> list[Reading]:
-    """What each picture shows, from the features of its places and cells, and scores (B, sum of SCENE)."""
+def readings(said: Cells, scene_scores: Tensor) -> list[Reading]:
+    """What each picture shows, from what is said of its cells, and scores (B, sum of SCENE)."""
     answers = [part.argmax(1).tolist() for part in scene_scores.split(list(SCENE.values()), dim=1)]
     return [
         read_things(seen, Scene(SKIES[sky], GROUNDS[ground], (), *map(bool, scenery)))
-        for seen, sky, ground, *scenery in zip(sightings(things, maps), *answers)
+        for seen, sky, ground, *scenery in zip(sightings(said), *answers)
     ]
 
 
