@@ -222,6 +222,24 @@ def test_training_learns_from_other_drawings_where_their_first_number_says_so(tm
     assert all(np.array_equal(drawn.truth[name][2], values[0]) for name, values in alike.items())
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--first", "-1"], "--first, with --pool 8, must be an integer from 0 to 33333325, got -1"),
+        (["--first", "33333326"], "--first, with --pool 8, must be an integer from 0 to 33333325, got 33333326"),
+        (["--first", "5", "--seconds", "1"], "--first 5 goes with --steps"),
+        (["--pool", "0"], "--pool must be an integer from 1 to 33333333, got 0"),
+        (["--batch", "0"], "--batch must be an integer >= 1, got 0"),
+        (["--steps", "-3"], "--steps must be an integer >= 0, got -3"),
+        (["--held-out", "0"], "--held-out must be an integer from 1 to 1000000, got 0"),
+    ],
+)
+def test_there_have_to_be_drawings_to_learn_from(given, said, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        train_everyday.main(["--pool", "8", "--out", str(tmp_path / "no"), *given])
+    assert said in capsys.readouterr().err and not (tmp_path / "no").exists()
+
+
 def test_training_goes_on_where_it_was_and_learns(tmp_path):
     first = train_everyday.train(2, 4, 8, tmp_path)
     assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 2

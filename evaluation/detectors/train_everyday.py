@@ -13,6 +13,7 @@ The same command resumes. The drawings and the last state of the training are ke
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from ldm_core.checks import check_whole
 from ldm_core.data import everyday as world
 from ldm_core.data.everyday.truth import MOST, all_labels_of
 from ldm_core.files import whole_file
@@ -214,6 +216,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def work(arguments: argparse.Namespace) -> int:
     """The exit code."""
+    check_whole("--held-out", arguments.held_out, 1, len(world.HELD_OUT_SEEDS))
     if arguments.measure:
         print(audit(load_everyday_detector(), arguments.held_out).round(4).to_string(index=False))
         return 0
@@ -239,12 +242,24 @@ def taught(arguments: argparse.Namespace, begin: EverydayDetector | None) -> Eve
 
     if arguments.finished is not None:
         return resident.finished(arguments.finished)
+    check_drawings(arguments.first, arguments.pool, arguments.seconds)
+    for name, least in (("batch", 1), ("steps", 0)):
+        check_whole(f"--{name}", getattr(arguments, name), least, math.inf)
     if arguments.seconds is None:
         if arguments.device not in (None, "cpu"):
             raise ValueError(f"--device {arguments.device} needs --seconds: how long to train there")
         return train(arguments.steps, arguments.batch, arguments.pool, arguments.out, begin, arguments.first)
     sizes = (arguments.batch, arguments.pool, arguments.workers)
     return resident.train(arguments.seconds, *sizes, arguments.out, arguments.device, begin)
+
+
+def check_drawings(first: int, pool: int, seconds: float | None) -> None:
+    """ValueError where there are not so many drawings from the first on, or where drawings are made ahead, from 0 on."""
+    most = len(world.TRAINING_SEEDS) // CHOICES
+    check_whole("--pool", pool, 1, most)
+    check_whole(f"--first, with --pool {pool},", first, 0, most - pool)
+    if first and seconds is not None:
+        raise ValueError(f"--first {first} goes with --steps; by --seconds drawings are made from 0 on")
 
 
 def is_better(found: pd.DataFrame, before: pd.DataFrame) -> bool:
