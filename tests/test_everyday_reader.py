@@ -15,7 +15,7 @@ from evaluation import catalogue, score
 from evaluation.detectors import train_everyday, train_everyday_resident
 from evaluation.detectors.everyday import detector
 from evaluation.detectors.everyday.losses import thing_losses
-from evaluation.detectors.everyday.mirror import Cells, mirrored, mirrored_truth, mirrored_words
+from evaluation.detectors.everyday.mirror import mirrored, mirrored_truth, mirrored_words, said_of_both
 from evaluation.detectors.everyday.network import ABOUT, DETAIL, INPUT_SIZE, PLACE, Eye, Maps, Things
 from evaluation.detectors.everyday.reading import Reading, Sighting, read_things, sightings
 from evaluation.detectors.everyday.scores import scores_of
@@ -127,17 +127,25 @@ def test_what_is_beside_or_above_is_read_off_the_boxes():
 
 
 def test_sightings_are_peaks_of_the_expected_number():
-    line, column = 10, 14
-    about = {name: torch.full((2, numbers), -20.0) for name, numbers in ABOUT.items()}
-    about["kind"][:, KINDS.index("cow")] = 0.0
-    about["box"], about["partner"] = torch.full((2, 4), 0.1), torch.zeros(2, 2)
-    chances = torch.zeros(1, GRID, GRID)
-    chances[0, line, column], chances[0, line, column + 1] = 0.6, 0.4  # one thing, somewhere in these
-    cells = torch.tensor([line * GRID + column, line * GRID + column + 1])
-    (found,) = sightings(Cells(chances, torch.zeros(2, dtype=torch.long), cells, about))
+    things, places = Things().eval(), torch.zeros(2, 1, PLACE, GRID // 2, GRID // 2)
+    one, mirror = (Maps(place, torch.zeros(1, DETAIL, GRID, GRID)) for place in places)
+    with torch.inference_mode():
+        for part in (things.where[0], things.hidden, things.about):
+            torch.nn.init.zeros_(part.weight)
+            torch.nn.init.zeros_(part.bias)
+        torch.nn.init.zeros_(things.quarter.weight)
+        things.about.bias[KINDS.index("cow")] = 20
+        left, up, right, down = 0.05, 0.1, 0.15, 0.1  # in a mirror left is right: 0.1 either way
+        things.about.bias[sum(ABOUT.values()) - 2 - 4 : sum(ABOUT.values()) - 2] = torch.tensor([left, up, right, down])
+        torch.nn.init.constant_(things.where[2].weight, 0.0)
+        torch.nn.init.constant_(things.where[2].bias, -6.0)
+        for quarter in (0, 1):  # the first and the second of the four cells of a place
+            things.where[0].weight[quarter, quarter] = things.where[2].weight[quarter, quarter] = 1.0
+        places[0, 0, 0, 5, 7] = places[1, 0, 1, 5, 8] = 100.0  # cells 14 and 17 of 32
+        (found,) = sightings(said_of_both(things, one, mirror))
     assert [one.kind for one in found] == ["cow"]
     (x, y), box = found[0].middle, found[0].box
-    assert x in (pytest.approx(14.5 / GRID), pytest.approx(15.5 / GRID)) and y == pytest.approx(10.5 / GRID)
+    assert (x, y) == (pytest.approx(14.5 / GRID), pytest.approx(10.5 / GRID))
     assert box == pytest.approx((x - 0.1, y - 0.1, x + 0.1, y + 0.1))
 
 
@@ -166,6 +174,9 @@ def test_in_a_mirror_left_is_right_of_pixels_of_labels_and_of_captions():
     mirror = mirrored_words(said, torch.tensor([True, False]), text.words)
     assert mirror[0].tolist() == text.tokens("a cat on the right right next to a dog on the left side")
     assert torch.equal(mirror[1], said[1])
+    at_its_end = torch.tensor([[text.words[word] for word in ("next", "to", "a", "dog", "on", "the", "right")]])
+    turned_words = mirrored_words(at_its_end, torch.tensor([True]), text.words)
+    assert turned_words[0, -1] == text.words["left"], "the first word does not follow the last"
 
 
 def test_a_mirror_image_is_read_as_its_picture_is():

@@ -38,7 +38,7 @@ from .. import command
 from .everyday.audit import COUNT, audit
 from .everyday.detector import ALL, CEILING_COUNT, EverydayDetector, load_everyday_detector
 from .everyday.losses import loss_of
-from .everyday.mirror import mirrored, mirrored_truth, mirrored_words, some
+from .everyday.mirror import some_mirrored
 from .everyday.network import INPUT_SIZE
 from .weights_file import save_weights
 
@@ -170,11 +170,10 @@ def learn(
     images = torch.from_numpy(drawn.images[chosen]).permute(0, 3, 1, 2).float() / 255
     truth = {name: torch.from_numpy(values[chosen]) for name, values in drawn.truth.items()}
     turned = torch.from_numpy(rng.random(batch) < MIRRORED)
-    images, truth = some(turned, mirrored(images), images), mirrored_truth(truth, turned)
     jitter = torch.from_numpy(rng.uniform(-JITTER, JITTER, (batch, MOST, 2)).astype(np.float32))
     said = truth["said"][:, int(rng.integers(CAPTIONS))].long()
     said = said[:, : int((said != 0).sum(1).max())]  # the rest is padding
-    said = mirrored_words(said, turned, detector.text.words)
+    images, truth, said = some_mirrored(turned, images, truth, said, detector.text.words)
     for group in optimizer.param_groups:
         group["lr"] = rate
     losses = loss_of(detector, augment(images, rng), truth, said if rng.random() < TEXTS else None, jitter)
@@ -242,9 +241,9 @@ def taught(arguments: argparse.Namespace, begin: EverydayDetector | None) -> Eve
 
     if arguments.finished is not None:
         return resident.finished(arguments.finished)
+    check_whole("--batch", arguments.batch, 1, math.inf)
+    check_whole("--steps", arguments.steps, 0, math.inf)
     check_drawings(arguments.first, arguments.pool, arguments.seconds)
-    for name, least in (("batch", 1), ("steps", 0)):
-        check_whole(f"--{name}", getattr(arguments, name), least, math.inf)
     if arguments.seconds is None:
         if arguments.device not in (None, "cpu"):
             raise ValueError(f"--device {arguments.device} needs --seconds: how long to train there")

@@ -21,7 +21,7 @@ from ldm_core.training.resident.studio import Arrays, Studio
 
 from .everyday.detector import EverydayDetector
 from .everyday.losses import loss_of
-from .everyday.mirror import mirrored, mirrored_truth, mirrored_words, some
+from .everyday.mirror import some_mirrored
 from .everyday.network import INPUT_SIZE
 from .train_everyday import GO_ON_RATE, JITTER, MIRRORED, RATE, augment, begun, optimizer_of, scene_of, truth_of
 
@@ -54,8 +54,7 @@ class ReaderLesson:
         way = torch.randint(said.shape[1], (self.batch,), device=said.device)
         said = said[torch.arange(self.batch, device=said.device), way].long()
         turned = torch.rand(self.batch, device=said.device) < MIRRORED
-        images, taken = some(turned, mirrored(images), images), mirrored_truth(taken, turned)
-        said = mirrored_words(said, turned, self.detector.text.words)
+        images, taken, said = some_mirrored(turned, images, taken, said, self.detector.text.words)
         jitter = JITTER * (2 * torch.rand(*taken["kind"].shape, 2, device=said.device) - 1)
         return torch.stack([*loss_of(self.detector, images, taken, said, jitter).values()]).sum()
 

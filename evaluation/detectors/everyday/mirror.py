@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ldm_core.data.everyday.truth import ATTRIBUTES, GRID, UNSEEN
@@ -39,7 +40,7 @@ def mirrored(images: Tensor) -> Tensor:
 
 def mirrored_cell(cells: Tensor) -> Tensor:
     """The number of the cell that holds in the mirror image what a cell holds."""
-    return cells - cells % GRID + (GRID - 1 - cells % GRID)
+    return cells + GRID - 1 - 2 * (cells % GRID)
 
 
 def said_of_both(things: Things, maps: Maps, maps_of_mirrored: Maps) -> Cells:
@@ -62,6 +63,13 @@ def turned_back(about: dict[str, Tensor]) -> dict[str, Tensor]:
     return about | back | {"place": about["place"].flip(1)}
 
 
+def some_mirrored(
+    which: Tensor, images: Tensor, truth: dict[str, Tensor], said: Tensor, words: dict[str, int]
+) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    """Images, what is true of them and tokens of a caption of each, of their mirror images where `which` (B,) is true."""
+    return some(which, mirrored(images), images), mirrored_truth(truth, which), mirrored_words(said, which, words)
+
+
 def mirrored_truth(truth: dict[str, Tensor], which: Tensor) -> dict[str, Tensor]:
     """Labels (truth.labels_of) of B pictures, as they are of the mirror images of those of which `which` (B,) is true."""
     place, (left, top, right, bottom) = truth["place"], truth["box"].unbind(-1)
@@ -76,7 +84,7 @@ def mirrored_truth(truth: dict[str, Tensor], which: Tensor) -> dict[str, Tensor]
 
 def mirrored_words(said: Tensor, which: Tensor, words: dict[str, int]) -> Tensor:
     """Tokens (B, T) of captions, as they are of mirror images; "right next to" is no place."""
-    left, right, following = said == words["left"], said == words["right"], said.roll(-1, 1)
+    left, right, following = said == words["left"], said == words["right"], F.pad(said[:, 1:], (0, 1))
     turned = said.masked_fill(left, words["right"])
     turned = turned.masked_fill(right & (following != words["next"]), words["left"])
     return some(which, turned, said)
