@@ -258,6 +258,9 @@ def test_training_goes_on_where_it_was_and_learns(tmp_path):
     again = train_everyday.train(3, 4, 8, tmp_path)
     moved = [name for name, value in again.state_dict().items() if not torch.equal(value, weights[name])]
     assert "things.about.weight" in moved and torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 3
+    with pytest.raises(ValueError, match=r"other settings: --pool 6 \(8 before\), --first 50 \(0 before\)"):
+        train_everyday.train(4, 4, 6, tmp_path, first=50)
+    assert not list(tmp_path.glob("drawings-50-*")), "nothing is drawn for a training that cannot go on"
 
 
 def test_what_is_small_is_seen_in_the_cell_that_holds_it():

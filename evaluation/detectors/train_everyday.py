@@ -121,15 +121,17 @@ def train(
     steps: int, batch: int, pool: int, folder: Path, begin: EverydayDetector | None = None, first: int = 0
 ) -> EverydayDetector:
     """Muon, everything seeded; the state of the training is kept in the folder. `begin` is a detector to go on from, `first` the
-    number of the first drawing of the pool."""
+    number of the first drawing of the pool. ValueError where the folder holds a training on other drawings or batches."""
     torch.manual_seed(0)
+    settings = {"batch": batch, "pool": pool, "first": first}
+    kept, start = folder / "state.pt", 0
+    state = torch.load(kept, weights_only=True) if kept.exists() else None
+    check_settings(folder, settings if state is None else state["settings"], settings)
     drawn = lessons(pool, folder, first)
     detector = begun(begin)
     most = RATE if begin is None else GO_ON_RATE
     optimizer = optimizer_of(detector)
-    kept, start = folder / "state.pt", 0
-    if kept.exists():
-        state = torch.load(kept, weights_only=True)
+    if state is not None:
         detector.load_state_dict(state["detector"])
         optimizer.load_state_dict(state["optimizer"])
         start = state["step"]
@@ -138,9 +140,18 @@ def train(
         bar.set_postfix_str(" ".join(f"{name} {value:.3f}" for name, value in losses.items()), refresh=False)
         if (step + 1) % KEPT_EVERY == 0 or step + 1 == steps:
             with whole_file(kept) as partial:
-                state = {"detector": detector.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
-                torch.save(state, partial)
+                learned = {"detector": detector.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
+                torch.save({**learned, "settings": settings}, partial)
     return detector
+
+
+def check_settings(folder: Path, before: dict[str, int], now: dict[str, int]) -> None:
+    """ValueError unless a training goes on with what it began with; only its steps may be more."""
+    changed = [f"--{name} {now[name]} ({before[name]} before)" for name in now if now[name] != before[name]]
+    if changed:
+        raise ValueError(
+            f"--out {folder} holds a training with other settings: {', '.join(changed)}; choose a new folder"
+        )
 
 
 def begun(begin: EverydayDetector | None) -> EverydayDetector:
