@@ -17,14 +17,15 @@ from transformers import CLIPTextModel, CLIPTokenizer
 import ldm_core
 from ldm_core.data.everyday import GROUNDS, HELD_OUT_SEEDS, KINDS, SKIES, Scene, Thing, caption, parse, random_scene
 from ldm_core.data.everyday.truth import ATTRIBUTES, GRID, MOST, UNSEEN, with_neighbours
+from ldm_core.denoisers import guidance_embedding
 from ldm_core.sampling import image_generators, initial_noise
 from ldm_core.training import drawer, train_denoiser, train_latent_reader, train_turbo, turbo_lesson
 from ldm_core.training.config import DENOISERS, LATENT_READERS, TURBOS
 from ldm_core.training.corpus import load_corpus
 from ldm_core.training.latent_reader import ANSWERS, LatentReader, counted, load_reader, misread, numbers_of_kinds
-from ldm_core.training.lesson import Lesson
+from ldm_core.training.lesson import Lesson, mixed
 from ldm_core.training.wish import Wanted, surprise, surprise_of_number, wish_of
-from ldm_core.training.wish_lesson import WishLesson, pull, with_wishes
+from ldm_core.training.wish_lesson import Judge, WishLesson, harder, pull, with_wishes
 
 SIDE = 16
 SURE = 16.0  # a logit
@@ -360,6 +361,65 @@ def test_guided_steps_are_followed_by_what_is_said_of_captions_alone(model):
     assert pulled[0.0] == 0 and pulled[3.0] > 0
 
 
+@pytest.fixture(scope="module")
+def few_steps():
+    return ldm_core.load("scenes-turbo", device="cpu", dtype="float32", engine="torch")
+
+
+def test_drawings_that_a_few_step_model_finishes_are_what_the_two_models_draw(model, few_steps):
+    """Four rows: of the last all eight steps are guided, of the first two are and the few-step model goes the other three."""
+    finished = drawer.FinishedDrawer(model.denoiser.network, model, few_steps, 8, "cpu")
+    guided = drawer.GuidedDrawer(model.denoiser.network, model, 8, "cpu")
+    noise, weights = finished.noise(4, torch.Generator().manual_seed(3)), torch.full((4,), 3.0)
+    told = finished.words(["a red house"] * 4)
+    with torch.no_grad():
+        drawn = finished.drawn(noise, weights, told)
+        whole = guided.drawn(noise[3:], weights[3:], told[3:])
+        latent = guided.stepped(guided.stepped(noise[:1], 0, weights[:1], told[:1]), 1, weights[:1], told[:1])
+        turbo, alpha_bars = few_steps.denoiser.network, guided.alpha_bars
+        for at in (2, 4, 6):
+            told_weight = guidance_embedding(weights[:1] - 1, turbo.config.time_cond_proj_dim)
+            with mixed("cpu"):
+                said = turbo(latent, guided.times[at], encoder_hidden_states=told[:1], timestep_cond=told_weight).sample
+            now, then = alpha_bars[at].expand(1), alpha_bars[at + 2].expand(1)
+            latent = drawer.ddim_step(latent, said.float(), now, then)
+    assert (drawn[3:] - whole).square().mean().sqrt() < 0.05, "batches of other sizes, bfloat16"
+    assert (drawn[:1] - latent).square().mean().sqrt() < 0.05
+
+
+def test_each_row_of_drawings_that_are_finished_learns_two_steps_and_who_finishes_learns_nothing(model, few_steps):
+    network = copy.deepcopy(model.denoiser.network).requires_grad_(True)
+    finished = drawer.FinishedDrawer(network, model, few_steps, 8, "cpu")
+    asked, before = [], network.forward
+
+    def forward(latent, t, **given):
+        if torch.is_grad_enabled():
+            asked.append(t.tolist())
+        return before(latent, t, **given)
+
+    network.forward = forward
+    told = finished.words(["a red house"] * 4)
+    finished.drawn(finished.noise(4, torch.Generator().manual_seed(3)), torch.full((4,), 3.0), told).mean().backward()
+    assert asked == [finished.times[0::2].tolist(), finished.times[1::2].tolist()]
+    assert network.conv_in.weight.grad.abs().sum() > 0
+    assert all(value.grad is None for value in few_steps.denoiser.network.parameters())
+
+
+@pytest.mark.parametrize(("name", "steps"), [("scenes", 8), ("scenes-turbo", 7)])
+def test_who_finishes_drawings_goes_two_steps_at_once_and_is_told_w(name, steps, model, few_steps):
+    finisher = few_steps if name == "scenes-turbo" else model
+    with pytest.raises(ValueError, match=f"--turbo must be told w and go two of {steps} steps at once, which {name}"):
+        drawer.FinishedDrawer(model.denoiser.network, model, finisher, steps, "cpu")
+
+
+def test_of_what_is_heard_most_of_what_is_drawn_tells_of_a_relation():
+    alone = ("a cat", wish_of(parse("a cat"), parse("a cat")))
+    related = ("a cat on a bed", wish_of(parse("a cat on a bed"), parse("a cat on a bed")))
+    assert related[1].of_relation and not alone[1].of_relation
+    assert harder([alone, related] * 32, 16) == [alone, related] * 6 + [related] * 4
+    assert harder([alone] * 20, 16) == [alone] * 16 and harder([related] * 3, 16) == [related] * 3
+
+
 def test_a_pull_is_no_longer_than_it_may_be_and_what_is_shorter_stays_as_it_is():
     for start, expected in (([3.0, 4.0], [0.06, 0.08]), ([0.03, 0.04], [0.03, 0.04])):
         value = torch.nn.Parameter(torch.tensor(start))
@@ -370,7 +430,7 @@ def test_a_pull_is_no_longer_than_it_may_be_and_what_is_shorter_stays_as_it_is()
     assert untouched.grad is None
 
 
-ONE_STEP = dataclasses.replace(DENOISERS["scenes-wishes"], pool=4, batch=2, wish_batch=2, steps=1)
+ONE_STEP = dataclasses.replace(DENOISERS["scenes-wishes"], pool=4, batch=2, wish_batch=2, wish_steps=2, steps=1)
 SCENES_FOLDER = Path("ldm_core/weights/scenes")
 
 
@@ -393,7 +453,7 @@ def test_what_drawings_lack_has_left_its_pull_before_denoising_is_learned(traine
     module = torch.nn.ModuleDict({"unet": unet, "text_encoder": encoder.requires_grad_(False)})
     latents = np.random.default_rng(0).standard_normal((4, model.latent_channels, SIDE, SIDE), dtype=np.float32)
     lesson = Lesson(module, tokenizer, corpus, latents, train_denoiser.noise_schedule(config), config, "cpu")
-    loss_of = with_wishes(lesson, model, load_reader(trained / "reader.safetensors", model))
+    loss_of = with_wishes(lesson, Judge(model, load_reader(trained / "reader.safetensors", model)))
     assert loss_of(0) == lesson.loss(0)
     pulled = torch.stack([value.grad.norm() for value in unet.parameters()]).norm()
     assert pulled == pytest.approx(0.125, rel=1e-3)
@@ -410,6 +470,7 @@ def test_what_drawings_lack_has_left_its_pull_before_denoising_is_learned(traine
             ["--reader", "a", "--init", str(SCENES_FOLDER)],
             "--reader a is none that train_latent_reader",
         ),
+        ("tiny", ["--turbo", "scenes-turbo"], "--turbo finishes drawings for a reader: give it as --reader"),
     ],
 )
 def test_what_a_denoiser_needs_to_learn_from_wishes_is_asked_for(recipe, given, said, tmp_path, capsys):

@@ -115,8 +115,8 @@ class DenoiserConfig:
     wish_pull: float = (
         0.0  # length of the gradient of what a reader misses in drawings (wish_lesson.py); needs --reader
     )
-    wish_batch: int = 16  # captions of a batch that are drawn for it
-    wish_steps: int = 4  # in which they are
+    wish_batch: int = 16  # captions that are drawn for it
+    wish_steps: int = 8  # in which they are
     seed: int = 0
 
 
@@ -271,8 +271,8 @@ DENOISERS = {
     "scenes-gpu": replace(SCENES_DENOISER, pool=250_000, batch=512, steps=5_712, learning_rate=1.5e-3),
     # A finished model goes on: what it draws is held against captions, and denoising keeps it to what drawings look like.
     "scenes-wishes": replace(
-        SCENES_DENOISER, pool=20_000, batch=32, steps=4_000, learning_rate=3e-4, warmup_steps=20, weight_decay=0.0,
-        ema_decay=0.99, mask_weight=0.0, layout_weight=0.0, wish_pull=0.3,
+        SCENES_DENOISER, pool=20_000, batch=32, steps=4_000, learning_rate=8e-5, warmup_steps=20, weight_decay=0.0,
+        optimizer="adamw", ema_decay=0.995, mask_weight=0.0, layout_weight=0.0, wish_pull=0.3,
     ),
     "fashion": DenoiserConfig(
         data="fashion", image_size=32, channels=(64, 128, 192), heads=(2, 4, 6), attention=(False, True, True),

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .. import guidance
 from ..conditioning import Conditioning
+from ..denoisers import guidance_embedding
 from ..pipeline import LatentDiffusion
 from ..schedulers import make_scheduler, set_steps
 from .lesson import attention_for_training, mixed
@@ -42,7 +43,8 @@ class Drawer(ABC):
         self.scheduler = make_scheduler(model.scheduler_config, "ddim")
         if self.scheduler.config.prediction_type != "v_prediction":
             raise ValueError(
-                f"--model must predict v to be taught by its drawings, got {self.scheduler.config.prediction_type!r}"
+                f"{model.spec.reference} predicts {self.scheduler.config.prediction_type!r}; "
+                "only a model that predicts v learns from drawings"
             )
 
     def noise(self, count: int, generator: torch.Generator) -> Tensor:
@@ -78,17 +80,68 @@ class GuidedDrawer(Drawer):
         self.times, self.alpha_bars = grid(self.scheduler, steps, device)
 
     def stepped(self, latent: Tensor, step: int, weights: Tensor, told: Tensor) -> Tensor:
-        now, then = (self.alpha_bars[at].expand(len(latent)) for at in (step, step + 1))
-        with torch.no_grad():
-            without = self.said(latent, step, self.nothing.expand_as(told))
-        given = self.said(latent, step, told)
-        return ddim_step(latent, guidance.combine(given, without, weights), now, then)
+        return self.stepped_at(latent, torch.full((len(latent),), step, device=self.device), weights, told)
 
-    def said(self, latent: Tensor, step: int, told: Tensor) -> Tensor:
+    def stepped_at(self, latent: Tensor, steps: Tensor, weights: Tensor, told: Tensor) -> Tensor:
+        """Where a step of each row's own, steps (B,), takes latents (B, C, h, w)."""
+        with torch.no_grad():
+            without = self.said(latent, steps, self.nothing.expand_as(told))
+        v = guidance.combine(self.said(latent, steps, told), without, weights)
+        return ddim_step(latent, v, self.alpha_bars[steps], self.alpha_bars[steps + 1])
+
+    def said(self, latent: Tensor, steps: Tensor, told: Tensor) -> Tensor:
         """What the denoiser says of v, float32."""
         with mixed(self.device), attention_for_training(self.device):
-            t = self.times[step].expand(len(latent))
-            return self.network(latent, t, encoder_hidden_states=told).sample.float()
+            return self.network(latent, self.times[steps], encoder_hidden_states=told).sample.float()
+
+
+class FinishedDrawer(GuidedDrawer):
+    """Draws with guidance, and each row learns two of the steps; what comes after them is drawn by a few-step model of the same
+    network, which goes two steps at once, asked once.
+
+    So what a step comes to is known by way of three more networks at the most, where through all eight guided steps the
+    gradient's length is chance. As many rows learn each pair of steps, the first rows the first one.
+    """
+
+    def __init__(
+        self, network: UNet2DConditionModel, model: LatentDiffusion, finisher: LatentDiffusion, steps: int, device: str
+    ):
+        super().__init__(network, model, steps, device)
+        self.finisher = finisher.denoiser.network.requires_grad_(False)
+        self.width = self.finisher.config.get("time_cond_proj_dim")
+        own = grid(make_scheduler(finisher.scheduler_config, "ddim"), max(1, steps // 2), device)[0]
+        if self.width is None or not torch.equal(own, self.times[::2]):
+            raise ValueError(
+                f"--turbo must be told w and go two of {steps} steps at once, which {finisher.spec.reference} does not"
+            )
+
+    def drawn(self, noise: Tensor, weights: Tensor, told: Tensor) -> Tensor:
+        pair = torch.arange(len(noise), device=self.device) * (self.steps // 2) // len(noise)
+        latent = self.walked(noise, pair, weights, told)
+        for steps in (2 * pair, 2 * pair + 1):
+            latent = self.stepped_at(latent, steps, weights, told)
+        return self.finished(latent, pair, weights, told)
+
+    @torch.no_grad()
+    def walked(self, noise: Tensor, pair: Tensor, weights: Tensor, told: Tensor) -> Tensor:
+        """Where the steps before the pair of each row take noise."""
+        latent = noise.clone()
+        for step in range(2 * int(pair.max())):
+            on = pair > step // 2
+            latent[on] = self.stepped(latent[on], step, weights[on], told[on])
+        return latent
+
+    def finished(self, latent: Tensor, pair: Tensor, weights: Tensor, told: Tensor) -> Tensor:
+        """Where the few-step model takes latents in the steps after the pair of each row."""
+        told_weight = guidance_embedding(weights - 1, self.width)
+        for first in range(2, self.steps, 2):
+            count = int((pair < first // 2).sum())  # rows, the first ones
+            t, on = self.times[first].expand(count), slice(count)
+            with mixed(self.device), attention_for_training(self.device):
+                said = self.finisher(latent[on], t, encoder_hidden_states=told[on], timestep_cond=told_weight[on])
+            now, then = (self.alpha_bars[at].expand(count) for at in (first, first + 2))
+            latent = torch.cat([ddim_step(latent[on], said.sample.float(), now, then), latent[count:]])
+        return latent
 
 
 def grid(scheduler: SchedulerMixin, steps: int, device: str) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,9 @@ with each sample sheet: `ldm_core.load("OUT/model")` and diffusers' StableDiffus
 A finished model goes on by what its drawings lack, which a reader of its latents says (train_latent_reader):
 
     python -m ldm_core.training.train_denoiser scenes-wishes --autoencoder ldm_core/weights/scenes/vae \
-        --init ldm_core/weights/scenes --reader runs/scenes-reader/reader.safetensors --out runs/scenes-wishes
+        --init ldm_core/weights/scenes --reader runs/scenes-reader/reader.safetensors --turbo scenes-turbo --out runs/scenes-wishes
+
+A few-step model of it, --turbo, finishes what two guided steps have drawn, so that the gradient passes few networks.
 """
 
 from __future__ import annotations
@@ -95,17 +97,18 @@ def train(
     minutes: float | None = None,
     latents_file: Path | None = None,
     reader: Path | None = None,
+    turbo: str | None = None,
 ) -> bool:
     """Train to the end (True) or to Ctrl-C (False); folder/model holds the averaged weights.
 
     `init` is a model of the same shape to go on from in place of random weights; where it has no U-Net yet, its text
     encoder is taken, which has learned to read. `latents_file` is where the pictures' latents are kept, for runs that share
     them; by default in the folder. With a recipe that pulls by wishes, and a `reader` of the latents of `init`, what is drawn
-    is held against its caption as well.
+    is held against its caption as well; `turbo`, a few-step model of `init`, as ldm_core.load takes it, finishes what is drawn.
     """
     check_reader(reader, config.wish_pull, {name: recipe.wish_pull for name, recipe in DENOISERS.items()})
     torch.manual_seed(config.seed)
-    judge = None if reader is None else judge_of(init, reader, device)
+    judge = judge_of(init, reader, turbo, device)
     coder = load_autoencoder(autoencoder)
     vae: Any = coder.vae
     corpus = load_corpus(config.data, config.pool, config.image_size, data_folder, config.shown)
@@ -123,7 +126,7 @@ def train(
     trainer = Trainer(module, config, folder, config.warmup_steps, device, minutes)
     latents = cached_latents(vae, corpus.images, latents_file or folder / "latents.npy", device)
     lesson = Lesson(module, tokenizer, corpus, latents, scheduler, config, device)
-    loss = lesson.loss if judge is None else with_wishes(lesson, *judge)
+    loss = lesson.loss if judge is None else with_wishes(lesson, judge)
 
     def sample(path: Path) -> None:
         save_model(folder / "model", module, vae, tokenizer, scheduler, corpus.words, config.data)
@@ -208,11 +211,18 @@ def main(argv: list[str] | None = None) -> int:
         "--init", type=Path, default=None, metavar="FOLDER", help="a model to start from: more steps for it"
     )
     add_reader_option(parser, "--init")
+    parser.add_argument(
+        "--turbo",
+        default=None,
+        metavar="NAME|FOLDER",
+        help="with --reader: a few-step model of --init finishes drawings",
+    )
 
     def work(arguments: argparse.Namespace) -> bool:
         config, device = DENOISERS[arguments.recipe], choose_device(arguments.device)
         started = (arguments.data, arguments.init, arguments.minutes)
-        return train(config, arguments.autoencoder, arguments.out, device, *started, reader=arguments.reader)
+        judged = {"reader": arguments.reader, "turbo": arguments.turbo}
+        return train(config, arguments.autoencoder, arguments.out, device, *started, **judged)
 
     return run_command(parser, argv, work)
 

@@ -43,6 +43,11 @@ class Wish:
     absent: tuple[int, ...]
     scene: tuple[tuple[str, int], ...]
 
+    @property
+    def of_relation(self) -> bool:
+        """Whether a thing should stand in a relation to another."""
+        return any(name == "relation" for wanted in self.wanted for name, _ in wanted.said)
+
 
 def wish_of(asked: Scene, scene: Scene) -> Wish:
     """Of what a caption asks for, said of a whole scene. Kinds that it does not name should be absent only where it names

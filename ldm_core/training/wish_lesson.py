@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -17,7 +17,7 @@ from ..loading import load
 from ..pipeline import LatentDiffusion
 from .batch import captions_of
 from .corpus import Corpus
-from .drawer import Drawer, GuidedDrawer, even
+from .drawer import Drawer, FinishedDrawer, GuidedDrawer, even
 from .latent_reader import LatentReader, load_reader
 from .lesson import Lesson
 from .losses import diffusion_target
@@ -27,6 +27,8 @@ from .wish import Wish, surprise, wish_of
 WEIGHTS = (2.0, 4.5)  # of guidance, between which w is even: those with which what is asked for is drawn best
 SURPRISES = 50  # steps, of which the mean surprise at drawings is said
 LATEST = 400  # of 1,000 times, up to which noise is put on what is drawn
+HEARD = 4  # captions of which one is drawn
+RELATED = 5 / 8  # of those that are drawn, the most of which tell of two things in a relation, the hardest to draw
 
 
 class WishLesson:
@@ -43,17 +45,18 @@ class WishLesson:
     def loss(self, pictures: list[int], captions: list[str], generator: torch.Generator) -> Tensor:
         """The mean surprise of the reader at drawings of captions, each said of a picture of the corpus; those that ask for
         nothing are left out."""
-        drawer = self.drawer
         wishes = self.wishes(pictures, captions)
-        count = len(wishes)
-        if not count:
-            return torch.zeros((), device=drawer.device)
+        return self.surprises(wishes, generator).mean() if wishes else torch.zeros((), device=self.drawer.device)
+
+    def surprises(self, wishes: list[tuple[str, Wish]], generator: torch.Generator) -> Tensor:
+        """Of the reader at a drawing of each caption, (B,)."""
+        drawer, count = self.drawer, len(wishes)
         noise = drawer.noise(count, generator)
         weights = even(*WEIGHTS, count, generator).to(drawer.device)
         drawn = drawer.drawn(noise, weights, drawer.words([caption for caption, _ in wishes]))
         t = torch.randint(LATEST, (count,), generator=generator).to(drawer.device)
         noisy, _ = diffusion_target(drawn, drawer.noise(count, generator), self.alpha_bars[t], "v_prediction")
-        return surprise(self.reader(noisy, t), [wish for _, wish in wishes]).mean()
+        return surprise(self.reader(noisy, t), [wish for _, wish in wishes])
 
     def wishes(self, pictures: list[int], captions: list[str]) -> list[tuple[str, Wish]]:
         """The captions that ask for something, each with what that is."""
@@ -83,30 +86,63 @@ def pull(loss: Tensor, parameters: Iterable[nn.Parameter], length: float) -> Non
         nn.utils.clip_grad_norm_(parameters, length)
 
 
-def judge_of(init: Path | None, reader: Path, device: str) -> tuple[LatentDiffusion, LatentReader]:
-    """The model that goes on, and who reads what it draws."""
+@dataclass(frozen=True)
+class Judge:
+    """The model that goes on, who reads what it draws, and a few-step model of it that finishes drawings, or None."""
+
+    model: LatentDiffusion
+    reader: LatentReader
+    finisher: LatentDiffusion | None = None
+
+
+def judge_of(init: Path | None, reader: Path | None, turbo: str | None, device: str) -> Judge | None:
+    """As the options --init, --reader and --turbo name them; None without a reader. ValueError where one needs another."""
+    if reader is None:
+        if turbo is not None:
+            raise ValueError("--turbo finishes drawings for a reader: give it as --reader")
+        return None
     if init is None:
         raise ValueError("--reader judges the drawings of a finished model: give it as --init")
     model = load(str(init), device=device, dtype="float32", engine="torch")
-    return model, load_reader(reader, model)
+    finisher = None if turbo is None else load(turbo, device=device, dtype="float32", engine="torch")
+    return Judge(model, load_reader(reader, model), finisher)
 
 
-def with_wishes(lesson: Lesson, model: LatentDiffusion, reader: LatentReader) -> Callable[[int], Tensor]:
-    """The loss of a step, before which what the reader misses in drawings has left its pull in the gradients."""
+def harder(wishes: list[tuple[str, Wish]], count: int) -> list[tuple[str, Wish]]:
+    """So many of the wishes, in their order: of those that tell of a relation up to a share of RELATED, and then others."""
+    related = [at for at, (_, wish) in enumerate(wishes) if wish.of_relation][: round(RELATED * count)]
+    others = [at for at, (_, wish) in enumerate(wishes) if not wish.of_relation][: count - len(related)]
+    return [wishes[at] for at in sorted(related + others)]
+
+
+def with_wishes(lesson: Lesson, judge: Judge) -> Callable[[int], Tensor]:
+    """The loss of a step, before which what the reader misses in drawings has left its pull in the gradients: the mean of
+    sqrt(1 + surprise), by which what is almost right counts for more than what is hopeless."""
     config, unet = lesson.config, cast(UNet2DConditionModel, lesson.module["unet"])
-    drawer = GuidedDrawer(unet, model, config.wish_steps, lesson.device)
-    wishes = WishLesson(drawer, reader, lesson.corpus)
-    surprises: list[float] = []
-    own = replace(config, batch=config.wish_batch, seed=config.seed + 1)  # other captions and noise than denoising's
+    wishes = WishLesson(drawer_of(unet, judge, config.wish_steps, lesson.device), judge.reader, lesson.corpus)
+    latest: list[float] = []
+    # Other captions and noise than denoising's, and all that they say.
+    own = replace(
+        config, batch=HEARD * config.wish_batch, seed=config.seed + 1, caption_dropout=0.0, attribute_dropout=0.0
+    )
 
     def loss(step: int) -> Tensor:
-        pictures, captions = captions_of(lesson.corpus, own, step, len(lesson.latents))
-        missed = wishes.loss(pictures, captions, generator_of_step(own, step))
-        pull(missed, unet.parameters(), config.wish_pull)
-        surprises.append(missed.item())
-        if len(surprises) == SURPRISES:
-            tqdm.write(f"Surprise of the reader at drawings, {SURPRISES} steps: {np.mean(surprises):.3f}")
-            surprises.clear()
+        heard = wishes.wishes(*captions_of(lesson.corpus, own, step, len(lesson.latents)))
+        chosen = harder(heard, config.wish_batch)
+        if chosen:
+            missed = wishes.surprises(chosen, generator_of_step(own, step))
+            pull((1 + missed).sqrt().mean(), unet.parameters(), config.wish_pull)
+            latest.append(missed.mean().item())
+        if len(latest) == SURPRISES:
+            tqdm.write(f"Surprise of the reader at drawings, {SURPRISES} steps: {np.mean(latest):.3f}")
+            latest.clear()
         return lesson.loss(step)
 
     return loss
+
+
+def drawer_of(unet: UNet2DConditionModel, judge: Judge, steps: int, device: str) -> Drawer:
+    """Who draws while the U-Net is taught."""
+    if judge.finisher is None:
+        return GuidedDrawer(unet, judge.model, steps, device)
+    return FinishedDrawer(unet, judge.model, judge.finisher, steps, device)
