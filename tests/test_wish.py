@@ -29,6 +29,7 @@ from ldm_core.training.wish_lesson import Judge, WishLesson, harder, pull, with_
 
 SIDE = 16
 SURE = 16.0  # a logit
+SCENES_FOLDER = Path("ldm_core/weights/scenes")
 
 
 @pytest.mark.parametrize(("mu", "count"), [(0.3, 1), (2.0, 1), (2.5, 3), (1e-3, 2), (0.7, 0)])
@@ -405,11 +406,20 @@ def test_each_row_of_drawings_that_are_finished_learns_two_steps_and_who_finishe
     assert all(value.grad is None for value in few_steps.denoiser.network.parameters())
 
 
-@pytest.mark.parametrize(("name", "steps"), [("scenes", 8), ("scenes-turbo", 7)])
+@pytest.mark.parametrize(("name", "steps"), [("scenes", 8), ("scenes-turbo", 7), ("fashion", 8)])
 def test_who_finishes_drawings_goes_two_steps_at_once_and_is_told_w(name, steps, model, few_steps):
-    finisher = few_steps if name == "scenes-turbo" else model
-    with pytest.raises(ValueError, match=f"--turbo must be told w and go two of {steps} steps at once, which {name}"):
+    finisher = few_steps if name == "scenes-turbo" else ldm_core.load(name, device="cpu", engine="torch")
+    with pytest.raises(ValueError, match=f"--turbo must be .* two of {steps} steps at once, which {name} does not"):
         drawer.FinishedDrawer(model.denoiser.network, model, finisher, steps, "cpu")
+
+
+def test_a_model_that_cannot_finish_drawings_leaves_no_folder_behind(trained, tmp_path, capsys):
+    command = ["scenes-wishes", "--autoencoder", str(SCENES_FOLDER / "vae"), "--device", "cpu", "--turbo", "scenes"]
+    given = ["--init", str(SCENES_FOLDER), "--reader", str(trained / "reader.safetensors")]
+    with pytest.raises(SystemExit, match="2"):
+        train_denoiser.main([*command, *given, "--out", str(tmp_path / "no")])
+    assert "--turbo must be a few-step model of" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
 
 
 def test_of_what_is_heard_most_of_what_is_drawn_tells_of_a_relation():
@@ -431,7 +441,6 @@ def test_a_pull_is_no_longer_than_it_may_be_and_what_is_shorter_stays_as_it_is()
 
 
 ONE_STEP = dataclasses.replace(DENOISERS["scenes-wishes"], pool=4, batch=2, wish_batch=2, wish_steps=2, steps=1)
-SCENES_FOLDER = Path("ldm_core/weights/scenes")
 
 
 def test_a_denoiser_goes_on_by_what_its_drawings_lack(trained, model, tmp_path):

@@ -107,13 +107,9 @@ class FinishedDrawer(GuidedDrawer):
         self, network: UNet2DConditionModel, model: LatentDiffusion, finisher: LatentDiffusion, steps: int, device: str
     ):
         super().__init__(network, model, steps, device)
+        check_finisher(model, finisher, steps)
         self.finisher = finisher.denoiser.network.requires_grad_(False)
-        self.width = self.finisher.config.get("time_cond_proj_dim")
-        own = grid(make_scheduler(finisher.scheduler_config, "ddim"), max(1, steps // 2), device)[0]
-        if self.width is None or not torch.equal(own, self.times[::2]):
-            raise ValueError(
-                f"--turbo must be told w and go two of {steps} steps at once, which {finisher.spec.reference} does not"
-            )
+        self.width = self.finisher.config.time_cond_proj_dim
 
     def drawn(self, noise: Tensor, weights: Tensor, told: Tensor) -> Tensor:
         pair = torch.arange(len(noise), device=self.device) * (self.steps // 2) // len(noise)
@@ -142,6 +138,19 @@ class FinishedDrawer(GuidedDrawer):
             now, then = (self.alpha_bars[at].expand(count) for at in (first, first + 2))
             latent = torch.cat([ddim_step(latent[on], said.sample.float(), now, then), latent[count:]])
         return latent
+
+
+def check_finisher(model: LatentDiffusion, finisher: LatentDiffusion, steps: int) -> None:
+    """ValueError unless a model draws latents of the other's shape, told w, two of its steps at once."""
+    schedules = [make_scheduler(one.scheduler_config, "ddim") for one in (model, finisher)]
+    times, own = (grid(one, count, "cpu")[0] for one, count in zip(schedules, (steps, max(1, steps // 2))))
+    config, like = finisher.denoiser.network.config, model.denoiser.network.config
+    shaped = all(config.get(name) == like.get(name) for name in ("in_channels", "cross_attention_dim"))
+    if not shaped or config.get("time_cond_proj_dim") is None or not torch.equal(own, times[::2]):
+        raise ValueError(
+            f"--turbo must be a few-step model of {model.spec.reference}, told w, that goes two of {steps} steps at once, "
+            f"which {finisher.spec.reference} does not"
+        )
 
 
 def grid(scheduler: SchedulerMixin, steps: int, device: str) -> tuple[Tensor, Tensor]:

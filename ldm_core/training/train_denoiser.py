@@ -108,7 +108,7 @@ def train(
     """
     check_reader(reader, config.wish_pull, {name: recipe.wish_pull for name, recipe in DENOISERS.items()})
     torch.manual_seed(config.seed)
-    judge = judge_of(init, reader, turbo, device)
+    judge = judge_of(init, reader, turbo, config.wish_steps, device)
     coder = load_autoencoder(autoencoder)
     vae: Any = coder.vae
     corpus = load_corpus(config.data, config.pool, config.image_size, data_folder, config.shown)

@@ -17,7 +17,7 @@ from ..loading import load
 from ..pipeline import LatentDiffusion
 from .batch import captions_of
 from .corpus import Corpus
-from .drawer import Drawer, FinishedDrawer, GuidedDrawer, even
+from .drawer import Drawer, FinishedDrawer, GuidedDrawer, check_finisher, even
 from .latent_reader import LatentReader, load_reader
 from .lesson import Lesson
 from .losses import diffusion_target
@@ -95,8 +95,9 @@ class Judge:
     finisher: LatentDiffusion | None = None
 
 
-def judge_of(init: Path | None, reader: Path | None, turbo: str | None, device: str) -> Judge | None:
-    """As the options --init, --reader and --turbo name them; None without a reader. ValueError where one needs another."""
+def judge_of(init: Path | None, reader: Path | None, turbo: str | None, steps: int, device: str) -> Judge | None:
+    """As the options --init, --reader and --turbo name them, to draw in so many steps; None without a reader. ValueError where
+    one needs another, or does not fit it."""
     if reader is None:
         if turbo is not None:
             raise ValueError("--turbo finishes drawings for a reader: give it as --reader")
@@ -105,6 +106,8 @@ def judge_of(init: Path | None, reader: Path | None, turbo: str | None, device: 
         raise ValueError("--reader judges the drawings of a finished model: give it as --init")
     model = load(str(init), device=device, dtype="float32", engine="torch")
     finisher = None if turbo is None else load(turbo, device=device, dtype="float32", engine="torch")
+    if finisher is not None:
+        check_finisher(model, finisher, steps)
     return Judge(model, load_reader(reader, model), finisher)
 
 
