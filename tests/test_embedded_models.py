@@ -17,7 +17,7 @@ EMBEDDED = [name for name, spec in MODELS.items() if spec.embedded]
 
 @pytest.mark.parametrize(
     ("name", "metric", "least"),
-    # Of these 20 captions 0.91 and 0.94 are found; the cards' figures have a standard error of 0.05 on so few.
+    # Of the 20 captions of the everyday world 0.93 is found by either; the cards' figures have a standard error of 0.05 on so few.
     [
         ("scenes", "scene_accuracy", 0.75),
         ("scenes-turbo", "scene_accuracy", 0.65),
@@ -29,7 +29,7 @@ def test_an_embedded_model_draws_what_held_out_prompts_ask_for(name, metric, lea
     prompts = list(captions(world, 20))
     images = model.sample(prompts, seeds=list(range(20)))
     scores = load_detector(world).extract(images, prompts)[1][metric]
-    assert sum(scores) / 20 >= least, "the cards say 0.92 for each of the three"
+    assert sum(scores) / 20 >= least, "the cards say 0.92 or 0.93 for each of the three"
 
 
 def test_the_one_of_few_steps_asks_its_network_four_times_where_the_other_asks_16(tmp_path):
