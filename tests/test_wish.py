@@ -410,7 +410,7 @@ def test_each_row_of_drawings_that_are_finished_learns_two_steps_and_who_finishe
 def test_who_finishes_drawings_goes_two_steps_at_once_and_is_told_w(name, steps, model, few_steps):
     finisher = few_steps if name == "scenes-turbo" else ldm_core.load(name, device="cpu", engine="torch")
     with pytest.raises(ValueError, match=f"--turbo must be .* two of {steps} steps at once, which {name} does not"):
-        drawer.FinishedDrawer(model.denoiser.network, model, finisher, steps, "cpu")
+        drawer.check_finisher(model, finisher, steps)
 
 
 def test_a_model_that_cannot_finish_drawings_leaves_no_folder_behind(trained, tmp_path, capsys):

@@ -100,16 +100,15 @@ class FinishedDrawer(GuidedDrawer):
     network, which goes two steps at once, asked once.
 
     So what a step comes to is known by way of three more networks at the most, where through all eight guided steps the
-    gradient's length is chance. As many rows learn each pair of steps, the first rows the first one.
+    gradient's length is chance. As many rows learn each pair of steps, the first rows the first one. Which models can finish
+    check_finisher says.
     """
 
     def __init__(
         self, network: UNet2DConditionModel, model: LatentDiffusion, finisher: LatentDiffusion, steps: int, device: str
     ):
         super().__init__(network, model, steps, device)
-        check_finisher(model, finisher, steps)
         self.finisher = finisher.denoiser.network.requires_grad_(False)
-        self.width = self.finisher.config.time_cond_proj_dim
 
     def drawn(self, noise: Tensor, weights: Tensor, told: Tensor) -> Tensor:
         pair = torch.arange(len(noise), device=self.device) * (self.steps // 2) // len(noise)
@@ -129,15 +128,20 @@ class FinishedDrawer(GuidedDrawer):
 
     def finished(self, latent: Tensor, pair: Tensor, weights: Tensor, told: Tensor) -> Tensor:
         """Where the few-step model takes latents in the steps after the pair of each row."""
-        told_weight = guidance_embedding(weights - 1, self.width)
         for first in range(2, self.steps, 2):
             count = int((pair < first // 2).sum())  # rows, the first ones
             t, on = self.times[first].expand(count), slice(count)
-            with mixed(self.device), attention_for_training(self.device):
-                said = self.finisher(latent[on], t, encoder_hidden_states=told[on], timestep_cond=told_weight[on])
+            v = said_with_weight(self.finisher, latent[on], t, weights[on], told[on])
             now, then = (self.alpha_bars[at].expand(count) for at in (first, first + 2))
-            latent = torch.cat([ddim_step(latent[on], said.sample.float(), now, then), latent[count:]])
+            latent = torch.cat([ddim_step(latent[on], v, now, then), latent[count:]])
         return latent
+
+
+def said_with_weight(network: UNet2DConditionModel, latent: Tensor, t: Tensor, weights: Tensor, told: Tensor) -> Tensor:
+    """What a network that takes guidance weights (B,) as an input says of v, float32."""
+    told_weight = guidance_embedding(weights - 1, network.config.time_cond_proj_dim)
+    with mixed(latent.device.type), attention_for_training(latent.device.type):
+        return network(latent, t, encoder_hidden_states=told, timestep_cond=told_weight).sample.float()
 
 
 def check_finisher(model: LatentDiffusion, finisher: LatentDiffusion, steps: int) -> None:

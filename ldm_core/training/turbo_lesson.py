@@ -7,10 +7,9 @@ from diffusers import SchedulerMixin, UNet2DConditionModel
 from torch import Tensor
 
 from .. import guidance
-from ..denoisers import guidance_embedding
 from ..pipeline import LatentDiffusion
 from .config import TurboConfig
-from .drawer import Drawer, ddim_step, even, grid, roots
+from .drawer import Drawer, ddim_step, even, grid, roots, said_with_weight
 from .lesson import attention_for_training, mixed
 
 
@@ -98,11 +97,7 @@ class TurboLesson(Drawer):
 
     def said(self, latent: Tensor, first: Tensor, weights: Tensor, told: Tensor) -> Tensor:
         """What the student says of v, float32."""
-        told_weight = guidance_embedding(weights - 1, self.config.guidance_width)
-        with mixed(self.device), attention_for_training(self.device):
-            return self.student(
-                latent, self.times[first], encoder_hidden_states=told, timestep_cond=told_weight
-            ).sample.float()
+        return said_with_weight(self.student, latent, self.times[first], weights, told)
 
 
 def drawn_weights(
