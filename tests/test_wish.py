@@ -15,7 +15,18 @@ from scipy.stats import poisson
 from transformers import CLIPTextModel, CLIPTokenizer
 
 import ldm_core
-from ldm_core.data.everyday import GROUNDS, HELD_OUT_SEEDS, KINDS, SKIES, Scene, Thing, caption, parse, random_scene
+from ldm_core.data.everyday import (
+    GROUNDS,
+    HELD_OUT_SEEDS,
+    KINDS,
+    RELATIONS,
+    SKIES,
+    Scene,
+    Thing,
+    caption,
+    parse,
+    random_scene,
+)
 from ldm_core.data.everyday.truth import ATTRIBUTES, GRID, MOST, UNSEEN, with_neighbours
 from ldm_core.denoisers import guidance_embedding
 from ldm_core.sampling import image_generators, initial_noise
@@ -25,7 +36,7 @@ from ldm_core.training.corpus import load_corpus
 from ldm_core.training.latent_reader import ANSWERS, LatentReader, counted, load_reader, misread, numbers_of_kinds
 from ldm_core.training.lesson import Lesson, mixed
 from ldm_core.training.wish import Wanted, surprise, surprise_of_number, wish_of
-from ldm_core.training.wish_lesson import Judge, WishLesson, harder, pull, with_wishes
+from ldm_core.training.wish_lesson import WRONG, Judge, WishLesson, harder, pull, with_wishes
 
 SIDE = 16
 SURE = 16.0  # a logit
@@ -423,11 +434,15 @@ def test_a_model_that_cannot_finish_drawings_leaves_no_folder_behind(trained, tm
 
 
 def test_of_what_is_heard_most_of_what_is_drawn_tells_of_a_relation():
-    alone = ("a cat", wish_of(parse("a cat"), parse("a cat")))
-    related = ("a cat on a bed", wish_of(parse("a cat on a bed"), parse("a cat on a bed")))
-    assert related[1].of_relation and not alone[1].of_relation
+    alone, related, easy, hard = (
+        (caption, wish_of(parse(caption), parse(caption)))
+        for caption in ("a cat", "a cat on a bed", "a man riding a horse", "a dog next to a palm tree")
+    )
+    assert related[1].relations == {"on"} and hard[1].relations == {"next to"} and not alone[1].relations
     assert harder([alone, related] * 32, 16) == [alone, related] * 6 + [related] * 4
     assert harder([alone] * 20, 16) == [alone] * 16 and harder([related] * 3, 16) == [related] * 3
+    assert harder([easy, related, alone, hard] * 4, 8) == [related, alone, hard, alone, hard, alone, hard, hard]
+    assert set(WRONG) == set(RELATIONS)
 
 
 def test_a_pull_is_no_longer_than_it_may_be_and_what_is_shorter_stays_as_it_is():

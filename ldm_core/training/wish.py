@@ -44,9 +44,10 @@ class Wish:
     scene: tuple[tuple[str, int], ...]
 
     @property
-    def of_relation(self) -> bool:
-        """Whether a thing should stand in a relation to another."""
-        return any(name == "relation" for wanted in self.wanted for name, _ in wanted.said)
+    def relations(self) -> frozenset[str]:
+        """In which relations things should stand to each other."""
+        said = (pair for wanted in self.wanted for pair in wanted.said)
+        return frozenset(ATTRIBUTES[name][answer] for name, answer in said if name == "relation")
 
 
 def wish_of(asked: Scene, scene: Scene) -> Wish:
