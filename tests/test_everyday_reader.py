@@ -13,8 +13,8 @@ import torch.nn.functional as F
 
 from evaluation import catalogue, score
 from evaluation.detectors import train_everyday, train_everyday_resident
-from evaluation.detectors.everyday import detector
-from evaluation.detectors.everyday.losses import thing_losses
+from evaluation.detectors.everyday import detector, lessons
+from evaluation.detectors.everyday.losses import asked, thing_losses
 from evaluation.detectors.everyday.mirror import mirrored, mirrored_truth, mirrored_words, said_of_both
 from evaluation.detectors.everyday.network import ABOUT, DETAIL, INPUT_SIZE, PLACE, Eye, Maps, Things
 from evaluation.detectors.everyday.reading import Reading, Sighting, read_things, sightings
@@ -154,7 +154,7 @@ def test_in_a_mirror_left_is_right_of_pixels_of_labels_and_of_captions():
     images[0, 0, 40, 100] = 1.0
     assert mirrored(images)[0, 0].nonzero().tolist() == [[40, INPUT_SIZE - 2 - 100]]
     scenes = [random_scene(seed) for seed in HELD_OUT_SEEDS[:40]]
-    truth = {name: torch.from_numpy(values) for name, values in train_everyday.truth_of(scenes).items()}
+    truth = {name: torch.from_numpy(values) for name, values in lessons.truth_of(scenes).items()}
     turned, there = mirrored_truth(truth, torch.arange(40) % 2 == 0), truth["kind"] != UNSEEN
     assert all(torch.equal(values[1::2], truth[name][1::2]) for name, values in turned.items())
     of_one, of_other = (labels["place"][::2][there[::2]] for labels in (truth, turned))
@@ -218,7 +218,7 @@ def test_metrics_called_after_scenes_take_the_detector_of_the_world_of_the_pictu
 
 
 def test_most_scenes_to_learn_from_hold_a_relation():
-    scenes = [train_everyday.scene_of(index) for index in range(300)]
+    scenes = [lessons.scene_of(index) for index in range(300)]
     related = [any(thing.relation for thing in scene.things) for scene in scenes]
     assert 0.55 < np.mean(related) < 0.85
     assert scenes[related.index(False)] == random_scene(3 * related.index(False), unseen=True)
@@ -227,9 +227,9 @@ def test_most_scenes_to_learn_from_hold_a_relation():
 def test_training_learns_from_other_drawings_where_their_first_number_says_so(tmp_path):
     train_everyday.train(1, 4, 6, tmp_path, first=50)
     assert [file.name for file in tmp_path.glob("*.npy")] == ["drawings-50-6.npy"]
-    drawn = train_everyday.lessons(6, tmp_path, 50)
-    assert np.array_equal(drawn.images[2], draw(train_everyday.scene_of(52), INPUT_SIZE))
-    alike = train_everyday.truth_of([train_everyday.scene_of(52)], 52)
+    drawn = lessons.kept_lessons(6, tmp_path, 50)
+    assert np.array_equal(drawn.images[2], draw(lessons.scene_of(52), INPUT_SIZE))
+    alike = lessons.truth_of([lessons.scene_of(52)], 52)
     assert all(np.array_equal(drawn.truth[name][2], values[0]) for name, values in alike.items())
 
 
@@ -290,8 +290,7 @@ def losses_of_things_one_by_one(things, maps, logits, truth, jitter):
     target[picture, truth["cell"][there]] = 1
     entropy = F.binary_cross_entropy_with_logits(logits.flatten(1), target, reduction="sum")
     box = truth["box"][there]
-    middle = (box[:, :2] + box[:, 2:]) / 2 + jitter[there] / GRID
-    column, line = (middle * GRID).long().clamp(0, GRID - 1).T
+    column, line = asked(truth["box"], there, jitter)[there].T
     about = things.describe(maps, picture, line * GRID + column)
     found = {name: F.cross_entropy(about[name], truth[name][there], ignore_index=UNSEEN) for name in ATTRIBUTES}
     found |= {"where": entropy / there.sum(), "kind": F.cross_entropy(about["kind"], truth["kind"][there])}
@@ -304,7 +303,7 @@ def losses_of_things_one_by_one(things, maps, logits, truth, jitter):
 
 def test_the_loss_of_all_rows_at_once_is_that_of_those_that_hold_a_thing():
     torch.manual_seed(0)
-    made = train_everyday.truth_of([random_scene(seed) for seed in HELD_OUT_SEEDS[:6]])
+    made = lessons.truth_of([random_scene(seed) for seed in HELD_OUT_SEEDS[:6]])
     truth, things = {name: torch.from_numpy(values) for name, values in made.items()}, Things()
     assert (truth["relation"] > 0).any() and (truth["kind"] == UNSEEN).any()
     maps = Maps(torch.randn(6, PLACE, GRID // 2, GRID // 2), torch.randn(6, DETAIL, GRID, GRID))
@@ -316,6 +315,27 @@ def test_the_loss_of_all_rows_at_once_is_that_of_those_that_hold_a_thing():
         torch.testing.assert_close(found[name], value, atol=1e-5, rtol=1e-5)
 
 
+def test_what_is_learned_from_is_softer_and_noisier_and_keeps_what_is_eight_pixels_wide():
+    stripes = torch.arange(64).div(8, rounding_mode="floor").remainder(2).float().mul(0.6).add(0.2)
+    pictures = stripes.expand(16, 3, 64, 64)
+    seen = lessons.augment(pictures, np.random.default_rng(0))
+    assert seen.shape == pictures.shape and seen.min() >= 0 and seen.max() <= 1 and not torch.equal(seen[0], seen[1])
+    steps = seen.mean(2).diff(dim=-1).abs().amax((1, 2))  # the columns' means: what noise there is goes
+    assert steps.min() < 0.45 and steps.max() > 0.55, "from half way between soft and sharp"
+    bars = seen.mean(2).unflatten(-1, (8, 8))[..., 2:6].mean(-1)
+    assert (bars[..., 1::2] - bars[..., ::2]).min() > 0.5, "of 0.6"
+
+
+def test_a_thing_is_not_asked_for_where_the_middle_of_another_is_nearer():
+    # A bed with its middle in cell 16, a ball in 17, a chair that is not there in 18; far away a tree.
+    middles = torch.tensor([[16.5, 16.5], [17.6, 16.5], [18.5, 16.5], [3.5, 16.5]]) / GRID
+    boxes, there = torch.cat([middles - 0.05, middles + 0.05], dim=1)[None], torch.tensor([[True, True, False, True]])
+    beside = torch.tensor([[[0.7, 0.0], [0.8, 0.0], [0.0, 0.0], [0.7, -0.7]]])
+    assert asked(boxes, there, beside)[0, [0, 1, 3]].tolist() == [[16, 16], [18, 16], [4, 15]]
+    alone = torch.tensor([[True, False, False, True]])
+    assert asked(boxes, alone, beside)[0, [0, 3]].tolist() == [[17, 16], [4, 15]]
+
+
 def test_training_by_seconds_learns_from_drawings_made_ahead(tmp_path, capsys):
     shipped = detector.load_everyday_detector()
     made = train_everyday_resident.train(2.0, 4, 64, 1, tmp_path, "cpu", shipped)
@@ -324,7 +344,7 @@ def test_training_by_seconds_learns_from_drawings_made_ahead(tmp_path, capsys):
     again = train_everyday_resident.finished(tmp_path / train_everyday_resident.MADE)
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in made.state_dict().items())
     drawn = train_everyday_resident.lessons(4, 2)
-    alike = train_everyday.truth_of([train_everyday.scene_of(index) for index in (4, 5)], 4)
+    alike = lessons.truth_of([lessons.scene_of(index) for index in (4, 5)], 4)
     assert drawn["pixels"].shape == (2, 3, INPUT_SIZE, INPUT_SIZE) and all(
         np.array_equal(drawn[k], alike[k]) for k in alike
     )

@@ -20,10 +20,11 @@ from ldm_core.training.resident.step import Step, quick_products
 from ldm_core.training.resident.studio import Arrays, Studio
 
 from .everyday.detector import EverydayDetector
+from .everyday.lessons import augment, scene_of, truth_of
 from .everyday.losses import loss_of
 from .everyday.mirror import some_mirrored
 from .everyday.network import INPUT_SIZE
-from .train_everyday import GO_ON_RATE, JITTER, MIRRORED, RATE, augment, begun, optimizer_of, scene_of, truth_of
+from .train_everyday import GO_ON_RATE, JITTER, MIRRORED, RATE, begun, optimizer_of
 
 CHUNK = 32  # drawings a job
 MADE = "detector.safetensors"  # in the folder, before it is measured, which takes minutes

@@ -39,8 +39,8 @@ def thing_losses(
 ) -> dict[str, Tensor]:
     """Cross-entropy of which cells hold a thing, of its kind and attributes; L1 of its box and of where its partner is.
 
-    What a thing is is also asked a little beside its middle (jitter, of cells), since it may be found there. Every one of
-    the MOST rows is asked, and those without a thing weigh nothing: shapes that depend on the batch could not be recorded.
+    What a thing is is also asked a little beside its middle (jitter, of cells), since it may be found there (asked). Every one
+    of the MOST rows is asked, and those without a thing weigh nothing: shapes that depend on the batch could not be recorded.
     """
     there = truth["kind"] != UNSEEN  # (B, MOST)
     count, most = there.shape
@@ -48,8 +48,7 @@ def thing_losses(
     target = target.scatter_reduce(1, truth["cell"], there.float(), "amax")
     found = {"where": F.binary_cross_entropy_with_logits(logits.flatten(1), target, reduction="sum") / there.sum()}
     box = truth["box"].flatten(0, 1)
-    middle = (box[:, :2] + box[:, 2:]) / 2 + jitter.flatten(0, 1) / GRID
-    column, line = (middle * GRID).long().clamp(0, GRID - 1).T
+    column, line = asked(truth["box"], there, jitter).flatten(0, 1).T
     picture = torch.arange(count, device=logits.device).repeat_interleave(most)
     about = things.describe(maps, picture, line * GRID + column)
     for name in ("kind", *ATTRIBUTES):
@@ -60,6 +59,20 @@ def thing_losses(
     steps = (about["partner"] - truth["partner"].flatten(0, 1)).abs()
     found["partner"] = 5 * mean_where(truth["relation"].flatten() > 0, steps)
     return found
+
+
+def asked(boxes: Tensor, there: Tensor, jitter: Tensor) -> Tensor:
+    """The cells (B, MOST, 2), across and down, in which it is asked what things with these boxes (B, MOST, 4) are: jitter
+    (B, MOST, 2), in cells, beside their middles, but not where the middle of another of them (`there`) is nearer.
+
+    A ball on a bed may have its middle a cell beside the bed's: told there that it is both, the reader calls the bed as brown
+    as the ball.
+    """
+    middles = GRID * (boxes[..., :2] + boxes[..., 2:]) / 2
+    cells = (middles + jitter).long().clamp(0, GRID - 1)
+    away = torch.cdist(cells + 0.5, middles).masked_fill(~there[:, None], torch.inf)
+    nearest = away.argmin(2) == torch.arange(boxes.shape[1], device=boxes.device)
+    return torch.where(nearest[..., None], cells, middles.long().clamp(0, GRID - 1))
 
 
 def mean_where(there: Tensor, values: Tensor) -> Tensor:
