@@ -326,6 +326,17 @@ def test_what_is_learned_from_is_softer_and_noisier_and_keeps_what_is_eight_pixe
     assert (bars[..., 1::2] - bars[..., ::2]).min() > 0.5, "of 0.6"
 
 
+def test_half_way_between_two_readers_is_the_mean_of_their_weights():
+    one, other = detector.EverydayDetector().eval(), detector.EverydayDetector().eval()
+    for buffer in other.buffers():
+        buffer.add_(2)
+    between = train_everyday.half_way(one, other)
+    assert not between.training
+    for name, value in between.state_dict().items():
+        before, after = one.state_dict()[name], other.state_dict()[name]
+        torch.testing.assert_close(value, (before + after) / 2 if value.is_floating_point() else after)
+
+
 def test_a_thing_is_not_asked_for_where_the_middle_of_another_is_nearer():
     # A bed with its middle in cell 16, a ball in 17, a chair that is not there in 18; far away a tree.
     middles = torch.tensor([[16.5, 16.5], [17.6, 16.5], [18.5, 16.5], [3.5, 16.5]]) / GRID

@@ -1,7 +1,8 @@
 """Train the detector of the everyday world on drawings, and measure it on drawings it has never seen.
 
 python -m evaluation.detectors.train_everyday                trains, saves, measures
-python -m evaluation.detectors.train_everyday --go-on        the same, from the weights that ship; kept if they read better
+python -m evaluation.detectors.train_everyday --go-on        the same, from the weights that ship; half way from them to what was
+                                                             learned is kept if it reads better
 python -m evaluation.detectors.train_everyday --measure      measures what is saved
 python -m evaluation.detectors.train_everyday --go-on --seconds 120 --batch 512 --device cuda     by seconds, on a GPU
 
@@ -167,6 +168,7 @@ def work(arguments: argparse.Namespace) -> int:
         return 0
     begin = load_everyday_detector() if arguments.go_on else None
     detector = taught(arguments, begin).eval()
+    detector = detector if begin is None else half_way(begin, detector)
     found = audit(detector, arguments.held_out)
     print(found.round(4).to_string(index=False))
     if begin is not None and not is_better(found, before := audit(begin, arguments.held_out)):
@@ -174,6 +176,17 @@ def work(arguments: argparse.Namespace) -> int:
         return 1
     save_weights(detector, {"audit": found.to_dict("records"), "real": rounded(detector.scores_of_real(CEILING_COUNT))})
     return 0
+
+
+def half_way(before: EverydayDetector, after: EverydayDetector) -> EverydayDetector:
+    """The mean of the weights before and after a training that went on from the former (WiSE-FT: Wortsman et al. 2022, arXiv
+    2109.01903): it reads what either reads best."""
+    found, learned = EverydayDetector(), after.state_dict()
+    weights = {
+        name: value.lerp(learned[name], 0.5) for name, value in before.state_dict().items() if value.is_floating_point()
+    }
+    found.load_state_dict(learned | weights)
+    return found.eval()
 
 
 def rounded(scores: dict[str, list[float]]) -> dict[str, list[float]]:
