@@ -282,6 +282,22 @@ def test_features_lie_on_their_grids():
     assert whole.shape == (1, 2048)
 
 
+def cells_one_by_one(boxes, there, jitter):
+    """In which cell (across, down) each thing that is there is asked for: beside its middle, unless another's is nearer."""
+    found = []
+    for of_picture, is_there, steps in zip(boxes, there, jitter):
+        middles = [
+            ((left + right) * GRID / 2, (top + bottom) * GRID / 2)
+            for left, top, right, bottom in of_picture[is_there].tolist()
+        ]
+        for (x, y), (across, down) in zip(middles, steps[is_there].tolist()):
+            cell = [min(max(int(at), 0), GRID - 1) for at in (x + across, y + down)]
+            away = [math.hypot(cell[0] + 0.5 - a, cell[1] + 0.5 - b) for a, b in middles]
+            own = math.hypot(cell[0] + 0.5 - x, cell[1] + 0.5 - y)
+            found.append(cell if own <= min(away) else [min(int(at), GRID - 1) for at in (x, y)])
+    return torch.tensor(found)
+
+
 def losses_of_things_one_by_one(things, maps, logits, truth, jitter):
     """The loss as it reads best: of the rows that hold a thing alone."""
     there = truth["kind"] != UNSEEN
@@ -290,7 +306,7 @@ def losses_of_things_one_by_one(things, maps, logits, truth, jitter):
     target[picture, truth["cell"][there]] = 1
     entropy = F.binary_cross_entropy_with_logits(logits.flatten(1), target, reduction="sum")
     box = truth["box"][there]
-    column, line = asked(truth["box"], there, jitter)[there].T
+    column, line = cells_one_by_one(truth["box"], there, jitter).T
     about = things.describe(maps, picture, line * GRID + column)
     found = {name: F.cross_entropy(about[name], truth[name][there], ignore_index=UNSEEN) for name in ATTRIBUTES}
     found |= {"where": entropy / there.sum(), "kind": F.cross_entropy(about["kind"], truth["kind"][there])}

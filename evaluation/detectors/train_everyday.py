@@ -134,7 +134,9 @@ def learn(
 def main(argv: list[str] | None = None) -> int:
     parser = command.parser("evaluation.detectors.train_everyday", __doc__)
     parser.add_argument("--measure", action="store_true", help="only measure the saved detector")
-    parser.add_argument("--go-on", action="store_true", help="begin with the weights that ship")
+    parser.add_argument(
+        "--go-on", action="store_true", help="begin with the weights that ship; their mean with what is learned is kept"
+    )
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--pool", type=int, default=30_000, help="drawings to learn from")
