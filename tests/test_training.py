@@ -13,10 +13,11 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline
 
 import ldm_core
 from ldm_core.data import everyday
+from ldm_core.data.everyday.layout import middles
 from ldm_core.loading import load_autoencoder
 from ldm_core.training import corpus, losses, reading, train_autoencoder, train_denoiser, trainer
 from ldm_core.training import everyday as training_everyday
-from ldm_core.training.batch import batch_of
+from ldm_core.training.batch import batch_of, captions_of
 from ldm_core.training.config import AUTOENCODERS, DENOISERS, NetworkConfig
 from ldm_core.training.tokenizer import build_tokenizer
 
@@ -229,6 +230,28 @@ def test_a_batch_depends_on_its_step_alone_and_takes_the_noise_to_the_times_it_d
     torch.testing.assert_close(noisy, scheduler.add_noise(first.clean, first.noise, t))
     assert torch.equal(target, first.noise) and len(t.unique()) > 32
     assert torch.equal(t, again.noised(scheduler.alphas_cumprod, "uniform", "epsilon")[0])
+
+
+def test_a_share_of_a_batch_shows_two_things_side_by_side_where_the_recipe_asks_for_it():
+    world = corpus.load_corpus("everyday", 60, 16)
+    related = [{thing.relation for thing in scene.things} for scene in world.scenes]
+    assert list(world.beside) == [i for i, each in enumerate(related) if "next to" in each] != []
+    usual = dataclasses.replace(DENOISERS["tiny"], batch=40, caption_dropout=0.0)
+    pictures, captions = captions_of(world, dataclasses.replace(usual, beside=0.3), 5, 60)
+    assert all("next to" in related[i] for i in pictures[:12]) and not all("next to" in related[i] for i in pictures)
+    assert pictures[12:] == captions_of(world, usual, 5, 60)[0][12:], "the others are as they were"
+    assert captions == [world.caption(i, 5) for i in pictures]
+    without = dataclasses.replace(world, beside=())
+    assert captions_of(without, dataclasses.replace(usual, beside=0.3), 5, 60) == captions_of(world, usual, 5, 60)
+
+
+def test_of_a_training_picture_things_are_told_from_left_to_right_by_what_they_are_drawn_as():
+    world, turned = corpus.load_corpus("everyday", 400, 16), 0
+    for i, scene in enumerate(world.scenes):
+        looks, across = everyday.look_names(scene), middles(scene)
+        assert world.caption(i, 3) == everyday.caption(scene, i * 1009 + 3, looks=looks, across=across)
+        turned += world.caption(i, 3) != everyday.caption(scene, i * 1009 + 3, looks=looks)
+    assert turned > 40
 
 
 def test_a_missing_autoencoder_is_one_line(tmp_path, capsys):

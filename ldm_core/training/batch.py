@@ -33,10 +33,15 @@ class Batch:
 def captions_of(
     corpus: Corpus, config: DenoiserConfig | ControlConfig | TurboConfig, step: int, pictures: int
 ) -> tuple[list[int], list[str]]:
-    """The places of a step's pictures among the first `pictures`, and what is said of them, a share of it dropped."""
+    """The places of a step's pictures among the first `pictures`, and what is said of them, a share of it dropped.
+
+    Where the recipe asks for things side by side, the first pictures show them."""
     rng = np.random.default_rng((config.seed, step))
     chosen = rng.integers(pictures, size=config.batch)
     dropped = rng.random(config.batch) < config.caption_dropout
+    if isinstance(config, DenoiserConfig) and config.beside and corpus.beside:
+        count = round(config.beside * config.batch)
+        chosen[:count] = rng.choice(corpus.beside, count)
     captions = ["" if drop else corpus.caption(int(i), step) for i, drop in zip(chosen, dropped)]
     if config.attribute_dropout:
         settings = (corpus.colours, corpus.nouns, config.attribute_dropout, rng)

@@ -110,6 +110,7 @@ class DenoiserConfig:
     mask_weight: float = 0.0  # on the attention that a word pays to where the thing it names is not (TokenCompose)
     layout_weight: float = 0.0  # on the layout being readable from the features that enter the last level (layout.py)
     attribute_dropout: float = 0.0  # share of captions in which one thing's colour, its noun or both are left out
+    beside: float = 0.0  # share of the pictures of a batch that are picked among those of two things side by side
     shown: int = 0  # pictures of each withheld combination that are shown all the same
     composition_weight: float = 0.0  # on a colour and a kind acting other than independently (CoInD)
     wish_pull: float = (
@@ -266,13 +267,18 @@ SCENES_DENOISER = DenoiserConfig(
     batch=64, steps=40_000, learning_rate=1e-3, warmup_steps=50, optimizer="muon", ema_decay=0.9995, pooled_caption=False,
     thing_weight=4.0, mask_weight=0.1, layout_weight=0.1, attribute_dropout=0.1, shift=4.0,
 )  # fmt: skip
+# A finished model goes on, with what is decided at noise: which of two things stands left. Captions tell it (everyday.told).
+SCENES_ORDER = replace(
+    SCENES_DENOISER, pool=20_000, steps=4_000, learning_rate=3e-4, warmup_steps=20, weight_decay=0.0, ema_decay=0.99,
+    time_sampling="cubic", mask_weight=0.0, layout_weight=0.0, beside=0.35,
+)  # fmt: skip
 DENOISERS = {
     "scenes-cpu": SCENES_DENOISER,
     "scenes-gpu": replace(SCENES_DENOISER, pool=250_000, batch=512, steps=5_712, learning_rate=1.5e-3),
+    "scenes-order": SCENES_ORDER,
     # A finished model goes on: what it draws is held against captions, and denoising keeps it to what drawings look like.
     "scenes-wishes": replace(
-        SCENES_DENOISER, pool=20_000, batch=32, steps=4_000, learning_rate=8e-5, warmup_steps=20, weight_decay=0.0,
-        optimizer="adamw", ema_decay=0.995, mask_weight=0.0, layout_weight=0.0, wish_pull=0.3,
+        SCENES_ORDER, batch=32, steps=4_000, learning_rate=8e-5, optimizer="adamw", wish_pull=0.3, beside=0.25,
     ),
     "fashion": DenoiserConfig(
         data="fashion", image_size=32, channels=(64, 128, 192), heads=(2, 4, 6), attention=(False, True, True),

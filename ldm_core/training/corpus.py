@@ -26,7 +26,8 @@ class Corpus:
     names says what a word names, a kind or a colour; masks(i) where each named thing is in picture i, float16 (h, w) of
     the share of each cell that it covers; colours are the words of colour,
     nouns those for one thing of a kind. silhouette(i) is uint8 (H, W), 255 where picture i shows a thing. Empty where the
-    corpus has none. scenes are what the pictures show and asked(caption) what a caption says of one, where a program draws them.
+    corpus has none. scenes are what the pictures show and asked(caption) what a caption says of one, where a program draws them;
+    beside the places of those that show two things side by side.
     """
 
     images: np.ndarray | everyday.Drawings
@@ -44,6 +45,7 @@ class Corpus:
     nouns: frozenset[str] = frozenset()
     silhouette: Callable[[int], np.ndarray] | None = None
     scenes: Sequence[Scene] = ()
+    beside: Sequence[int] = ()
     asked: Callable[[str], Scene | None] = lambda caption: None
 
 
@@ -65,7 +67,7 @@ def _everyday(count: int, size: int, shown: int) -> Corpus:
     pictured = everyday.training_scenes(count, shown)
     return Corpus(
         images=everyday.Drawings(pictured, size),
-        caption=lambda i, k: everyday.say(pictured[i], i * 1009 + k),
+        caption=lambda i, k: everyday.told(pictured[i], i * 1009 + k),
         words=everyday.words(),
         facts=everyday.facts(),
         facts_of=everyday.facts_of,
@@ -79,6 +81,7 @@ def _everyday(count: int, size: int, shown: int) -> Corpus:
         nouns=everyday.nouns(),
         silhouette=lambda i: silhouette(everyday.world.masks(pictured[i], size)),
         scenes=pictured,
+        beside=[i for i, scene in enumerate(pictured) if any(thing.relation == "next to" for thing in scene.things)],
         asked=everyday.parse,
     )
 

@@ -17,6 +17,7 @@ from ..data import everyday as world
 from ..data.everyday.atoms import facts as stated
 from ..data.everyday.atoms import known_facts
 from ..data.everyday.captions import caption as say
+from ..data.everyday.layout import look_names, middles
 from ..data.everyday.lexicon import SCENERY, entries
 from ..data.everyday.parsing import parse
 from ..data.everyday.vocabulary import known_words
@@ -82,6 +83,15 @@ def with_withheld(each: int, seeds: Iterable[int] = world.TRAINING_SEEDS) -> lis
         if all(len(scenes) == each for scenes in found.values()):
             break
     return [scene for scenes in found.values() for scene in scenes]
+
+
+def told(scene: world.Scene, seed: int) -> str:
+    """What is said of a picture; things of which it does not say where they stand are told from left to right.
+
+    Were "a cat next to a dog" said of either order, all that a network could know of pure noise would be the mean of both: half
+    a cat and half a dog in either place.
+    """
+    return say(scene, seed, looks=look_names(scene), across=middles(scene))
 
 
 def heard(index: int, seeds: range = world.TRAINING_SEEDS) -> str:

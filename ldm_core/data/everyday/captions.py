@@ -16,7 +16,12 @@ from .world import FURNITURE, PEOPLE, Scene, Thing
 
 
 def caption(
-    scene: Scene, seed: int, dropout: float = 0.0, without: tuple[str, ...] = (), looks: Sequence[str] | None = None
+    scene: Scene,
+    seed: int,
+    dropout: float = 0.0,
+    without: tuple[str, ...] = (),
+    looks: Sequence[str] | None = None,
+    across: Sequence[float] | None = None,
 ) -> str:
     """One way to say a scene, the same for the same seed (an integer).
 
@@ -24,6 +29,8 @@ def caption(
     dropout: the chance in [0, 1] that each further fact is left out, one by one. without: skills never said (of
     omissions.SKILLS, such as "colour"); the wording is else the same as that of the whole caption of that seed.
     looks: layout.look_names(scene), so that a girl who is drawn is not called a boy; None where nothing is drawn.
+    across: layout.middles(scene), by which things of which no place is said are told from left to right, and of two that stand
+    side by side the left one first; where it is None, in any order.
     A partial scene is said as far as it goes. ValueError names an argument that is out of range.
     """
     if not 0 <= dropout <= 1:
@@ -32,7 +39,9 @@ def caption(
         raise ValueError(f"without must name skills of {', '.join(SKILLS)}, got {', '.join(sorted(unknown))}")
     seed = operator.index(seed)
     part, numbers = leave_out(scene, random.Random(seed), dropout, without)
-    return _Speaker(seed, None if looks is None else [looks[number] for number in numbers]).sentence(part)
+    named = None if looks is None else [looks[number] for number in numbers]
+    placed = None if across is None else [across[number] for number in numbers]
+    return _Speaker(seed, named, placed).sentence(part)
 
 
 def complete_caption(scene: Scene, seed: int, looks: Sequence[str] | None = None) -> str:
@@ -43,9 +52,10 @@ def complete_caption(scene: Scene, seed: int, looks: Sequence[str] | None = None
 class _Speaker:
     """Says one scene. Each thing and the frame have generators of their own: less said of one changes no other."""
 
-    def __init__(self, seed: int, looks: Sequence[str] | None):
+    def __init__(self, seed: int, looks: Sequence[str] | None, across: Sequence[float] | None = None):
         self.seed = seed
         self.looks = looks
+        self.across = across
         self.frame = random.Random(2 * seed + 1)
         self.bare = self.frame.random() < 0.12  # "red car at night"
 
@@ -105,12 +115,15 @@ class _Speaker:
         several = listed.startswith(("two ", "three ", "several ", "some ", "many "))
         return "there are " if several else opening if re.match("(a|an|one|the) ", listed) else ""
 
-    def _listed(self, units: list[str], scene: Scene, said: str) -> str:
+    def _listed(self, units: dict[int, str], scene: Scene, said: str) -> str:
         """The units, and the scenery but what is said already, as one list: "a, b and c"."""
         rng = self.frame
-        ranks = [rng.random() for _ in units]
+        ranks = dict(zip(units, [rng.random() for _ in units]))
         in_order = rng.random() < 0.5  # as given: by importance; else in any order
-        parts = units if in_order else [unit for _, unit in sorted(zip(ranks, units))]
+        if self.across and not any(thing.place for thing in scene.things):
+            parts = [units[index] for index in sorted(units, key=lambda index: self._middle(scene, index))]
+        else:
+            parts = [units[index] for index in (units if in_order else sorted(units, key=ranks.__getitem__))]
         for name, choices in phrases.SCENERY_PHRASES.items():
             chosen = pick(rng, choices)
             parts = [*parts, chosen] if getattr(scene, name) and name != said else parts
@@ -119,9 +132,14 @@ class _Speaker:
             return joint.join(parts)
         return ", ".join(parts[:-1]) + f" and {parts[-1]}"
 
-    def _units(self, scene: Scene) -> list[str]:
-        """Each thing, or two things in their relation, as one piece of the sentence."""
-        units: list[str] = []
+    def _middle(self, scene: Scene, index: int) -> float:
+        """Where a thing is across, or what it stands in a relation to."""
+        other = scene.things[index].other
+        return (self.across or ())[index if other is None else other]
+
+    def _units(self, scene: Scene) -> dict[int, str]:
+        """Each thing, or two things in their relation, as one piece of the sentence, by the number of the one it is said of."""
+        units: dict[int, str] = {}
         told: set[int] = set()
         order = sorted(range(len(scene.things)), key=lambda index: scene.things[index].relation is None)
         for index in order:
@@ -130,13 +148,13 @@ class _Speaker:
             thing = scene.things[index]
             rng = random.Random(self.seed * 16 + index)
             if thing.relation is None or thing.other is None:
-                units.append(self._alone(rng, scene, index))
+                units[index] = self._alone(rng, scene, index)
                 told.add(index)
             elif thing.other in told:
-                units.append(self._again(rng, scene, index))
+                units[index] = self._again(rng, scene, index)
                 told.add(index)
             else:
-                units.append(self._related(rng, scene, index))
+                units[index] = self._related(rng, scene, index)
                 told |= {index, thing.other}
         return units
 
@@ -158,6 +176,8 @@ class _Speaker:
         first = self._named(rng, scene, index)
         second = self._named(random.Random(self.seed * 16 + other_index), scene, other_index)
         phrase = _relation_phrase(rng, thing, relation, other)
+        if relation == "next to" and self.across and self.across[index] > self.across[other_index]:
+            first, second = second, first
         form, inverse = rng.random(), pick(rng, phrases.INVERSE_PHRASES.get(relation, ("",)))
         if inverse and form < 0.2:
             said = f"{second} {inverse} {first}"

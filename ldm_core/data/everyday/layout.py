@@ -44,6 +44,14 @@ def look_names(scene: Scene) -> list[str]:
     return names
 
 
+def middles(scene: Scene) -> list[float]:
+    """Where the middle of each thing is across, of several the mean, in [0, 1] from left to right: for its caption."""
+    found: list[list[float]] = [[] for _ in scene.things]
+    for spot in arrange(scene):
+        found[spot.thing].append(spot.x + spot.width / 2)
+    return [sum(each) / len(each) for each in found]
+
+
 def _related(scene: Scene) -> list[list[int]]:
     """The indices of the scene's things, related ones together; what is above another is by itself."""
     groups: list[list[int]] = [[index] for index in range(len(scene.things))]

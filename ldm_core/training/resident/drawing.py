@@ -66,9 +66,9 @@ class Drawing:
 
     def said(self, scene: world.Scene, index: int) -> np.ndarray:
         """Tokens of the captions of picture `index`, int16 (captions, tokens)."""
-        rng, looks = np.random.default_rng((0, index)), world.look_names(scene)
+        rng = np.random.default_rng((0, index))
         settings = (world.COLOURS, everyday.nouns(), self.attribute_dropout, rng)
-        captions = [world.caption(scene, index * 1009 + k, looks=looks) for k in range(self.captions)]
+        captions = [everyday.told(scene, index * 1009 + k) for k in range(self.captions)]
         return self.tokens_of([wording.less_one_attribute(caption, *settings) for caption in captions])
 
     def tokens_of(self, captions: list[str]) -> np.ndarray:
