@@ -133,8 +133,8 @@ def test_several_pictures_of_a_call_have_seeds_one_after_another_and_a_recipe_ea
         np.asarray(Image.open(path), int) for path in (alone, several[1]["image"], several[2]["image"])
     )
     assert read_png(alone) == recipes[2]
-    # Rounding of another shape of call, in bfloat16: on processors with tiles for it 32 of 255 at an edge.
-    assert abs(one - third).mean() < 1 and abs(one - second).mean() > 10
+    # Rounding of another shape of call, in bfloat16: on processors with tiles for it 1.03 of 255 on average, 32 at an edge.
+    assert abs(one - third).mean() < 2 and abs(one - second).mean() > 10
 
 
 def test_sweep_and_reconstruct_by_name_give_pictures_and_numbers(client, demo_server, tmp_path):

@@ -29,7 +29,7 @@ SURPRISES = 50  # steps, of which the mean surprise at drawings is said
 LATEST = 400  # of 1,000 times, up to which noise is put on what is drawn
 HEARD = 8  # captions of which one is drawn
 # Of those that are drawn, the most that tell of two things side by side, of another relation, of several kinds by themselves. What
-# is drawn well already keeps the rest: where it was three of eight, counts of single things got worse.
+# is drawn well already keeps the rest: where relations took ten of sixteen, the counts of single things got worse.
 SHARES = {"beside": 3 / 16, "related": 4 / 16, "several": 4 / 16}
 # How often the other relations go wrong in drawings, roughly: the hardest are learned first.
 WRONG = {"holding": 0.25, "in front of": 0.25, "on": 0.25, "riding": 0.1, "above": 0.1}
