@@ -29,6 +29,7 @@ from ldm_core.data.everyday.truth import MOST
 from ldm_core.files import whole_file
 from ldm_core.training.muon import Muon
 from ldm_core.training.resident.studio import WORKERS
+from ldm_core.training.soup import mixed
 
 from .. import command
 from .everyday.audit import COUNT, audit
@@ -184,10 +185,8 @@ def half_way(before: EverydayDetector, after: EverydayDetector) -> EverydayDetec
     """The mean of the weights before and after a training that went on from the former (WiSE-FT: Wortsman et al. 2022, arXiv
     2109.01903): it reads what either reads best."""
     found, learned = EverydayDetector(), after.state_dict()
-    weights = {
-        name: value.lerp(learned[name], 0.5) for name, value in before.state_dict().items() if value.is_floating_point()
-    }
-    found.load_state_dict(learned | weights)
+    own = {name: value for name, value in before.state_dict().items() if value.is_floating_point()}
+    found.load_state_dict(learned | mixed(own, {name: learned[name] for name in own}, 0.5))
     return found.eval()
 
 

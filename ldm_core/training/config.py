@@ -278,7 +278,7 @@ DENOISERS = {
     "scenes-order": SCENES_ORDER,
     # A finished model goes on: what it draws is held against captions, and denoising keeps it to what drawings look like.
     "scenes-wishes": replace(
-        SCENES_ORDER, batch=32, steps=4_000, learning_rate=8e-5, optimizer="adamw", wish_pull=0.3, beside=0.25,
+        SCENES_ORDER, batch=32, learning_rate=8e-5, optimizer="adamw", wish_pull=0.3, beside=0.25,
     ),
     "fashion": DenoiserConfig(
         data="fashion", image_size=32, channels=(64, 128, 192), heads=(2, 4, 6), attention=(False, True, True),
