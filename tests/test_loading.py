@@ -192,6 +192,15 @@ def test_devices_and_precisions_are_checked(tiny_folder):
     )
 
 
+@pytest.mark.parametrize("multiplies", [True, False])
+def test_what_is_trained_is_rounded_only_where_the_processor_multiplies_in_bfloat16(multiplies, monkeypatch):
+    monkeypatch.setattr(precision, "_cpu_has_bfloat16", lambda: multiplies)
+    weights, taken = torch.randn(4, 4), torch.bfloat16 if multiplies else torch.float32
+    with precision.mixed("cpu"):
+        assert (weights @ weights).dtype == precision.fast("cpu") == precision.choose_dtype(None, "cpu") == taken
+    assert precision.fast("cuda:0") is torch.bfloat16 and precision.fast("mps") is torch.float32
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

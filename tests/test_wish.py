@@ -29,12 +29,13 @@ from ldm_core.data.everyday import (
 )
 from ldm_core.data.everyday.truth import ATTRIBUTES, GRID, MOST, UNSEEN, with_neighbours
 from ldm_core.denoisers import guidance_embedding
+from ldm_core.precision import mixed
 from ldm_core.sampling import image_generators, initial_noise
 from ldm_core.training import drawer, train_denoiser, train_latent_reader, train_turbo, turbo_lesson
 from ldm_core.training.config import DENOISERS, LATENT_READERS, TURBOS
 from ldm_core.training.corpus import load_corpus
 from ldm_core.training.latent_reader import ANSWERS, LatentReader, counted, load_reader, misread, numbers_of_kinds
-from ldm_core.training.lesson import Lesson, mixed
+from ldm_core.training.lesson import Lesson
 from ldm_core.training.wish import Wanted, surprise, surprise_of_number, wish_of
 from ldm_core.training.wish_lesson import WRONG, Judge, WishLesson, harder, pull, with_wishes
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ldm_core.data import fashion_mnist
+from ldm_core.precision import mixed
 
 from .. import command
 from .fashion import FashionDetector, load_fashion_detector
@@ -60,7 +61,7 @@ def train(images: Tensor, labels: Tensor, epochs: int, batch: int = 128) -> Fash
         for group in optimizer.param_groups:
             rate = min(1.0, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * step / steps))
             group["lr"] = LEARNING_RATE * rate
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed("cpu", cached=True):
             scores = detector.classes(
                 detector.image_features(augment(images[chosen], np.random.default_rng((1, step))))
             )

@@ -12,8 +12,9 @@ from .. import guidance
 from ..conditioning import Conditioning
 from ..denoisers import guidance_embedding
 from ..pipeline import LatentDiffusion
+from ..precision import mixed
 from ..schedulers import make_scheduler, set_steps
-from .lesson import attention_for_training, mixed
+from .lesson import attention_for_training
 
 
 def roots(alpha_bar: Tensor) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,8 @@ from ..data.everyday.lexicon import SCENERY
 from ..data.everyday.truth import ATTRIBUTES, GRID, UNSEEN
 from ..files import whole_file
 from ..pipeline import LatentDiffusion
-from .lesson import attention_for_training, mixed
+from ..precision import mixed
+from .lesson import attention_for_training
 
 # What is said in each cell, and in how many numbers: of the thing whose middle is there, and of the whole scene.
 ANSWERS = {

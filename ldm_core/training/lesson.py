@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTokenizer
 
+from ..precision import mixed
 from . import attention, losses, wording
 from .batch import batch_of
 from .config import DenoiserConfig
@@ -139,12 +140,6 @@ def masks_of_tokens(tokens: Tensor, masks: list[dict[str, np.ndarray]], named: d
                 inside[row, column] = torch.from_numpy(known[name])
                 counted[row, column] = 1.0
     return inside.to(tokens.device), counted.to(tokens.device)
-
-
-def mixed(device: str) -> torch.autocast:
-    """bfloat16 where it does no harm. Weights are rounded at each use: a step that is recorded (resident/step.py) could not
-    keep the copies, and no weight is used twice."""
-    return torch.autocast(device, torch.bfloat16, cache_enabled=False)
 
 
 def attention_for_training(device: str) -> AbstractContextManager:

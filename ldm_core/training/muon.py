@@ -12,6 +12,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from ..precision import fast
+
 # The quintic iteration of the reference implementation: singular values end between about 0.7 and 1.2.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
@@ -30,10 +32,10 @@ def orthogonalised(matrix: Tensor, rounds: int = 5, dtype: torch.dtype = torch.f
 
 
 def orthogonalised_stack(matrices: Tensor, rounds: int = 5) -> Tensor:
-    """The same of each of a stack of matrices (k, n, m), in bfloat16, round by round: on a GPU all of them at once cost
+    """The same of each of a stack of matrices (k, n, m), in what is fast, round by round: on a GPU all of them at once cost
     little more than one."""
     tall = matrices.shape[1] > matrices.shape[2]
-    wide = (matrices.mT if tall else matrices).bfloat16()
+    wide = (matrices.mT if tall else matrices).to(fast(matrices.device.type))
     made = _by_rounds(wide / (wide.norm(dim=(1, 2), keepdim=True) + 1e-7), rounds)
     return (made.mT if tall else made).float()
 
@@ -110,7 +112,7 @@ class Muon(torch.optim.Optimizer):
         ahead = gradient.lerp(momentum, group["momentum"])  # Nesterov's
         matrix = ahead.flatten(1)
         size = 0.2 * math.sqrt(max(matrix.shape))
-        step = orthogonalised(matrix, dtype=torch.bfloat16)  # as the reference implementation does
+        step = orthogonalised(matrix, dtype=fast(matrix.device.type))  # bfloat16 in the reference implementation
         parameter.add_(step.view(parameter.shape), alpha=-group["lr"] * size)
 
     def _adam(self, parameter: Tensor, group: dict) -> None:

@@ -22,6 +22,7 @@ from .. import command
 from ..autoencoder import posterior_mean
 from ..loading import autoencoder_folder, load_autoencoder
 from ..placement import choose_device
+from ..precision import mixed
 from . import losses
 from .command import add_run_options, run_command
 from .config import AUTOENCODERS, AutoencoderConfig
@@ -163,7 +164,7 @@ def loss_on(vae: Network, image: Tensor, config: AutoencoderConfig, generator: t
     """Reconstruction, divergence and, where the recipe asks, scale equivariance (Skorokhodov et al. 2025,
     arXiv 2502.14831): the latent at half the size is to decode to the image at half the size. Such latents
     have no fine grain that only the decoder understands, and a denoiser learns them sooner."""
-    with torch.autocast(image.device.type, torch.bfloat16):
+    with mixed(image.device.type, cached=True):
         mean, logvar = posterior(vae, image, config)
         latent = mean + (logvar / 2).exp() * torch.randn(mean.shape, generator=generator).to(mean)
         decoded = vae.decode(latent).sample

@@ -24,6 +24,7 @@ from ..conditioning import Conditioning
 from ..loading import load
 from ..pipeline import LatentDiffusion
 from ..placement import choose_device
+from ..precision import mixed
 from ..schedulers import make_scheduler
 from ..tasks.control_folder import feature_places
 from .batch import Batch, batch_of
@@ -32,7 +33,7 @@ from .config import CONTROLS, ControlConfig
 from .corpus import load_corpus
 from .everyday import Drawings
 from .kept import identity_of_pictures, kept_array
-from .lesson import attention_for_training, mixed
+from .lesson import attention_for_training
 from .train_denoiser import cached_latents
 from .trainer import Trainer
 

@@ -32,6 +32,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from .. import command
 from ..loading import load_autoencoder
 from ..placement import choose_device
+from ..precision import mixed
 from ..schedulers import SCHEDULERS, make_scheduler
 from .command import add_reader_option, add_run_options, run_command
 from .config import DENOISERS, DenoiserConfig
@@ -193,7 +194,7 @@ def cached_latents(vae: Any, images: np.ndarray | Drawings, path: Path, device: 
         latents, pictures = [], iter(images)
         for _ in tqdm(range(0, len(images), 32), desc="encoding", unit="batch", mininterval=2):
             batch = to_model_range(np.stack(list(itertools.islice(pictures, 32)))).to(device)
-            with torch.autocast(device, torch.bfloat16):
+            with mixed(device, cached=True):
                 mean = mean_of(vae, batch)
             latents.append((mean.float() * vae.config.scaling_factor).half().cpu().numpy())
         return np.concatenate(latents)

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from .. import guidance
 from ..pipeline import LatentDiffusion
+from ..precision import mixed
 from .config import TurboConfig
 from .drawer import Drawer, ddim_step, even, grid, roots, said_with_weight
-from .lesson import attention_for_training, mixed
+from .lesson import attention_for_training
 
 
 def v_that_lands(start: Tensor, end: Tensor, now: Tensor, then: Tensor) -> Tensor:

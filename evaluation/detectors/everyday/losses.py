@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ldm_core.data.everyday.truth import ATTRIBUTES, GRID, UNSEEN
+from ldm_core.precision import mixed
 
 from .detector import EverydayDetector
 from .network import SCENE, Maps, Things
@@ -17,7 +18,7 @@ def loss_of(
 ) -> dict[str, Tensor]:
     """The parts of the loss: things, the scene's attributes, and, where texts are given, images against them (Radford et
     al. 2021)."""
-    with torch.autocast(images.device.type, torch.bfloat16, cache_enabled=False):
+    with mixed(images.device.type):
         maps, whole = detector.eye((images * 2 - 1).contiguous(memory_format=torch.channels_last))
         logits = detector.things(maps).float()
         words = None if said is None else F.normalize(detector.text(said).float(), dim=1)

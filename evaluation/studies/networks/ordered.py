@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ldm_core.loading import autoencoder_folder, load_autoencoder
+from ldm_core.precision import mixed
 from ldm_core.training import losses
 from ldm_core.training.config import AUTOENCODERS, NetworkConfig
 from ldm_core.training.train_autoencoder import Network, batch_of, mean_of, to_model_range
@@ -91,7 +92,7 @@ def train(images: np.ndarray, minutes: float, fixed: int | None, folder: Path) -
 def loss_on(module: Ordered, image: Tensor, fixed: int | None, generator: torch.Generator) -> Tensor:
     """The recipe's own loss on images (B, 3, H, W) in [-1, 1], of components whose tails were dropped."""
     config = AUTOENCODERS[START]
-    with torch.autocast(image.device.type, torch.bfloat16):
+    with mixed(image.device.type, cached=True):
         mean = module.encode(image)
         noisy = mean + config.posterior_std * torch.randn(mean.shape, generator=generator).to(mean)
         decoded = module.decode(kept(noisy, drawn_counts(mean, fixed, generator)))

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ldm_core.autoencoder import Autoencoder
 from ldm_core.images import from_uint8
+from ldm_core.precision import mixed
 from ldm_core.sampling import denoise, image_generators, initial_noise
 from ldm_core.training.config import DenoiserConfig, NetworkConfig
 from ldm_core.training.losses import diffusion_target, timesteps
@@ -145,7 +146,7 @@ def loss_on(network: UNet2DModel, values: Tensor, kept: Tensor, step: int) -> Te
     time_of = timesteps(BATCH, len(kept), "uniform", generator)
     noise = torch.randn(clean.shape, generator=generator)
     noisy, target = diffusion_target(clean, noise, kept[time_of], "v_prediction")
-    with torch.autocast("cpu", torch.bfloat16):
+    with mixed("cpu", cached=True):
         said = network(noisy, time_of).sample
     return (said.float() - target).square().mean()
 

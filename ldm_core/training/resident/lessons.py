@@ -12,10 +12,11 @@ from diffusers import SchedulerMixin
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from ...precision import mixed
 from .. import losses
 from ..config import AutoencoderConfig, ControlConfig, DenoiserConfig
 from ..layout import LayoutHead
-from ..lesson import mixed, weight_of_cells, weighted_error
+from ..lesson import weight_of_cells, weighted_error
 from ..reading import misread
 from ..tokenizer import SUFFIX
 from ..train_autoencoder import in_model_range

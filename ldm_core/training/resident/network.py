@@ -13,7 +13,8 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 from torch.func import functional_call
 
-from ..lesson import attention_for_training, mixed
+from ...precision import mixed
+from ..lesson import attention_for_training
 from .lessons import DenoiserLesson, Predict
 from .step import Step
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...precision import mixed
 from ..everyday import MASK_SIZE
-from ..lesson import mixed
 from ..train_autoencoder import in_model_range, mean_of
 from .drawing import LONGEST, SLOTS
 from .intake import Intake
