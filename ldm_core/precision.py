@@ -24,7 +24,7 @@ def mixed(device: str, cached: bool = False) -> torch.autocast:
 
 
 def _cpu_has_bfloat16() -> bool:
-    """`python -m evaluation.benchmark --suite core` shows the gain."""
+    """Whether it multiplies in bfloat16 itself: `python -m evaluation.benchmark --suite core` shows the gain."""
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
