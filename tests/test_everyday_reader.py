@@ -16,6 +16,7 @@ from evaluation.detectors import train_everyday, train_everyday_resident
 from evaluation.detectors.everyday import detector, lessons
 from evaluation.detectors.everyday.losses import asked, thing_losses
 from evaluation.detectors.everyday.mirror import mirrored, mirrored_truth, mirrored_words, said_of_both
+from evaluation.detectors.everyday.moved import moved, moved_truth
 from evaluation.detectors.everyday.network import ABOUT, DETAIL, INPUT_SIZE, PLACE, Eye, Maps, Things
 from evaluation.detectors.everyday.reading import Reading, Sighting, read_things, sightings
 from evaluation.detectors.everyday.scores import scores_of
@@ -192,6 +193,30 @@ def test_a_mirror_image_is_read_as_its_picture_is():
         there = sorted((thing.kind, str(thing.colour), thing.count, thing.place) for thing in two.scene.things)
         same.append(here == there)
     assert np.mean(same) > 0.9, same
+
+
+def test_a_picture_is_moved_with_what_is_true_of_it():
+    images = torch.zeros(3, 3, INPUT_SIZE, INPUT_SIZE)
+    images[:, 0, 40, 100] = images[:, 1, 0, 7] = 1.0
+    steps = torch.tensor([[0, 0], [5, -3], [-16, 16]])
+    found = moved(images, steps)
+    assert torch.equal(found[0], images[0])
+    assert [each[0].nonzero().tolist() for each in found] == [[[40, 100]], [[37, 105]], [[56, 84]]]
+    assert found[2, 1].nonzero().tolist() == [], "what was at the left edge is out of view"
+    assert found[1, 1].nonzero().tolist() == [], "and what was at the upper one"
+    images[2, 1, 0, 30] = 1.0
+    assert moved(images, steps)[2, 1].nonzero().tolist() == [[line, 14] for line in range(17)], "an edge is repeated"
+    scenes = [random_scene(seed) for seed in HELD_OUT_SEEDS[:3]]
+    truth = {name: torch.from_numpy(values) for name, values in lessons.truth_of(scenes).items()}
+    there, labels = truth["kind"] != UNSEEN, moved_truth(truth, steps)
+    assert all(torch.equal(values[0], truth[name][0]) for name, values in labels.items())
+    way = torch.tensor([5, -3, 5, -3]) / INPUT_SIZE
+    torch.testing.assert_close(labels["box"][1][there[1]], (truth["box"][1] + way).clamp(0, 1)[there[1]])
+    middles = (labels["box"][1:, :, :2] + labels["box"][1:, :, 2:]) / 2 * GRID
+    assert torch.equal(labels["cell"][1:], middles[..., 1].long() * GRID + middles[..., 0].long())
+    assert (labels["place"][1:] == UNSEEN).all() and torch.equal(labels["relation"], truth["relation"])
+    down = moved_truth(truth, torch.tensor([[0, 8]] * 3))
+    assert torch.equal(down["place"], truth["place"]), "what is moved down stays on its side"
 
 
 def test_scores_are_shares_of_atoms_by_skill_and_what_stands_for_an_unknown_word_is_no_extra():

@@ -37,6 +37,7 @@ from .everyday.detector import ALL, CEILING_COUNT, EverydayDetector, load_everyd
 from .everyday.lessons import CAPTIONS, CHOICES, Lessons, augment, kept_lessons
 from .everyday.losses import loss_of
 from .everyday.mirror import some_mirrored
+from .everyday.moved import FURTHEST, moved, moved_truth
 from .weights_file import save_weights
 
 RATE, GO_ON_RATE = 4e-3, 2e-3  # the learning rate at its highest
@@ -45,6 +46,7 @@ KEPT_EVERY = 50  # steps
 JITTER = 0.8  # cells
 TEXTS = 0.5  # the share of the steps that also learn from captions
 MIRRORED = 0.5  # the share of the pictures of which the mirror images are learned from
+MOVED = 0.5  # the share of the pictures that are moved by up to FURTHEST pixels
 # What Adam moves, not Muon: embeddings, and the first and the last of the layers.
 OUTER = re.compile(r"embed|position|stem\.1|where\.2|where_detail|about|quarter|scene\.")
 
@@ -122,6 +124,8 @@ def learn(
     said = truth["said"][:, int(rng.integers(CAPTIONS))].long()
     said = said[:, : int((said != 0).sum(1).max())]  # the rest is padding
     images, truth, said = some_mirrored(turned, images, truth, said, detector.text.words)
+    steps = torch.from_numpy(rng.integers(-FURTHEST, FURTHEST + 1, (batch, 2)) * (rng.random((batch, 1)) < MOVED))
+    images, truth = moved(images, steps), moved_truth(truth, steps)
     for group in optimizer.param_groups:
         group["lr"] = rate
     losses = loss_of(detector, augment(images, rng), truth, said if rng.random() < TEXTS else None, jitter)

@@ -23,8 +23,9 @@ from .everyday.detector import EverydayDetector
 from .everyday.lessons import augment, scene_of, truth_of
 from .everyday.losses import loss_of
 from .everyday.mirror import some_mirrored
+from .everyday.moved import FURTHEST, moved, moved_truth
 from .everyday.network import INPUT_SIZE
-from .train_everyday import GO_ON_RATE, JITTER, MIRRORED, RATE, begun, optimizer_of
+from .train_everyday import GO_ON_RATE, JITTER, MIRRORED, MOVED, RATE, begun, optimizer_of
 
 CHUNK = 32  # drawings a job
 MADE = "detector.safetensors"  # in the folder, before it is measured, which takes minutes
@@ -56,6 +57,9 @@ class ReaderLesson:
         said = said[torch.arange(self.batch, device=said.device), way].long()
         turned = torch.rand(self.batch, device=said.device) < MIRRORED
         images, taken, said = some_mirrored(turned, images, taken, said, self.detector.text.words)
+        steps = torch.randint(-FURTHEST, FURTHEST + 1, (self.batch, 2), device=said.device)
+        steps = steps * (torch.rand(self.batch, 1, device=said.device) < MOVED)
+        images, taken = moved(images, steps), moved_truth(taken, steps)
         jitter = JITTER * (2 * torch.rand(*taken["kind"].shape, 2, device=said.device) - 1)
         return torch.stack([*loss_of(self.detector, images, taken, said, jitter).values()]).sum()
 
