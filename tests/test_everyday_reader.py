@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from evaluation import catalogue, score
 from evaluation.detectors import train_everyday, train_everyday_resident
 from evaluation.detectors.everyday import detector, lessons
+from evaluation.detectors.everyday.audit import ELSEWHERE, audit
+from evaluation.detectors.everyday.detector import ALL
 from evaluation.detectors.everyday.losses import asked, thing_losses
 from evaluation.detectors.everyday.mirror import mirrored, mirrored_truth, mirrored_words, said_of_both
 from evaluation.detectors.everyday.moved import moved, moved_truth
@@ -416,10 +418,16 @@ def test_training_may_begin_with_the_weights_that_ship_which_stay_where_what_cam
     gone_on = train_everyday.train(1, 4, 8, tmp_path, shipped).state_dict()
     apart = [(value - shipped.state_dict()[name]).abs().max() for name, value in gone_on.items() if "weight" in name]
     assert 0 < max(apart) < 0.1, "a step away from what ships, not from random weights"
-    table = pd.DataFrame({"skill": ["kind", detector.ALL], "value": [0.9, 0.8]})
-    assert train_everyday.is_better(table.assign(value=[0.7, 0.81]), table) and not train_everyday.is_better(
-        table, table
-    )
+    table = pd.DataFrame({"skill": ["kind", detector.ALL, ELSEWHERE], "value": [0.9, 0.8, 0.7]})
+    better = {True: [[0.7, 0.81, 0.7], [0.9, 0.79, 0.8]], False: [[0.9, 0.8, 0.7], [1, 0.81, 0.68], [1, 0.7, 0.7]]}
+    for expected, tables in better.items():
+        assert all(train_everyday.is_better(table.assign(value=values), table) == expected for values in tables)
+
+
+def test_the_audit_reads_every_drawing_as_it_is_and_moved():
+    found = audit(detector.load_everyday_detector(), 20).set_index("skill")
+    assert found.loc[ELSEWHERE, "n"] == found.loc[ALL, "n"] and 0.5 < found.loc[ELSEWHERE, "value"] < 1
+    assert found.loc[ELSEWHERE, "low"] < found.loc[ELSEWHERE, "value"] < found.loc[ELSEWHERE, "high"]
 
 
 def test_what_real_drawings_score_lies_beside_the_weights_and_is_what_they_score():

@@ -32,7 +32,7 @@ from ldm_core.training.resident.studio import WORKERS
 from ldm_core.training.soup import mixed
 
 from .. import command
-from .everyday.audit import COUNT, audit
+from .everyday.audit import COUNT, ELSEWHERE, audit
 from .everyday.detector import ALL, CEILING_COUNT, EverydayDetector, load_everyday_detector
 from .everyday.lessons import CAPTIONS, CHOICES, Lessons, augment, kept_lessons
 from .everyday.losses import loss_of
@@ -226,8 +226,8 @@ def check_drawings(first: int, pool: int, seconds: float | None) -> None:
 
 
 def is_better(found: pd.DataFrame, before: pd.DataFrame) -> bool:
-    """Whether more of all atoms is read right than before, of the same drawings."""
-    now, then = (float(table.set_index("skill").loc[ALL, "value"]) for table in (found, before))
+    """Whether more of all atoms is read right than before, of the same drawings as they are and moved."""
+    now, then = (float(table.set_index("skill").loc[[ALL, ELSEWHERE], "value"].sum()) for table in (found, before))
     return now > then
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+import torch
 from tqdm import tqdm
 
 from ldm_core.data.everyday import HELD_OUT_SEEDS, Scene, draw, random_scene
@@ -17,13 +18,16 @@ from ldm_core.images import from_uint8
 
 from ...statistics import Estimate, mean
 from .detector import ALL, EverydayDetector
+from .moved import moved
 from .reading import Reading
 
 COUNT = 2000  # drawings
 BATCH = 50
 SIZE = 256  # pixels, as the model draws
+MOVED_BY = 8  # pixels, up or down: of one picture in turn up, of the next down
 WHOLE, EXTRA = "every atom of a picture", "things that are not there, a picture"
-SUMMED = (ALL, WHOLE, EXTRA)  # the rows that are no single skill's
+ELSEWHERE = f"all atoms, of pictures moved by {MOVED_BY} pixels"
+SUMMED = (ALL, WHOLE, EXTRA, ELSEWHERE)  # the rows that are no single skill's
 
 
 def shown(scene: Scene) -> Scene:
@@ -34,14 +38,17 @@ def shown(scene: Scene) -> Scene:
 
 
 def audit(detector: EverydayDetector, count: int = COUNT) -> pd.DataFrame:
-    """A row a skill, and for all of them, for whole pictures and for things that are not there: value, n, se, low, high.
+    """A row a skill, and for all of them, for whole pictures, for things that are not there and for moved pictures: value, n, se,
+    low, high.
 
     A skill's value is the share of its atoms that are read right, each picture a cluster.
     """
     right: dict[str, list[tuple[bool, int]]] = defaultdict(list)
-    whole, extra = [], []
-    for picture, (scene, reading) in enumerate(_read(detector, count)):
-        judged = judge(shown(scene), reading.scene, reading.also)
+    whole, extra, elsewhere = [], [], []
+    for picture, (scene, reading, of_moved) in enumerate(_read(detector, count)):
+        asked = shown(scene)
+        judged = judge(asked, reading.scene, reading.also)
+        elsewhere += [(holds, picture) for _, holds in judge(asked, of_moved.scene, of_moved.also)]
         for atom, holds in judged:
             right[atom.skill].append((holds, picture))
         whole.append(all(holds for _, holds in judged))
@@ -49,15 +56,18 @@ def audit(detector: EverydayDetector, count: int = COUNT) -> pd.DataFrame:
     every = [pair for pairs in right.values() for pair in pairs]
     found = {skill: _share(right[skill]) for skill in SKILLS if right[skill]}
     found |= {ALL: _share(every), WHOLE: mean(whole, bounds=(0, 1)), EXTRA: mean(extra)}
+    found |= {ELSEWHERE: _share(elsewhere)}
     return pd.DataFrame([{"skill": name} | _numbers(estimate) for name, estimate in found.items()])
 
 
-def _read(detector: EverydayDetector, count: int) -> Iterator[tuple[Scene, Reading]]:
-    """Held-out scenes and what is read in their drawings."""
+def _read(detector: EverydayDetector, count: int) -> Iterator[tuple[Scene, Reading, Reading]]:
+    """Held-out scenes, what is read in their drawings, and what in these once moved."""
     with tqdm(total=count, desc="reading drawings", unit="drawing", mininterval=2) as bar:
         for start in range(0, count, BATCH):
             scenes = [random_scene(seed) for seed in HELD_OUT_SEEDS[start : min(start + BATCH, count)]]
-            yield from zip(scenes, detector.read(from_uint8(np.stack([draw(scene, SIZE) for scene in scenes]))))
+            images = from_uint8(np.stack([draw(scene, SIZE) for scene in scenes]))
+            steps = torch.tensor([[0, MOVED_BY if index % 2 else -MOVED_BY] for index in range(len(scenes))])
+            yield from zip(scenes, detector.read(images), detector.read(moved(images, steps)))
             bar.update(len(scenes))
 
 
