@@ -72,11 +72,8 @@ def test_the_student_begins_by_saying_what_its_teacher_says_at_any_weight_and_li
     )
     weight = guidance_embedding(torch.tensor([0.0, 3.0]), TURBOS["tiny"].guidance_width)
     with torch.inference_mode():
-        latent, told, weight = (
-            latent.double(),
-            told.double(),
-            weight.double(),
-        )  # float32 rounds otherwise on each processor
+        # In float64: float32 rounds otherwise on each processor.
+        latent, told, weight = (given.double() for given in (latent, told, weight))
         expected = deepcopy(teacher.denoiser.network).double()(latent, 500, encoder_hidden_states=told).sample
         said = deepcopy(student).double()(latent, 500, encoder_hidden_states=told, timestep_cond=weight).sample
     torch.testing.assert_close(said, expected, atol=1e-5, rtol=0)
