@@ -39,6 +39,18 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a processor each, for the workers and
 os.environ.setdefault("LDM_ENGINE", "torch")  # which draws the golden values; a trial for each tiny model takes seconds
 
 
+LONG = (  # files of which one test takes a quarter of a minute or more, or many a few seconds
+    "test_spacing test_benchmark test_processes test_wish test_demo_server test_demo_doors test_demo_visitor test_demo_browser "
+    "test_demo_places_to_run test_photo_autoencoders test_card test_embedded_models test_fashion_detector test_everyday_reader"
+).split()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first: a worker takes a file at a time, and the last ones should be short."""
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONG)))
+
+
 WORDS = (  # all that the tiny checkpoints know
     "a air among an and at background bad balloon behind big blue boat bright by cabin calm capped center "
     "clear clouds cottage countryside dark dawn day daylight desert drawing dunes dusk early evening evergreen "

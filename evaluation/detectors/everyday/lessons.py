@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from .network import INPUT_SIZE
 
 CAPTIONS = 4  # of each drawing
 CHOICES = 3  # scenes of which one is learned from
+ALIKE = 200  # scenes by which it is known that what was held true of them still is
 BLURS = (0.75, 0.5)  # to which size pictures are brought and back
 
 
@@ -43,11 +45,20 @@ def kept_lessons(count: int, folder: Path, first: int = 0) -> Lessons:
     identity = identity_of_pictures(drawings)  # of a world that is drawn otherwise it is another
     folder.mkdir(parents=True, exist_ok=True)
     images = kept_array(folder / f"drawings-{first}-{count}.npy", identity, drawings.all)
-    truth = folder / f"truth-{identity[:12]}.npz"
+    truth = folder / f"truth-{identity_of_truth(identity, scenes)[:12]}.npz"
     if not truth.exists():
         with whole_file(truth) as partial, partial.open("wb") as file:
             np.savez(file, **truth_of(scenes, first))  # type: ignore[arg-type]  # numpy's hint takes every keyword for its own
     return Lessons(images, dict(np.load(truth)))
+
+
+def identity_of_truth(identity: str, scenes: list[world.Scene]) -> str:
+    """SHA-256 of the pictures' own identity and of what is held true of the first of them today."""
+    digest = hashlib.sha256(identity.encode())
+    for scene in scenes[:ALIKE]:
+        for name, values in all_labels_of(scene).items():
+            digest.update(name.encode() + values.tobytes())
+    return digest.hexdigest()
 
 
 def scene_of(index: int) -> world.Scene:

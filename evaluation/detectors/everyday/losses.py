@@ -6,11 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ldm_core.data.everyday.truth import ATTRIBUTES, GRID, UNSEEN
+from ldm_core.data.everyday.truth import ATTRIBUTES, GRID, ON, UNSEEN, points
 from ldm_core.precision import mixed
 
 from .detector import EverydayDetector
 from .network import SCENE, Maps, Things
+
+RELATED_ON = ATTRIBUTES["relation"].index(ON)
 
 
 def loss_of(
@@ -40,7 +42,7 @@ def thing_losses(
 ) -> dict[str, Tensor]:
     """Cross-entropy of which cells hold a thing, of its kind and attributes; L1 of its box and of where its partner is.
 
-    What a thing is is also asked a little beside its middle (jitter, of cells), since it may be found there (asked). Every one
+    What a thing is is also asked a little beside its point (jitter, of cells), since it may be found there (asked). Every one
     of the MOST rows is asked, and those without a thing weigh nothing: shapes that depend on the batch could not be recorded.
     """
     there = truth["kind"] != UNSEEN  # (B, MOST)
@@ -49,7 +51,8 @@ def thing_losses(
     target = target.scatter_reduce(1, truth["cell"], there.float(), "amax")
     found = {"where": F.binary_cross_entropy_with_logits(logits.flatten(1), target, reduction="sum") / there.sum()}
     box = truth["box"].flatten(0, 1)
-    column, line = asked(truth["box"], there, jitter).flatten(0, 1).T
+    at = torch.stack(points(truth["box"], truth["relation"] == RELATED_ON), dim=2)
+    column, line = asked(at, there, jitter).flatten(0, 1).T
     picture = torch.arange(count, device=logits.device).repeat_interleave(most)
     about = things.describe(maps, picture, line * GRID + column)
     for name in ("kind", *ATTRIBUTES):
@@ -62,18 +65,19 @@ def thing_losses(
     return found
 
 
-def asked(boxes: Tensor, there: Tensor, jitter: Tensor) -> Tensor:
-    """The cells (B, MOST, 2), across and down, in which it is asked what things with these boxes (B, MOST, 4) are: jitter
-    (B, MOST, 2), in cells, beside their middles, but not where the middle of another of them (`there`) is nearer.
+def asked(at: Tensor, there: Tensor, jitter: Tensor) -> Tensor:
+    """The cells (B, MOST, 2), across and down, in which it is asked what things are that are looked for at these points
+    (B, MOST, 2) of the picture: jitter (B, MOST, 2), in cells, beside them, but not where the point of another of them
+    (`there`) is nearer.
 
-    A ball on a bed may have its middle a cell beside the bed's: told there that it is both, the reader calls the bed as brown
-    as the ball.
+    A ball on a bed may be looked for two cells from the bed: told between them that it is both, the reader calls the bed as
+    brown as the ball.
     """
-    middles = GRID * (boxes[..., :2] + boxes[..., 2:]) / 2
-    cells = (middles + jitter).long().clamp(0, GRID - 1)
-    away = torch.cdist(cells + 0.5, middles).masked_fill(~there[:, None], torch.inf)
-    nearest = away.argmin(2) == torch.arange(boxes.shape[1], device=boxes.device)
-    return torch.where(nearest[..., None], cells, middles.long().clamp(0, GRID - 1))
+    at = GRID * at
+    cells = (at + jitter).long().clamp(0, GRID - 1)
+    away = torch.cdist(cells + 0.5, at).masked_fill(~there[:, None], torch.inf)
+    nearest = away.argmin(2) == torch.arange(at.shape[1], device=at.device)
+    return torch.where(nearest[..., None], cells, at.long().clamp(0, GRID - 1))
 
 
 def mean_where(there: Tensor, values: Tensor) -> Tensor:

@@ -6,8 +6,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ldm_core.data.everyday.truth import GRID, UNSEEN
+from ldm_core.data.everyday.truth import GRID, UNSEEN, points
 
+from .losses import RELATED_ON
 from .network import INPUT_SIZE
 
 FURTHEST = 16  # pixels
@@ -27,14 +28,16 @@ def moved(images: Tensor, steps: Tensor) -> Tensor:
 
 def moved_truth(truth: dict[str, Tensor], steps: Tensor) -> dict[str, Tensor]:
     """Labels (truth.labels_of) of B pictures, as they are once these are moved. On which side a thing is, is no longer asked
-    where its picture was moved to a side."""
+    where its picture was moved to a side, nor its size where it was moved up or down: big and near look much alike, and what
+    is called small stands a little farther away."""
     across, down = (steps.float() / INPUT_SIZE).unbind(1)
     way = torch.stack([across, down, across, down], dim=1)[:, None]
     box = (truth["box"] + way).clamp(0, 1)
-    column, line = ((box[..., :2] + box[..., 2:]) / 2 * GRID).long().clamp(0, GRID - 1).unbind(-1)
-    elsewhere, aside = (steps != 0).any(1)[:, None], (steps[:, 0] != 0)[:, None]
+    column, line = ((GRID * at).long().clamp(0, GRID - 1) for at in points(box, truth["relation"] == RELATED_ON))
+    elsewhere, (aside, higher) = (steps != 0).any(1)[:, None], (steps != 0).T[..., None]
     return truth | {
         "box": box,
         "cell": torch.where(elsewhere, line * GRID + column, truth["cell"]),
         "place": truth["place"].masked_fill(aside, UNSEEN),
+        "size": truth["size"].masked_fill(higher, UNSEEN),
     }
