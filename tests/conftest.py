@@ -41,7 +41,8 @@ os.environ.setdefault("LDM_ENGINE", "torch")  # which draws the golden values; a
 
 LONG = (  # files of which one test takes a quarter of a minute or more, or many a few seconds
     "test_spacing test_benchmark test_processes test_wish test_demo_server test_demo_doors test_demo_visitor test_demo_browser "
-    "test_demo_places_to_run test_photo_autoencoders test_card test_embedded_models test_fashion_detector test_everyday_reader"
+    "test_demo_places_to_run test_photo_autoencoders test_card test_embedded_models test_fashion_detector test_everyday_reader "
+    "test_scenes_control test_resident test_interrupted test_studies_at_equal_time test_compare"
 ).split()
 
 
