@@ -22,8 +22,8 @@ TINY = 1e-12  # of probabilities, whose logarithm is to be a number
 
 
 class Cells(NamedTuple):
-    """The chance of a thing's middle being in each cell (B, GRID, GRID), and of those cells (n,) of pictures (n,) that may hold
-    one what is said: for each name of ABOUT (n, numbers), log-probabilities where it is one of several answers."""
+    """The chance of a thing's point (truth.points) being in each cell (B, GRID, GRID), and of those cells (n,) of pictures (n,)
+    that may hold one what is said: for each name of ABOUT (n, numbers), log-probabilities where it is one of several answers."""
 
     chances: Tensor
     pictures: Tensor

@@ -1,4 +1,4 @@
-"""Pictures moved by some pixels, of which half of what the reader learns from is: whoever has only seen drawings knows at what
+"""Pictures moved by some pixels, as a part of what the reader learns from is: whoever has only seen drawings knows at what
 heights they put their things, and reads a picture badly whose things stand elsewhere, as a model's may."""
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ class Things(nn.Module):
         nn.init.constant_(cast(Tensor, cast(nn.Conv2d, self.where[2]).bias), EMPTY)
 
     def forward(self, maps: Maps) -> Tensor:
-        """The logit of a thing's middle being in a cell, (B, GRID, GRID)."""
+        """The logit of a thing's point (truth.points) being in a cell, (B, GRID, GRID)."""
         return (F.pixel_shuffle(self.where(maps.places), 2) + self.where_detail(maps.details))[:, 0]
 
     def describe(self, maps: Maps, pictures: Tensor, cells: Tensor) -> dict[str, Tensor]:
