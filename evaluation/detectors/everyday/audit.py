@@ -26,9 +26,8 @@ BATCH = 50
 SIZE = 256  # pixels, as the model draws
 MOVED_BY = 8  # pixels, up or down: of one picture in turn up, of the next down
 WHOLE, EXTRA = "every atom of a picture", "things that are not there, a picture"
-ELSEWHERE = (
-    f"all atoms but sizes, of pictures moved by {MOVED_BY} pixels"  # how large a thing is for its height is left open
-)
+# How large a thing is for its height is not known of a moved picture.
+ELSEWHERE = f"all atoms but sizes, of pictures moved by {MOVED_BY} pixels"
 SUMMED = (ALL, WHOLE, EXTRA, ELSEWHERE)  # the rows that are no single skill's
 
 

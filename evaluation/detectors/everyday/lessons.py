@@ -23,7 +23,7 @@ from .network import INPUT_SIZE
 
 CAPTIONS = 4  # of each drawing
 CHOICES = 3  # scenes of which one is learned from
-ALIKE = 200  # scenes by which it is known that what was held true of them still is
+CHECKED = 200  # scenes by which it is known that what was held true of them still is
 BLURS = (0.75, 0.5)  # to which size pictures are brought and back
 
 
@@ -55,7 +55,7 @@ def kept_lessons(count: int, folder: Path, first: int = 0) -> Lessons:
 def identity_of_truth(identity: str, scenes: list[world.Scene]) -> str:
     """SHA-256 of the pictures' own identity and of what is held true of the first of them today."""
     digest = hashlib.sha256(identity.encode())
-    for scene in scenes[:ALIKE]:
+    for scene in scenes[:CHECKED]:
         for name, values in all_labels_of(scene).items():
             digest.update(name.encode() + values.tobytes())
     return digest.hexdigest()

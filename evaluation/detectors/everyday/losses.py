@@ -6,13 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ldm_core.data.everyday.truth import ATTRIBUTES, GRID, ON, UNSEEN, points
+from ldm_core.data.everyday.truth import ATTRIBUTES, GRID, UNSEEN, points
 from ldm_core.precision import mixed
 
 from .detector import EverydayDetector
 from .network import SCENE, Maps, Things
-
-RELATED_ON = ATTRIBUTES["relation"].index(ON)
 
 
 def loss_of(
@@ -51,7 +49,7 @@ def thing_losses(
     target = target.scatter_reduce(1, truth["cell"], there.float(), "amax")
     found = {"where": F.binary_cross_entropy_with_logits(logits.flatten(1), target, reduction="sum") / there.sum()}
     box = truth["box"].flatten(0, 1)
-    at = torch.stack(points(truth["box"], truth["relation"] == RELATED_ON), dim=2)
+    at = torch.stack(points(truth["box"], truth["relation"]), dim=2)
     column, line = asked(at, there, jitter).flatten(0, 1).T
     picture = torch.arange(count, device=logits.device).repeat_interleave(most)
     about = things.describe(maps, picture, line * GRID + column)

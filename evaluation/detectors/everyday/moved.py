@@ -8,7 +8,6 @@ from torch import Tensor
 
 from ldm_core.data.everyday.truth import GRID, UNSEEN, points
 
-from .losses import RELATED_ON
 from .network import INPUT_SIZE
 
 FURTHEST = 16  # pixels
@@ -33,7 +32,7 @@ def moved_truth(truth: dict[str, Tensor], steps: Tensor) -> dict[str, Tensor]:
     across, down = (steps.float() / INPUT_SIZE).unbind(1)
     way = torch.stack([across, down, across, down], dim=1)[:, None]
     box = (truth["box"] + way).clamp(0, 1)
-    column, line = ((GRID * at).long().clamp(0, GRID - 1) for at in points(box, truth["relation"] == RELATED_ON))
+    column, line = ((GRID * at).long().clamp(0, GRID - 1) for at in points(box, truth["relation"]))
     elsewhere, (aside, higher) = (steps != 0).any(1)[:, None], (steps != 0).T[..., None]
     return truth | {
         "box": box,

@@ -21,7 +21,7 @@ from .network import SCENE
 FOUND = 0.2  # how many middles must be expected around a thing, beyond those of the surer ones found there
 LIKELY = 0.15  # how many of its kind
 AROUND = 5  # cells along a side of what is around: copies of a kind stand three apart or more
-APART = 2  # cells, at the least, from one thing to another (truth.points): nearer it is the same, taken for two kinds
+NEAREST = 2  # cells, at the least, from one thing to another (truth.points): nearer it is the same, taken for two kinds
 MOST_FOUND = 40  # single things in a picture; a program draws twelve, a model that fails may draw a heap
 
 
@@ -68,7 +68,8 @@ def sightings(said: Cells) -> list[list[Sighting]]:
     for index, kind, y, x in sorted(peaks.nonzero().tolist(), key=lambda peak: -float(expected[tuple(peak)])):
         away = [max(abs(a - x), abs(b - y)) for a, b in taken[index]]
         near = sum(cells <= AROUND // 2 for cells in away)
-        if around[index, y, x] - near <= FOUND or min(away, default=APART) < APART or len(taken[index]) == MOST_FOUND:
+        same = any(cells < NEAREST for cells in away)
+        if same or around[index, y, x] - near <= FOUND or len(taken[index]) == MOST_FOUND:
             continue
         taken[index].append((x, y))
         row = rows[index, y, x]

@@ -28,9 +28,9 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "size": SIZES,
     "relation": (NONE, *RELATIONS),
 }
+RELATED_ON = ATTRIBUTES["relation"].index("on")  # the relation whose two things may have one middle
 GRID = 32  # cells along a side; a thing is found in the cell that holds the point it is looked for at (points)
 RAISED = 2 / GRID  # how far above its middle a thing is looked for that is on another
-ON = "on"  # the relation whose two things may have one middle
 MOST = 12  # single things in one picture: four of a kind, three of each
 UNSEEN = -100  # cross_entropy's mark for a label that does not count
 ALIKE, APART = (
@@ -61,13 +61,13 @@ def labels_of(scene: Scene) -> dict[str, np.ndarray]:
     for row, spot in enumerate(spots[:MOST]):
         thing, box = scene.things[spot.thing], corners(spot)
         x, y = middle(box)
-        x_found, y_found = points(np.array(box), thing.relation == ON)
-        found["cell"][row], found["box"][row] = cell_of(float(x_found), float(y_found)), box
+        found["box"][row] = box
         found["kind"][row] = KINDS.index(thing.kind)
         answers = {"colour": thing.colour or NATURAL, "place": thing.place, "size": sizes[spot.thing]}
         answers["relation"] = thing.relation or NONE
         for name, answer in answers.items():
             found[name][row] = UNSEEN if answer is None else ATTRIBUTES[name].index(answer)
+        found["cell"][row] = cell_of(*map(float, points(np.array(box), found["relation"][row])))
         if thing.relation and thing.other is not None:
             others = [middle(corners(other)) for other in spots if other.thing == thing.other]
             found["partner"][row] = min(
@@ -104,12 +104,12 @@ def middle(box: Sequence[float]) -> tuple[float, float]:
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
 
-def points(boxes: Any, on: Any) -> tuple[Any, Any]:
-    """Where things with boxes (..., 4), arrays or tensors, are looked for, across and down: in their middles, but RAISED above
-    them where a thing is `on` (...) another. Else a child on a bed would be looked for where the bed is, in one cell of 0.02
-    of such pairs and in neighbours of 0.09, and of a cell but one thing can be said."""
+def points(boxes: Any, relations: Any) -> tuple[Any, Any]:
+    """Where things with boxes (..., 4) and relations (...) of ATTRIBUTES, arrays or tensors, are looked for, across and down:
+    in their middles, but RAISED above them where a thing is on another. Else a child on a bed would be looked for where the
+    bed is, in one cell of 0.02 of such pairs and in neighbours of 0.09, and of a cell but one thing can be said."""
     left, top, right, bottom = (boxes[..., side] for side in range(4))
-    return (left + right) / 2, (top + bottom) / 2 - RAISED * on
+    return (left + right) / 2, (top + bottom) / 2 - RAISED * (relations == RELATED_ON)
 
 
 def cell_of(x: float, y: float) -> int:
