@@ -13,16 +13,27 @@ import torch.nn.functional as F
 
 from evaluation import catalogue, score
 from evaluation.detectors import train_everyday, train_everyday_resident
-from evaluation.detectors.everyday import detector, lessons
+from evaluation.detectors.everyday import arrangements, detector, lessons
 from evaluation.detectors.everyday.audit import ELSEWHERE, audit
 from evaluation.detectors.everyday.detector import ALL
 from evaluation.detectors.everyday.losses import asked, thing_losses
-from evaluation.detectors.everyday.mirror import Cells, mirrored, mirrored_truth, mirrored_words, said_of_both
+from evaluation.detectors.everyday.mirror import (
+    PIXEL,
+    Cells,
+    mirrored,
+    mirrored_boxes,
+    mirrored_cell,
+    mirrored_truth,
+    mirrored_words,
+    said_of_both,
+    turned_back,
+)
 from evaluation.detectors.everyday.moved import moved, moved_truth
-from evaluation.detectors.everyday.network import ABOUT, DETAIL, INPUT_SIZE, PLACE, Eye, Maps, Things
-from evaluation.detectors.everyday.reading import Reading, Sighting, read_things, sightings
+from evaluation.detectors.everyday.network import ABOUT, DETAIL, INPUT_SIZE, PLACE, SCENE, Eye, Maps, Things
+from evaluation.detectors.everyday.reading import Reading, Sighting, boxes_of, found_in, read_things, sightings, sized
 from evaluation.detectors.everyday.scores import scores_of
-from ldm_core.data.everyday import HELD_OUT_SEEDS, KINDS, Scene, Thing, boxes, draw, random_scene
+from evaluation.detectors.everyday.sizes import Sizes
+from ldm_core.data.everyday import HELD_OUT_SEEDS, KINDS, TRAINING_SEEDS, Scene, Thing, boxes, draw, random_scene
 from ldm_core.data.everyday.atoms import judge
 from ldm_core.data.everyday.truth import (
     ATTRIBUTES,
@@ -30,6 +41,7 @@ from ldm_core.data.everyday.truth import (
     RELATED_ON,
     UNSEEN,
     labels_of,
+    scene_labels,
     shown_scenery,
     shown_sizes,
 )
@@ -162,17 +174,18 @@ def test_sightings_are_peaks_of_the_expected_number():
             torch.nn.init.zeros_(part.bias)
         torch.nn.init.zeros_(things.quarter.weight)
         things.about.bias[KINDS.index("cow")] = 20
-        left, up, right, down = 0.05, 0.1, 0.15, 0.1  # in a mirror left is right: 0.1 either way
+        left, up, right, down = 0.05, 0.1, 0.15, 0.1  # in a mirror left is right: 0.1 either way, but for a pixel
         things.about.bias[sum(ABOUT.values()) - 2 - 4 : sum(ABOUT.values()) - 2] = torch.tensor([left, up, right, down])
         torch.nn.init.constant_(things.where[2].weight, 0.0)
         torch.nn.init.constant_(things.where[2].bias, -6.0)
         for quarter in (0, 1):  # the first and the second of the four cells of a place
             things.where[0].weight[quarter, quarter] = things.where[2].weight[quarter, quarter] = 1.0
         places[0, 0, 0, 5, 7] = places[1, 0, 1, 5, 8] = 100.0  # cells 14 and 17 of 32
-        (found,) = sightings(said_of_both(things, one, mirror))
+        said = said_of_both(things, one, mirror)
+        (found,) = sightings(said, found_in(said))
     assert [one.kind for one in found] == ["cow"]
     (x, y), box = found[0].middle, found[0].box
-    assert (x, y) == (pytest.approx(14.5 / GRID), pytest.approx(10.5 / GRID))
+    assert (x, y) == (pytest.approx(14.5 / GRID - PIXEL / 2), pytest.approx(10.5 / GRID))
     assert box == pytest.approx((x - 0.1, y - 0.1, x + 0.1, y + 0.1))
 
 
@@ -193,11 +206,74 @@ def told_of(places):
 
 def test_one_thing_is_not_taken_for_two_kinds_and_two_things_two_cells_apart_are_two():
     unsure = {(10, 10): (0.9, {"cat": 0.6, "dog": 0.4}), (10, 11): (0.6, {"cat": 0.4, "dog": 0.6})}
-    (found,) = sightings(told_of(unsure))
+    (found,) = sightings(told_of(unsure), found_in(told_of(unsure)))
     assert [one.kind for one in found] == ["cat"]
     on_a_bed = {(10, 10): (0.9, {"cat": 0.9, "bed": 0.1}), (12, 10): (0.9, {"bed": 0.9, "cat": 0.1})}
-    (found,) = sightings(told_of(on_a_bed))
+    (found,) = sightings(told_of(on_a_bed), found_in(told_of(on_a_bed)))
     assert sorted(one.kind for one in found) == ["bed", "cat"]
+
+
+def standing(count=2, most=5):
+    """Chances of kinds and boxes of things, which are there, and chances of the scenes' answers."""
+    torch.manual_seed(1)
+    kinds, low = torch.randn(count, most, len(KINDS)).softmax(2), 0.8 * torch.rand(count, most, 2)
+    boxes_there = torch.cat([low, low + 0.05 + 0.1 * torch.rand(count, most, 2)], dim=2)
+    there = torch.arange(most) < torch.tensor([[most - 2], [0]])[:count]
+    return kinds, boxes_there, there, torch.rand(count, sum(SCENE.values()))
+
+
+def test_how_large_a_thing_is_called_hangs_on_the_things_that_are_there_and_on_the_scene():
+    sizes, (kinds, stood, there, scene) = Sizes().eval(), standing()
+    assert not sizes(kinds, stood, there, scene).any(), "it begins without a say"
+    torch.nn.init.normal_(sizes.say[1].weight)
+    before = sizes(kinds, stood, there, scene)
+    assert before.shape == (2, 5, 3) and before.isfinite().all(), "of a picture without things, too"
+    absent, other = stood.clone(), stood.clone()
+    absent[0, 4], other[0, 0] = 0.5, torch.tensor([0.1, 0.1, 0.9, 0.9])
+    torch.testing.assert_close(sizes(kinds, absent, there, scene)[0, :3], before[0, :3])
+    assert (sizes(kinds, other, there, scene)[0, 1:3] - before[0, 1:3]).abs().min() > 1e-4
+    assert (sizes(kinds, stood, there, 1 - scene)[0] - before[0]).abs().max() > 1e-3
+    order = torch.tensor([2, 0, 1, 3, 4])
+    torch.testing.assert_close(sizes(kinds[:, order], stood[:, order], there, scene)[0, :3], before[0, order[:3]])
+    of_mirrored = sizes.of_both(kinds, mirrored_boxes(stood), there, scene)
+    torch.testing.assert_close(sizes.of_both(kinds, stood, there, scene), of_mirrored)
+
+
+def test_a_size_is_what_a_thing_looks_like_and_how_it_stands():
+    said = told_of({(10, 10): (0.9, {"cat": 1.0}), (20, 20): (0.9, {"dog": 1.0}), (20, 21): (0.01, {"dog": 1.0})})
+    looks = torch.tensor([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.1, 0.8]])
+    said = said._replace(about=said.about | {"size": looks.log()})
+    found, sizes, stands = found_in(said), Sizes(), torch.tensor([0.1, 0.2, 0.7])
+    with torch.inference_mode():
+        sizes.say[1].bias.copy_(stands.log())
+        scores = torch.randn(1, sum(SCENE.values()))
+        after = sized(said, found, sizes, scores).about["size"].exp()
+        nothing = told_of({(10, 10): (0.001, {"cat": 1.0})})
+        assert sized(nothing, found_in(nothing), sizes, scores) is nothing
+    expected = looks[:2] * stands
+    torch.testing.assert_close(after[:2], expected / expected.sum(1, keepdim=True))
+    torch.testing.assert_close(after[2], looks[2])  # no thing was found there
+
+
+def test_sizes_are_learned_from_scenes_that_are_not_drawn():
+    made = arrangements.arrangements(60, first=20_000_000)
+    scenes = [random_scene(seed, unseen=True) for seed in TRAINING_SEEDS[20_000_000:20_000_060]]
+    assert np.array_equal(made["box"], np.stack([labels_of(scene)["box"] for scene in scenes]))
+    assert np.array_equal(made["scene"], np.array([scene_labels(scene) for scene in scenes]))
+    torch.manual_seed(0)
+    losses = arrangements.learn_sizes(Sizes(), made, 80, batch=32)
+    assert np.mean(losses[-5:]) < 0.6 * losses[0], losses
+
+
+def test_the_reader_that_ships_knows_sizes_by_how_things_stand():
+    """Of boxes as they are: what it misreads of pictures it does not see well enough."""
+    rows = {name: torch.from_numpy(values) for name, values in arrangements.arrangements(400, 30_000_000).items()}
+    there, size = rows["kind"] != UNSEEN, rows["size"].long()
+    kinds = F.one_hot(rows["kind"].long().clamp(min=0), len(KINDS)).float()
+    answers = [F.one_hot(rows["scene"][:, k].long(), count).float() for k, count in enumerate(SCENE.values())]
+    shipped = detector.load_everyday_detector().sizes
+    told = shipped.of_both(kinds, rows["box"], there, torch.cat(answers, dim=1)).argmax(2)
+    assert (told == size)[size != UNSEEN].float().mean() > 0.985
 
 
 def test_in_a_mirror_left_is_right_of_pixels_of_labels_and_of_captions():
@@ -228,6 +304,20 @@ def test_in_a_mirror_left_is_right_of_pixels_of_labels_and_of_captions():
     at_its_end = torch.tensor([[text.words[word] for word in ("next", "to", "a", "dog", "on", "the", "right")]])
     turned_words = mirrored_words(at_its_end, torch.tensor([True]), text.words)
     assert turned_words[0, -1] == text.words["left"], "the first word does not follow the last"
+
+
+def test_a_box_told_of_a_mirror_image_is_that_of_the_thing_itself():
+    cells, stood = torch.tensor([0, 14 * GRID + 9]), torch.tensor([[0.0, 0.0, 0.1, 0.2], [0.2, 0.3, 0.5, 0.7]])
+
+    def reach(cells, boxes):
+        middle = torch.stack([cells % GRID, cells // GRID], dim=1).add(0.5) / GRID
+        return torch.cat([middle - boxes[:, :2], boxes[:, 2:] - middle], dim=1)
+
+    about = {"box": reach(mirrored_cell(cells), mirrored_boxes(stood)), "partner": torch.zeros(2, 2)}
+    back = turned_back(about | {name: torch.zeros(2, len(answers)) for name, answers in ATTRIBUTES.items()})
+    torch.testing.assert_close(back["box"], reach(cells, stood))
+    told = Cells(torch.zeros(1, GRID, GRID), torch.zeros(2), cells, back)
+    torch.testing.assert_close(boxes_of(told), stood)
 
 
 def test_a_mirror_image_is_read_as_its_picture_is():
@@ -328,6 +418,7 @@ def test_training_learns_from_other_drawings_where_their_first_number_says_so(tm
         (["--pool", "0"], "--pool must be an integer from 1 to 33333333, got 0"),
         (["--batch", "0"], "--batch must be an integer >= 1, got 0"),
         (["--steps", "-3"], "--steps must be an integer >= 0, got -3"),
+        (["--sizes", "-1"], "--sizes must be an integer >= 0, got -1"),
         (["--held-out", "0"], "--held-out must be an integer from 1 to 1000000, got 0"),
     ],
 )
@@ -343,7 +434,8 @@ def test_training_goes_on_where_it_was_and_learns(tmp_path):
     assert state["step"] == 2
     weights = {name: value.clone() for name, value in first.state_dict().items()}
     assert all(torch.equal(weights[name], value) for name, value in state["average"].items()), "it gives the average"
-    assert np.mean([not torch.equal(weights[name], state["detector"][name]) for name in state["average"]]) > 0.9
+    seen = [name for name in state["average"] if not name.startswith("sizes.")]  # which are learned elsewhere
+    assert np.mean([not torch.equal(weights[name], state["detector"][name]) for name in seen]) > 0.9
     again = train_everyday.train(3, 4, 8, tmp_path)
     moved = [name for name, value in again.state_dict().items() if not torch.equal(value, weights[name])]
     assert "things.about.weight" in moved and torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 3

@@ -5,6 +5,7 @@ python -m evaluation.detectors.train_everyday --go-on        the same, from the 
                                                              learned is kept if it reads better
 python -m evaluation.detectors.train_everyday --measure      measures what is saved
 python -m evaluation.detectors.train_everyday --go-on --seconds 120 --batch 512 --device cuda     by seconds, on a GPU
+python -m evaluation.detectors.train_everyday --go-on --steps 0 --sizes 9000     only sizes, from scenes that are not drawn
 
 By seconds processes draw ahead, and the lessons lie on the device (train_everyday_resident); nothing is resumed.
 
@@ -33,6 +34,7 @@ from ldm_core.training.resident.studio import WORKERS
 from ldm_core.training.soup import mixed
 
 from .. import command
+from .everyday.arrangements import kept_arrangements, learn_sizes
 from .everyday.audit import COUNT, ELSEWHERE, audit
 from .everyday.detector import ALL, CEILING_COUNT, EverydayDetector, load_everyday_detector
 from .everyday.lessons import CAPTIONS, CHOICES, Lessons, augment, kept_lessons
@@ -44,6 +46,8 @@ from .weights_file import save_weights
 RATE, GO_ON_RATE = 4e-3, 2e-3  # the learning rate at its highest
 WARM_UP, DECAY = 50, 0.4  # its steps of rise, its share of linear fall at the end
 KEPT_EVERY = 50  # steps
+ARRANGED = 400_000  # scenes from which sizes are learned
+SIZE_STEPS = 9000  # in which they are, where nothing is known of them
 AVERAGED = 0.999  # of the running average of the weights, how much a step leaves of it
 JITTER = 0.8  # cells
 TEXTS = 0.5  # the share of the steps that also learn from captions
@@ -172,6 +176,13 @@ def main(argv: list[str] | None = None) -> int:
         metavar="N",
         help="the number of the first of them: from others than before more is learned; default: %(default)s",
     )
+    parser.add_argument(
+        "--sizes",
+        type=int,
+        default=None,
+        metavar="STEPS",
+        help=f"steps in which sizes are learned afterwards, {ARRANGED} scenes; default: {SIZE_STEPS}, with --go-on 0",
+    )
     note = "by --steps: compile it first, which makes a step on a CPU 0.7 of as long; needs a C++ compiler"
     parser.add_argument("--compile", action="store_true", help=note)
     parser.add_argument("--held-out", type=int, default=COUNT, help="drawings to measure on")
@@ -195,9 +206,14 @@ def work(arguments: argparse.Namespace) -> int:
     if arguments.measure:
         print(audit(load_everyday_detector(), arguments.held_out).round(4).to_string(index=False))
         return 0
+    if arguments.sizes is not None:
+        check_whole("--sizes", arguments.sizes, 0, math.inf)
     begin = load_everyday_detector() if arguments.go_on else None
     detector = taught(arguments, begin).eval()
     detector = detector if begin is None else half_way(begin, detector)
+    if steps := (arguments.sizes if arguments.sizes is not None else 0 if begin else SIZE_STEPS):
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        learn_sizes(detector.sizes, kept_arrangements(ARRANGED, arguments.out), steps)
     found = audit(detector, arguments.held_out)
     print(found.round(4).to_string(index=False))
     if begin is not None and not is_better(found, before := audit(begin, arguments.held_out)):

@@ -22,8 +22,9 @@ from ..located import Located
 from ..weights_file import OwnDetector, load_weights
 from .mirror import mirrored, said_of_both
 from .network import FEATURES, INPUT_SIZE, SCENE, Eye, TextReader, Things, prepare
-from .reading import NATURAL, Reading, readings
+from .reading import NATURAL, Reading, found_in, readings, sightings, sized
 from .scores import COLUMNS, EXTRA, scores_of
+from .sizes import Sizes
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "everyday_detector" / "model.safetensors"
 CEILING_COUNT = 1000  # drawings
@@ -38,7 +39,7 @@ class EverydayDetector(OwnDetector):
 
     def __init__(self) -> None:
         super().__init__()
-        self.eye, self.things = Eye(), Things()
+        self.eye, self.things, self.sizes = Eye(), Things(), Sizes()
         self.project = nn.Linear(2048, FEATURES)
         self.scene = nn.Linear(2048, sum(SCENE.values()))
         self.text = TextReader()
@@ -84,7 +85,9 @@ class EverydayDetector(OwnDetector):
         """The vector of each picture, and what it shows."""
         maps, whole = self.eye(prepared)
         maps_of_mirrored, _ = self.eye(mirrored(prepared))
-        return whole, readings(said_of_both(self.things, maps, maps_of_mirrored), self.scene(whole))
+        said, scene = said_of_both(self.things, maps, maps_of_mirrored), self.scene(whole)
+        found = found_in(said)
+        return whole, readings(sightings(sized(said, found, self.sizes, scene), found), scene)
 
     def judge_words(self) -> str:
         """How often it is right on real drawings, for whoever uses its scores."""

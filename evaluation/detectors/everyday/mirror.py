@@ -43,6 +43,12 @@ def mirrored_cell(cells: Tensor) -> Tensor:
     return cells + GRID - 1 - 2 * (cells % GRID)
 
 
+def mirrored_boxes(boxes: Tensor) -> Tensor:
+    """Boxes (..., 4) as they lie in the mirror image."""
+    left, top, right, bottom = boxes.unbind(-1)
+    return torch.stack([1 - PIXEL - right, top, 1 - PIXEL - left, bottom], dim=-1)
+
+
 def said_of_both(things: Things, maps: Maps, maps_of_mirrored: Maps) -> Cells:
     """What is said of pictures and of their mirror images: the mean of the probabilities, of boxes and of steps."""
     chances = 0.5 * (things(maps).sigmoid() + things(maps_of_mirrored).flip(2).sigmoid())
@@ -57,9 +63,10 @@ def said_of_both(things: Things, maps: Maps, maps_of_mirrored: Maps) -> Cells:
 
 
 def turned_back(about: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What is said of things in mirror images, as it is of the things themselves; `place` is left, center, right."""
+    """What is said of things in mirror images, as it is of the things themselves; `place` is left, center, right, and a mirror image
+    lies a pixel further left."""
     right, up, left, down = about["box"].unbind(1)
-    back = {"box": torch.stack([left, up, right, down], dim=1), "partner": _across(about["partner"])}
+    back = {"box": torch.stack([left + PIXEL, up, right - PIXEL, down], dim=1), "partner": _across(about["partner"])}
     return about | back | {"place": about["place"].flip(1)}
 
 
@@ -72,11 +79,11 @@ def some_mirrored(
 
 def mirrored_truth(truth: dict[str, Tensor], which: Tensor) -> dict[str, Tensor]:
     """Labels (truth.labels_of) of B pictures, as they are of the mirror images of those of which `which` (B,) is true."""
-    place, (left, top, right, bottom) = truth["place"], truth["box"].unbind(-1)
+    place = truth["place"]
     turned = {
         "cell": mirrored_cell(truth["cell"]),
         "place": torch.where(place == UNSEEN, place, len(ATTRIBUTES["place"]) - 1 - place),
-        "box": torch.stack([1 - PIXEL - right, top, 1 - PIXEL - left, bottom], dim=-1),
+        "box": mirrored_boxes(truth["box"]),
         "partner": _across(truth["partner"]),
     }
     return truth | {name: some(which, values, truth[name]) for name, values in turned.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +14,9 @@ from ldm_core.data.everyday import GROUNDS, KINDS, SKIES, SKY_KINDS, Scene, Thin
 from ldm_core.data.everyday.atoms import Relations
 from ldm_core.data.everyday.truth import ATTRIBUTES, GRID, NATURAL, NONE, stand_beside
 
-from .mirror import Cells
+from .mirror import TINY, Cells
 from .network import SCENE
+from .sizes import Sizes
 
 # Of bounds tried on 3,000 drawings of training seeds, and on 285 pictures of `scenes`, these read about the most wholly right and
 # with nothing too much.
@@ -53,45 +55,82 @@ class Reading:
     sightings: tuple[tuple[Sighting, ...], ...] = ()  # of each thing of the scene
 
 
-def sightings(said: Cells) -> list[list[Sighting]]:
-    """The things in each picture, from what is said of its cells."""
-    chances, picture, about = said.chances, said.pictures, said.about
+class Found(NamedTuple):
+    """Which of the cells of `Cells` hold the things of each picture, rows (B, MOST_FOUND), of which kinds, and which of these there
+    are: of all pictures the same many, so that none is read otherwise beside others."""
+
+    rows: Tensor
+    kinds: Tensor
+    there: Tensor
+
+
+def found_in(said: Cells) -> Found:
+    """Where the things are in each picture, the surer ones first."""
+    chances, picture = said.chances, said.pictures
     line, column = said.cells // GRID, said.cells % GRID
     kinds = chances.new_zeros(len(chances), len(KINDS), GRID, GRID)
-    kinds[picture, :, line, column] = about["kind"].exp() * chances[picture, line, column, None]
+    kinds[picture, :, line, column] = said.about["kind"].exp() * chances[picture, line, column, None]
     expected = AROUND**2 * F.avg_pool2d(kinds, AROUND, 1, AROUND // 2)
     peaks = (kinds > 0) & (kinds == F.max_pool2d(kinds, AROUND, 1, AROUND // 2)) & (expected > LIKELY)
     around = AROUND**2 * F.avg_pool2d(chances[:, None], AROUND, 1, AROUND // 2)[:, 0]
-    rows = {place: row for row, place in enumerate(zip(picture.tolist(), line.tolist(), column.tolist()))}
-    found: list[list[Sighting]] = [[] for _ in chances]
-    taken: list[list[tuple[int, int]]] = [[] for _ in chances]
+    taken: list[list[tuple[int, int, int]]] = [[] for _ in chances]
     for index, kind, y, x in sorted(peaks.nonzero().tolist(), key=lambda peak: -float(expected[tuple(peak)])):
-        away = [max(abs(a - x), abs(b - y)) for a, b in taken[index]]
+        away = [max(abs(a - x), abs(b - y)) for a, b, _ in taken[index]]
         near = sum(cells <= AROUND // 2 for cells in away)
         same = any(cells < NEAREST for cells in away)
-        if same or around[index, y, x] - near <= FOUND or len(taken[index]) == MOST_FOUND:
-            continue
-        taken[index].append((x, y))
-        row = rows[index, y, x]
-        scores = {name: about[name][row] for name in ATTRIBUTES}
-        found[index].append(_sighting(KINDS[kind], scores, (x, y), about["box"][row], about["partner"][row]))
-    return found
+        if not same and around[index, y, x] - near > FOUND and len(taken[index]) < MOST_FOUND:
+            taken[index].append((x, y, kind))
+    rows = {place: row for row, place in enumerate(zip(picture.tolist(), line.tolist(), column.tolist()))}
+    found = torch.zeros(2, len(chances), MOST_FOUND, dtype=torch.long)
+    for index, things in enumerate(taken):
+        for place, (x, y, kind) in enumerate(things):
+            found[:, index, place] = torch.tensor([rows[index, y, x], kind])
+    there = torch.arange(MOST_FOUND) < torch.tensor([len(things) for things in taken])[:, None]
+    return Found(rows=found[0], kinds=found[1], there=there)
 
 
-def _sighting(kind: str, scores: dict[str, Tensor], cell: tuple[int, int], reach: Tensor, step: Tensor) -> Sighting:
-    x, y = ((at + 0.5) / GRID for at in cell)
-    left, up, right, down = reach.tolist()
-    box = (x - left, y - up, x + right, y + down)
+def boxes_of(said: Cells) -> Tensor:
+    """Left, top, right, bottom (n, 4), fractions of the picture, of what is said to be in cells."""
+    middle = torch.stack([said.cells % GRID, said.cells // GRID], dim=1).add(0.5) / GRID
+    reach = said.about["box"]
+    return torch.cat([middle - reach[:, :2], middle + reach[:, 2:]], dim=1)
+
+
+def sized(said: Cells, found: Found, sizes: Sizes, scene_scores: Tensor) -> Cells:
+    """What is said of cells, where things were found the size with regard to the others of the picture too."""
+    if not found.there.any():
+        return said
+    answers = [part.softmax(1) for part in scene_scores.split(list(SCENE.values()), dim=1)]
+    kinds, boxes = said.about["kind"].exp()[found.rows], boxes_of(said)[found.rows]
+    chances = sizes.of_both(kinds, boxes, found.there, torch.cat(answers, dim=1))[found.there]
+    size = said.about["size"].index_add(0, found.rows[found.there], chances.clamp(min=TINY).log())
+    return said._replace(about=said.about | {"size": size.log_softmax(1)})
+
+
+def sightings(said: Cells, found: Found) -> list[list[Sighting]]:
+    """The things found in each picture, from what is said of cells."""
+    boxes, seen = boxes_of(said), [[] for _ in found.rows]  # type: tuple[Tensor, list[list[Sighting]]]
+    for index, place in found.there.nonzero().tolist():
+        row, kind = int(found.rows[index, place]), KINDS[int(found.kinds[index, place])]
+        scores = {name: said.about[name][row] for name in ATTRIBUTES}
+        seen[index].append(_sighting(kind, scores, boxes[row], said.about["partner"][row]))
+    return seen
+
+
+def _sighting(kind: str, scores: dict[str, Tensor], sides: Tensor, step: Tensor) -> Sighting:
+    left, top, right, bottom = sides.tolist()
     step_x, step_y = step.tolist()
-    return Sighting(kind, box, scores, ((box[0] + box[2]) / 2 + step_x, (box[1] + box[3]) / 2 + step_y))
+    return Sighting(
+        kind, (left, top, right, bottom), scores, ((left + right) / 2 + step_x, (top + bottom) / 2 + step_y)
+    )
 
 
-def readings(said: Cells, scene_scores: Tensor) -> list[Reading]:
-    """What each picture shows, from what is said of its cells, and scores (B, sum of SCENE)."""
+def readings(seen: Sequence[Sequence[Sighting]], scene_scores: Tensor) -> list[Reading]:
+    """What each picture shows, from its things, and scores (B, sum of SCENE)."""
     answers = [part.argmax(1).tolist() for part in scene_scores.split(list(SCENE.values()), dim=1)]
     return [
-        read_things(seen, Scene(SKIES[sky], GROUNDS[ground], (), *map(bool, scenery)))
-        for seen, sky, ground, *scenery in zip(sightings(said), *answers)
+        read_things(things, Scene(SKIES[sky], GROUNDS[ground], (), *map(bool, scenery)))
+        for things, sky, ground, *scenery in zip(seen, *answers)
     ]
 
 
