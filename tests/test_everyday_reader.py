@@ -255,11 +255,15 @@ def test_a_size_is_what_a_thing_looks_like_and_how_it_stands():
     torch.testing.assert_close(after[2], looks[2])  # no thing was found there
 
 
-def test_sizes_are_learned_from_scenes_that_are_not_drawn():
+def test_sizes_are_learned_from_scenes_that_are_not_drawn(tmp_path):
     made = arrangements.arrangements(60, first=20_000_000)
     scenes = [random_scene(seed, unseen=True) for seed in TRAINING_SEEDS[20_000_000:20_000_060]]
     assert np.array_equal(made["box"], np.stack([labels_of(scene)["box"] for scene in scenes]))
     assert np.array_equal(made["scene"], np.array([scene_labels(scene) for scene in scenes]))
+    (tmp_path / "arrangements-60-of-another-world.npz").write_bytes(b"")
+    for _ in range(2):
+        kept = arrangements.kept_arrangements(60, tmp_path)
+        assert len(list(tmp_path.iterdir())) == 2 and kept["kind"].shape == made["kind"].shape
     torch.manual_seed(0)
     losses = arrangements.learn_sizes(Sizes(), made, 80, batch=32)
     assert np.mean(losses[-5:]) < 0.6 * losses[0], losses
@@ -583,6 +587,7 @@ def test_training_may_begin_with_the_weights_that_ship_which_stay_where_what_cam
     given = ["--go-on", "--batch", "4", "--pool", "8", "--held-out", "50", "--out", str(tmp_path)]
     assert train_everyday.main([*given, "--steps", "0"]) == 1 and not kept, "no step taken: as good, not better"
     assert "not kept: the weights that ship read no worse" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir()), "nothing is drawn for no step"
     gone_on = train_everyday.train(1, 4, 8, tmp_path, shipped).state_dict()
     apart = [(value - shipped.state_dict()[name]).abs().max() for name, value in gone_on.items() if "weight" in name]
     assert 0 < max(apart) < 0.1, "a step away from what ships, not from random weights"

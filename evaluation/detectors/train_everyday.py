@@ -245,6 +245,8 @@ def taught(arguments: argparse.Namespace, begin: EverydayDetector | None) -> Eve
     check_whole("--batch", arguments.batch, 1, math.inf)
     check_whole("--steps", arguments.steps, 0, math.inf)
     check_drawings(arguments.first, arguments.pool, arguments.seconds)
+    if arguments.seconds is None and arguments.steps == 0:
+        return begun(begin)  # nothing need be drawn
     if arguments.seconds is None:
         if arguments.device not in (None, "cpu"):
             raise ValueError(f"--device {arguments.device} needs --seconds: how long to train there")

@@ -6,6 +6,7 @@ thousand drawings do not show often enough.
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from ldm_core.data.everyday.truth import MOST, UNSEEN, labels_of, scene_labels
 from ldm_core.files import whole_file
 from ldm_core.training.muon import Muon
 
+from .lessons import CHECKED
 from .mirror import mirrored_truth
 from .network import SCENE
 from .sizes import Sizes
@@ -49,8 +51,11 @@ def _labels(seeds: range) -> dict[str, np.ndarray]:
 
 
 def kept_arrangements(count: int, folder: Path) -> dict[str, np.ndarray]:
-    """The same, made once, then read from the folder."""
-    kept = folder / f"arrangements-{count}.npz"
+    """The same, made once, then read from the folder; of a world that is arranged otherwise they are others."""
+    digest = hashlib.sha256()
+    for name, values in _labels(TRAINING_SEEDS[FIRST : FIRST + CHECKED]).items():
+        digest.update(name.encode() + values.tobytes())
+    kept = folder / f"arrangements-{count}-{digest.hexdigest()[:12]}.npz"
     if not kept.exists():
         with whole_file(kept) as partial, partial.open("wb") as file:
             np.savez(file, **arrangements(count))  # type: ignore[arg-type]  # numpy's hint takes every keyword for its own

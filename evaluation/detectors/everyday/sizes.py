@@ -27,7 +27,8 @@ class Sizes(nn.Module):
         )
         self.things = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
         last = nn.Linear(width, len(ATTRIBUTES["size"]))
-        nn.init.zeros_(last.weight), nn.init.zeros_(last.bias)  # it begins without a say
+        for weights in last.parameters():  # it begins without a say
+            nn.init.zeros_(weights)
         self.say = nn.Sequential(nn.LayerNorm(width), last)
 
     def forward(self, kinds: Tensor, boxes: Tensor, there: Tensor, scene: Tensor) -> Tensor:
