@@ -422,6 +422,7 @@ def test_training_learns_from_other_drawings_where_their_first_number_says_so(tm
         (["--pool", "0"], "--pool must be an integer from 1 to 33333333, got 0"),
         (["--batch", "0"], "--batch must be an integer >= 1, got 0"),
         (["--steps", "-3"], "--steps must be an integer >= 0, got -3"),
+        (["--steps", "0", "--device", "cuda"], "--device cuda needs --seconds"),
         (["--sizes", "-1"], "--sizes must be an integer >= 0, got -1"),
         (["--held-out", "0"], "--held-out must be an integer from 1 to 1000000, got 0"),
     ],

@@ -206,14 +206,15 @@ def work(arguments: argparse.Namespace) -> int:
     if arguments.measure:
         print(audit(load_everyday_detector(), arguments.held_out).round(4).to_string(index=False))
         return 0
-    if arguments.sizes is not None:
-        check_whole("--sizes", arguments.sizes, 0, math.inf)
+    unasked = 0 if arguments.go_on else SIZE_STEPS
+    size_steps = unasked if arguments.sizes is None else arguments.sizes
+    check_whole("--sizes", size_steps, 0, math.inf)
     begin = load_everyday_detector() if arguments.go_on else None
     detector = taught(arguments, begin).eval()
     detector = detector if begin is None else half_way(begin, detector)
-    if steps := (arguments.sizes if arguments.sizes is not None else 0 if begin else SIZE_STEPS):
+    if size_steps:
         arguments.out.mkdir(parents=True, exist_ok=True)
-        learn_sizes(detector.sizes, kept_arrangements(ARRANGED, arguments.out), steps)
+        learn_sizes(detector.sizes, kept_arrangements(ARRANGED, arguments.out), size_steps)
     found = audit(detector, arguments.held_out)
     print(found.round(4).to_string(index=False))
     if begin is not None and not is_better(found, before := audit(begin, arguments.held_out)):
@@ -245,11 +246,11 @@ def taught(arguments: argparse.Namespace, begin: EverydayDetector | None) -> Eve
     check_whole("--batch", arguments.batch, 1, math.inf)
     check_whole("--steps", arguments.steps, 0, math.inf)
     check_drawings(arguments.first, arguments.pool, arguments.seconds)
-    if arguments.seconds is None and arguments.steps == 0:
-        return begun(begin)  # nothing need be drawn
     if arguments.seconds is None:
         if arguments.device not in (None, "cpu"):
             raise ValueError(f"--device {arguments.device} needs --seconds: how long to train there")
+        if arguments.steps == 0:  # nothing need be drawn
+            return begun(begin)
         compiler = "inductor" if arguments.compile else None
         return train(arguments.steps, arguments.batch, arguments.pool, arguments.out, begin, arguments.first, compiler)
     sizes = (arguments.batch, arguments.pool, arguments.workers)

@@ -6,7 +6,6 @@ thousand drawings do not show often enough.
 
 from __future__ import annotations
 
-import hashlib
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -16,17 +15,16 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from ldm_core.data.everyday import KINDS, TRAINING_SEEDS, random_scene
-from ldm_core.data.everyday.truth import MOST, UNSEEN, labels_of, scene_labels
-from ldm_core.files import whole_file
+from ldm_core.data.everyday import KINDS, TRAINING_SEEDS, Scene, random_scene
+from ldm_core.data.everyday.truth import MOST, UNSEEN, all_labels_of
 from ldm_core.training.muon import Muon
 
-from .lessons import CHECKED
+from .lessons import CHECKED, identity_of_truth, kept_arrays
 from .mirror import mirrored_truth
 from .network import SCENE
 from .sizes import Sizes
 
-FIRST = 15_000_000  # the seed of the first of the scenes: those of drawings to learn from are lower
+FIRST = 15_000_000  # the seed of the first of the scenes: those of drawings that were learned from so far are lower
 CHUNK = 1000  # scenes a job
 BATCH = 256  # scenes a step
 RATE = 4e-3
@@ -41,25 +39,20 @@ def arrangements(count: int, first: int = FIRST) -> dict[str, np.ndarray]:
     return {name: np.concatenate([part[name] for part in made]) for name in made[0]}
 
 
+def _scenes(seeds: range) -> list[Scene]:
+    return [random_scene(seed, unseen=True) for seed in seeds]
+
+
 def _labels(seeds: range) -> dict[str, np.ndarray]:
-    rows = []
-    for seed in seeds:
-        scene = random_scene(seed, unseen=True)
-        rows.append({**labels_of(scene), "scene": np.array(scene_labels(scene))})
+    rows = [all_labels_of(scene) for scene in _scenes(seeds)]
     small = {name: np.int16 if values.dtype == np.int64 else values.dtype for name, values in rows[0].items()}
     return {name: np.stack([row[name] for row in rows]).astype(small[name]) for name in rows[0]}
 
 
 def kept_arrangements(count: int, folder: Path) -> dict[str, np.ndarray]:
     """The same, made once, then read from the folder; of a world that is arranged otherwise they are others."""
-    digest = hashlib.sha256()
-    for name, values in _labels(TRAINING_SEEDS[FIRST : FIRST + CHECKED]).items():
-        digest.update(name.encode() + values.tobytes())
-    kept = folder / f"arrangements-{count}-{digest.hexdigest()[:12]}.npz"
-    if not kept.exists():
-        with whole_file(kept) as partial, partial.open("wb") as file:
-            np.savez(file, **arrangements(count))  # type: ignore[arg-type]  # numpy's hint takes every keyword for its own
-    return dict(np.load(kept))
+    identity = identity_of_truth("", _scenes(TRAINING_SEEDS[FIRST : FIRST + CHECKED]))
+    return kept_arrays(folder / f"arrangements-{count}-{identity[:12]}.npz", lambda: arrangements(count))
 
 
 def learn_sizes(sizes: Sizes, truth: dict[str, np.ndarray], steps: int, batch: int = BATCH) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,10 +47,15 @@ def kept_lessons(count: int, folder: Path, first: int = 0) -> Lessons:
     folder.mkdir(parents=True, exist_ok=True)
     images = kept_array(folder / f"drawings-{first}-{count}.npy", identity, drawings.all)
     truth = folder / f"truth-{identity_of_truth(identity, scenes)[:12]}.npz"
-    if not truth.exists():
-        with whole_file(truth) as partial, partial.open("wb") as file:
-            np.savez(file, **truth_of(scenes, first))  # type: ignore[arg-type]  # numpy's hint takes every keyword for its own
-    return Lessons(images, dict(np.load(truth)))
+    return Lessons(images, kept_arrays(truth, lambda: truth_of(scenes, first)))
+
+
+def kept_arrays(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """What `make` gives, made once, then read from the path, whose name says of what it is."""
+    if not path.exists():
+        with whole_file(path) as partial, partial.open("wb") as file:
+            np.savez(file, **make())  # type: ignore[arg-type]  # numpy's hint takes every keyword for its own
+    return dict(np.load(path))
 
 
 def identity_of_truth(identity: str, scenes: list[world.Scene]) -> str:

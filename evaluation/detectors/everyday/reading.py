@@ -109,7 +109,8 @@ def sized(said: Cells, found: Found, sizes: Sizes, scene_scores: Tensor) -> Cell
 
 def sightings(said: Cells, found: Found) -> list[list[Sighting]]:
     """The things found in each picture, from what is said of cells."""
-    boxes, seen = boxes_of(said), [[] for _ in found.rows]  # type: tuple[Tensor, list[list[Sighting]]]
+    boxes = boxes_of(said)
+    seen: list[list[Sighting]] = [[] for _ in found.rows]
     for index, place in found.there.nonzero().tolist():
         row, kind = int(found.rows[index, place]), KINDS[int(found.kinds[index, place])]
         scores = {name: said.about[name][row] for name in ATTRIBUTES}
