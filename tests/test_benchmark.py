@@ -47,7 +47,7 @@ def test_the_gpu_suite_runs_small_without_a_gpu(monkeypatch, capsys):
 def test_less_guidance_costs_fewer_network_rows(monkeypatch, tmp_path):
     chosen = ("full guidance", "interval 0.2,0.8")
     monkeypatch.setattr(less_work, "VARIANTS", {name: less_work.VARIANTS[name] for name in chosen})
-    rows = [float(words.split()[0]) for _, words in less_work.less_work_suite("cpu", 6, tmp_path)]
+    rows = [float(words.split()[0]) for _, words in less_work.less_work_suite("cpu", 3, tmp_path)]
     assert rows[0] == 16 and rows[1] < 16
 
 

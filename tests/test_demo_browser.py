@@ -169,6 +169,8 @@ def test_a_phone_needs_no_sideways_scrolling(browser, demo_server, dark):
         visit.tab(name)
         visit.page.wait_for_timeout(300)
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390, name
+    visit.tab("Draw")
+    visit.take_steps(1)
     visit.tab("Guidance sweep")
     visit.page.get_by_label("Guidance scales").fill("1-8(1)")
     visit.page.wait_for_selector("text=/^8 pictures/")

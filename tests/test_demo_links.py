@@ -102,9 +102,7 @@ def test_in_what_two_pictures_differ_is_shown(visit):
     page = visit.page
     for seed, steps in ((5, 1), (6, 1), (6, 2)):
         page.get_by_label("Seed").first.fill(str(seed))
-        if not page.get_by_label("number input for Steps").first.is_visible():
-            page.get_by_role("button", name="Advanced").first.click()
-        visit.set_steps(steps)
+        visit.take_steps(steps)
         kept = page.locator("#kept figure").count()
         page.get_by_role("button", name="Draw", exact=True).click()
         page.wait_for_function("n => document.querySelectorAll('#kept figure').length === n", arg=kept + 1)

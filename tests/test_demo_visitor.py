@@ -14,15 +14,12 @@ from ldm_core.registry import MODELS
 
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 TABS = ("Draw", "From a picture", "From a layout", "Guidance sweep", "Autoencoders", "How it works", "Results", "About")
-STEPS = "number input for Steps"
 
 
 def draw(visit, prompt=None, steps=None, wait="Seed \\d+"):
     """Presses Draw, and waits for words in the status."""
     if steps is not None:
-        if not visit.page.get_by_label(STEPS).first.is_visible():
-            visit.page.get_by_role("button", name="Advanced").first.click()
-        visit.set_steps(steps)
+        visit.take_steps(steps)
     if prompt is not None:
         visit.page.locator(".prompt textarea:visible").fill(prompt)
     visit.page.get_by_role("button", name="Draw").click()
@@ -70,15 +67,14 @@ def test_a_picture_of_another_model_is_restored_with_that_models_choices_and_dra
     visit.page.keyboard.press("Escape")
 
 
-@pytest.mark.parametrize("content", [b"no picture", b""])
-def test_a_file_that_is_no_picture_gets_one_sentence_in_any_tab_and_nothing_old_stays(
-    browser, demo_server, tmp_path, content
-):
+def test_a_file_that_is_no_picture_gets_one_sentence_in_any_tab_and_nothing_old_stays(browser, demo_server, tmp_path):
     visit = Visit(browser, demo_server.address, viewport=WIDE)
-    (tmp_path / "x.png").write_bytes(content)
+    words, nothing = tmp_path / "x.png", tmp_path / "y.png"
+    words.write_bytes(b"no picture")
+    nothing.touch()
     sentence = "This file is no picture that can be read; JPEG, PNG, WebP, BMP, TIFF will do."
     visit.page.get_by_role("button", name="Go on from a picture made here").click()
-    visit.page.set_input_files("#earlier input[type=file]", tmp_path / "x.png")
+    visit.page.set_input_files("#earlier input[type=file]", words)
     visit.wait_for_words(f"Not restored. {sentence}")
     visit.tab("Autoencoders")
     for name in ("photo-f4", "photo-f8"):
@@ -90,7 +86,7 @@ def test_a_file_that_is_no_picture_gets_one_sentence_in_any_tab_and_nothing_old_
     visit.wait_for_words("The photo was", "#compare-status")
     visit.page.click("#photo [aria-label='Remove Image']")
     visit.page.wait_for_function("!document.querySelector('#comparison table')")
-    visit.page.set_input_files("#photo input[type=file]", tmp_path / "x.png")
+    visit.page.set_input_files("#photo input[type=file]", nothing)
     visit.wait_for_words(f"Not taken. {sentence}", "#compare-status")
     visit.page.get_by_role("button", name="Compare").click()
     visit.page.wait_for_selector("text=Choose a photo first")
@@ -100,7 +96,7 @@ def test_a_file_that_is_no_picture_gets_one_sentence_in_any_tab_and_nothing_old_
 
 def test_stop_always_ends_in_stopped(visit, demo_server):
     draw(visit, steps=2)
-    for pause in (0, 20, 100, 300, 700, 1500):
+    for pause in (0, 100, 700, 1500):
         draw(visit, steps=100, wait=".")
         visit.page.wait_for_timeout(pause)
         visit.page.get_by_role("button", name="Stop").first.click()
@@ -129,23 +125,23 @@ def test_who_waits_is_told_the_place_in_line_and_that_the_page_lives(browser, de
         visit.page.close()
 
 
-@pytest.mark.parametrize(
-    ("prompt", "words"),
-    [
+def test_no_prompt_is_handled_silently(visit):
+    for prompt, words in (
         ("", "The prompt is empty.*Try: a red house"),
         ("ein Haus am Wasser 🐱", "knows no word of this prompt.*Try: a red house"),
         ("a red house with 3 quasars", "does not know .quasars.*words alone, not: 3"),
         ("a red house by the lake at night " * 8, "too long for this model, which did not read its end: at, night"),
-    ],
-)
-def test_no_prompt_is_handled_silently(visit, prompt, words):
-    draw(visit, prompt, steps=1, wait=words)
-    assert WHAT_IT_DRAWS[MODELS["scenes"].world] in visit.page.inner_text(".vocabulary"), "what it knows stays in sight"
-    visit.tab("Guidance sweep")
-    visit.page.locator(".prompt textarea:visible").fill(prompt)
-    visit.page.get_by_label("Guidance scales").fill("1")
-    visit.page.get_by_role("button", name="Sweep", exact=True).click()
-    visit.wait_for_words(words, "#sweep-status")
+    ):
+        draw(visit, prompt, steps=1, wait=words)
+        assert WHAT_IT_DRAWS[MODELS["scenes"].world] in visit.page.inner_text(".vocabulary"), (
+            "what it knows stays in sight"
+        )
+        visit.tab("Guidance sweep")
+        visit.page.locator(".prompt textarea:visible").fill(prompt)
+        visit.page.get_by_label("Guidance scales").fill("1")
+        visit.page.get_by_role("button", name="Sweep", exact=True).click()
+        visit.wait_for_words(words, "#sweep-status")
+        visit.tab("Draw")
 
 
 def test_a_prompt_longer_than_the_box_is_refused_and_not_cut(browser, demo_server):
@@ -238,6 +234,7 @@ def test_on_a_phone_draw_is_in_the_first_screen_and_a_wide_grid_says_that_it_scr
     assert box["y"] + box["height"] < 500
     form = visit.page.locator(".prompt").first.bounding_box()
     assert form["width"] >= 340 and visit.page.locator("#picture img").bounding_box()["width"] >= 300
+    visit.take_steps(1)
     visit.tab("Guidance sweep")
     for scales, scrolls in (("1,2,4,8", False), ("1-8(1)", True)):  # as many as fit, and more
         visit.page.get_by_label("Guidance scales").fill(scales)

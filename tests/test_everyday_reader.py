@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from evaluation import catalogue, score
 from evaluation.detectors import train_everyday, train_everyday_resident
-from evaluation.detectors.everyday import arrangements, detector, lessons
+from evaluation.detectors.everyday import arrangements, detector, lessons, training
 from evaluation.detectors.everyday.audit import ELSEWHERE, audit
 from evaluation.detectors.everyday.detector import ALL
 from evaluation.detectors.everyday.losses import asked, thing_losses
@@ -400,7 +400,7 @@ def test_most_scenes_to_learn_from_hold_a_relation():
 
 
 def test_training_learns_from_other_drawings_where_their_first_number_says_so(tmp_path, monkeypatch):
-    train_everyday.train(1, 4, 8, tmp_path, first=50)
+    training.train(1, 4, 8, tmp_path, first=50)
     assert [file.name for file in tmp_path.glob("*.npy")] == ["drawings-50-8.npy"]
     drawn = lessons.kept_lessons(8, tmp_path, 50)
     assert np.array_equal(drawn.images[2], draw(lessons.scene_of(52), INPUT_SIZE))
@@ -434,28 +434,27 @@ def test_there_have_to_be_drawings_to_learn_from(given, said, tmp_path, capsys):
 
 
 def test_training_goes_on_where_it_was_and_learns(tmp_path):
-    first = train_everyday.train(2, 4, 8, tmp_path)
+    first = training.train(2, 4, 8, tmp_path)
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     assert state["step"] == 2
     weights = {name: value.clone() for name, value in first.state_dict().items()}
     assert all(torch.equal(weights[name], value) for name, value in state["average"].items()), "it gives the average"
     seen = [name for name in state["average"] if not name.startswith("sizes.")]  # which are learned elsewhere
     assert np.mean([not torch.equal(weights[name], state["detector"][name]) for name in seen]) > 0.9
-    again = train_everyday.train(3, 4, 8, tmp_path)
+    again = training.train(3, 4, 8, tmp_path)
     moved = [name for name, value in again.state_dict().items() if not torch.equal(value, weights[name])]
     assert "things.about.weight" in moved and torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 3
-    at_once = train_everyday.train(3, 4, 8, tmp_path / "at-once").state_dict()
+    at_once = training.train(3, 4, 8, tmp_path / "at-once").state_dict()
     for name, value in again.state_dict().items():
         torch.testing.assert_close(value, at_once[name], atol=1e-5, rtol=1e-3)
     with pytest.raises(ValueError, match=r"other settings: --pool 6 \(8 before\), --first 50 \(0 before\)"):
-        train_everyday.train(4, 4, 6, tmp_path, first=50)
+        training.train(4, 4, 6, tmp_path, first=50)
     assert not list(tmp_path.glob("drawings-50-*")), "nothing is drawn for a training that cannot go on"
 
 
 def test_a_compiled_eye_learns_the_same(tmp_path):
     plain, compiled = (
-        train_everyday.train(1, 2, 4, tmp_path / str(backend), compiler=backend).state_dict()
-        for backend in (None, "eager")
+        training.train(1, 2, 4, tmp_path / str(backend), compiler=backend).state_dict() for backend in (None, "eager")
     )
     assert plain.keys() == compiled.keys(), "and is kept by the same names"
     for name, value in plain.items():
@@ -546,7 +545,7 @@ def test_half_way_between_two_readers_is_the_mean_of_their_weights():
     one, other = detector.EverydayDetector().eval(), detector.EverydayDetector().eval()
     for buffer in other.buffers():
         buffer.add_(2)
-    between = train_everyday.half_way(one, other)
+    between = training.half_way(one, other)
     assert not between.training
     for name, value in between.state_dict().items():
         before, after = one.state_dict()[name], other.state_dict()[name]
@@ -589,7 +588,7 @@ def test_training_may_begin_with_the_weights_that_ship_which_stay_where_what_cam
     assert train_everyday.main([*given, "--steps", "0"]) == 1 and not kept, "no step taken: as good, not better"
     assert "not kept: the weights that ship read no worse" in capsys.readouterr().out
     assert not list(tmp_path.iterdir()), "nothing is drawn for no step"
-    gone_on = train_everyday.train(1, 4, 8, tmp_path, shipped).state_dict()
+    gone_on = training.train(1, 4, 8, tmp_path, shipped).state_dict()
     apart = [(value - shipped.state_dict()[name]).abs().max() for name, value in gone_on.items() if "weight" in name]
     assert 0 < max(apart) < 0.1, "a step away from what ships, not from random weights"
     table = pd.DataFrame({"skill": ["kind", detector.ALL, ELSEWHERE], "value": [0.9, 0.8, 0.7]})

@@ -26,7 +26,7 @@ def test_photo_autoencoders_beat_plain_shrinking_and_lose_more_the_more_they_sav
     kodak = Path(os.environ["LDM_TEST_DATA"]) / "kodak"
     assert (
         autoencoders.main(
-            ["--images", str(kodak), "--limit", "3", "--models", ",".join(EMBEDDED), "--out", str(tmp_path)]
+            ["--images", str(kodak), "--limit", "2", "--models", ",".join(EMBEDDED), "--out", str(tmp_path)]
         )
         == 0
     )

@@ -178,7 +178,7 @@ def test_a_loop_that_begins_at_an_image_takes_even_steps():
     assert times == pytest.approx([0.5, 0.375, 0.25, 0.125], abs=2e-3)
 
 
-def test_a_storm_is_no_night_and_where_no_sky_is_named_any_may_come():
+def test_a_storm_is_no_night():
     """What a shift is for: one long step from pure noise leaves the light of the mean of all pictures."""
     model, reader = ldm_core.load("scenes", device="cpu"), load_detector("everyday")
     stormy = [f"{thing} in a storm" for thing in ("a red house", "two sheep", "a woman", "a car", "a tree", "a dog")]
@@ -187,6 +187,11 @@ def test_a_storm_is_no_night_and_where_no_sky_is_named_any_may_come():
         for given in ({}, {"shift": 1})
     )
     assert own >= 5 > even
+
+
+@pytest.mark.slow  # 48 pictures
+def test_where_no_sky_is_named_any_may_come():
+    model, reader = ldm_core.load("scenes", device="cpu"), load_detector("everyday")
     free = ["a cat", "a red car", "three sheep", "a house"] * 6
     skies, even_skies = (
         {reading.scene.sky for reading in reader.read(model.sample(free, list(range(24)), **given))}

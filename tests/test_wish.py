@@ -473,7 +473,8 @@ def test_a_pull_is_no_longer_than_it_may_be_and_what_is_shorter_stays_as_it_is()
 ONE_STEP = dataclasses.replace(DENOISERS["scenes-wishes"], pool=4, batch=2, wish_batch=2, wish_steps=2, steps=1)
 
 
-def test_a_denoiser_goes_on_by_what_its_drawings_lack(trained, model, tmp_path):
+def test_a_denoiser_goes_on_by_what_its_drawings_lack(trained, model, tmp_path, monkeypatch):
+    monkeypatch.setitem(train_denoiser.SHEET_PROMPTS, "everyday", ("a cat",))
     vae, reader = SCENES_FOLDER / "vae", trained / "reader.safetensors"
     assert train_denoiser.train(ONE_STEP, vae, tmp_path, "cpu", init=SCENES_FOLDER, reader=reader)
     after = ldm_core.load(str(tmp_path / "model"), device="cpu", dtype="float32", engine="torch")

@@ -67,6 +67,12 @@ class Visit:
         box.fill(text)
         return box
 
+    def take_steps(self, steps):
+        """Opens the settings where they are shut, and sets the number of steps; other tabs take it along."""
+        if not self.page.get_by_label("number input for Steps").first.is_visible():
+            self.page.get_by_role("button", name="Advanced").first.click()
+        self.set_steps(steps)
+
     def set_steps(self, steps):
         """Types the number of steps, until the slider beside it has it: an input may be filled once more as it comes to be seen."""
         number = self.page.get_by_label("number input for Steps").first

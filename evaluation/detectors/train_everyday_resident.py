@@ -1,5 +1,5 @@
 """The reader's training by seconds: processes draw ahead, the lessons lie on the device, and a step is recorded (see
-ldm_core.training.resident). A command of train_everyday, whose loss it is."""
+ldm_core.training.resident). A way of train_everyday, of the same loss."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .everyday.losses import loss_of
 from .everyday.mirror import some_mirrored
 from .everyday.moved import FURTHEST, moved, moved_truth
 from .everyday.network import INPUT_SIZE
-from .train_everyday import GO_ON_RATE, JITTER, MIRRORED, MOVED, RATE, begun, optimizer_of
+from .everyday.training import GO_ON_RATE, JITTER, MIRRORED, MOVED, RATE, begun, optimizer_of
 
 CHUNK = 32  # drawings a job
 MADE = "detector.safetensors"  # in the folder, before it is measured, which takes minutes

@@ -23,7 +23,7 @@ from .command import run_command
 OF_THE_FIRST = ("README.md", "samples.png", "*.webp")  # what is said of the first model, and shown
 
 
-def mixed(first: dict[str, Tensor], second: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+def interpolated(first: dict[str, Tensor], second: dict[str, Tensor], share: float) -> dict[str, Tensor]:
     """(1 - share) of the first weights and `share` of the second, in the first's precision. ValueError where names or shapes
     differ."""
     if {name: each.shape for name, each in first.items()} != {name: each.shape for name, each in second.items()}:
@@ -43,7 +43,7 @@ def soup(first: Path, second: Path, share: float, out: Path) -> None:
             raise ValueError(f"{folder} is no model's folder: it has no unet/*.safetensors")
     learned = {name: each for file in weights_of(second) for name, each in load_file(file).items()}
     own = {file.name: load_file(file) for file in weights_of(first)}
-    made = mixed({name: each for shard in own.values() for name, each in shard.items()}, learned, share)
+    made = interpolated({name: each for shard in own.values() for name, each in shard.items()}, learned, share)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as beside:
         copy = Path(shutil.copytree(first, Path(beside) / out.name, ignore=shutil.ignore_patterns(*OF_THE_FIRST)))
