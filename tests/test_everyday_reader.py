@@ -13,9 +13,10 @@ import torch.nn.functional as F
 
 from evaluation import catalogue, score
 from evaluation.detectors import train_everyday, train_everyday_resident
-from evaluation.detectors.everyday import arrangements, detector, lessons, training
+from evaluation.detectors.everyday import arrangements, detector, glance, lessons, training
 from evaluation.detectors.everyday.audit import ELSEWHERE, audit
 from evaluation.detectors.everyday.detector import ALL
+from evaluation.detectors.everyday.glance import NOTHING, SURE, corners_of, kinds_at, part_of
 from evaluation.detectors.everyday.losses import asked, thing_losses
 from evaluation.detectors.everyday.mirror import (
     PIXEL,
@@ -30,7 +31,16 @@ from evaluation.detectors.everyday.mirror import (
 )
 from evaluation.detectors.everyday.moved import moved, moved_truth
 from evaluation.detectors.everyday.network import ABOUT, DETAIL, INPUT_SIZE, PLACE, SCENE, Eye, Maps, Things
-from evaluation.detectors.everyday.reading import Reading, Sighting, boxes_of, found_in, read_things, sightings, sized
+from evaluation.detectors.everyday.reading import (
+    Reading,
+    Sighting,
+    boxes_of,
+    found_in,
+    looked_again,
+    read_things,
+    sightings,
+    sized,
+)
 from evaluation.detectors.everyday.scores import scores_of
 from evaluation.detectors.everyday.sizes import Sizes
 from ldm_core.data.everyday import HELD_OUT_SEEDS, KINDS, TRAINING_SEEDS, Scene, Thing, boxes, draw, random_scene
@@ -278,6 +288,85 @@ def test_the_reader_that_ships_knows_sizes_by_how_things_stand():
     shipped = detector.load_everyday_detector().sizes
     told = shipped.of_both(kinds, rows["box"], there, torch.cat(answers, dim=1)).argmax(2)
     assert (told == size)[size != UNSEEN].float().mean() > 0.985
+
+
+def test_a_part_of_a_picture_is_brought_to_the_size_of_the_whole():
+    line = (torch.arange(INPUT_SIZE) + 0.5) / INPUT_SIZE  # a picture whose every pixel says where it is
+    image = torch.stack(
+        [line.expand(INPUT_SIZE, -1), line[:, None].expand(-1, INPUT_SIZE), line.expand(INPUT_SIZE, -1)]
+    )
+    corners = corners_of(torch.tensor([[0.5, 0.6], [0.05, 0.99]]))
+    assert corners.tolist() == [[64, 89], [0, 128]], "none reaches beyond the edge"
+    (part,) = part_of(image, corners[0])
+    inside = slice(4, -4)  # where no edge is near
+    torch.testing.assert_close(part[0, 0, inside], 64 / 256 + 0.5 * line[inside], atol=5e-4, rtol=0)
+    torch.testing.assert_close(part[1, inside, 0], 89 / 256 + 0.5 * line[inside], atol=5e-4, rtol=0)
+
+
+def test_what_a_glance_sees_is_what_is_around_the_middle():
+    unsure = {(10, 10): (0.5, {"cat": 0.8, "dog": 0.2}), (11, 12): (0.25, {"dog": 1.0}), (20, 10): (0.9, {"cow": 1.0})}
+    chances = kinds_at(torch.tensor([[10.5 / GRID, 11 / GRID]]), told_of(unsure))[0]
+    assert chances[KINDS.index("cat")] == pytest.approx(0.4 / 0.75, rel=1e-3)
+    assert chances[KINDS.index("dog")] == pytest.approx(0.35 / 0.75, rel=1e-3) and chances[KINDS.index("cow")] < 1e-6
+    assert not kinds_at(torch.tensor([[0.9, 0.9]]), told_of(unsure)).any(), "nothing is there"
+
+
+@pytest.mark.parametrize(
+    ("eye", "again", "kind"),
+    [
+        ({"cat": 0.6, "dog": 0.4}, {"dog": 1.0}, "dog"),
+        ({"cat": 0.6, "dog": 0.4}, {"dog": 0.7, "cat": 0.3}, "cat"),  # which is not clear
+        ({"cat": 0.6, "dog": 0.4}, None, "cat"),  # nothing is seen there
+        ({"cat": 0.98, "dog": 0.02}, {"dog": 1.0}, "cat"),  # which nobody asks
+    ],
+)
+def test_a_second_glance_counts_where_the_eye_is_unsure_and_it_is_clear(eye, again, kind):
+    said, looks = told_of({(10, 10): (0.9, eye), (20, 20): (0.01, {"dog": 1.0})}), []
+    said.about["box"][:] = 1.5 / GRID
+
+    def look(images):
+        looks.append(images)
+        return told_of({(16, 16): (0.9, again)} if again else {(2, 2): (0.9, {"cow": 1.0})})
+
+    images = torch.zeros(1, 3, INPUT_SIZE, INPUT_SIZE)
+    after, found = looked_again(said, found_in(said), images, look)
+    assert KINDS[int(found.kinds[0, 0])] == kind and len(looks) == (max(eye.values()) < SURE)
+    assert all(each.shape == images.shape for each in looks)
+    if kind == "dog":
+        odds = after.about["kind"][0, KINDS.index("dog")] - after.about["kind"][0, KINDS.index("cat")]
+        assert float(odds.exp()) == pytest.approx(0.4 / 0.6 * (1 + NOTHING) / NOTHING, rel=0.02)
+    torch.testing.assert_close(after.about["kind"][1], said.about["kind"][1])  # no thing was found there
+
+
+def test_where_nothing_is_found_nothing_is_looked_at_again():
+    said = told_of({(10, 10): (0.001, {"cat": 1.0})})
+    assert looked_again(said, found_in(said), torch.zeros(1, 3, INPUT_SIZE, INPUT_SIZE), pytest.fail)[0] is said
+
+
+def test_two_held_out_drawings_are_read_right_by_a_second_glance_alone(monkeypatch):
+    """A pizza on a table, and a woman beside a car."""
+    scenes = [random_scene(HELD_OUT_SEEDS[index]) for index in (491, 1577)]
+    images = from_uint8(np.stack([draw(scene) for scene in scenes]))
+    right = {}
+    for sure in (0.0, SURE):
+        monkeypatch.setattr(glance, "SURE", sure)
+        read = detector.load_everyday_detector().read(images)
+        right[sure] = [
+            {thing.kind for thing in one.scene.things} == {thing.kind for thing in scene.things}
+            for one, scene in zip(read, scenes)
+        ]
+    assert right == {0.0: [False, False], SURE: [True, True]}
+
+
+def test_who_is_no_person_rides_what_it_is_on():
+    horse = seen("horse", (0.3, 0.5, 0.7, 0.9))
+    for relation in ("on", "riding"):
+        read = read_things([seen("bird", (0.4, 0.4, 0.5, 0.5), (0.5, 0.7), relation=relation), horse], Scene())
+        for wanted in ("on", "riding"):
+            caption = Scene(things=(Thing("bird", relation=wanted, other=1), Thing("horse")))
+            assert all(holds for atom, holds in judge(caption, read.scene, read.also) if atom.skill == "relation")
+    rider = read_things([seen("man", (0.4, 0.4, 0.5, 0.5), (0.5, 0.7), relation="on"), horse], Scene())
+    assert rider.scene.things[0].relation == "on" and not rider.also
 
 
 def test_in_a_mirror_left_is_right_of_pixels_of_labels_and_of_captions():

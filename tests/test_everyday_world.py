@@ -19,6 +19,7 @@ from ldm_core.data.everyday.kinds import ENTRIES
 from ldm_core.data.everyday.layout import arrange
 from ldm_core.data.everyday.outlines import Outlines
 from ldm_core.data.everyday.shapes import B, E, P, R, S
+from ldm_core.data.everyday.world import HELD_OUT_SEEDS, LIGHTS
 
 HASHES = {
     64: "d5331ec5f80938ce83449de188a567e97818a32b35f4ae584923e4c2f774c90b",
@@ -134,6 +135,15 @@ def test_nothing_named_is_hidden_nor_too_small_to_see():
         for thing, found in zip(scene.things, boxes(scene)):
             assert len(found) == thing.count
             assert all(max(right - left, low - top) > 0.05 for left, top, right, low in found), (seed, thing)
+
+
+def test_sun_moon_and_rainbow_are_never_told_of_a_room_where_nobody_would_see_them():
+    lit = [
+        scene
+        for scene in map(random_scene, HELD_OUT_SEEDS[:2000])
+        if {each.kind for each in scene.things} & set(LIGHTS)
+    ]
+    assert len(lit) > 300 and all(scene.ground != "room" for scene in lit)
 
 
 def test_a_place_is_where_the_thing_is_with_what_belongs_to_it():

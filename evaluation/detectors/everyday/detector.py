@@ -20,9 +20,9 @@ from ldm_core.images import from_uint8
 from ...statistics import Estimate, mean
 from ..located import Located
 from ..weights_file import OwnDetector, load_weights
-from .mirror import mirrored, said_of_both
+from .mirror import Cells, mirrored, said_of_both
 from .network import FEATURES, INPUT_SIZE, SCENE, Eye, TextReader, Things, prepare
-from .reading import NATURAL, Reading, found_in, readings, sightings, sized
+from .reading import NATURAL, Reading, found_in, looked_again, readings, sightings, sized
 from .scores import COLUMNS, EXTRA, scores_of
 from .sizes import Sizes
 
@@ -83,11 +83,16 @@ class EverydayDetector(OwnDetector):
 
     def _seen(self, prepared: Tensor) -> tuple[Tensor, list[Reading]]:
         """The vector of each picture, and what it shows."""
+        said, whole = self._said(prepared)
+        scene = self.scene(whole)
+        said, found = looked_again(said, found_in(said), prepared, lambda images: self._said(images)[0])
+        return whole, readings(sightings(sized(said, found, self.sizes, scene), found), scene)
+
+    def _said(self, prepared: Tensor) -> tuple[Cells, Tensor]:
+        """What is said of the cells of each picture, and the vector of each."""
         maps, whole = self.eye(prepared)
         maps_of_mirrored, _ = self.eye(mirrored(prepared))
-        said, scene = said_of_both(self.things, maps, maps_of_mirrored), self.scene(whole)
-        found = found_in(said)
-        return whole, readings(sightings(sized(said, found, self.sizes, scene), found), scene)
+        return said_of_both(self.things, maps, maps_of_mirrored), whole
 
     def judge_words(self) -> str:
         """How often it is right on real drawings, for whoever uses its scores."""

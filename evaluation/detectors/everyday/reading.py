@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ldm_core.data.everyday import GROUNDS, KINDS, SKIES, SKY_KINDS, Scene, Thing
+from ldm_core.data.everyday import GROUNDS, KINDS, PEOPLE, SKIES, SKY_KINDS, Scene, Thing
 from ldm_core.data.everyday.atoms import Relations
 from ldm_core.data.everyday.truth import ATTRIBUTES, GRID, NATURAL, NONE, stand_beside
 
+from .glance import second_glance
 from .mirror import TINY, Cells
 from .network import SCENE
 from .sizes import Sizes
@@ -96,6 +97,14 @@ def boxes_of(said: Cells) -> Tensor:
     return torch.cat([middle - reach[:, :2], middle + reach[:, 2:]], dim=1)
 
 
+def looked_again(said: Cells, found: Found, images: Tensor, look: Callable[[Tensor], Cells]) -> tuple[Cells, Found]:
+    """What is said of cells, and what was found, once the things found in images (B, 3, 256, 256) in [-1, 1] of which the eye was
+    not sure have had a second glance; some may be of another kind then. look: what the eye says of such images."""
+    said = second_glance(said, boxes_of(said), found.rows[found.there], images, look)
+    kinds = found.kinds.masked_scatter(found.there, said.about["kind"][found.rows[found.there]].argmax(1))
+    return said, found._replace(kinds=kinds)
+
+
 def sized(said: Cells, found: Found, sizes: Sizes, scene_scores: Tensor) -> Cells:
     """What is said of cells, where things were found the size with regard to the others of the picture too."""
     if not found.there.any():
@@ -143,7 +152,7 @@ def read_things(seen: Sequence[Sighting], background: Scene) -> Reading:
     groups = [tuple(group) for group in alike.values()]
     things = [_thing(groups, index) for index in range(len(groups))]
     scene = replace(background, things=tuple(things))
-    return Reading(scene, _beside_and_above(groups), tuple(groups))
+    return Reading(scene, _beside_and_above(groups) | _rides(things), tuple(groups))
 
 
 def _thing(groups: Sequence[tuple[Sighting, ...]], index: int) -> Thing:
@@ -156,6 +165,8 @@ def _thing(groups: Sequence[tuple[Sighting, ...]], index: int) -> Thing:
     colour = None if group[0].colour == NATURAL else group[0].colour
     other = None if said["relation"] == NONE else _partner(groups, index)
     relation = None if other is None else said["relation"]
+    if relation == "riding" and group[0].kind not in PEOPLE:  # it looks as whatever is on another does
+        relation = "on"
     return Thing(group[0].kind, colour, len(group), said["place"], said["size"], relation, other)
 
 
@@ -180,6 +191,12 @@ def _beside_and_above(groups: Sequence[tuple[Sighting, ...]]) -> Relations:
             if a != b and any(stand_beside(one.box, other.box) for one in first for other in second):
                 found.add((a, "next to", b))
     return frozenset(found)
+
+
+def _rides(things: Sequence[Thing]) -> Relations:
+    """Who is no person rides what it is on, too: legs alone tell the two apart."""
+    on = ((index, thing) for index, thing in enumerate(things) if thing.relation == "on" and thing.kind not in PEOPLE)
+    return frozenset((index, "riding", thing.other) for index, thing in on if thing.other is not None)
 
 
 def _above(one: Sighting, other: Sighting) -> bool:
