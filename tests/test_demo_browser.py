@@ -41,8 +41,7 @@ def test_the_picture_forms_in_previews_and_the_file_carries_its_recipe(visit, tm
 
 
 def test_stop_stops_and_the_next_may_draw(visit, demo_server):
-    visit.page.get_by_role("button", name="Advanced").first.click()
-    visit.set_steps(100)
+    visit.take_steps(100)
     visit.page.get_by_role("button", name="Draw").click()
     visit.wait_for_words("Step \\d+ of 100")
     visit.page.get_by_role("button", name="Stop").first.click()

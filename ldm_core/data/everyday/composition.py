@@ -97,7 +97,8 @@ class _Composer:
             return
         subject, relation, base = triple
         self.ground = self.weighted(self._common_ground(subject, relation, base))
-        if self.ground == "room" and subject in LIGHTS:  # nobody sees them there
+        # Nobody sees them there; were it left out of the grounds above, every other scene of theirs would change as well.
+        if self.ground == "room" and subject in LIGHTS:
             self.ground = "field"
         place = "center" if self.rng.random() < 0.6 or subject == "rainbow" else self.pick(("left", "right"))
         several = (subject, base) in habits.SEVERAL_ON and relation == "on" and self.rng.random() < 0.35
